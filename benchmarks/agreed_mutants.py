@@ -1,32 +1,13 @@
-"""Mutants of the agreed text: other values of its keys, and other spellings of the same values."""
+"""Mutants of the agreed text: values of its tables and others, and other spellings."""
 
 from __future__ import annotations
 
-import json
+import copy
 import random
-import re
-from pathlib import Path
 from typing import Any
 
+from format_tables import DELETED, agreed_rows, parameter_rows, values_of
 from hand_chain import Hand, Record
-
-FORMAT = Path(__file__).resolve().parents[1] / "docs" / "format.md"
-DELETED = object()
-"""Stands for a key that is taken away."""
-VALUES: tuple[Any, ...] = (
-    None, True, False, -1, 0, 1, 2, 3, 4, 5, 255, 256, 65535, 65536, 2**31 - 1, 2**32 - 1, 2**32,
-    2**53, 2.0**53 + 2, 0.5, 0.999, 1.5, -0.5, 1e-7, 5e-324, 1e21, 1e300, 1.7e308,
-    "", "inf", "-inf", "nan", "0", "1", "none", "gaussian", "open", "registered", "sampled", "int8",
-    "int32", "float32", "unit", "mean", "x" * 64, "x" * 65, "é" * 32, "é" * 33, "00" * 32,
-    "AB" * 32, "0" * 63, "records", [], [0], [1], [1, 1], [2, 1], [0.5, 1.5], [1, "inf"], [None],
-    [[2, 1], [1, 1]], [[1, 1], [1, 1]], [[1, 0]], [[1, 1, 1]], [[3, 9]], [[True, 1]], [[1.5, 1]],
-    [["w", [3]]], [["w", [3], 0]], [["", []]], [["é" * 129, [1]]], [["w", [-1]]], [["w", [2**32]]],
-    {}, {"kind": "mean"}, {"kind": "krum"}, {"kind": "momentum", "learning_rate": 1},
-    {"kind": 3}, {"kind": "my_lab:rule"}, {"kind": "adam"}, {"cap": "median", "kind": "records"},
-    {"cap": None, "kind": "records"}, {"kind": "records"}, "equal",
-    {"x": {"x": {"x": 1}}}, DELETED,
-)  # fmt: skip
-"""Values that are put into the place of any other."""
 
 SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "a space": (b",", b", "),
@@ -71,17 +52,14 @@ SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "UTF-16 order": (b'"groups":null', '"groups":{"\U0001f600":1,"\ufb33":2}'.encode()),
     "code point order": (b'"groups":null', '"groups":{"\ufb33":2,"\U0001f600":1}'.encode()),
     "an empty key": (b'"groups":null', b'"groups":{"":1}'),
+    "an update around itself": (
+        b'"update":{',
+        b'"update":{"kind":"averaged","of":{"kind":"averaged","of":{',
+    ),
 }
 """What is written in another way: the bytes that are found, and those in their place."""
 TEXTS = {"nothing": b"", "a list": b"[]", "a number": b"2", "null": b"null", "an object": b"{}"}
 """Whole texts."""
-
-
-def agreed_keys() -> list[str]:
-    """Return the keys of the agreed text, as the table of docs/format.md lists them."""
-    page = FORMAT.read_text(encoding="utf-8").partition("## The agreed text")[2]
-    table = page.partition("\n##")[0]
-    return re.findall(r"^\| `([a-z_.]+)` \|", table, re.MULTILINE)
 
 
 def put(value: Record, key: str, new: Any) -> None:
@@ -96,21 +74,47 @@ def put(value: Record, key: str, new: Any) -> None:
 
 
 def change_agreed(draws: random.Random, hand: Hand) -> str:
-    """Give a key of the agreed text another value, take it away, or add one."""
-    keys = agreed_keys()
-    parts = [("aggregation", "scale"), ("aggregation", "keep"), ("aggregation", "weights")]
-    parts += [("update", name) for name in hand.agreed["update"]] + [("update", "decay")]
-    keys += [".".join(part) for part in parts] + ["extra", "model.extra", "ledger.extra"]
-    key, new = draws.choice(keys), draws.choice(VALUES)
-    before, after = hand.hook, new if new is DELETED else json.loads(json.dumps(new))
+    """Give a key or a parameter of the tables a value within or beyond its bounds, or none."""
+    if draws.random() < 0.5:
+        row = draws.choice(list(agreed_rows().values()))
+        key, required = row.key, True
+    else:
+        kind = draws.choice(list(parameter_rows()))
+        row = draws.choice(list(parameter_rows()[kind].values()))
+        key, required = placed(draws, hand, kind, row.key), row.required
+    right, wrong = values_of(row)
+    chance = draws.random()
+    new, bad = DELETED, required
+    if chance < 0.05:
+        key, new, bad = f"{key.rpartition('.')[0]}.another".lstrip("."), 1, True
+        bad = not key.startswith(("privacy.", "task."))
+    elif chance < 0.9:
+        bad = not right or draws.random() < 0.6
+        new = draws.choice(wrong if bad else right)
+    hand.beyond = bad
+    before = hand.hook
 
     def hook(kind: str, record: Record) -> None:
         before(kind, record)
         if kind == "agreed":
-            put(record, key, after)
+            put(record, key, copy.deepcopy(new) if new is not DELETED else new)
 
     hand.hook = hook
-    return f"{key} = {'nothing' if new is DELETED else repr(new)}"
+    return f"{key} = {'nothing' if new is DELETED else repr(new)[:80]}"
+
+
+def placed(draws: random.Random, hand: Hand, kind: str, name: str) -> str:
+    """Let a chain use a rule or an update, and return the key of one of its parameters."""
+    if "keep" in parameter_rows()[kind] or kind == "mean":
+        hand.agreed["aggregation"] = {"kind": kind} | ({"keep": 2} if kind == "l_nearest" else {})
+        return f"aggregation.{name}"
+    rows = parameter_rows()[kind].values()
+    part = {row.key: draws.choice(values_of(row)[0]) for row in rows if row.required}
+    hand.agreed["update"] = {"kind": kind, **copy.deepcopy(part)}
+    if draws.random() < 0.2 and kind != "averaged":
+        hand.agreed["update"] = {"kind": "averaged", "of": hand.agreed["update"]}
+        return f"update.of.{name}"
+    return f"update.{name}"
 
 
 def change_text(draws: random.Random, hand: Hand) -> str:

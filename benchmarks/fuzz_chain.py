@@ -1,38 +1,50 @@
 """Differential fuzzing of chain files: fedchain's verifier beside the second one.
 
-    python benchmarks/fuzz_chain.py [--seed 0] [--mutants 2000] [--minutes 0] [--keep FOLDER]
+    python benchmarks/fuzz_chain.py [--seed 0] [--mutants 2000] [--only N] [--keep FOLDER]
 
 Each mutant is a small chain made by hand (``hand_chain.py``) in which one thing is changed: a value
 of the agreed text, its spelling, a field of a message, a header, a block or the file, or any byte.
-What follows from the change (ids, signatures, roots, nonces, states, the digest) is made right
-again, so that the checks behind it are reached. Both verifiers read the mutant. They must give the
-same verdict, and refuse only by a declared error. Prints a line of counts for each kind of mutant,
-and the first mutant on which they differ. The keys of the agreed text are those of the table in
-docs/format.md. A mutant follows from seed and number alone. Exit code 1: there was a difference.
+Values of the agreed text lie at or beyond the bounds that the tables of docs/format.md state. In
+sealed mutants everything that follows from the change (ids, signatures, roots, nonces, states, the
+digest) is right again, so that the checks behind it are reached. Both verifiers read the mutant, on
+all processors. They must give the same verdict, refuse only by a declared error, and refuse what is
+beyond a bound. Prints how often each reason to refuse of docs/format.md was met, the share of
+sealed mutants, and every difference, whose file is kept. A mutant follows from seed and number
+alone. Exit code 1: there was a difference.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import itertools
-import json
+import multiprocessing
+import os
 import random
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import chain_mutants
+from format_tables import agreed_rows, parameter_rows, reasons
 from verify_chain import chain, encoding
 
 from fedchain.errors import FedchainError
 from fedchain.ledger.tools.chain_file import verify_file
 from fedchain.transition import steps_of
 
-WORDS = ("accepted", "refused", "unknown", "crashed")
+BATCH = 250
+"""Number of mutants that a process makes at a time."""
+FEW = 500
+"""Up to so many mutants are made in this process, since others would take longer to start."""
+MEMORY = "/dev/shm"
+"""Folder in memory, on systems that have one: files there need no disk."""
+MESSAGE = re.compile(r"message( [0-9a-f]{8})?: |bytes: |direction: |proof: |length: |text: ")
+PART = re.compile(r"(?:rules: )?(aggregation|update)(?:\.of)*[.:] ?(\w*)")
 
 
 @dataclass(frozen=True)
@@ -68,98 +80,145 @@ def fedchain_verdict(file: Path) -> Verdict:
     return Verdict("accepted" if found.ok else "refused", found.reason)
 
 
-def differ(theirs: Verdict, ours: Verdict) -> bool:
-    """Say whether two verdicts are a finding."""
-    if "crashed" in (theirs.word, ours.word):
-        return True
-    return theirs.word != "unknown" and theirs.word != ours.word
+def reason_of(text: str) -> str:
+    """Return the name of the reason of docs/format.md that an error of fedchain gives."""
+    key = re.match(r"rules: ([a-z_.]+): got", text)
+    if key and key[1] in agreed_rows() and "an object with exactly" not in text:
+        return f"rules: {key[1]}"
+    about, part = "message" if MESSAGE.match(text) else "block", PART.match(text)
+    if text.startswith(("rules: ", "file: ", "head: ")) or part:
+        about = "rules" if part else text.partition(":")[0]
+    for reason in reasons():
+        pattern = ".*".join(map(re.escape, reason.words.split("..")))
+        if about == reason.about and re.search(pattern, text):
+            return f"{reason.about}: {reason.words}"
+    return f"{part[1]}: {part[2]}" if part else f"not in the table: {text[:80]}"
+
+
+def all_reasons() -> list[str]:
+    """Return the names of all reasons that docs/format.md lists."""
+    keys = [f"rules: {key}" for key in agreed_rows() if key not in ("model", "ledger")]
+    parts = {
+        f"{'aggregation' if kind in ('mean', 'l_nearest') else 'update'}: {name}"
+        for kind, rows in parameter_rows().items()
+        for name in rows
+    }
+    return [*(f"{each.about}: {each.words}" for each in reasons()), *keys, *sorted(parts)]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A mutant and both verdicts."""
 
-    kind: str
     number: int
-    what: str
-    data: bytes
+    mutant: chain_mutants.Mutant
     theirs: Verdict
     ours: Verdict
 
     @property
     def differs(self) -> bool:
         """Whether the verdicts are a finding."""
-        return differ(self.theirs, self.ours)
+        theirs, ours = self.theirs.word, self.ours.word
+        if "crashed" in (theirs, ours) or (self.mutant.beyond and "accepted" in (theirs, ours)):
+            return True
+        return theirs not in ("unknown", ours)
+
+    def __str__(self) -> str:
+        return (
+            f"mutant {self.number} ({self.mutant.kind}): {self.mutant.what}\n"
+            f"  second verifier: {self.theirs.word} {self.theirs.reason}\n"
+            f"  fedchain:        {self.ours.word} {self.ours.reason}"
+        )
 
 
-def outcomes(seed: int, numbers: Iterator[int], folder: Path) -> Iterator[Outcome]:
-    """Make mutants, and yield what both verifiers say of each.
+@dataclass
+class Counts:
+    """What was found of many mutants."""
 
-    Args:
-        seed: the seed of all draws.
-        numbers: the mutants to make.
-        folder: where files may be written.
-    """
+    words: collections.Counter[str]
+    """Number of mutants by fedchain's verdict, ``sealed`` and ``unknown`` among them."""
+    reasons: collections.Counter[str]
+    """Number of refusals by their reason."""
+    differing: list[Outcome]
+
+    def add(self, other: Counts) -> None:
+        """Add what was found of other mutants."""
+        self.words += other.words
+        self.reasons += other.reasons
+        self.differing += other.differing
+
+
+def outcomes(seed: int, numbers: Iterable[int], folder: Path) -> Iterator[Outcome]:
+    """Make mutants, and yield what both verifiers say of each; files are written to a folder."""
     file = folder / "mutant.fedchain"
     for number in numbers:
-        kind, what, data = chain_mutants.mutant(random.Random(f"{seed}:{number}"))
-        file.write_bytes(data)
-        yield Outcome(kind, number, what, data, second_verdict(data), fedchain_verdict(file))
+        made = chain_mutants.mutant(random.Random(f"{seed}:{number}"))
+        file.write_bytes(made.data)
+        yield Outcome(number, made, second_verdict(made.data), fedchain_verdict(file))
 
 
-def numbers_until(mutants: int, minutes: float) -> Iterator[int]:
-    """Yield numbers from 0 until there were enough, or the time is over."""
-    end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    for number in itertools.count():
-        if (not minutes and number >= mutants) or time.monotonic() > end:
-            return
-        yield number
+def counted(seed: int, numbers: Iterable[int]) -> Counts:
+    """Make mutants, and count what both verifiers say of them."""
+    found = Counts(collections.Counter(), collections.Counter(), [])
+    tempfile.tempdir = MEMORY if Path(MEMORY).is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
+        for outcome in outcomes(seed, numbers, Path(place)):
+            found.words["mutants"] += 1
+            found.words[outcome.ours.word] += 1
+            found.words["sealed"] += outcome.mutant.sealed
+            found.words["unknown"] += outcome.theirs.word == "unknown"
+            if outcome.ours.word == "refused":
+                found.reasons[reason_of(outcome.ours.reason)] += 1
+            if outcome.differs:
+                found.differing.append(outcome)
+    return found
 
 
-def shown(outcome: Outcome) -> str:
-    """Return the lines about a difference."""
-    return (
-        f"mutant {outcome.number} ({outcome.kind}): {outcome.what}\n"
-        f"  second verifier: {outcome.theirs.word} {outcome.theirs.reason}\n"
-        f"  fedchain:        {outcome.ours.word} {outcome.ours.reason}"
-    )
+def fuzzed(seed: int, mutants: int) -> Counts:
+    """Make mutants on all processors, and count what both verifiers say of them."""
+    if mutants <= FEW:
+        return counted(seed, range(mutants))
+    found, start = Counts(collections.Counter(), collections.Counter(), []), time.monotonic()
+    batches = [range(at, min(at + BATCH, mutants)) for at in range(0, mutants, BATCH)]
+    ways = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), ways) as pool:
+        for done, part in enumerate(pool.map(counted, [seed] * len(batches), batches), 1):
+            found.add(part)
+            speed = found.words["mutants"] / (time.monotonic() - start)
+            if done % 40 == 0:
+                print(f"{found.words['mutants']:,} mutants, {speed:.0f} a second", flush=True)
+    return found
 
 
 def main() -> None:
-    """Fuzz, and print counts and the first difference."""
+    """Fuzz, and print counts and differences."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of all draws; 0 by default")
     parser.add_argument("--mutants", type=int, default=2000, help="how many; 2000 by default")
-    parser.add_argument("--minutes", type=float, default=0.0, help="go on so long instead")
     parser.add_argument("--only", type=int, help="make this mutant alone, and show it")
-    parser.add_argument("--keep", type=Path, help="folder for mutants with different verdicts")
-    parser.add_argument("--json", type=Path, help="also write the counts here")
-    asked = parser.parse_args()
-    numbers = numbers_until(asked.mutants, asked.minutes)
-    numbers = numbers if asked.only is None else iter([asked.only])
-    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    differences, start = 0, time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
-        for outcome in outcomes(asked.seed, numbers, Path(place)):
-            counts[outcome.kind][outcome.ours.word] += 1
-            counts[outcome.kind]["different"] += outcome.differs
-            counts[outcome.kind]["unknown"] += outcome.theirs.word == "unknown"
-            if (outcome.differs and not differences) or asked.only is not None:
-                print(shown(outcome), flush=True)
-            differences += outcome.differs
-            if outcome.differs and asked.keep:
-                asked.keep.mkdir(parents=True, exist_ok=True)
-                (asked.keep / f"{asked.seed}-{outcome.number}.fedchain").write_bytes(outcome.data)
-                (asked.keep / f"{asked.seed}-{outcome.number}.txt").write_text(shown(outcome))
-    for kind, found in sorted(counts.items()):
-        told = ", ".join(f"{found[word]:,} {word}" for word in (*WORDS, "different"))
-        print(f"{kind:8} {told}")
-    total = sum(found[word] for found in counts.values() for word in WORDS if word != "unknown")
-    seconds = time.monotonic() - start
-    print(f"{total:,} mutants in {seconds:.0f} s, {differences} with different verdicts")
-    if asked.json:
-        asked.json.write_text(json.dumps({kind: dict(c) for kind, c in counts.items()}) + "\n")
-    sys.exit(1 if differences else 0)
+    parser.add_argument("--keep", type=Path, default=Path("differences"), help="folder for them")
+    asked, start = parser.parse_args(), time.monotonic()
+    if asked.only is not None:
+        with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
+            print(*outcomes(asked.seed, [asked.only], Path(place)))
+        return
+    found = fuzzed(asked.seed, asked.mutants)
+    seconds, total = time.monotonic() - start, found.words["mutants"]
+    listed = all_reasons()
+    for name in [*listed, *sorted(found.reasons.keys() - set(listed))]:
+        print(f"{found.reasons[name]:7,}  {name}")
+    for outcome in found.differing:
+        asked.keep.mkdir(parents=True, exist_ok=True)
+        file = asked.keep / f"{asked.seed}-{outcome.number}.fedchain"
+        file.write_bytes(outcome.mutant.data)
+        print(f"{outcome}\n  kept as          {file}")
+    told = ", ".join(f"{count:,} {word}" for word, count in sorted(found.words.items()))
+    least = min(found.reasons[name] for name in listed)
+    print(f"{told}; sealed {found.words['sealed'] / total:.0%}")
+    print(f"{len(listed)} reasons to refuse, each met {least:,} times or more")
+    print(f"{seconds:.0f} s, {total / seconds:.0f} mutants a second")
+    print(f"{len(found.differing)} with different verdicts")
+    sys.exit(1 if found.differing else 0)
 
 
 if __name__ == "__main__":

@@ -102,12 +102,16 @@ class Hand:
     """Milliseconds from a parent's time to its child's, in turn."""
     weights: tuple[float, ...] = (0.5, -0.25, 2.0)
     """The first weights."""
-    memory: Record = field(default_factory=dict)
-    """The first memory."""
     text: Callable[[bytes], bytes] = bytes
     """Changes the text of the rules."""
     hook: Hook = _leave
     """Changes records."""
+    sealed: bool = True
+    """Whether hashes, work and signatures are right again after the change."""
+    genesis: bytes = bytes(32)
+    """The hash of the genesis block, which ``make`` puts in."""
+    beyond: bool = False
+    """Whether a value is beyond the bounds of its table, so that both must refuse the chain."""
 
 
 @dataclass
@@ -241,10 +245,11 @@ def make(hand: Hand) -> bytes:
         agreed["ledger"]["identity_root"] = merkle.tree_root(leaves_of(hand)).hex()
     hand.hook("agreed", agreed)
     text, made = hand.text(canonical.write(agreed).encode()), list[_Made]()
-    state = first_weights(hand), hand.memory
+    weights = first_weights(hand)
     try:
-        tree = chain.Chain(rules.read_rules(text), encoding.sha(b"fedchain:r", text), state)
-        made.append(_Made(tree.known[tree.id][0], tree.id, b"", state))
+        tree = chain.Chain(rules.read_rules(text), encoding.sha(b"fedchain:r", text), weights)
+        hand.genesis = tree.id
+        made.append(_Made(tree.known[tree.id][0], tree.id, b"", (weights, {})))
         for number, parent in enumerate(hand.parents, 1):
             made.append(block_of(hand, tree, number, made[parent]))
             tree.known[made[-1].hash] = made[-1].header, 0, made[-1].state
@@ -253,8 +258,8 @@ def make(hand: Hand) -> bytes:
     record = {
         "version": 2,
         "rules": text,
-        "weights": encoding.write_tensors({"weights": state[0]}),
-        "memory": encoding.write_tensors(hand.memory),
+        "weights": encoding.write_tensors({"weights": weights}),
+        "memory": encoding.write_tensors({}),
         "count": len(made[1:]),
         "head": max(made, key=lambda block: work_below(made, block)).hash if made else bytes(32),
         "blocks": [(block.arrived_ms, block.data) for block in made[1:]],

@@ -61,20 +61,23 @@ def model_of(state: State) -> Vector:
 
 
 def check_quorum(rules: Rules) -> None:
-    """Raise ValueError if the aggregation rule fails with the fewest messages of a block.
+    """Raise ValueError if the aggregation rule fails with the fewest or all messages of a round.
 
     The rule is tried on made-up messages. A user-defined rule is not tried.
     """
-    if not rules.quorum:
+    rule = _part(aggregations, rules.aggregation, True)
+    if not rules.quorum or ":" in rule.kind:
         return
-    rule, alike = _part(aggregations, rules.aggregation, True), np.ones((rules.quorum, 1))
-    if ":" in rule.kind:
-        return
-    made_up = Received(Directions.of(ONE * alike), np.ones(rules.quorum), np.ones(rules.quorum))
-    try:
-        aggregations.build(rule, made_up)
-    except ValueError as error:
-        raise ValueError(f"aggregation: fails at the quorum of the ledger: {error}") from error
+    tries = {
+        "at the quorum of the ledger": rules.quorum,
+        "if all who are asked send": rules.holders,
+    }
+    for when, count in tries.items():
+        alike = Directions.of(ONE * np.ones((count, 1)))
+        try:
+            aggregations.build(rule, Received(alike, np.ones(count), np.ones(count)))
+        except ValueError as error:
+            raise ValueError(f"aggregation: fails {when}: {error}") from error
 
 
 class Steps:
@@ -149,7 +152,8 @@ class Steps:
         weights = state.weights.astype(np.float64)
         step = self._update(weights, of_update, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
-        rounded = read_only(step.weights.astype(self._dtype))
+        with np.errstate(over="ignore"):  # beyond float32 lies infinity
+            rounded = read_only(step.weights.astype(self._dtype))
         kept = {RULE + name: vector for name, vector in aggregate.memory.items()}
         return Outcome(State(rounded, {**step.memory, **kept}), aggregate)
 
@@ -176,6 +180,7 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     """Return the part that a JSON text names, after checking it."""
     mapping = read_canonical(text.encode(errors="surrogatepass"), f"rules: {family.name}")
+    kinds = set[str]()
     for depth, inner in _nested(mapping):
         if depth > MOST_NESTED:
             raise LedgerError(
@@ -184,6 +189,9 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
         kind = inner.get("kind", "")
         if not isinstance(kind, str):
             raise LedgerError(f"rules: {family.name}: kind: got {kind!r:.80}; must be a text")
+        if kind in kinds:
+            raise LedgerError(f"rules: {family.name}: {kind!r:.80} stands around itself")
+        kinds.add(kind)
         if ":" in kind and not trust_user_parts:
             raise RunError(
                 f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "

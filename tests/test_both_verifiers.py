@@ -14,6 +14,7 @@ from pathlib import Path
 
 import agreed_mutants
 import chain_mutants
+import format_tables
 import fuzz_chain
 import hand_bytes
 import numpy as np
@@ -154,7 +155,7 @@ OTHER = {
 
 
 def test_the_table_of_the_format_the_lesson_and_these_tests_have_the_same_keys():
-    keys = set(agreed_mutants.agreed_keys())
+    keys = set(format_tables.agreed_rows())
     assert keys == set(WRONG) == set(rules.KEYS)
     assert keys == set(OTHER) | {"format", "model", "ledger"}
 
@@ -166,7 +167,7 @@ def test_both_refuse_a_wrong_or_missing_value_of_what_is_agreed_and_name_the_key
 ):
     def spoilt(kind: str, record: dict) -> None:
         if kind == "agreed":
-            agreed_mutants.put(record, key, agreed_mutants.DELETED if missing else WRONG[key])
+            agreed_mutants.put(record, key, format_tables.DELETED if missing else WRONG[key])
 
     for reason in reasons(make(speaking(Hand(), hook=spoilt)), tmp_path):
         assert "rules: " in reason
@@ -206,13 +207,15 @@ def test_a_chain_that_is_made_again_as_a_whole_with_another_agreed_value_is_a_ri
         assert reasons(make(hand), tmp_path) == ("", "")
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2,), (), (0,)])
-@pytest.mark.parametrize("name", ["start", "squares", "distance"])
-def test_a_first_memory_of_a_shape_that_no_step_can_use_is_no_crash(name, shape, tmp_path):
-    agreed = agreed_with(update={"kind": "distance_over_gradients", "first": 0.5})
-    hand = Hand(agreed=agreed, memory={name: np.ones(shape)})
-    theirs, ours = reasons(make(hand), tmp_path)
-    assert (theirs == "") == (ours == "")
+@pytest.mark.parametrize("memory", [b"", bytes(5), encoding.write_tensors({"m": np.ones(3)})])
+def test_the_first_memory_is_empty(memory, tmp_path):
+    def filled(kind: str, record: dict) -> None:
+        if kind == "file":
+            record["memory"] = memory
+
+    for reason in reasons(make(Hand(hook=filled)), tmp_path):
+        assert reason.startswith("file: ")
+        assert "the first" in reason
 
 
 @pytest.mark.parametrize("weights", ["records", {"kind": "records", "cap": "median"}, None])
@@ -229,24 +232,122 @@ def test_weights_by_records_need_registered_ones(tmp_path):
         assert "weights: must be equal where identities are open" in reason
 
 
-def test_the_memory_of_a_rule_is_hidden_from_updates_and_ends_with_the_rule(tmp_path):
-    agreed = agreed_with(update={"kind": "gradient_descent", "learning_rate": 0.5})
-    memory = {"rule/centre": np.ones(3), "other": np.ones(2)}
-    assert reasons(make(Hand(agreed=agreed, memory=memory)), tmp_path) == ("", "")
+PARAMETERS = [
+    (kind, row) for kind, rows in format_tables.parameter_rows().items() for row in rows.values()
+]
+"""Every parameter of the rules and updates of docs/format.md, with its kind."""
+
+
+def with_value(key: str, value: object, **changes: object) -> Hand:
+    """Return a hand without blocks, and with one value of what is agreed."""
+
+    def hook(kind: str, record: dict) -> None:
+        if kind == "agreed":
+            agreed_mutants.put(record, key, value)
+
+    return Hand(parents=(), hook=hook, **changes)
+
+
+@pytest.mark.parametrize(("kind", "row"), PARAMETERS, ids=lambda v: getattr(v, "key", v))
+def test_both_read_the_bounds_of_a_parameter_as_their_table_states_them(kind, row, tmp_path):
+    right, wrong = format_tables.values_of(row)
+    (wrong if row.required else right).append(format_tables.DELETED)
+    for value in [*right, *wrong]:
+        hand = Hand()
+        key = agreed_mutants.placed(random.Random(0), hand, kind, row.key)
+        for reason in reasons(make(with_value(key, value, agreed=hand.agreed)), tmp_path):
+            allowed = any(value is each for each in right)
+            assert (reason == "") == allowed, (key, value, reason)
+            assert allowed or re.search(rf"\b({row.key}|kind|learning_rate)\b", reason)
+
+
+@pytest.mark.parametrize("key", format_tables.agreed_rows())
+def test_both_read_the_bounds_of_an_agreed_key_as_their_table_states_them(key, tmp_path):
+    right, wrong = format_tables.values_of(format_tables.agreed_rows()[key])
+    for value in wrong:
+        for reason in reasons(make(with_value(key, value)), tmp_path):
+            assert reason.startswith(("rules: ", key.partition(".")[0])), (value, reason)
+    for value in right:
+        for reason in reasons(make(with_value(key, value)), tmp_path):
+            assert not reason.startswith(f"rules: {key}: got"), (value, reason)
+
+
+NESTED = b"[" * 900 + b"]" * 900
+RATE = b'"update":{"kind":"momentum","learning_rate":0.5,"momentum":0.9}'
+TEXTS = {
+    "nested lists": (b'"groups":null', b'"groups":' + NESTED),
+    "lists without end": (b'"groups":null', b'"groups":' + b"[" * 3000),
+    "a rule of nested lists": (b'"aggregation":{', b'"aggregation":{"x":' + NESTED + b","),
+    "a rate that is no number": (b'"learning_rate":0.5', b'"learning_rate":NaN'),
+    "a rate beyond float64": (b'"learning_rate":0.5', b'"learning_rate":1e999'),
+    "an update of lists": (RATE, b'"update":' + b"[" * 3000),
+    "no interval": (b'"interval_ms":1000', b'"interval_ms":0'),
+    "averages inside each other": (
+        RATE,
+        b'"update":' + b'{"kind":"averaged","of":' * 2 + RATE[9:] + b"}}",
+    ),
+}
+"""Spellings of rules that once were read in two ways, or crashed a reader."""
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_both_refuse_rules_that_once_crashed_a_reader(name, tmp_path):
+    found, other = TEXTS[name]
+
+    def spelled(text: bytes) -> bytes:
+        assert found in text
+        return text.replace(found, other)
+
+    for reason in reasons(make(Hand(parents=(), text=spelled)), tmp_path):
+        assert re.match(r"rules: |update: ", reason)
+        assert "\n" not in reason
 
 
 def test_the_fuzzer_finds_no_difference_and_says_so(tmp_path):
     script = Path(fuzz_chain.__file__)
     done = subprocess.run(
-        [sys.executable, script, "--mutants", "40", "--seed", "7", "--keep", tmp_path],
+        [sys.executable, script, "--mutants", "40", "--seed", "7", "--keep", tmp_path / "kept"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "40 mutants in " in done.stdout
+    assert "40 mutants" in done.stdout
     assert "0 with different verdicts" in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "kept").exists()
+
+
+def test_some_hundred_mutants_meet_no_difference_and_most_reasons_to_refuse():
+    found = fuzz_chain.counted(3, range(160))
+    assert [str(outcome) for outcome in found.differing] == []
+    assert found.words["sealed"] >= 0.3 * found.words["mutants"]
+    assert found.words["accepted"] >= 15
+    assert [name for name in found.reasons if name.startswith("not in the table")] == []
+    assert len(found.reasons.keys() & set(fuzz_chain.all_reasons())) > 40
+
+
+def test_the_fuzzer_reports_and_keeps_a_difference(monkeypatch, tmp_path):
+    monkeypatch.setattr(rules, "check_together", lambda _: None)
+    monkeypatch.setitem(rules.KEYS, "ledger.interval_ms", rules.whole(0, rules.MOST))
+    monkeypatch.setattr(sys, "argv", ["fuzz_chain.py", "--keep", str(tmp_path / "kept")])
+    made = chain_mutants.mutant(random.Random("0:1"))
+    hand = Hand(parents=())
+    agreed_mutants.put(hand.agreed, "ledger.interval_ms", 0)
+    made = made._replace(data=make(hand))
+    monkeypatch.setattr(chain_mutants, "mutant", lambda _: made)
+    monkeypatch.setattr(fuzz_chain, "fuzzed", lambda seed, _: fuzz_chain.counted(seed, range(1)))
+    with pytest.raises(SystemExit, match="1"):
+        fuzz_chain.main()
+    assert [file.name for file in (tmp_path / "kept").iterdir()] == ["0-0.fedchain"]
+
+
+def test_broken_checks_have_the_reasons_that_the_format_lists(tmp_path):
+    met = {
+        fuzz_chain.reason_of(reasons(make(copy.deepcopy(hand)), tmp_path)[1])
+        for _, hand in BROKEN.values()
+    }
+    assert met <= set(fuzz_chain.all_reasons())
+    assert len(met) > 50
 
 
 def test_a_mutant_follows_from_its_seed_alone():

@@ -208,6 +208,13 @@ def test_a_rule_must_be_able_to_work_with_the_quorum(quorum, enough):
             check_quorum(rules)
 
 
+def test_a_rule_must_be_able_to_work_with_all_who_are_asked():
+    krum = '{"byzantine":2,"keep":1,"kind":"krum","scale":"restore"}'
+    rules = replace(WORLD.rules, aggregation=krum, holders=8193, quorum=7)
+    with pytest.raises(ValueError, match=r"if all who are asked send: krum: got 8193 .* 8192"):
+        check_quorum(rules)
+
+
 @pytest.mark.parametrize("depth", [9, 200, 900, 2500])
 def test_updates_that_stand_around_each_other_without_end_are_refused(depth):
     with pytest.raises(LedgerError, match="update: is nested too deeply"):

@@ -8,13 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.directions import Directions, agreement_from, spread
+from fedchain.aggregation.directions import Directions, agreement_of, spread
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.weights import mean_of_used
 from fedchain.arrays import Matrix
 from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]
+MOST_MESSAGES = 2**13
+"""Most messages of a block: every two of them are compared."""
+STRIP_ENTRIES = 2**22
+"""Number of inner products that are made at a time."""
 
 
 @aggregations
@@ -49,7 +53,7 @@ def krum(
         The aggregate; a message's share is 1/m if it is chosen, and 0 otherwise.
 
     Raises:
-        ValueError: there are too few messages for f.
+        ValueError: there are too few messages for f, or more than 8192.
 
     Reference:
         Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, section 4.
@@ -62,51 +66,60 @@ def krum(
     if count <= 2 * byzantine + 2:
         needed = f"byzantine: {byzantine} needs at least {2 * byzantine + 3}"
         raise ValueError(f"krum: got {count} messages; {needed}")
-    products = gram(received.directions)
-    used = np.zeros(count, dtype=np.bool_)
-    used[np.argsort(scores(products, byzantine), kind="stable")[:keep]] = True
-    inner, squares = products.sum(axis=1), products.diagonal()
-    cosines = agreement_from(inner.astype(np.float64), squares.astype(np.float64)).cosines
+    if count > MOST_MESSAGES:
+        raise ValueError(f"krum: got {count} messages; at most {MOST_MESSAGES}")
+    agreement, used = agreement_of(received.directions), np.zeros(count, dtype=np.bool_)
+    distant = scores(received.directions, agreement.squares.astype(np.int64), byzantine)
+    used[np.argsort(distant, kind="stable")[:keep]] = True
     reason = "far from its nearest neighbours"
-    return mean_of_used(received, used, cosines, scale=scale, reason=reason)
+    return mean_of_used(received, used, agreement.cosines, scale=scale, reason=reason)
 
 
-def gram(directions: Directions) -> Whole:
-    """Return the exact inner product of each pair of rows, shape (n, n).
+def gram(directions: Directions, part: slice = slice(None)) -> Whole:
+    """Return the exact inner products of the s rows of a part with all n rows, shape (s, n).
 
     No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
 
     >>> gram(Directions.of([[3, 4], [0, 1]])).tolist()
     [[25, 4], [4, 1]]
     """
-    rows = len(directions)
+    shifts = directions.shifts
+    shape = len(shifts[part]), len(shifts)
 
     def work(columns: slice) -> Matrix:
-        total = np.zeros((rows, rows))
+        total = np.zeros(shape)
         for _, block in directions.blocks(columns):
-            total += block @ block.T
+            total += block[part] @ block.T
         return total
 
-    # Each thread allocates an (n, n) matrix, which does not pay for fewer than n columns.
-    total: Matrix = sum(spread(directions, work, least=rows), np.zeros((rows, rows)))
-    total *= np.multiply.outer(directions.shifts, directions.shifts)
+    # Each thread allocates an (s, n) matrix, which does not pay for fewer than n columns.
+    total: Matrix = sum(spread(directions, work, least=len(shifts)), np.zeros(shape))
+    total *= np.multiply.outer(shifts[part], shifts)
     return total.astype(np.int64)
 
 
-def scores(products: Whole, byzantine: int) -> Whole:
+def scores(directions: Directions, squares: Whole, byzantine: int) -> Whole:
     """Return each row's sum of squared distances to its n - f - 2 nearest rows, shape (n,).
 
-    The scores are exact whole numbers: a squared distance is at most 2^44, so the sum of 2^16 of
-    them stays below 2^63.
+    The scores are exact whole numbers: a squared distance is at most 2^44, so the sum of 2^13 of
+    them stays below 2^63. Never are more than about 2^22 distances in memory.
 
     Args:
-        products: the inner product of each pair of rows, shape (n, n).
+        directions: the n directions.
+        squares: <r_k, r_k> of each row, shape (n,).
         byzantine: the number f of messages that may be Byzantine.
 
-    >>> scores(np.array([[25, 4, 3], [4, 1, 0], [3, 0, 1]]), 0).tolist()
-    [18, 2, 2]
+    >>> scores(Directions.of([[5, 0], [0, 1], [0, 2]]), np.array([25, 1, 4]), 0).tolist()
+    [26, 1, 1]
     """
-    squares = products.diagonal()
-    distances = squares[:, None] + squares[None, :] - 2 * products
-    distances.sort(axis=1)  # the first is a row's distance to itself: 0
-    return np.asarray(distances[:, : len(squares) - byzantine - 1].sum(axis=1))
+    count = len(squares)
+    found, kept, height = np.empty(count, np.int64), count - byzantine - 1, STRIP_ENTRIES // count
+    for start in range(0, count, height):
+        part = slice(start, start + height)
+        distances = gram(directions, part)
+        distances *= -2
+        distances += squares
+        distances += squares[part, None]
+        distances.partition(kept - 1, axis=1)  # a row's distance to itself, 0, is among the first
+        found[part] = distances[:, :kept].sum(axis=1)
+    return found

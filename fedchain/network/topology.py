@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,8 @@ topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Gr
 first, then the slots of data holders."""
 MOST_DRAWS = 100
 """Most random graphs that are drawn until one is connected."""
+MOST_BYTES = 2**22
+"""Most bytes of a file of links; 5,000 nodes with 20 links each take a fifth of it."""
 
 
 @topologies
@@ -210,7 +213,7 @@ def file(
     """Read the links from a file: GraphML (``.graphml``), or two nodes on each line.
 
     Nodes are numbered from 0, compute nodes first, then the data holders. In a file of lines, text
-    after ``#`` is a comment.
+    after ``#`` is a comment. The file has at most 4 MiB.
 
     Args:
         compute: number of compute nodes.
@@ -229,8 +232,12 @@ def file(
 
     where, place = f"network.path: {path}", Path(path)
     try:
-        read = networkx.read_graphml if place.suffix == ".graphml" else networkx.read_edgelist
-        graph = networkx.relabel_nodes(networkx.Graph(read(place)), int)
+        data = _content(place)
+        if place.suffix == ".graphml":
+            read = networkx.read_graphml(io.BytesIO(data))
+        else:
+            read = networkx.parse_edgelist(data.decode().splitlines(), data=False)
+        graph = networkx.relabel_nodes(networkx.Graph(read), int)
     except (OSError, ValueError, TypeError, SyntaxError, networkx.NetworkXError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ValueError(
@@ -246,6 +253,17 @@ def file(
     if not networkx.is_connected(graph):
         raise ValueError(f"{where}: is in several pieces; every node must have a way to all others")
     return _make_graph(compute, nodes, graph, latency_ms, generator)
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, if they are not too many to be a network."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError("is a pipe or a device, not a file")
+    with path.open("rb") as opened:
+        data = opened.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"has more than {MOST_BYTES} bytes")
+    return data
 
 
 def _draw_connected(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,8 @@ from fedchain.aggregation import krum, scaled
 from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.krum import gram, scores
 
+krum_module = sys.modules["fedchain.aggregation.krum"]  # the package has a function of that name
+
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
@@ -38,7 +42,8 @@ def test_krum_is_the_rule_in_whole_numbers(seed, count, byzantine, keep, scale, 
     directions, norms = some_zero(directions, norms, seed)
     rows = whole(directions)
     expected = krum_scores(rows, byzantine)
-    assert scores(gram(directions), byzantine).tolist() == expected
+    squares = gram(directions).diagonal()
+    assert scores(directions, squares, byzantine).tolist() == expected
     chosen = sorted(sorted(range(count), key=lambda k: (expected[k], k))[:keep])
     got = krum(received(directions, norms), byzantine=byzantine, keep=keep, scale=scale)
     assert np.flatnonzero(got.used).tolist() == chosen
@@ -83,3 +88,18 @@ def test_too_few_messages_say_how_many_are_needed(count, byzantine, enough):
     with pytest.raises(ValueError, match=said):
         krum(received(fewer, np.ones(count)), byzantine=byzantine)
     assert krum(received(rows, np.ones(enough)), byzantine=byzantine).used.sum() == 1
+
+
+def test_scores_do_not_depend_on_how_many_rows_are_compared_at_a_time(monkeypatch):
+    directions = sent(some_rows(4, 13, 12), 4, "int16")
+    expected = krum_scores(whole(directions), 2)
+    for entries in (13, 40, 60, 2**22):
+        monkeypatch.setattr(krum_module, "STRIP_ENTRIES", entries)
+        squares = gram(directions).diagonal()
+        assert krum_module.scores(directions, squares, 2).tolist() == expected
+
+
+def test_more_messages_than_can_be_compared_are_refused():
+    rows = Directions.of(np.full((krum_module.MOST_MESSAGES + 1, 1), 2**20))
+    with pytest.raises(ValueError, match="krum: got 8193 messages; at most 8192"):
+        krum(received(rows, np.ones(len(rows))), byzantine=0)

@@ -101,8 +101,8 @@ def step(state: State, messages: tuple[Message, ...]) -> State:
     total = np.zeros(D)
     for message in messages:
         total = total + message.direction * message.norm / 2**message.exponent
-    velocity = 0.9 * state.memory["velocity"] + total / len(messages)
-    memory = {"velocity": velocity, "step": state.memory["step"] + 1.0}
+    velocity = 0.9 * state.memory.get("velocity", np.zeros(D)) + total / len(messages)
+    memory = {"velocity": velocity, "step": state.memory.get("step", np.zeros(())) + 1.0}
     return State(state.weights - 0.1 * velocity, memory)
 
 
@@ -248,8 +248,10 @@ def mined(header: Header) -> Header:
     return replace(header, nonce=nonce)
 
 
-def make_world(**changes: object) -> World:
+def make_world(memory: bool = True, **changes: object) -> World:
+    """Return a world; the first memory of a chain that is exported is empty."""
     rules, state = make_rules(**changes), first_state()
+    state = state if memory else State(state.weights, {})
     return World(rules, state, genesis(rules, state))
 
 

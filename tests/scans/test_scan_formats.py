@@ -160,8 +160,8 @@ def test_files_that_claim_more_than_they_hold_are_refused_before_allocation(tmp_
     refused(tmp_path / "b.cogs", cogs_bytes(sample(), width=2**30), "claims")
     head = b"ply\nformat ascii 1.0\nobj_info num_cols 99999\nobj_info num_rows 99999\n"
     refused(tmp_path / "a.ply", head + b"element vertex 1\nend_header\n", "claims 99999 x 99999")
-    head = b"ply\nformat binary_little_endian 1.0\nobj_info num_cols 4000\nobj_info num_rows 4000\n"
-    vertex = b"element vertex 16000000\nproperty float x\nproperty float y\nproperty float z\n"
+    head = b"ply\nformat binary_little_endian 1.0\nobj_info num_cols 2000\nobj_info num_rows 2000\n"
+    vertex = b"element vertex 4000000\nproperty float x\nproperty float y\nproperty float z\n"
     refused(tmp_path / "b.ply", head + vertex + b"end_header\n", "is truncated")
 
 

@@ -231,6 +231,16 @@ def encode_start(block: Block) -> bytes:
     return _signed_start(block, encode_header(block.header))
 
 
+def decode_start(data: bytes) -> Block:
+    """Decode a block up to its messages: header, key and signature, ``START_BYTES`` in all.
+
+    Raises:
+        EncodingError: the bytes are not the encoding of any header.
+    """
+    key, signature = data[HEADER_BYTES:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
+    return Block(decode_header(data[:HEADER_BYTES]), (), key, signature)
+
+
 def decode_block(data: bytes, limits: Limits) -> Block:
     """Decode a block.
 
@@ -242,9 +252,8 @@ def decode_block(data: bytes, limits: Limits) -> Block:
         EncodingError: the bytes are not the encoding of any block within the limits.
     """
     reader = Reader(data)
-    header = decode_header(reader.take(HEADER_BYTES))
-    key, signature = reader.take(HASH), reader.take(SIGNATURE_BYTES)
-    return Block(header, _read_messages(reader, limits), key, signature)
+    start = decode_start(reader.take(START_BYTES))
+    return replace(start, messages=_read_messages(reader, limits))
 
 
 def _signed_start(block: Block, header: bytes) -> bytes:

@@ -39,8 +39,7 @@ RULES_FORMAT = 2
 MOST_RULES = 2**20
 """Most bytes of the rules' text."""
 MOST_OPEN_MESSAGES = 65_536
-"""Most messages of a block if identities are open. The sum of at most this many directions is
-exact in float64."""
+"""Most messages of a block if identities are open; the sum of so many directions is exact."""
 
 WeightType = Literal["float64", "float32"]
 """Type of the weights."""
@@ -54,6 +53,8 @@ _TAG = b"fedchain:r"
 _U32 = 2**32 - 1
 _MOST_VALUES = 65_536
 """Most parameters of a model, and most values of the schedule of noise."""
+_MOST_WEIGHTS = 2**25
+"""Most weights of a model, so that a chain asks its readers for at most 256 MiB at once."""
 _LONGEST_NAME, _MOST_AXES = 256, 255
 """Most bytes of a parameter's name, and most axes of its shape."""
 _AGREED = ("groups", "momentum", "privacy", "task", "threat")
@@ -84,7 +85,7 @@ class Rules:
     commitment: bytes
     """Blinded commitment to the seed and the data of all holders, 32 bytes."""
     dimension: int
-    """Number d of weights, which is also the number of entries of every direction."""
+    """Number d of weights, which is also the number of entries of every direction, at most 2^25."""
     layout: Parameters
     """Name and shape of each of the model's parameters, in the order of the flat weights."""
     dtype: WeightType
@@ -279,7 +280,7 @@ _PRIVACY: dict[str, tuple[str, ValueReader]] = {
     "clip": ("clip", read_clip),
 }
 _MODEL: dict[str, ValueReader] = {
-    "dimension": whole_reader(_U32),
+    "dimension": whole_reader(_MOST_WEIGHTS),
     "dtype": choice_reader(WeightType),
     "layout": _layout,
 }

@@ -117,7 +117,11 @@ def _tensor_parts(name: str, tensor: Tensor) -> tuple[bytes, memoryview]:
         )
     if tensor.dtype.kind == "f":
         unclear = np.isnan(tensor)
-        tensor = np.where(unclear, np.nan, tensor).astype(tensor.dtype) if unclear.any() else tensor
+        tensor = (
+            np.where(unclear, np.nan, tensor).astype(tensor.dtype, copy=False)
+            if unclear.any()
+            else tensor
+        )
     shape = b"".join(unsigned(size, 8) for size in tensor.shape)
     body = np.ascontiguousarray(tensor, _DTYPES[code]).reshape(-1).view(np.uint8).data
     return text(name) + unsigned(code, 1) + unsigned(tensor.ndim, 1) + shape, body

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,15 +20,18 @@ from fedchain.errors import OLD_FORMAT, InvalidBlock, LedgerError, ScenarioError
 from fedchain.ledger.chain.block import (
     START_BYTES,
     Block,
-    decode_block,
+    decode_start,
     encode_start,
     messages_parts,
 )
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.crypto import HASH
 from fedchain.ledger.chain.encoding import Piece, blob, unsigned
-from fedchain.ledger.chain.rules import MOST_RULES, Rules, decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.message import Message, decode_message
+from fedchain.ledger.chain.rules import MOST_RULES, decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.state import tensor_parts, weights_parts
+from fedchain.ledger.chain.validity import check_header
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.blobs import decode_state, largest_state
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import (
@@ -42,6 +46,10 @@ from fedchain.ledger.tools.verification import (
 TAG, FILE_VERSION = b"fedchain:x", 2
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, milliseconds."""
+EMPTY_BYTES = 4
+"""Bytes of the first memory, which is empty."""
+UNCHECKED_BYTES = 2**26
+"""Most bytes of messages that are read before their signatures are checked."""
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
@@ -122,10 +130,14 @@ class Incoming:
         Raises:
             LedgerError: the length is above ``most``, or above the number of bytes left.
         """
+        return self.take(self.length(width, most, what))
+
+    def length(self, width: int, most: int, what: str) -> int:
+        """Read a length on ``width`` bytes; the arguments are those of ``piece``."""
         size = int.from_bytes(self.take(width))
         if size > most:
             raise LedgerError(f"file: {what} of {size} bytes; at most {most} are allowed")
-        return self.take(size)
+        return size
 
     def end(self) -> None:
         """Check that the file ends with the digest of everything before it."""
@@ -150,10 +162,11 @@ class _Replay:
     def into(self, folder: Path) -> Verification:
         try:
             return self._check(folder)
-        except (LedgerError, ScenarioError, ValueError) as error:
+        except (LedgerError, ScenarioError, ValueError, MemoryError) as error:
             header = self._next.header if self._next else None
             name, height = (header.hash.hex(), header.height) if header else ("", 0)
-            return refuted(self._passed, name, height, str(error))
+            reason = str(error) or "file: needs more memory than this process gets"
+            return refuted(self._passed, name, height, reason)
 
     def _check(self, folder: Path) -> Verification:
         incoming = self._incoming
@@ -164,13 +177,14 @@ class _Replay:
         if version != FILE_VERSION:
             raise LedgerError(f"file: is of version {version}; must be {FILE_VERSION}")
         rules = decode_rules(incoming.piece(4, MOST_RULES, "rules"))
-        weights, memory = largest_state(rules)
-        state = decode_state(
-            rules,
-            incoming.piece(8, weights, "weights"),
-            incoming.piece(8, memory, "an update's memory"),
-        )
         transition = self._transition_of(rules)
+        weights = incoming.piece(8, largest_state(rules)[0], "weights")
+        memory = incoming.piece(8, EMPTY_BYTES, "the first memory")
+        try:
+            state = decode_state(rules, weights, memory)
+        except LedgerError as error:
+            raise LedgerError(f"file: the first state: {error}") from error
+        del weights
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
@@ -185,34 +199,56 @@ class _Replay:
                 keep=None,
             )
             total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
-            for block, arrived_ms in self._blocks(rules, total):
+            for _ in range(total):
+                self._next = None
+                block, arrived_ms = self._read_block(chain, verdicts)
                 verdicts.check_ahead(reversed(block.messages), rules, chain.chain_id)
-                self._append(store, chain, block, arrived_ms)
+                chain.add(block, arrived_ms)
+                store.append(block, chain.state(block.header.hash), arrived_ms)
+                self._passed += 1
                 self._progress(self._passed, total)
             self._next = None
             incoming.end()
             return _finish(store, chain, head)
 
-    def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
-        limits = rules.limits
-        most = START_BYTES + limits.body_bytes
-        for _ in range(total):
-            self._next = None
-            arrived_ms = int.from_bytes(self._incoming.take(8))
-            if arrived_ms > LATEST_MS:
-                raise LedgerError(
-                    f"file: a block that came at {arrived_ms} ms; at most {LATEST_MS}"
-                )
-            self._next = decode_block(self._incoming.piece(8, most, "a block"), limits)
-            yield self._next, arrived_ms
+    def _read_block(self, chain: Chain, verdicts: VerdictCache) -> tuple[Block, int]:
+        """Read a block and its time of arrival; its header is checked before its messages."""
+        incoming, rules = self._incoming, chain.rules
+        arrived_ms = int.from_bytes(incoming.take(8))
+        if arrived_ms > LATEST_MS:
+            raise LedgerError(f"file: a block that came at {arrived_ms} ms; at most {LATEST_MS}")
+        size = incoming.length(8, START_BYTES + rules.limits.body_bytes, "a block")
+        start = self._next = decode_start(incoming.take(START_BYTES))
+        if start.header.hash in chain:
+            raise InvalidBlock("block: was there before")
+        if start.header.parent not in chain:
+            raise InvalidBlock("block: stands before its parent")
+        check_header(start.header, chain.link(start.header.parent), rules, arrived_ms)
+        messages = self._read_messages(start, size - START_BYTES, chain, verdicts)
+        return replace(start, messages=messages), arrived_ms
 
-    def _append(self, store: Store, chain: Chain, block: Block, arrived_ms: int) -> None:
-        added = chain.add(block, arrived_ms)
-        if added.kind in ("orphan", "known"):
-            why = "was there before" if added.kind == "known" else "stands before its parent"
-            raise InvalidBlock(f"block: {why}")
-        store.append(block, chain.state(block.header.hash), arrived_ms)
-        self._passed += 1
+    def _read_messages(
+        self, start: Block, left: int, chain: Chain, verdicts: VerdictCache
+    ) -> tuple[Message, ...]:
+        """Read the messages of a block, which have ``left`` bytes; check large ones meanwhile."""
+        rules, place = chain.rules, (start.header.parent, start.header.height)
+        count, left = int.from_bytes(self._incoming.take(4)), left - 4
+        if count > rules.limits.messages:
+            raise InvalidBlock(f"messages: got {count}; at most {rules.limits.messages}")
+        messages, checked, waiting = list[Message](), 0, 0
+        for _ in range(count):
+            most = max(0, min(rules.limits.message_bytes, left - 4))
+            data = self._incoming.piece(4, most, "a message")
+            messages.append(decode_message(data, rules.limits))
+            left, waiting = left - 4 - len(data), waiting + len(data)
+            if waiting > UNCHECKED_BYTES:
+                new, checked, waiting = messages[checked:], len(messages), 0
+                verdicts.check_ahead(reversed(new), rules, chain.chain_id)
+                for message in new:
+                    verdicts.check_message(message, rules, chain.chain_id, *place)
+        if left:
+            raise InvalidBlock(f"messages: end {left} bytes before the end of their block")
+        return tuple(messages)
 
 
 def _finish(store: Store, chain: Chain, head: bytes) -> Verification:

@@ -13,12 +13,12 @@ from fedchain.errors import DataError
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import Mask, Scan
 
-LARGEST_SCAN = 1 << 30
+LARGEST_SCAN = 1 << 29
 """Size of the largest file that is read, in bytes."""
 FARTHEST_M = 1e6
 """Largest coordinate of a camera that is read, in metres."""
-LARGEST_GRID = 1 << 24
-"""Pixels of the largest grid that is read: five times the 2064 x 1544 of a PhoXi scanner."""
+LARGEST_GRID = 1 << 23
+"""Pixels of the largest grid that is read: twice the 2064 x 1544 of a PhoXi scanner."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,15 @@ def contents(path: Path, largest: int = LARGEST_SCAN) -> Contents:
     """Read a file as a whole.
 
     Raises:
-        DataError: the file is missing, empty or unreadable, or has more than ``largest`` bytes.
+        DataError: the file is missing, empty or unreadable, has more than ``largest`` bytes, or is
+            no file but a pipe or a device, which may have no end.
     """
     try:
         size = path.stat().st_size
         if size > largest:
             raise DataError(f"{path}: has {size} bytes; allowed: at most {largest}")
+        if not (path.is_file() or path.is_dir()):
+            raise DataError(f"{path}: is a pipe or a device; allowed: a file")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -20,6 +21,10 @@ NUMBER_TYPES = {
 """Numpy's name for each of PLY's number types."""
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
+MOST_NUMBERS = 1 << 25
+"""Most numbers of an ascii file: a PhoXi scanner's 2064 x 1544 vertices with ten properties."""
+_CHUNK = 1 << 20
+_SPACE = re.compile(rb"\s")
 MOST_VERTEX_PROPERTIES = 64
 _IS = r"[\s:=]+(\d{1,9})"
 _PHOXI = rf"obj_info\s[^(]*\(\s*width{_IS}\s*;\s*height{_IS}\s*;.*"
@@ -117,34 +122,53 @@ def _camera(file: Contents, lines: list[str]) -> Array:
         raise file.fail(f"has a camera that is no place: {error}") from error
 
 
+@np.errstate(all="ignore")  # of numbers beyond float32
 def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> dict[str, Array]:
-    numbers = count * len(names)
-    if 2 * numbers > len(file.data) - length + 1:
+    """Return the columns of the vertices; a part of the text is read at a time."""
+    numbers, data, filled = count * len(names), file.data, 0
+    if numbers > MOST_NUMBERS:
+        raise file.fail(f"has {numbers} numbers as text; allowed: {MOST_NUMBERS}, or a binary file")
+    if 2 * numbers > len(data) - length + 1:
         raise file.fail(f"is truncated: too short for {count} vertices")
-    words = file.data[length:].split(maxsplit=numbers)[:numbers]
-    if len(words) < numbers:
-        raise file.fail(f"is truncated: {len(words)} of {numbers} numbers")
-    try:
-        table = np.array(words).astype(np.float64).reshape(count, -1)
-    except ValueError as error:
-        wrong = next(word for word in words if not _is_number(word))[:40].decode("ascii", "replace")
-        raise file.fail(f"has a vertex with {wrong}; allowed: numbers and nan") from error
-    return dict(zip(names, table.T, strict=True))
+    table = np.empty(numbers, np.float32)
+    while filled < numbers and length < len(data):
+        end = _SPACE.search(data, length + _CHUNK)
+        stop = end.start() if end else len(data)
+        values = _values(file, data[length:stop].strip(), numbers - filled)
+        table[filled : filled + len(values)] = values
+        filled, length = filled + len(values), stop
+    if filled < numbers:
+        raise file.fail(f"is truncated: {filled} of {numbers} numbers")
+    return dict(zip(names, table.reshape(count, -1).T, strict=True))
 
 
-def _is_number(word: bytes) -> bool:
+def _values(file: Contents, text: bytes, most: int) -> Array:
+    """Return the first numbers of a text, at most so many; what follows them may be anything."""
+    if not text:
+        return np.empty(0)
     try:
-        float(word)
+        with warnings.catch_warnings(action="error"):  # of a numpy that does not raise
+            return np.fromstring(text, sep=" ")[:most]
+    except (ValueError, DeprecationWarning):
+        words = text.split(maxsplit=most)[:most]
+    return np.array([_number(file, word) for word in words])
+
+
+def _number(file: Contents, word: bytes) -> float:
+    try:
+        if b"_" not in word:  # Python would take 1_000 for a thousand
+            return float(word)
     except ValueError:
-        return False
-    return True
+        pass
+    wrong = word[:40].decode("ascii", "replace")
+    raise file.fail(f"has a vertex with {wrong}; allowed: numbers and nan")
 
 
 @np.errstate(all="ignore")  # of damaged numbers
 def _scan(
     file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array
 ) -> Scan:
-    points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
+    points = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=-1)
     grids = {name.lower(): column.reshape(shape) for name, column in table.items()}
     light = next((grids[name] for name in INTENSITIES if name in grids), None)
     if light is None and grids.keys() >= LUMA.keys():

@@ -30,7 +30,7 @@ def read_block(data, rules):
     block |= {"public_key": read.take(32), "signature": read.take(64)}
     count, most = read.uint(4), most_messages(rules)
     need(count <= most, f"messages: {count} in a block; at most {most} are allowed")
-    block["messages"] = [read_message(read.take(read.uint(4))) for _ in range(count)]
+    block["messages"] = [read_message(read.view(read.uint(4))) for _ in range(count)]
     read.end()
     return block
 

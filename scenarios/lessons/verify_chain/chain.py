@@ -4,7 +4,7 @@ import numpy as np
 
 from . import blocks
 from .aggregation import aggregate, read_rule
-from .encoding import Bytes, Wrong, need, read_tensors, sha, write_tensors
+from .encoding import Bytes, Wrong, need, read_weights, sha, write_tensors
 from .rules import read_rules
 from .updates import next_state, read_update
 from .work import adapted, work_of
@@ -22,23 +22,20 @@ def verify(data):
     version = read.uint(2)
     old = "written by an older fedchain; run the scenario again, " * (version < FILE_VERSION)
     need(version == FILE_VERSION, f"file: is of format {version}: {old}this reads {FILE_VERSION}")
-    size = read.uint(4)
-    need(size <= MOST_RULES, f"file: rules of {size} bytes; at most {MOST_RULES} are allowed")
-    text = read.take(size)
+    text = bytes(read.piece(4, MOST_RULES, "rules"))
     rules = read_rules(text)
-    weights, memory = (
-        read_tensors(read.take(read.uint(8)), what) for what in ("weights", "memory")
-    )
-    shape, dtype = (rules["model.dimension"],), rules["model.dtype"]
-    kinds = {name: (tensor.shape, tensor.dtype.name) for name, tensor in weights.items()}
-    need(kinds == {"weights": (shape, dtype)}, f"weights: {kinds}; must be {dtype} of {shape}")
-    chain = Chain(rules, sha(b"fedchain:r", text), (weights["weights"], memory))
+    dimension, dtype = rules["model.dimension"], rules["model.dtype"]
+    weights = read_weights(read.piece(8, 8 * dimension + 64, "weights"), dimension, dtype)
+    empty = read.piece(8, 4, "the first memory") == bytes(4)
+    need(empty, "file: the first memory: must be empty")
+    chain = Chain(rules, sha(b"fedchain:r", text), weights)
     count, head = read.uint(8), read.take(32)
     for _ in range(count):
         arrived_ms = read.uint(8)
         need(arrived_ms < LATEST_MS, f"file: a block that came at {arrived_ms} ms")
-        chain.add(read.take(read.uint(8)), arrived_ms)
-    need(sha(data[: read.at]) == read.take(32), "file: its last 32 bytes are not its digest")
+        chain.add(read.view(read.uint(8)), arrived_ms)
+    digest = sha(memoryview(data)[: read.at])
+    need(digest == read.take(32), "file: its last 32 bytes are not its digest")
     read.end()
     return count, head, chain.height_of(head)
 
@@ -46,8 +43,8 @@ def verify(data):
 class Chain:
     """A tree of blocks above genesis."""
 
-    def __init__(self, rules, rules_hash, state):
-        self.rules = rules
+    def __init__(self, rules, rules_hash, weights):
+        self.rules, state = rules, (weights, {})
         self.rule = read_rule(rules["aggregation"], rules["ledger.identity"])
         self.updates = read_update(rules["update"])
         raw = genesis(rules["ledger.bits"], rules_hash, hashes_of(*state))
@@ -78,16 +75,10 @@ class Chain:
         """Return weights and memory after a block; without messages they stay as they are."""
         if not messages:
             return weights, memory
-        shape, dtype = weights.shape, self.rules["model.dtype"]
-        memory = {name: kept for name, kept in memory.items() if not name.startswith("rule/")}
-        try:
-            with np.errstate(all="ignore"):
-                gradient, wide = aggregate(self.rule, messages), weights.astype(np.float64)
-                wide, memory = next_state(self.updates, wide, memory, gradient, round_)
-        except (ValueError, TypeError, IndexError) as error:  # a memory of shapes that do not fit
-            raise Wrong(f"memory: no step can be made from it: {error}") from None
-        need(wide.shape == shape, f"weights: the step gives {wide.shape}; must be {shape}")
-        return wide.astype(dtype), memory
+        with np.errstate(all="ignore"):
+            gradient, wide = aggregate(self.rule, messages), weights.astype(np.float64)
+            wide, memory = next_state(self.updates, wide, memory, gradient, round_)
+            return wide.astype(self.rules["model.dtype"]), memory
 
     def place_above(self, name):
         """Return what the chain asks of a header on this parent."""

@@ -5,7 +5,6 @@ anything of that length is made.
 """
 
 import hashlib
-import math
 import struct
 
 import numpy as np
@@ -31,7 +30,10 @@ def need(holds, what):
 
 def sha(*parts):
     """Return the SHA-256 of all parts one after the other."""
-    return hashlib.sha256(b"".join(parts)).digest()
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def short(digest):
@@ -46,10 +48,18 @@ class Bytes:
         self.data, self.what, self.at = data, what, 0
 
     def take(self, size):
+        return bytes(self.view(size))
+
+    def view(self, size):
         left = len(self.data) - self.at
         need(size <= left, f"{self.what}: ends at byte {len(self.data)}; {size - left} are missing")
         self.at += size
-        return self.data[self.at - size : self.at]
+        return memoryview(self.data)[self.at - size : self.at]
+
+    def piece(self, width, most, what):
+        size = self.uint(width)
+        need(size <= most, f"{self.what}: {what} of {size} bytes; at most {most} are allowed")
+        return self.view(size)
 
     def uint(self, size):
         return int.from_bytes(self.take(size), "big")
@@ -61,10 +71,8 @@ class Bytes:
         return value
 
     def text(self, most):
-        size = self.uint(4)
-        need(size <= most, f"{self.what}: a text of {size} bytes; at most {most} are allowed")
         try:
-            return self.take(size).decode()
+            return bytes(self.piece(4, most, "a text")).decode()
         except UnicodeDecodeError:
             raise Wrong(f"{self.what}: a text is not UTF-8") from None
 
@@ -81,23 +89,14 @@ class Bytes:
         need(not left, f"{self.what}: goes on for {left} bytes after its end")
 
 
-def read_tensors(data, what):
-    """Read named arrays: the weights, or the memory of rule and update."""
-    read, tensors, before = Bytes(data, what), {}, ""
-    count = read.uint(4)
-    need(count <= 64, f"{what}: {count} arrays; at most 64 are allowed")
-    for _ in range(count):
-        name, code, axes = read.text(128), read.uint(1), read.uint(1)
-        need(name > before or not tensors, f"{what}: {name!r} stands after {before!r}")
-        need(code in TYPES and axes <= 8, f"{what}: {name!r} has type {code} and {axes} axes")
-        shape = [read.uint(8) for _ in range(axes)]
-        need(max(shape, default=0) < 2**31, f"{what}: {name!r} has the shape {shape}")
-        raw = read.take(math.prod(shape) * np.dtype(TYPES[code]).itemsize)
-        tensors[name] = np.frombuffer(raw, TYPES[code]).reshape(shape)
-        before = name
-    read.end()
-    need(write_tensors(tensors) == data, f"{what}: a NaN has other bits than every NaN")
-    return tensors
+def read_weights(data, dimension, dtype):
+    """Read the first weights: one array, with its name, type and shape in front."""
+    wanted = f"weights: must be one row of {dimension} {dtype}, every NaN with the same bits"
+    start = len(data) - dimension * np.dtype(dtype).itemsize
+    need(start >= 0, wanted)
+    weights = np.frombuffer(data[start:], TYPES[CODES[dtype]])
+    need(write_tensors({"weights": weights}) == data, wanted)
+    return weights
 
 
 def write_tensors(tensors):

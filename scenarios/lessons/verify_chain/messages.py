@@ -28,7 +28,7 @@ def read_message(data):
     start = read.at
     said["exponent"], width, entries = read.uint(1), read.uint(1), read.uint(4)
     need(width in WIDTHS, f"message: direction: entries of {width} bytes; must be 1, 2 or 4")
-    said["direction"] = np.frombuffer(read.take(width * entries), f"<i{width}")
+    said["direction"] = np.frombuffer(read.view(width * entries), f"<i{width}")
     said["payload"], rest = sha(data[start : read.at]), read.at
     said["norm"], said["mechanism"], said["noise_step"] = read.real(), read.text(64), read.uint(2)
     said["noise"], said["clip"], said["records"] = read.real(), read.real(), read.uint(4)

@@ -14,6 +14,7 @@ U32 = 2**32 - 1
 MOST = 2**53
 MOST_VALUES = 65_536
 MOST_OPEN = 65_536
+MOST_WEIGHTS = 2**25
 ENTRIES = {"int8": 127, "int16": 32767, "int32": 2**31 - 1}
 
 
@@ -105,7 +106,7 @@ KEYS = {
     "root": ("true or false", lambda value: isinstance(value, bool)),
     "commitment": HASH,
     "model": OBJECT,
-    "model.dimension": whole(0, U32),
+    "model.dimension": whole(0, MOST_WEIGHTS),
     "model.dtype": one_of("float64", "float32"),
     "model.layout": list_of("[name, [sizes]]", is_parameter, 0, MOST_VALUES),
     "ledger": OBJECT,

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from .encoding import need
 from .parts import REQUIRED, above, at_least, fraction, read_part
 
 RATE = {"learning_rate": (REQUIRED, above(0)), "decay": (0.0, at_least(0))}
@@ -36,14 +37,15 @@ ONE = np.ones(1)
 
 def read_update(part):
     """Return an update and those around it: the innermost first, each with all its parameters."""
-    known, found = {**AROUND, **UPDATES}, []
+    found = []
     while True:
-        update = read_part(part, known, "update")
+        update = read_part(part, {**AROUND, **UPDATES}, "update")
+        kind = update["kind"]
+        need(all(kind != inner["kind"] for inner in found), f"update: {kind} stands around itself")
         found.insert(0, update)
-        if update["kind"] in UPDATES:
+        if kind in UPDATES:
             return found
         part = update["of"]
-        known = {kind: table for kind, table in known.items() if kind != update["kind"]}
 
 
 def next_state(updates, weights, memory, gradient, round_):

@@ -11,7 +11,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed, verify_file
 from fedchain.ledger.tools.verification import verify
 
-WORLD = make_world()
+WORLD = make_world(memory=False)
 
 
 def transition_of(_):

@@ -18,7 +18,7 @@ from fedchain.ledger.storage.writer import RetentionPolicy
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported, verify_file
 
-WORLD = make_world()
+WORLD = make_world(memory=False)
 CHAIN = WORLD.chain()
 BLOCK = WORLD.block(CHAIN)
 LIMITS = WORLD.rules.limits
@@ -43,7 +43,7 @@ READERS = {
     ),
     "rules": (rules.encode_rules(WORLD.rules), rules.decode_rules, rules.encode_rules),
     "tensors": (
-        state.encode_tensors(WORLD.state.memory),
+        state.encode_tensors(make_world().state.memory),
         state.decode_tensors,
         state.encode_tensors,
     ),
