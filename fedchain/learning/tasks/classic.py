@@ -104,9 +104,8 @@ def _standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):
         raise ValueError(
-            f"task.held_out: a measurement has the same value in all {len(public)} of "
-            f"{len(inputs)} records, so that nothing can be divided by its deviation; allowed: a "
-            "larger share"
+            f"task.held_out: holds out {len(public)} of {len(inputs)} records, in which a "
+            "measurement has no deviation to divide by; allowed: a larger share"
         )
     return np.asarray((inputs - inputs[public].mean(0)) / spread, np.float32)
 
