@@ -109,9 +109,11 @@ def test_a_folder_is_checked_at_every_depth(tmp_path, depth):
     check_folder(folder)
     (tmp_path / "link").symlink_to(folder)
     check_folder(tmp_path / "link")  # the path that the user gives may be a link
-    (place / "x").symlink_to(place)
-    with pytest.raises(RunRefused, match=r"x: is a link, a pipe or a device"):
-        check_folder(folder)
+    for target in (place, place / "file", tmp_path / "nowhere"):
+        (place / "x").symlink_to(target)
+        with pytest.raises(RunRefused, match=r"x: is a link, a pipe or a device"):
+            check_folder(folder)
+        (place / "x").unlink()
 
 
 def test_no_folder_is_whole_and_a_file_is_none(tmp_path):
