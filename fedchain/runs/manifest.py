@@ -20,10 +20,17 @@ import numpy.typing as npt
 from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.names import legible
-from fedchain.privacy.guarantee import figures, guarantee, unprotected, warnings_for
+from fedchain.privacy.guarantee import (
+    figures,
+    guarantee,
+    outnumbered,
+    replaced,
+    unprotected,
+    warnings_for,
+)
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
-from fedchain.scenario import Groups, Scenario, plain_values, scenario_digest
+from fedchain.scenario import Groups, Scenario, attackers_of, plain_values, scenario_digest
 from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
@@ -142,6 +149,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "guarantee": words(worst),
         "warnings": [
             *warnings_for(mechanism, counts.tolist()),
+            *outnumbered(mechanism, worst, nodes.groups, attackers_in(setup.scenario)),
             *unprotected(setup.task.public, setup.task.record),
         ],
         "tuning": tuning_of(setup.scenario),
@@ -161,6 +169,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "momentum": nodes.momentum and nodes.momentum.plain(),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
+        "replaced": dict(zip(("epsilon", "delta"), replaced(mechanism, worst), strict=True)),
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
         "releases": _each(made),
         "holders_by_releases": dict(Counter(sorted(made.tolist()))),
@@ -184,6 +193,13 @@ def guarantee_of(
         momentum=nodes.momentum,
         hidden=hidden,
     )
+
+
+def attackers_in(scenario: Scenario) -> set[int]:
+    """Return the ids of all data holders that attack in some round."""
+    entries = dict(enumerate(scenario.attacks))
+    found = attackers_of(entries, scenario.nodes.holders, scenario.seed)
+    return {holder for holders in found.values() for holder in holders}
 
 
 def tuning_of(scenario: Scenario) -> str:
