@@ -133,7 +133,7 @@ def outnumbered(
     return [
         f"nodes.groups.honest: {groups.honest:g} assumes {assumed} honest members in every group, "
         f"but attackers leave {left} of {groups.size} in group {group}: epsilon of its members is "
-        f"{true}, not {mechanism.epsilon_after(releases):.4g}; assume {left / groups.size:g}"
+        f"{true}, not {mechanism.epsilon_after(releases):.4g}; assume {left}"
     ]
 
 

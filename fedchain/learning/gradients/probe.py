@@ -219,7 +219,7 @@ def _moved(module: nn.Module) -> nn.Module:
         for value in module.parameters():
             step = torch.randn(value.shape, generator=generator, dtype=torch.float64)
             value.add_(step.to(value.dtype), alpha=0.1)
-    return module
+    return module.requires_grad_()  # vmap differentiates frozen weights too
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -243,6 +243,25 @@ class Idle(nn.Module):
         return self.used(inputs)
 
 
+class Frozen(nn.Module):
+    """Has a layer whose weights ask for no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = Between(nn.Identity(), Normed).first, nn.Linear(6, 3)
+        self.norm = Normed().requires_grad_(False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.last(self.norm(self.first(inputs)))
+
+
+def test_frozen_weights_are_differentiated_as_all_others():
+    task = table_task(Frozen, SIZES)
+    gradients = CohortGradients(task, 0.4)
+    assert gradients.method == "vmap"
+    assert gradients(flat_weights(task.model()), [0])[0].any()
+
+
 HONEST = {
     "layer norm": (lambda: Between(nn.LayerNorm(6)), "vmap"),
     "group norm": (lambda: Between(nn.GroupNorm(2, 6)), "layers"),
