@@ -104,8 +104,8 @@ def with_noise(mechanism: Mechanism, multiplier: float, **others: object) -> Mec
     """
     if not type(mechanism).__module__.startswith("fedchain."):
         return None
-    changed: Any = replace(mechanism, noise_multiplier=multiplier, **others)  # type: ignore[type-var]
-    made: Mechanism = changed
+    dataclass: Any = mechanism
+    made: Mechanism = replace(dataclass, noise_multiplier=multiplier, **others)
     return made
 
 

@@ -48,7 +48,7 @@ def summed_gradient(
 
 def by_single(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
     """Return each example's gradient (n, d), one call of the model for each example."""
-    each = zip(inputs.split(1), targets.split(1), strict=True)
+    each = zip(torch.split(inputs, 1), torch.split(targets, 1), strict=True)
     return torch.stack([summed_gradient(module, loss, *one) for one in each])
 
 
@@ -121,7 +121,7 @@ class Probe:
         """Return what mixes the examples: the model, if an output depends on other examples."""
         with torch.no_grad():
             together = self.module(inputs)
-            alone = torch.cat([self.module(one) for one in inputs.split(1)])
+            alone = torch.cat([self.module(one) for one in torch.split(inputs, 1)])
         rounding, key, what = TOLERANCE[inputs.dtype], "model", "outputs of an example depend"
         if together.shape == alone.shape and torch.allclose(together, alone, rounding, rounding):
             key, what = "loss", "loss of an example depends"
@@ -181,7 +181,7 @@ def _probe_in(
         words = f"gives values of shape {shape} for {len(inputs)} examples"
         raise PartError(f"task.loss: {words}; one for each example is allowed")
     try:
-        rows = [*by_single(module, loss, inputs.clone(), targets.clone())]
+        rows = list(torch.unbind(by_single(module, loss, inputs.clone(), targets.clone())))
     except Exception as error:  # the user's model or loss may raise anything
         text = f"task.model: takes {len(inputs)} examples but not one alone: {error}; {REDUCE}"
         raise PartError(text) from error
