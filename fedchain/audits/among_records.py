@@ -33,7 +33,7 @@ RIDGE = 1e-9
 
 
 @dataclass(frozen=True)
-class Looked:
+class AuditedRelease:
     """One release, and what the auditor knows of it; the unit of length is the clip."""
 
     release: PublishedRelease
@@ -117,10 +117,10 @@ def seen_among_records(
     much, and becomes weaker.
     """
     known = RecordsKnown(scenario)
-    looked: dict[int, list[Looked]] = {}
+    looked: dict[int, list[AuditedRelease]] = {}
     order = sorted(released, key=lambda each: (each.message.round, each.message.parent))
     evidence: dict[int, list[tuple[CanaryEvidence, CanaryEvidence, CanaryEvidence]]] = {}
-    last: dict[int, Looked] = {}
+    last: dict[int, AuditedRelease] = {}
     for parent, those in itertools.groupby(order, key=lambda each: each.message.parent):
         at = [_looked_at(one, scenario, known, weights_at(parent)) for one in those]
         shared = NoiseOfOthers({(one.release.holder, parent): one.noise for one in at})
@@ -152,7 +152,7 @@ def _inside(release: PublishedRelease, scenario: Scenario, known: RecordsKnown) 
 
 def _looked_at(
     release: PublishedRelease, scenario: Scenario, known: RecordsKnown, weights: Vector
-) -> Looked:
+) -> AuditedRelease:
     """Return one release with everything that the auditor knows of it."""
     declared, parent = release.message.declaration, release.message.parent
     first, *others = scenario.nodes.members_of(release.holder)
@@ -165,7 +165,9 @@ def _looked_at(
     rows = known.projected(rows, weights, parent)
     rest = known.projected(rest[None], weights, parent)[0]
     left = release.vector * (declared.records / declared.clip) - rest
-    return Looked(release, rows, left, left - inside @ rows, moves, count + inside @ moves)
+    return AuditedRelease(
+        release, rows, left, left - inside @ rows, moves, float(count + inside @ moves)
+    )
 
 
 def along(rows: Matrix, left: Vector, inside: Flags) -> CanaryEvidence:
@@ -186,7 +188,7 @@ def along(rows: Matrix, left: Vector, inside: Flags) -> CanaryEvidence:
 
 
 def _seen(
-    looked: Sequence[Looked],
+    looked: Sequence[AuditedRelease],
     evidence: Sequence[tuple[CanaryEvidence, CanaryEvidence, CanaryEvidence]],
     inside: Flags,
     scenario: Scenario,
@@ -212,7 +214,7 @@ def _seen(
 
 
 def _counts(
-    looked: Sequence[Looked], strong: Flags, inside: Flags, scenario: Scenario
+    looked: Sequence[AuditedRelease], strong: Flags, inside: Flags, scenario: Scenario
 ) -> dict[int, float]:
     """Return scores from the noisy counts of a holder, each for another of the strong canaries."""
     counts: dict[int, float] = {}

@@ -45,7 +45,8 @@ class CanaryEvidence:
         """
         total = self.squares[rows].sum(axis=0)
         found = np.zeros(len(total))
-        return np.divide(self.products[rows].sum(axis=0), total, out=found, where=total > 0)
+        np.divide(self.products[rows].sum(axis=0), total, out=found, where=total > 0)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

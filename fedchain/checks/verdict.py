@@ -9,7 +9,7 @@ from typing import Any
 from fedchain.ledger.tools.verification import Verification
 
 
-class Result(StrEnum):
+class CheckOutcome(StrEnum):
     """What came of a check."""
 
     OK = "ok"
@@ -17,16 +17,16 @@ class Result(StrEnum):
     UNCHECKED = "not checked"
 
 
-OK, FAILED, UNCHECKED = Result
+OK, FAILED, UNCHECKED = CheckOutcome
 
 
 @dataclass(frozen=True)
-class Looked:
+class CheckResult:
     """One thing that was to be checked."""
 
     what: str
     """What it is, in one or two words."""
-    result: Result
+    result: CheckOutcome
     """What came of it."""
     words: str
     """What was compared with what; or what is wrong; or why it was not checked."""
@@ -38,7 +38,7 @@ class RunVerdict:
 
     ledger: Verification
     """The verdict on the ledger alone."""
-    checks: tuple[Looked, ...]
+    checks: tuple[CheckResult, ...]
     """Everything that was to be checked, in order."""
     notes: tuple[str, ...] = ()
     """Sentences on what the verdict means."""

@@ -179,7 +179,10 @@ def at_work(
     except ValueError as error:
         raise ScenarioError([], str(error)) from error
     text = "%d weights, gradients by %s, engine %s"
-    logging.getLogger("fedchain").info(text, dimension, method, part.plain())
+    log = logging.getLogger("fedchain")
+    log.info(text, dimension, method, part.plain())
+    if method == "single":
+        log.warning("task.model: gradients are computed one example at a time, which is slow")
     with contextlib.closing(engine):
         yield lambda weights, asked: engine.map(weights, chunks_of(asked, most))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
+from fedchain.files import read_bytes
 from fedchain.network.latencies import HUNDRED_MS, Links, latencies
 from fedchain.network.spreading import Graph
 from fedchain.registry import AtMost, Family, Part
@@ -232,7 +233,7 @@ def file(
 
     where, place = f"network.path: {path}", Path(path)
     try:
-        data = _content(place)
+        data = read_bytes(place.resolve(), MOST_BYTES)
         if place.suffix == ".graphml":
             read = networkx.read_graphml(io.BytesIO(data))
         else:
@@ -253,17 +254,6 @@ def file(
     if not networkx.is_connected(graph):
         raise ValueError(f"{where}: is in several pieces; every node must have a way to all others")
     return _make_graph(compute, nodes, graph, latency_ms, generator)
-
-
-def _content(path: Path) -> bytes:
-    """Return the bytes of a file, if they are not too many to be a network."""
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ValueError("is a pipe or a device, not a file")
-    with path.open("rb") as opened:
-        data = opened.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"has more than {MOST_BYTES} bytes")
-    return data
 
 
 def _draw_connected(

@@ -1,8 +1,8 @@
 """Accounting: (epsilon, delta) of composed releases, computed by independent methods.
 
-Neighbouring data sets differ by one record added or removed. Full-batch Gaussian releases compose
-to one Gaussian release, so their epsilon has a closed form. Accountants of two other projects
-check this epsilon.
+Neighbouring data sets differ in one gradient, which is there or zero. Full-batch Gaussian releases
+compose to one Gaussian release, so their epsilon has a closed form. Accountants of two other
+projects check this epsilon.
 """
 
 from __future__ import annotations

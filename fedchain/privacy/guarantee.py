@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from fedchain.privacy.mechanisms import Mechanism, Terms
 
@@ -44,10 +46,15 @@ def guarantee(
         return f"{words}. {_describe_momentum(momentum, noisy=False)}".rstrip(". ")
     whole = terms.unit == "holder"
     subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
-    one = f"one {record} added or removed"
-    # Messages are signed, and a missing one is noticed, so a holder cannot hide that it takes part.
-    # Neighbours therefore differ only in the gradient in its message.
-    neighbour = "its gradient there or zero (that it takes part is not hidden)" if whole else one
+    # A mean gradient is divided by the number of records that the holder has, which is public, and
+    # a missing message is noticed. Neighbours therefore differ only in whether a gradient is zero.
+    fixed = "that it takes part" if whole else f"the number of {record}s"
+    other = "its data are replaced by others" if whole else f"one {record} is replaced by another"
+    epsilon, delta = replaced(mechanism, releases)
+    neighbour = (
+        f"its gradient there or zero ({fixed} is not hidden; where {other}, it is "
+        f"({epsilon:.4g}, {delta:.4g})-differentially private)"
+    )
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
     asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
@@ -67,6 +74,67 @@ def guarantee(
         f"{_describe_seed(mechanism, hidden)}. It does not protect {outside}; the metrics of the "
         "simulator are outside of it"
     )
+
+
+def replaced(mechanism: Mechanism, releases: int) -> tuple[float, float]:
+    """Return epsilon and delta for neighbours of which one has another record in a record's place.
+
+    ``epsilon_after`` counts a gradient that is there or zero. A record that is replaced moves the
+    sum by twice the clip, so that the noise multiplier counts half. Where records are sampled, or
+    where the mechanism is a user's own, the bound of two steps stands instead: from one record to
+    zero, and from zero to the other, (2 epsilon, (1 + e^epsilon) delta).
+
+    >>> from fedchain.privacy.mechanisms import gaussian
+    >>> made = gaussian(9, 5, epsilon=1.0, clip=0.1, spare_releases=1)
+    >>> [round(value, 5) for value in replaced(made, 10)]
+    [2.15468, 1e-05]
+    """
+    delta, halved = mechanism.terms.delta, with_noise(mechanism, mechanism.noise_multiplier / 2)
+    if halved is not None and mechanism.terms.sampling_rate == 1:
+        return halved.epsilon_after(releases), delta
+    epsilon = mechanism.epsilon_after(releases)
+    return 2 * epsilon, min(1.0, delta * (1 + math.exp(min(epsilon, 700.0))))
+
+
+def with_noise(mechanism: Mechanism, multiplier: float, **others: object) -> Mechanism | None:
+    """Return a mechanism of fedchain with another noise multiplier; None if it is a user's own.
+
+    What determines the epsilon of a user's own mechanism is not known. ``others`` are further
+    fields that change.
+    """
+    if not type(mechanism).__module__.startswith("fedchain."):
+        return None
+    dataclass: Any = mechanism
+    made: Mechanism = replace(dataclass, noise_multiplier=multiplier, **others)
+    return made
+
+
+def outnumbered(
+    mechanism: Mechanism, releases: int, groups: Groups | None, attackers: Collection[int]
+) -> list[str]:
+    """Return a warning if attackers leave a group fewer honest members than the noise counts on.
+
+    ``attackers`` are the ids of all holders that attack in some round. The true epsilon counts the
+    noise of the honest members that are left, less those who may drop out.
+    """
+    if groups is None or not attackers or mechanism.noise_multiplier == 0:
+        return []
+    by_group = Counter(holder // groups.size for holder in attackers)
+    group, most = max(by_group.items(), key=lambda item: item[1])
+    left, assumed = groups.size - most, groups.honest_members
+    if left >= assumed:
+        return []
+    counted, epsilon = left - groups.dropouts, math.inf
+    if counted > 0:
+        noise = mechanism.noise_multiplier * math.sqrt(counted / groups.counted_on)
+        weaker = with_noise(mechanism, noise, shares=counted)
+        epsilon = math.nan if weaker is None else weaker.epsilon_after(releases)
+    true = "larger" if math.isnan(epsilon) else f"{epsilon:.4g}"
+    return [
+        f"nodes.groups.honest: {groups.honest:g} assumes {assumed} honest members in every group, "
+        f"but attackers leave {left} of {groups.size} in group {group}: epsilon of its members is "
+        f"{true}, not {mechanism.epsilon_after(releases):.4g}; assume {left}"
+    ]
 
 
 def figures(mechanism: Mechanism, releases: int) -> str:

@@ -21,10 +21,17 @@ from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.machine import arithmetic
 from fedchain.names import legible
-from fedchain.privacy.guarantee import figures, guarantee, unprotected, warnings_for
+from fedchain.privacy.guarantee import (
+    figures,
+    guarantee,
+    outnumbered,
+    replaced,
+    unprotected,
+    warnings_for,
+)
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
-from fedchain.scenario import Groups, Scenario, plain_values, scenario_digest
+from fedchain.scenario import Groups, Scenario, attackers_of, plain_values, scenario_digest
 from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
@@ -145,7 +152,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     counts = np.array([records.count for records in setup.task.holders])
     return {
         "guarantee": words(worst),
-        "warnings": warnings_of(setup),
+        "warnings": warnings_of(setup, worst),
         "tuning": tuning_of(setup.scenario),
         "public_records": setup.task.public,
         "figures": figures(mechanism, worst),
@@ -163,6 +170,8 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "momentum": nodes.momentum and nodes.momentum.plain(),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
+        "epsilon_replaced": finite(replaced(mechanism, worst)[0]),
+        "delta_replaced": replaced(mechanism, worst)[1],
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
         "releases": _each(made),
         "holders_by_releases": dict(Counter(sorted(made.tolist()))),
@@ -172,13 +181,22 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     }
 
 
-def warnings_of(setup: RunSetup) -> list[str]:
-    """Return what a run's user must know of its privacy, each as a sentence."""
-    task = setup.task
+def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
+    """Return what a run's user must know of its privacy, each as a sentence.
+
+    ``releases`` is the largest number of releases of one holder; None: all that the noise covers.
+    """
+    task, mechanism = setup.task, setup.mechanism
     if not task.learns:
         return []
     counts = [records.count for records in task.holders]
-    return [*warnings_for(setup.mechanism, counts), *unprotected(task.public, task.record)]
+    made = mechanism.terms.releases if releases is None else releases
+    attackers = attackers_in(setup.scenario)
+    return [
+        *warnings_for(mechanism, counts),
+        *outnumbered(mechanism, made, setup.scenario.nodes.groups, attackers),
+        *unprotected(task.public, task.record),
+    ]
 
 
 def guarantee_of(
@@ -195,6 +213,13 @@ def guarantee_of(
         momentum=nodes.momentum,
         hidden=hidden,
     )
+
+
+def attackers_in(scenario: Scenario) -> set[int]:
+    """Return the ids of all data holders that attack in some round."""
+    entries = dict(enumerate(scenario.attacks))
+    found = attackers_of(entries, scenario.nodes.holders, scenario.seed)
+    return {holder for holders in found.values() for holder in holders}
 
 
 def tuning_of(scenario: Scenario) -> str:

@@ -20,10 +20,13 @@ from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.features import features_of
+from fedchain.scans.features import features_of, normals_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import Floats, Mask, bounding_box
+from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
+
+RecordUnit = Literal["tile", "scan"]
+"""What a record is: a tile, or all tiles of a scan."""
 
 _log = logging.getLogger(__name__)
 APPLE_DOUBLE = "._"
@@ -32,12 +35,12 @@ APPLE_DOUBLE = "._"
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
-    """One real scan, cropped and padded to whole tiles, with the mask of the points to keep."""
+    """One real scan, padded to whole tiles, with the mask of the points to keep."""
 
     name: str
     """Name of the scan: the part of the file's name that ``*`` stands for, such as 004."""
-    image: Floats
-    """The five feature channels, as ``features_of`` returns them, (5, h, w)."""
+    tiles: Floats
+    """The five feature channels of the tiles that hold a point, (n, 5, tile, tile)."""
     valid: Mask
     """Pixels that hold a point, (h, w)."""
     keep: Mask
@@ -64,7 +67,7 @@ def scan_folder(
     dirty: str = "gpu_*.cogs",
     clean: str = "clean_*.cogs",
     tile: Annotated[int, Field(ge=8, le=512)] = 64,
-    record: Literal["tile", "scan"] = "tile",
+    record: RecordUnit = "tile",
     held_out: Annotated[int, Field(ge=1, le=10_000)] = 1,
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,
@@ -72,8 +75,8 @@ def scan_folder(
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
     Two files form a pair if ``*`` stands for the same text in both names, as in gpu_004.cogs and
-    clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. The
-    last scans in alphabetical order are held out. The baselines get these scans uncut.
+    clean_004.cogs. Scans are cut into tiles; tiles without a point are dropped. The last scans in
+    alphabetical order are held out. The baselines get these scans uncut.
 
     Args:
         holders: number of data holders.
@@ -85,7 +88,9 @@ def scan_folder(
         record: the unit that privacy protects. ``scan`` keeps all tiles of a scan at one
             holder, and needs at least as many training scans as holders. ``tile`` may spread the
             tiles of one scan over several holders; the guarantee then holds for a tile, not for a
-            scan.
+            scan. A tile's channels then depend on its own points alone: they have the range of the
+            tile, and normals that are computed from it. With ``scan`` a scan is cropped to its
+            points, and channels have the range of the scan and the normals of the file.
         held_out: number of scans that are held out for measuring.
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
@@ -94,7 +99,7 @@ def scan_folder(
     files = pairs(Path(path), dirty, clean)
     training = len(files) - held_out
     _check_enough(Path(path), training, held_out, holders if record == "scan" else 1)
-    scans = [cleaned(name, *both, tile) for name, both in files.items()]
+    scans = [cleaned(name, *both, tile, record) for name, both in files.items()]
     if all((scan.keep == scan.valid).all() for scan in scans):
         raise DataError(
             f"{path}: {clean} has every point of {dirty}, so there is nothing to erase; allowed: "
@@ -152,8 +157,8 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
     return both
 
 
-def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
-    """Read a scan and its cleaned version, crop both to the points, and pad them to whole tiles.
+def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) -> Cleaned:
+    """Read a scan and its cleaned version, and cut it into tiles; a record is a scan or a tile.
 
     What remains are the points of the cleaned file; if it has a mask ``keep``, those in the mask.
 
@@ -167,14 +172,12 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
             f"{clean}: has {after.intensity.shape} pixels; "
             f"allowed: {scan.intensity.shape}, those of {dirty.name}"
         )
-    remains = after.valid if after.keep is None else after.valid & after.keep
-    if new := int((remains & ~scan.valid).sum()):
+    keep = after.valid if after.keep is None else after.valid & after.keep
+    if new := int((keep & ~scan.valid).sum()):
         raise DataError(
             f"{clean}: has {new} points that {dirty.name} lacks; allowed: a scan from which points "
             "were erased (are task.dirty and task.clean swapped?)"
         )
-    box = bounding_box(scan.valid)
-    valid, keep = scan.valid[box], remains[box]
     if (scan.intensity[scan.valid] == 1).all():
         _log.warning(
             "%s: has no brightness: every point has intensity 1, and the model learns from shape "
@@ -183,17 +186,39 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
         )
     if not keep.any():
         raise DataError(f"{clean}: keeps no point of {dirty.name}; allowed: at least one")
-    points, normals, light = (g[box][None] for g in (scan.positions, scan.normals, scan.intensity))
+    if record == "scan":
+        box = bounding_box(scan.valid)
+        scan, keep = scan.part(box), keep[box]
+    tiles = channels_of(scan, tile, record)
+    return Cleaned(name, tiles, padded(scan.valid, tile, False), padded(keep, tile, False), tile)
+
+
+def channels_of(scan: Scan, tile: int, record: RecordUnit) -> Floats:
+    """Return the five channels (n, 5, tile, tile) of the n tiles that hold a point.
+
+    The channels of a record depend on no other record. If each tile is one, the scan is therefore
+    cut first: every tile is scaled to its own range, and has normals that are computed from its own
+    points, since the scanner computed those of a file from neighbours beyond the tile's border.
+    """
+    filled = cut_tiles(padded(scan.valid, tile, False), tile).any(axis=(1, 2))
+    if record == "scan":
+        grids = (scan.positions, scan.intensity, scan.normals)
+        points, light, normals = (grid[None] for grid in grids)
+    else:
+        grid = np.stack([*np.moveaxis(scan.positions, -1, 0), scan.intensity])
+        cut = cut_tiles(padded(grid, tile, np.nan), tile)[filled]
+        points, light = np.moveaxis(cut[:, :3], 1, -1), cut[:, 3]
+        normals = normals_of(points, scan.camera)
     distance = np.sqrt(((points - scan.camera) ** 2).sum(axis=-1))
-    image = features_of(light, distance, normals, valid[None])[0]
-    missing = [(0, -side % tile) for side in valid.shape]
-    return Cleaned(
-        name,
-        np.pad(image, ((0, 0), *missing)),
-        np.pad(valid, missing),
-        np.pad(keep, missing),
-        tile,
-    )
+    image = features_of(light, distance, normals, np.isfinite(points).all(axis=-1))
+    return image if record == "tile" else cut_tiles(padded(image[0], tile, 0.0), tile)[filled]
+
+
+def padded(grid: Array, tile: int, value: float) -> Array:
+    """Pad a grid (.., h, w) below and on the right with a value, up to whole tiles."""
+    rest = [(0, 0)] * (grid.ndim - 2)
+    missing = [(0, -side % tile) for side in grid.shape[-2:]]
+    return np.pad(grid, [*rest, *missing], constant_values=value)
 
 
 def cut_tiles(grid: Array, tile: int) -> Array:
@@ -217,7 +242,7 @@ def join_tiles(tiles: Array, height: int, width: int) -> Array:
 
 def tile_records(scans: list[Cleaned]) -> Records:
     """Return the images and masks of all tiles with points; the tiles of a scan form one record."""
-    inputs = [scan.tiles_of(scan.image) for scan in scans]
+    inputs = [scan.tiles for scan in scans]
     targets = [scan.tiles_of(segmentation.targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
@@ -245,10 +270,16 @@ def _check_enough(folder: Path, training: int, held_out: int, needed: int) -> No
 def _pictures(outputs: Array, many: int, scans: list[Cleaned]) -> Mapping[str, Picture]:
     pictures, start = {}, 0
     for scan in scans[:many]:
-        tiles = np.zeros((len(scan.filled), scan.tile, scan.tile), bool)
-        own = tiles[scan.filled]
-        tiles[scan.filled] = segmentation.kept_by(outputs[start : start + len(own)], own.shape)
-        kept = join_tiles(tiles, *scan.valid.shape)
-        pictures[f"scan-{scan.name}"] = draw_panels(scan.image, scan.valid, scan.keep, kept)
-        start += len(own)
+        count, _, *sides = scan.tiles.shape
+        kept = segmentation.kept_by(outputs[start : start + count], (count, *sides))
+        tiles = np.concatenate([scan.tiles, kept[:, None]], axis=1)
+        whole = np.zeros((len(scan.filled), *tiles.shape[1:]), np.float32)
+        whole[scan.filled] = tiles
+        *image, chosen = (
+            join_tiles(channel, *scan.valid.shape) for channel in whole.swapaxes(0, 1)
+        )
+        box = bounding_box(scan.valid)
+        shown = (grid[box] for grid in (scan.valid, scan.keep, chosen > 0))
+        pictures[f"scan-{scan.name}"] = draw_panels(np.stack([c[box] for c in image]), *shown)
+        start += count
     return pictures

@@ -56,6 +56,16 @@ class Scan:
         """Pixels that hold a point, (h, w)."""
         return np.asarray(np.isfinite(self.positions).all(axis=-1))
 
+    def part(self, box: tuple[slice, slice]) -> Scan:
+        """Return the rows and columns of a box."""
+        return Scan(
+            positions=self.positions[box],
+            normals=self.normals[box],
+            intensity=self.intensity[box],
+            camera=self.camera,
+            keep=None if self.keep is None else self.keep[box],
+        )
+
 
 def bounding_box(valid: Mask) -> tuple[slice, slice]:
     """Return the rows and columns of the smallest box that holds every valid pixel.

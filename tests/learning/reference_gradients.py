@@ -33,4 +33,6 @@ def one_gradient(task: Task, module: torch.nn.Module, records: Records, place: i
     targets = torch.from_numpy(np.array(records.targets[place : place + 1]))
     targets = targets.double() if targets.is_floating_point() else targets
     loss = task.loss(module(inputs), targets).sum()
-    return flatten(torch.autograd.grad(loss, list(module.parameters())))
+    parameters = list(module.parameters())
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    return flatten(found)

@@ -137,8 +137,8 @@ def counts_rounds_of_the_chain(patch):
 
 
 def lets_batch_norm_in(patch):
-    patch.setattr(gradients, "_refuse_mixing", lambda module: module.train())
-    patch.setattr("fedchain.learning.gradients.methods._refuse_mixing", lambda *_: None)
+    patch.setattr(gradients, "_refuse_batch_norm", lambda module: module.train())
+    patch.setattr(gradients, "method_for", lambda *_, **__: "layers")
 
 
 def shows_one_release_as_the_total(patch):

@@ -1,4 +1,4 @@
-"""Published values of privacy accounting; neighbours differ by one record added or removed.
+"""Published values of privacy accounting; neighbours differ in one gradient, there or zero.
 
 The table of accountants is from Opacus 1.5 (RDP, PRV) and dp-accounting 0.4 (PLD), the column
 ``exact`` from the closed form of Balle and Wang 2018, theorem 8, as are the noise multipliers

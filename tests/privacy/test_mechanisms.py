@@ -11,7 +11,7 @@ from scipy import stats
 from fedchain.errors import ScenarioError
 from fedchain.privacy.accounting import prv_epsilon, rdp_epsilon
 from fedchain.privacy.budget import KEPT_ANSWERS, Budget
-from fedchain.privacy.guarantee import figures, guarantee, warnings_for
+from fedchain.privacy.guarantee import figures, guarantee, replaced, warnings_for
 from fedchain.privacy.mechanisms import (
     Mechanism,
     clipped,
@@ -285,14 +285,59 @@ def test_a_delta_that_one_record_in_n_passes_is_warned_of_with_n():
 
 def test_the_guarantee_names_its_figures_and_conditions():
     text = guarantee(built(kind="knorm", epsilon=8.0, clip=0.1), 42, "scan")
-    for phrase in ("each scan", "one scan added or removed", "42 releases", "1e-05", "pure total"):
+    for phrase in ("each scan", "its gradient there or zero", "42 releases", "1e-05", "pure total"):
         assert phrase in text
     assert "does not protect a data holder as a whole" in text
     whole = guarantee(built(kind="gaussian", epsilon=8.0, clip=0.1, unit="holder"), 42)
     assert whole.startswith("each honest data holder as a whole")
-    assert "its gradient there or zero (that it takes part is not hidden)" in whole
-    assert "added or removed" not in whole
+    assert "its gradient there or zero (that it takes part is not hidden; where its data" in whole
     assert "without noise" in guarantee(built(kind="gaussian", epsilon=math.inf, clip=0.1), 42)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "both"), [(0.5, 1.07), (1.0, 2.15), (2.0, 4.39), (4.0, 9.08), (8.0, 19.1)]
+)
+@pytest.mark.parametrize("unit", ["record", "holder"])
+def test_the_figure_for_a_replaced_record_stands_beside_the_stated_one(epsilon, both, unit):
+    from dp_accounting import NeighboringRelation
+    from dp_accounting.pld import privacy_loss_distribution
+
+    mechanism = gaussian(40, 5, epsilon=epsilon, clip=0.1, unit=unit)
+    found, delta = replaced(mechanism, 44)
+    assert (found, delta) == (pytest.approx(both, rel=3e-3), 1e-5)
+    loss = privacy_loss_distribution.from_gaussian_mechanism(
+        mechanism.noise_multiplier / math.sqrt(44),
+        neighboring_relation=NeighboringRelation.REPLACE_ONE,
+    )
+    assert found == pytest.approx(loss.get_epsilon_for_delta(1e-5), rel=1e-3)
+    assert f"it is ({found:.4g}, 1e-05)-differentially private)" in guarantee(mechanism, 44)
+
+
+@pytest.mark.parametrize("kind", ["knorm", "laplace", "skellam"])
+def test_a_replaced_record_counts_twice_with_every_noise(kind):
+    mechanism = built(kind=kind, epsilon=2.0, clip=0.1)
+    found, delta = replaced(mechanism, 44)
+    assert 1.99 * mechanism.epsilon_after(44) < found < 2.4 * mechanism.epsilon_after(44)
+    assert delta == mechanism.terms.delta
+
+
+def test_the_figure_for_a_replaced_record_is_a_bound_where_records_are_sampled():
+    from dp_accounting import NeighboringRelation
+    from dp_accounting.pld import privacy_loss_distribution
+
+    mechanism = gaussian(40, 5, epsilon=2.0, clip=0.1, sampling_rate=0.2)
+    found, delta = replaced(mechanism, 44)
+    assert (found, delta) == (
+        pytest.approx(2 * mechanism.epsilon_after(44)),
+        pytest.approx(1e-5 * (1 + math.exp(mechanism.epsilon_after(44)))),
+    )
+    loss = privacy_loss_distribution.from_gaussian_mechanism(
+        mechanism.noise_multiplier,
+        value_discretization_interval=1e-3,
+        sampling_prob=0.2,
+        neighboring_relation=NeighboringRelation.REPLACE_ONE,
+    )
+    assert loss.self_compose(44).get_epsilon_for_delta(delta) <= found
 
 
 @pytest.mark.parametrize("accountant", ["pld", "prv", "rdp"])

@@ -198,7 +198,7 @@ def test_a_grid_may_be_said_twice_but_not_in_two_ways(tmp_path):
     refused(tmp_path / "b.ply", ply_bytes(sample(), "ascii", other), words)
 
 
-@pytest.mark.parametrize("word", ["1.#QNAN", "-nan(ind)", "1,5"])
+@pytest.mark.parametrize("word", ["1.#QNAN", "1,5"])
 def test_a_word_that_is_no_number_is_shown_as_the_file_has_it(word, tmp_path):
     data = ply_bytes(sample(), "ascii").replace(b"nan", word.encode(), 1)
     refused(tmp_path / "a.ply", data, re.escape(f"has a vertex with {word}; allowed: numbers"))

@@ -10,11 +10,14 @@ from command_line import call
 from group_runs import FIVE, SHARED, grouped
 from small_runs import FORKING, SLOW, simulate
 
+from fedchain import load
+from fedchain.agreement import mechanism_of
 from fedchain.forecasts.forecast import forecast
 from fedchain.nodes.holders.data_holder import TOO_FEW
 from fedchain.privacy.accounting import gaussian_epsilon
+from fedchain.privacy.guarantee import outnumbered
 from fedchain.results import Run
-from fedchain.runs.manifest import as_json, privacy_statement
+from fedchain.runs.manifest import as_json, attackers_in, privacy_statement
 from fedchain.runs.running import resume, run
 
 LOSING = {**FIVE, "away": 0.1}
@@ -128,6 +131,44 @@ def test_the_guarantee_says_against_whom_and_on_what_conditions(done):
         "a sum needs 4 of 5 members; noise is calibrated to 3: 4 honest, less 1 that may be lost"
     )
     assert "up to 1 of the other members" in rows["guarantee"]
+
+
+def outnumbered_words(honest: float, attackers: tuple[int, ...] = (25, 26, 27), **groups):
+    attacks = [{"kind": "sign_flip", "holders": list(attackers)}]
+    values = {"nodes.groups": {"size": 5, "honest": honest, **groups}, "attacks": attacks}
+    loaded = load("groups_and_attackers", set=values)
+    mechanism = mechanism_of(loaded, 650)
+    words = outnumbered(mechanism, loaded.rounds, loaded.nodes.groups, attackers_in(loaded))
+    return words, mechanism, loaded
+
+
+def test_a_group_with_more_attackers_than_assumed_is_warned_of_with_its_true_epsilon():
+    (words,), mechanism, loaded = outnumbered_words(1.0)
+    stated, fewer = mechanism.epsilon_after(40), math.sqrt(2 / 5)
+    true = gaussian_epsilon(1e-5, math.sqrt(40) / (mechanism.noise_multiplier * fewer))
+    assert true > 1.7 * stated
+    assert words == (
+        "nodes.groups.honest: 1 assumes 5 honest members in every group, but attackers leave 2 of "
+        f"5 in group 5: epsilon of its members is {true:.4g}, not {stated:.4g}; assume 2"
+    )
+    assert words.partition(": epsilon of")[0] in str(forecast(loaded).values["warnings"])
+
+
+def test_a_group_whose_honest_members_may_all_be_lost_has_no_epsilon():
+    (words,), *_ = outnumbered_words(1.0, (24, 25, 26, 27), size=6, dropout=0.34)
+    assert "attackers leave 2 of 6 in group 4: epsilon of its members is inf, not" in words
+
+
+def test_a_group_with_as_many_attackers_as_assumed_is_not_warned_of():
+    assert outnumbered_words(0.4)[0] == []
+    sparse = load("groups", set={"nodes.groups": {"size": 10, "honest": 1.0}})
+    assert attackers_in(sparse) == set()
+
+
+def test_the_statement_of_a_run_has_the_warning(tmp_path):
+    done = run(scenario(2, **{"nodes.groups": {"size": 5, "honest": 1.0}}), tmp_path)
+    warnings = json.loads((done.folder / "privacy.json").read_text())["warnings"]
+    assert any(w.startswith("nodes.groups.honest: 1 assumes 5 honest members") for w in warnings)
 
 
 def test_an_attempt_that_fails_late_costs_a_release_that_no_message_shows(tmp_path):

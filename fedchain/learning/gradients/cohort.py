@@ -20,13 +20,16 @@ from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clippe
 from fedchain.learning.gradients.examples import Examples, joined_records
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
-from fedchain.learning.task import Sampled, Task
+from fedchain.learning.gradients.probe import summed_gradient
+from fedchain.learning.task import Records, Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Most examples in one call of the model, and most numbers in the gradients of these examples. More
 would need too much memory on a small machine; far fewer would be slow, because of many calls."""
 KEPT_HOLDERS = 1024
 """Most holders whose tensors are cached; most tensors share the memory of the task's arrays."""
+TRIED = 3
+"""Most held-out examples on which a model is tried before it computes gradients."""
 SEGMENTED = 4096
 """Most examples, of one or several holders, in one call of a model with dense layers only."""
 KEPT_GROUPS = 2**24
@@ -67,10 +70,11 @@ class CohortGradients:
             automatic: scale all gradients to nearly the clip, not only those above it.
 
         Raises:
-            PartError: the model mixes examples, or does not fit them or the loss.
+            PartError: the model or the loss fails, does not fit the records, or mixes examples; the
+                text names the key.
         """
         self._module = task.model().to(dtype).eval()
-        _refuse_mixing(self._module)
+        _refuse_batch_norm(self._module)
         for layer in self._module.modules():
             if hasattr(layer, "inplace"):
                 setattr(layer, "inplace", False)  # noqa: B010 - a layer's input must stay as it was
@@ -88,11 +92,11 @@ class CohortGradients:
             self._loss = lambda outputs, targets: task.loss(outputs, targets) / task.views
         self._room: Tensor | None = None
         self._make_caches()
-        first = self._examples_of(0)
-        few = first.inputs[:2], first.targets[:2]
-        check_fit(self._module, self._loss, *few)
-        single = first.record is None or self._of_records is None
-        self.method = method_for(self._module, self._loss, *few, single=single)
+        few = Examples.of(_few_of(task.held_out), "cpu", dtype)
+        check_fit(self._module, self._loss, few.inputs, few.targets)
+        single = self._examples_of(0).record is None or self._of_records is None
+        probed = self._module, self._loss, few.inputs, few.targets
+        self.method = method_for(*probed, single=single, most=self._piece)
         """How the gradients are computed."""
         self._way = WAYS[self.method]
         self._format = memory_format(self._module, single=self._of_records is not None)
@@ -219,16 +223,13 @@ class CohortGradients:
 
     def _plain(self, holder: Examples) -> Iterator[Tensor]:
         """Yield the sum (d,) of the unclipped gradients of each piece."""
-        parameters = list(self._module.parameters())
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
             if self.method == "layers" and self._format is torch.contiguous_format:
                 # with few channels this is faster than autograd
                 yield self._way(self._module, self._loss, *batch).sum(0)
                 continue
-            total = self._loss(self._module(batch[0]), batch[1]).sum()
-            found = torch.autograd.grad(total, parameters)
-            yield torch.cat([gradient.flatten() for gradient in found])
+            yield summed_gradient(self._module, self._loss, *batch)
 
     def _record_rows(self, holder: Examples) -> Iterator[Tensor]:
         """Yield the gradients of single records: for each piece, a matrix (n, d) with n records."""
@@ -249,10 +250,18 @@ class CohortGradients:
             yield row[0]
 
 
-def _refuse_mixing(module: nn.Module) -> None:
+def _few_of(records: Records) -> Records:
+    """Return a few examples to try a model on; if the targets are classes, of different classes."""
+    places = np.arange(records.examples)
+    if records.targets.ndim == 1:
+        places = np.sort(np.unique(records.targets, return_index=True)[1])
+    return Records(records.inputs[places[:TRIED]], records.targets[places[:TRIED]])
+
+
+def _refuse_batch_norm(module: nn.Module) -> None:
     for name, layer in module.named_modules():
         if isinstance(layer, _BatchNorm):
             raise PartError(
-                f"model: layer {name} is a {type(layer).__name__}, which mixes examples, so that "
-                "clipping does not bound one record; use a norm within one example, as GroupNorm"
+                f"task.model: layer {name} is a {type(layer).__name__}, which mixes examples, so "
+                "that clipping bounds no record; use a norm within one example, as GroupNorm"
             )

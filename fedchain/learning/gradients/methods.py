@@ -1,25 +1,24 @@
-"""Methods to compute gradients of single examples: by segments, by layers, or by vmap.
+"""Methods to compute gradients of single examples: by segments, by layers, by vmap, or singly.
 
-All three methods are exact. Segments and layers need only one backward pass for a batch, because a
+All methods are exact. Segments and layers need only one backward pass for a batch, because a
 layer's gradient is the product of the layer's input and the error of the layer's output. The error
 is the gradient of the loss with respect to the output.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from fedchain.errors import PartError
 from fedchain.learning.evaluation import layout
 from fedchain.learning.gradients.clipping import Clipping
 from fedchain.learning.gradients.layers import GRADIENTS, supports, turned_backwards
+from fedchain.learning.gradients.probe import ExampleGradients, by_single, probe_of
 from fedchain.learning.task import Loss
 
 SINGLE = 512
@@ -27,11 +26,9 @@ SINGLE = 512
 with the number of examples: in float32 one record among 10^6 may move the mean by some percent more
 than its share. With up to SINGLE examples it is below 10^-4 of the share, and float64 would take up
 to four times as long."""
-GradientMethod = Literal["segments", "layers", "vmap"]
+GradientMethod = Literal["segments", "layers", "vmap", "single"]
 """``segments``: one matrix product for each holder and layer; ``layers``: one for each example and
-layer; ``vmap``: torch differentiates each example."""
-ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
-"""Maps (module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
+layer; ``vmap``: torch differentiates each example; ``single``: one call for each example."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
 """The name of a layer, the layer, the layer's input, and the error of the layer's output."""
 
@@ -105,54 +102,43 @@ WAYS: Mapping[GradientMethod, ExampleGradients] = {
     "segments": by_layers,
     "layers": by_layers,
     "vmap": by_vmap,
+    "single": by_single,
 }
 """How each method computes the gradients of single examples, where they are needed."""
 
 
 def method_for(
-    module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, *, single: bool = True
+    module: nn.Module,
+    loss: Loss,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    single: bool = True,
+    most: int = 1,
 ) -> GradientMethod:
     """Return the fastest method that gives the right gradients, tried on a few examples.
 
-    The method ``layers`` must support every layer. It is then compared with autograd, in float64
-    and at slightly changed weights. It is wrong for a model that uses a parameter outside the layer
-    that owns the parameter. The method ``segments`` also needs a model of dense layers that are
-    used once each. It clips the gradients of ``single`` examples, but not of records with several.
+    A method is right if it gives each example of a batch the gradient that the example has alone.
+    The method ``layers`` must support every layer. It is wrong for a model that uses a parameter
+    outside the layer that owns the parameter, or whose layers do not have the examples along their
+    first axis. The method ``segments`` also needs a model of dense layers that are used once each.
+    It clips the gradients of ``single`` examples, but not of records with several.
+
+    ``most`` is the number of examples in the largest batch that is tried.
 
     Raises:
-        PartError: the outputs of an example depend on the other examples.
+        PartError: the gradient of an example depends on the other examples or on earlier calls.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
     >>> method_for(nn.Linear(3, 2), cross_entropy(), *batch)
     'segments'
     """
-    if not all(supports(layer) for layer in weighted_layers(module).values()):
-        return "vmap"
-    probe = copy.deepcopy(module).double()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for value in probe.parameters():
-            value.add_(torch.randn(value.shape, generator=generator, dtype=value.dtype), alpha=0.1)
-    batch = inputs.double(), targets.double() if targets.is_floating_point() else targets
-    _refuse_mixing(probe, batch[0])
-    true = torch.autograd.grad(loss(probe(batch[0]), batch[1]).sum(), list(probe.parameters()))
-    expected = torch.cat([gradient.flatten() for gradient in true])
-    found = by_layers(probe, loss, *batch).sum(0)
-    agrees = float((found - expected).norm()) <= 1e-9 * float(expected.norm()) + 1e-12
-    if not agrees:
-        return "vmap"
-    return "segments" if single and _has_segments(module, loss, inputs, targets) else "layers"
-
-
-def _refuse_mixing(module: nn.Module, inputs: Tensor) -> None:
-    with torch.no_grad():
-        together, alone = module(inputs)[:1], module(inputs[:1])
-    if together.shape != alone.shape or not torch.allclose(together, alone, rtol=1e-6, atol=1e-9):
-        raise PartError(
-            "model: the outputs of an example depend on the other examples of its batch, so that "
-            "clipping does not bound one record; reduce over the axes of one example only"
-        )
+    probe = probe_of(module, loss, inputs, targets)
+    probe.refuse_mixing(most)
+    if all(map(supports, weighted_layers(module).values())) and probe.agrees(by_layers):
+        return "segments" if single and _has_segments(module, loss, inputs, targets) else "layers"
+    return "vmap" if probe.agrees(by_vmap) else "single"
 
 
 def _has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:

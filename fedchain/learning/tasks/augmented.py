@@ -33,7 +33,7 @@ def augmented(
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it draws the shifts, once for the whole run.
+        seed: the run's seed; with the picture it fixes the shifts, once for the whole run.
         of: the task; its records must be pictures.
         views: views of each record, including the unmoved one.
         shift: largest shift along an axis, in pixels; less than half of a side.
@@ -50,23 +50,24 @@ def augmented(
     if len(shape) not in (2, 3) or 2 * shift >= min(shape[-2:]):
         words = f"task.shift: {shift} pixels do not fit records of shape {shape} of {of.kind}"
         raise ValueError(f"{words}; pictures with sides of more than {2 * shift} are allowed")
-    seen = tuple(views_of(own, views, shift, seed, k) for k, own in enumerate(whole.holders))
+    seen = tuple(views_of(own, views, shift, seed) for own in whole.holders)
     return replace(whole, holders=seen, views=views * whole.views)
 
 
-def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -> Records:
+def views_of(records: Records, views: int, shift: int, seed: int) -> Records:
     """Return several views of each picture (n, .., h, w); the first view is the picture itself.
 
-    Each holder has its own shifts; a mask is moved like its picture.
+    The shifts follow from the picture and not from its place among the others: if they did, one
+    record less would change the views of all that come after it. A mask is moved like its picture.
 
     >>> one = Records(np.arange(9.0).reshape(1, 3, 3), np.array([4]))
-    >>> views_of(one, 3, 1, 0, 0).inputs.shape, views_of(one, 3, 1, 0, 0).count
+    >>> views_of(one, 3, 1, 0).inputs.shape, views_of(one, 3, 1, 0).count
     ((3, 3, 3), 1)
     """
     inputs, targets = [records.inputs], [records.targets]
-    for view in range(1, views):
-        drawn = stream(seed, "shifts", holder, view)
-        moves = drawn.integers(-shift, shift, (records.examples, 2), endpoint=True)
+    streams = [stream(seed, "shifts", picture.tobytes()) for picture in records.inputs]
+    for _ in range(1, views):
+        moves = np.stack([drawn.integers(-shift, shift, 2, endpoint=True) for drawn in streams])
         inputs.append(moved(records.inputs, moves, 0.0))
         masks = records.targets.ndim > 1
         targets.append(moved(records.targets, moves, np.nan) if masks else records.targets)

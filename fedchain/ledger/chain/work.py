@@ -94,7 +94,8 @@ def sampled(
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 224.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: as in ``hashcash``: it can only make blocks rarer than they are without it.
+        retarget_window: number of blocks after which the target is adapted, 0 for never. It can
+            only make blocks rarer than they are without it.
 
     Returns:
         The settings of the work.

