@@ -107,7 +107,7 @@ def chains(tmp_path_factory):
             + b"weights\2\1"
             + most.to_bytes(8),
             HUGE,
-        ): "first memory",
+        ): "the first",
         sparse(folder / "weights", rules_with() + HUGE.to_bytes(8), 2 * HUGE): "weights",
         sparse(folder / "block", data[:block] + HUGE.to_bytes(8), 2 * HUGE): "",
         sparse(folder / "no message", long + b"\0\0\0\1", HUGE): "",
@@ -184,6 +184,7 @@ def test_npz_files_are_bounded_before_they_are_unpacked(tmp_path):
     refused("scan", packed(tmp_path / "good.npz", {"positions": points}), bombs)
 
 
+@pytest.mark.long
 def test_files_of_links_are_bounded(tmp_path):
     good = tmp_path / "good"
     good.write_text("0 1\n1 2\n")
@@ -210,6 +211,7 @@ def test_files_of_links_are_bounded(tmp_path):
     refused("network", good, {**bombs, packed_links: "cannot be read"})
 
 
+@pytest.mark.long
 def test_scenarios_are_bounded(tmp_path):
     good = tmp_path / "good.yaml"
     good.write_text((SCENARIOS / "breast_cancer.yaml").read_text(encoding="utf-8"))
@@ -229,6 +231,7 @@ def test_scenarios_are_bounded(tmp_path):
     refused("scenario", good, bombs)
 
 
+@pytest.mark.long
 def test_proofs_are_bounded(proof_file, tmp_path):
     size = LARGEST_PROOF - 40
     start = b'{"format": "fedchain-proof-2", "rules": "'
