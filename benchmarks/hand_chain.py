@@ -127,8 +127,13 @@ class _Made:
 
 def records_of(hand: Hand, holder: int) -> int:
     """Return the registered number of records of a holder; 0 for a public root."""
-    listed = [number for number, count in hand.agreed["records"] for _ in range(count)]
-    return 0 if holder in hand.public else listed[holder] if holder < len(listed) else 7
+    if holder in hand.public:
+        return 0
+    for number, count in hand.agreed["records"]:
+        if holder < count:
+            return int(number)
+        holder -= count
+    return 7
 
 
 def leaves_of(hand: Hand) -> list[bytes]:

@@ -142,6 +142,7 @@ class Steps:
                 self._outcomes.popitem(last=False)
         return self._outcomes[key]
 
+    @np.errstate(all="ignore")  # a chain may say rates that lead to infinite weights
     def _step(self, state: State, messages: tuple[Message, ...]) -> Outcome:
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
@@ -152,8 +153,7 @@ class Steps:
         weights = state.weights.astype(np.float64)
         step = self._update(weights, of_update, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
-        with np.errstate(over="ignore"):  # beyond float32 lies infinity
-            rounded = read_only(step.weights.astype(self._dtype))
+        rounded = read_only(step.weights.astype(self._dtype))
         kept = {RULE + name: vector for name, vector in aggregate.memory.items()}
         return Outcome(State(rounded, {**step.memory, **kept}), aggregate)
 

@@ -163,6 +163,8 @@ class _Reader:
     events: Iterator[Any]
     problems: list[Located] = field(default_factory=list)
     anchors: dict[str, Node] = field(default_factory=dict)
+    count: int = 0
+    """Number of values read so far; it is compared at once, since the parser is slow."""
 
     def document(self) -> Node:
         """Return the tree of the only document; an empty text gives an empty node."""
@@ -180,6 +182,9 @@ class _Reader:
     def _node(self, event: Any, where: Where) -> Node:
         if len(where) > MAX_DEPTH:
             raise self._stop(event, where[:3], f"more than {MAX_DEPTH} blocks inside blocks")
+        self.count += 1
+        if self.count > MAX_VALUES:
+            raise self._stop(event, where[:3], f"more than {MAX_VALUES} values")
         kind, mark = type(event).__name__, self._at(event)
         if kind == "AliasEvent":
             if event.anchor not in self.anchors:
