@@ -4,6 +4,6 @@ Nothing in the folder is believed because it stands there, and nothing is writte
 """
 
 from fedchain.checks.run_check import verdict_on_chain, verify
-from fedchain.checks.verdict import CheckResult, RunVerdict
+from fedchain.checks.verdict import Checked, RunVerdict
 
-__all__ = ["CheckResult", "RunVerdict", "verdict_on_chain", "verify"]
+__all__ = ["Checked", "RunVerdict", "verdict_on_chain", "verify"]

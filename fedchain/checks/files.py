@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fedchain.checks.play import SAME_METRIC, Played, differences
-from fedchain.checks.verdict import FAILED, OK, UNCHECKED, CheckResult
+from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Checked
 from fedchain.errors import FedchainError
 from fedchain.files import open_to_read, read_json, read_utf8
 from fedchain.reports.study import open_study
@@ -17,12 +17,8 @@ from fedchain.results import EVENTS
 from fedchain.results.folder import MANIFEST
 from fedchain.results.resolved import RESOLVED
 from fedchain.results.tables import messages_csv, metrics_csv
-from fedchain.runs.manifest import (
-    as_json,
-    in_json,
-    initial_manifest,
-    privacy_statement,
-)
+from fedchain.runs.manifest import as_json, in_json, initial_manifest
+from fedchain.runs.privacy_statement import privacy_statement
 from fedchain.simulation.setup import RunSetup
 
 MEASURED = (
@@ -55,7 +51,7 @@ FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lo
 
 def manifest_check(
     manifest: Mapping[str, Any], setup: RunSetup, played: Played
-) -> Iterator[CheckResult]:
+) -> Iterator[Checked]:
     """Compare a manifest with what scenario and play give."""
     expected = {k: v for k, v in initial_manifest(setup).items() if k not in MEASURED}
     if played.status:
@@ -66,16 +62,16 @@ def manifest_check(
         growing = sorted({*GROWING, *played.figures} & expected.keys())
         expected = {k: v for k, v in expected.items() if k not in growing}
         words = f"{MANIFEST}: {', '.join(growing)}: the run was not played to its end"
-        yield CheckResult("figures", UNCHECKED, words)
+        yield Checked("figures", UNCHECKED, words)
     there = {k: v for k, v in manifest.items() if k in expected}
     if wrong := list(differences(there, in_json(expected), SAME_METRIC)):
-        yield CheckResult("manifest", FAILED, f"{MANIFEST}: {wrong[0]}")
+        yield Checked("manifest", FAILED, f"{MANIFEST}: {wrong[0]}")
         return
     figures = "epsilon, traffic and shares of blocks" if played.status else "what a run begins with"
-    yield CheckResult("manifest", OK, f"{MANIFEST}: scenario, baselines, {figures} follow")
+    yield Checked("manifest", OK, f"{MANIFEST}: scenario, baselines, {figures} follow")
 
 
-def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) -> CheckResult:
+def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) -> Checked:
     """Compare the privacy statement with the one that scenario and releases give.
 
     ``releases`` is the number of releases by participant, forks included.
@@ -84,28 +80,28 @@ def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) ->
     try:
         there = read_json(folder / PRIVACY)
     except BROKEN as error:
-        return CheckResult("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
+        return Checked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     if wrong := list(differences(there, expected)):
-        return CheckResult("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
+        return Checked("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
     made = sum(releases.values())
     words = f"{PRIVACY}: the guarantee, epsilon, and the releases of every holder follow"
-    return CheckResult("privacy", OK, f"{words} ({made} releases in all, forks included)")
+    return Checked("privacy", OK, f"{words} ({made} releases in all, forks included)")
 
 
-def csv_check(folder: Path) -> CheckResult:
+def csv_check(folder: Path) -> Checked:
     """Compare the tables of a run with its events, line by line."""
     for name, made in CSV.items():
         try:
             with open_to_read(folder / name) as file:
                 wrong = _first_difference(file, made(folder / EVENTS))
         except BROKEN as error:
-            return CheckResult("tables", FAILED, f"{name}: cannot be read: {error}")
+            return Checked("tables", FAILED, f"{name}: cannot be read: {error}")
         if wrong:
-            return CheckResult("tables", FAILED, f"{name}:{wrong}: is not what {EVENTS} says")
-    return CheckResult("tables", OK, f"{', '.join(CSV)}: every line follows from {EVENTS}")
+            return Checked("tables", FAILED, f"{name}:{wrong}: is not what {EVENTS} says")
+    return Checked("tables", OK, f"{', '.join(CSV)}: every line follows from {EVENTS}")
 
 
-def report_check(folder: Path) -> Iterator[CheckResult]:
+def report_check(folder: Path) -> Iterator[Checked]:
     """Compare the tables of ``fedchain report`` with those that this program makes, if any."""
     if not (folder / "tables").is_dir():
         return
@@ -118,27 +114,23 @@ def report_check(folder: Path) -> Iterator[CheckResult]:
         names = sorted(file.name for file in (folder / "tables").iterdir())
         there = {name: read_utf8(folder / "tables" / name) for name in names if name in made}
     except BROKEN as error:
-        yield CheckResult("report", FAILED, f"tables: cannot be compared: {error}")
+        yield Checked("report", FAILED, f"tables: cannot be compared: {error}")
         return
     wrong = [name for name in there if there[name] != made[name]]
     if wrong:
-        yield CheckResult(
-            "report", FAILED, f"tables/{wrong[0]}: is not what fedchain report writes"
-        )
+        yield Checked("report", FAILED, f"tables/{wrong[0]}: is not what fedchain report writes")
     elif there:
-        yield CheckResult(
-            "report", OK, f"tables/: {', '.join(there)} are what fedchain report writes"
-        )
+        yield Checked("report", OK, f"tables/: {', '.join(there)} are what fedchain report writes")
     if other := [name for name in names if name not in made]:
         words = f"tables/: {', '.join(other)}: are not tables of this run's report"
-        yield CheckResult("other tables", UNCHECKED, words)
+        yield Checked("other tables", UNCHECKED, words)
 
 
-def others(folder: Path) -> CheckResult | None:
+def others(folder: Path) -> Checked | None:
     """Name the files of a folder that nothing here looks into; None if there are none."""
     names = sorted({file.name for file in folder.iterdir()} - FOLLOWING)
     words = "are not read; fedchain report and fedchain audit write pictures and findings again"
-    return CheckResult("other files", UNCHECKED, f"{', '.join(names)} {words}") if names else None
+    return Checked("other files", UNCHECKED, f"{', '.join(names)} {words}") if names else None
 
 
 def _first_difference(file: BinaryIO, lines: Iterable[str]) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fedchain.checks import rows
 from fedchain.checks.files import BROKEN, PRIVACY, privacy_check
 from fedchain.checks.play import Played, Progress, compare_metrics
-from fedchain.checks.verdict import FAILED, OK, CheckResult
+from fedchain.checks.verdict import FAILED, OK, Checked
 from fedchain.files import read_json
 from fedchain.learning.evaluation import Evaluations
 from fedchain.ledger.storage.store import Store
@@ -21,7 +21,7 @@ from fedchain.transition import model_of
 
 def check_without_play(
     folder: Path, setup: RunSetup, *, metrics: bool, over: bool, progress: Progress
-) -> Iterator[CheckResult]:
+) -> Iterator[Checked]:
     """Yield what follows from the ledger and from data, whoever sent the messages.
 
     Args:
@@ -44,9 +44,9 @@ def check_without_play(
             played.wrong = f"{EVENTS}: round {played.events + 1}: {error}"
     words = "rounds name the blocks of the main chain, with their numbers of messages"
     yield (
-        CheckResult("events", FAILED, played.wrong)
+        Checked("events", FAILED, played.wrong)
         if played.wrong
-        else CheckResult("events", OK, f"{played.events} {words}")
+        else Checked("events", OK, f"{played.events} {words}")
     )
     if setup.task.learns:
         yield rows.of_metrics(played, metrics)
@@ -80,12 +80,12 @@ def _follow(
     return before
 
 
-def _privacy(folder: Path, setup: RunSetup) -> CheckResult:
+def _privacy(folder: Path, setup: RunSetup) -> Checked:
     """Compare the privacy statement with the one that the releases in it give."""
     try:
         stated = read_json(folder / PRIVACY).get("releases", [])
     except BROKEN as error:
-        return CheckResult("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
+        return Checked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     known = isinstance(stated, list) and all(type(each) is int and each >= 0 for each in stated)
     members = len(setup.scenario.nodes.members_of(0)) if setup.task.learns else 1
     releases = dict(enumerate(stated[::members])) if known else {}
@@ -93,6 +93,4 @@ def _privacy(folder: Path, setup: RunSetup) -> CheckResult:
     if found.result == FAILED:
         return found
     words = f"{PRIVACY}: guarantee and epsilon follow from the releases that it states"
-    return CheckResult(
-        "privacy", OK, f"{words}; their number shows only when the run is played again"
-    )
+    return Checked("privacy", OK, f"{words}; their number shows only when the run is played again")

@@ -8,7 +8,7 @@ from typing import Any
 from fedchain.agreement import differing
 from fedchain.checks.play import Played
 from fedchain.checks.replay import Replay
-from fedchain.checks.verdict import FAILED, OK, UNCHECKED, CheckResult
+from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Checked
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.tools.verification import Verification
@@ -27,79 +27,71 @@ MEASURED_ONCE = (
 )
 
 
-def of_ledger(found: Verification) -> Iterator[CheckResult]:
+def of_ledger(found: Verification) -> Iterator[Checked]:
     """Say what the check of the ledger alone has shown."""
     if not found.ok:
-        yield CheckResult("ledger", FAILED, str(found))
+        yield Checked("ledger", FAILED, str(found))
         return
     words = "bytes, hashes, links, signatures, identities and declarations; every model computed"
-    yield CheckResult("ledger", OK, f"{found.blocks} blocks: {words} again with the same bits")
+    yield Checked("ledger", OK, f"{found.blocks} blocks: {words} again with the same bits")
     for each in found.unchecked:
-        yield CheckResult("work" if each.startswith("work") else "steps", UNCHECKED, each)
+        yield Checked("work" if each.startswith("work") else "steps", UNCHECKED, each)
 
 
-def of_chain_alone(found: Verification) -> Iterator[CheckResult]:
+def of_chain_alone(found: Verification) -> Iterator[Checked]:
     """Say what a chain without a run folder does not show."""
     words = f"the chain ends at height {found.height}; its genesis asks for {found.rounds} rounds"
     whole = found.height == found.rounds
-    yield CheckResult(
-        "rounds", OK if whole else UNCHECKED, words + ("" if whole else f", and {_WHY}")
-    )
+    yield Checked("rounds", OK if whole else UNCHECKED, words + ("" if whole else f", and {_WHY}"))
     words = f"whatever is beside this chain: without {MANIFEST} it is no run, and nothing is read"
-    yield CheckResult("run", UNCHECKED, words)
+    yield Checked("run", UNCHECKED, words)
 
 
 _WHY = f"no {MANIFEST} says why it ends there: blocks may have been cut off"
 
 
-def of_genesis(rules: Rules, there: Block, setup: RunSetup, lacks_secret: bool) -> CheckResult:
+def of_genesis(rules: Rules, there: Block, setup: RunSetup, lacks_secret: bool) -> Checked:
     """Compare the genesis block of a ledger with that of a scenario, its data and its secret."""
     here = setup.genesis
     if there == here:
         words = "first weights, registered records, identities and commitment follow from scenario"
-        return CheckResult(
-            "genesis", OK, f"{words}, data and {'secret' if setup.hidden else 'seed'}"
-        )
+        return Checked("genesis", OK, f"{words}, data and {'secret' if setup.hidden else 'seed'}")
     keys = sorted(key for key, *_ in differing(rules, setup.rules))
     states = ((b.header.weights_hash, b.header.memory_hash) for b in (there, here))
     if lacks_secret and HIDDEN.issuperset(keys) and len(set(states)) == 1:
         words = "first weights and registered records follow; commitment and identities show only"
-        return CheckResult("genesis", UNCHECKED, f"{words} with the run's secret (--secret FILE)")
+        return Checked("genesis", UNCHECKED, f"{words} with the run's secret (--secret FILE)")
     names = there.header.hash.hex()[:8], here.header.hash.hex()[:8]
     words = f"genesis: is {names[0]}, where scenario, data and seed give {names[1]} here"
     why = "another seed, secret or data, or a machine that rounds data or first weights otherwise"
-    return CheckResult("genesis", FAILED, f"{words} ({', '.join(keys) or 'first weights'}): {why}")
+    return Checked("genesis", FAILED, f"{words} ({', '.join(keys) or 'first weights'}): {why}")
 
 
-def of_rounds(
-    found: Verification, manifest: Mapping[str, Any], played: Played | None
-) -> CheckResult:
+def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played | None) -> Checked:
     """Say whether a ledger ends where its scenario ends."""
     status, stated = str(manifest.get("status")), manifest.get("head")
     words = f"{found.height} of {found.rounds} rounds"
     if status not in OVER:
         text = f"{words}: the run has not ended, says {MANIFEST} ({status:.40})"
-        return CheckResult("rounds", UNCHECKED, f"{text}; what follows is not known")
+        return Checked("rounds", UNCHECKED, f"{text}; what follows is not known")
     if found.block != (stated or found.block):
         text = f"head: {MANIFEST} names {str(stated)[:8]}, the ledger {found.block[:8]}"
-        return CheckResult("rounds", FAILED, text)
+        return Checked("rounds", FAILED, text)
     if status == "finished" and found.height < found.rounds:
         text = f"{words}: {MANIFEST} says finished, so blocks were cut off"
-        return CheckResult("rounds", FAILED, text)
+        return Checked("rounds", FAILED, text)
     if played is None or not played.status:
         if status == "finished":
-            return CheckResult("rounds", OK, words)
+            return Checked("rounds", OK, words)
         text = f"{words}: {status}, and whether the scenario ends there was not seen"
-        return CheckResult("rounds", UNCHECKED, text)
+        return Checked("rounds", UNCHECKED, text)
     if (played.head, played.status) != (found.block, status):
         text = f"played again, the scenario ends at {played.head[:8]}, {played.status}"
-        return CheckResult("rounds", FAILED, f"{words}, head {found.block[:8]}, {status}: {text}")
-    return CheckResult(
-        "rounds", OK, f"{words}, {status}; played again, the scenario ends at this head"
-    )
+        return Checked("rounds", FAILED, f"{words}, head {found.block[:8]}, {status}: {text}")
+    return Checked("rounds", OK, f"{words}, {status}; played again, the scenario ends at this head")
 
 
-def of_events(played: Played, over: bool, below: int) -> CheckResult:
+def of_events(played: Played, over: bool, below: int) -> Checked:
     """Say whether a play made the events of the folder.
 
     Args:
@@ -111,50 +103,48 @@ def of_events(played: Played, over: bool, below: int) -> CheckResult:
         words = f"played again, the scenario makes {played.lacking}"
         if over and not below:
             why = "blocks were cut off or replaced"
-            return CheckResult("events", FAILED, f"{EVENTS}: {words}: {why}")
+            return Checked("events", FAILED, f"{EVENTS}: {words}: {why}")
         why = "the run was killed before its last blocks were on disk"
         if below:
             why = "directions were not kept, so messages were computed again; another machine "
             why += "rounds otherwise, and makes other blocks"
-        return CheckResult(
-            "events", UNCHECKED, f"{played.events} events follow; then {words}: {why}"
-        )
+        return Checked("events", UNCHECKED, f"{played.events} events follow; then {words}: {why}")
     if played.fault:
         words = f"the play fails at height {played.height}: {played.fault}"
-        return CheckResult("events", FAILED, f"{EVENTS}: {words}")
+        return Checked("events", FAILED, f"{EVENTS}: {words}")
     if played.wrong:
-        return CheckResult("events", FAILED, played.wrong)
+        return Checked("events", FAILED, played.wrong)
     words = "who sent what, which block has it, what the rule used, epsilon, refusals, heads"
     late = f"; {played.elsewhere} messages that no block has are rounded otherwise here"
     more = late if played.elsewhere else ""
-    return CheckResult("events", OK, f"{played.events} events follow: {words}{more}")
+    return Checked("events", OK, f"{played.events} events follow: {words}{more}")
 
 
-def of_metrics(played: Played, wanted: bool) -> CheckResult:
+def of_metrics(played: Played, wanted: bool) -> Checked:
     """Say whether the metrics of a run are those of the models in its blocks."""
     if not wanted:
         words = "the models were not measured again (--no-metrics)"
-        return CheckResult("metrics", UNCHECKED, words)
+        return Checked("metrics", UNCHECKED, words)
     if played.unlike:
-        return CheckResult("metrics", FAILED, f"{played.unlike}, measured on the held-out records")
+        return Checked("metrics", FAILED, f"{played.unlike}, measured on the held-out records")
     words = f"{played.measured} models measured on the held-out records"
     if played.largest:
         words += f"; the largest difference is {played.largest:.2g}, as rounding makes it"
-    return CheckResult("metrics", OK, words)
+    return Checked("metrics", OK, words)
 
 
-def of_messages(replay: Replay) -> CheckResult:
+def of_messages(replay: Replay) -> Checked:
     """Say whether messages are what scenario, data and secret give."""
     many = f"{replay.equal} of {replay.compared} messages"
     if replay.wrong:
         words = "which is not what data and seed give; rounding on another machine moves entries"
         words += f" by one step of their integers at most. {many} are equal, bit for bit"
-        return CheckResult("messages", FAILED, f"{replay.wrong}, {words}")
+        return Checked("messages", FAILED, f"{replay.wrong}, {words}")
     if not replay.everything:
-        return CheckResult("messages", UNCHECKED, NOT_REPLAYED)
+        return Checked("messages", UNCHECKED, NOT_REPLAYED)
     if replay.equal == replay.compared:
         words = f"all {replay.compared} are what data, weights and seed give, bit for bit, here"
-        return CheckResult("messages", OK, words)
+        return Checked("messages", OK, words)
     words = f"{many} are equal, bit for bit; the others are at most {replay.farthest:.2g} of their"
     words += f" length away (cosine {replay.least_cosine:.9f}), first {replay.first}: another"
-    return CheckResult("messages", OK, f"{words} processor or library rounds so")
+    return Checked("messages", OK, f"{words} processor or library rounds so")

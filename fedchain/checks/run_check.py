@@ -10,7 +10,7 @@ from fedchain.checks import files, rows
 from fedchain.checks.ledger_check import check_without_play
 from fedchain.checks.play import Progress, play
 from fedchain.checks.replay import Replay
-from fedchain.checks.verdict import FAILED, OK, UNCHECKED, CheckResult, RunVerdict
+from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Checked, RunVerdict
 from fedchain.errors import FedchainError
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import verification
@@ -95,11 +95,11 @@ class _Check:
     def _over(self) -> bool:
         return self.run.manifest.get("status") in OVER
 
-    def rows(self) -> Iterator[CheckResult]:
+    def rows(self) -> Iterator[Checked]:
         """Yield what was looked at, one after the other."""
         yield from rows.of_ledger(self.found)
         if not self.found.ok:
-            yield CheckResult("the rest", UNCHECKED, "it follows from the ledger, which is refused")
+            yield Checked("the rest", UNCHECKED, "it follows from the ledger, which is refused")
             return
         folder = self.run.folder
         yield from self._beyond_the_ledger()
@@ -108,24 +108,24 @@ class _Check:
             yield from files.report_check(folder)
         else:
             words = "privacy.json and tables, if there are any: a run writes them at its end"
-            yield CheckResult("tables", UNCHECKED, words)
-        yield CheckResult("measured", UNCHECKED, rows.MEASURED_ONCE)
+            yield Checked("tables", UNCHECKED, words)
+        yield Checked("measured", UNCHECKED, rows.MEASURED_ONCE)
         if (other := files.others(folder)) is not None:
             yield other
 
-    def _beyond_the_ledger(self) -> Iterator[CheckResult]:
+    def _beyond_the_ledger(self) -> Iterator[Checked]:
         """Yield what scenario, data and play show, or why they were not looked at."""
         folder, manifest, found = self.run.folder, self.run.manifest, self.found
         hidden = bool(manifest.get("secret"))
         agreed = compared(found, folder, folder / LEDGER, hidden, self.trust_user_parts)
         why = "the scenario in the folder is not that of genesis"
         if not agreed.ok:
-            yield CheckResult("scenario", FAILED, agreed.reason)
+            yield Checked("scenario", FAILED, agreed.reason)
         elif FOREIGN in agreed.unchecked:
             why = "they need the scenario, which names code of somebody's own (--trust-user-parts)"
-            yield CheckResult("scenario", UNCHECKED, FOREIGN)
+            yield Checked("scenario", UNCHECKED, FOREIGN)
         else:
-            yield CheckResult("scenario", OK, "resolved.yaml says what genesis says was agreed")
+            yield Checked("scenario", OK, "resolved.yaml says what genesis says was agreed")
             self.tell(0, 1, "Reading data and making keys")
             try:
                 setup = setup_of(self.run.scenario, self.secret)
@@ -135,9 +135,9 @@ class _Check:
                 yield from self._from_setup(setup, hidden and self.secret is None)
                 return
         yield rows.of_rounds(found, manifest, None)
-        yield CheckResult("the rest", UNCHECKED, f"genesis, {FIGURES}: {why}")
+        yield Checked("the rest", UNCHECKED, f"genesis, {FIGURES}: {why}")
 
-    def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[CheckResult]:
+    def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[Checked]:
         """Yield what genesis shows, and what a play of the run shows if its keys are known."""
         folder, manifest, over = self.run.folder, self.run.manifest, self._over
         with Store.open(folder / LEDGER, writable=False) as store:
@@ -158,7 +158,7 @@ class _Check:
                     progress=self.tell,
                 )
             what = FIGURES if genesis.result == FAILED else REST
-            yield CheckResult("the rest", UNCHECKED, f"{what}: {why}")
+            yield Checked("the rest", UNCHECKED, f"{what}: {why}")
             return
         again = Replay(self.replay or setup.mechanism.clip_follower is not None)
         played = play(folder, setup, again, metrics=self.metrics, whole=over, progress=self.tell)
@@ -172,4 +172,4 @@ class _Check:
             yield files.privacy_check(folder, setup, played.releases)
         elif over:
             words = "privacy.json: the run was not played to its end"
-            yield CheckResult("privacy", UNCHECKED, words)
+            yield Checked("privacy", UNCHECKED, words)

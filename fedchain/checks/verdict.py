@@ -21,7 +21,7 @@ OK, FAILED, UNCHECKED = CheckOutcome
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class Checked:
     """One thing that was to be checked."""
 
     what: str
@@ -38,7 +38,7 @@ class RunVerdict:
 
     ledger: Verification
     """The verdict on the ledger alone."""
-    checks: tuple[CheckResult, ...]
+    checks: tuple[Checked, ...]
     """Everything that was to be checked, in order."""
     notes: tuple[str, ...] = ()
     """Sentences on what the verdict means."""

@@ -90,7 +90,7 @@ def resume(
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
     """Say what would run: every check has passed, and nothing was written."""
     from fedchain.results import Run
-    from fedchain.runs.manifest import warnings_of
+    from fedchain.runs.privacy_statement import warnings_of
 
     if isinstance(made, Run):
         rounds, warned = made.manifest["rounds"], list[str]()

@@ -17,7 +17,7 @@ from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.ledger.chain.work import works
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.privacy.guarantee import figures, outnumbered, unprotected, warnings_for
-from fedchain.runs.manifest import attackers_in, guarantee_of, tuning_of
+from fedchain.runs.privacy_statement import attackers_in, guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain_values
 from fedchain.scenario.checking import NO_TASK
 from fedchain.secure_aggregation.member import sent_bytes

@@ -25,14 +25,13 @@ from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.manifest import (
     as_json,
-    epsilon_spent,
     final_manifest,
-    privacy_statement,
     sample_pictures,
     silent_names,
     silent_words,
 )
 from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
+from fedchain.runs.privacy_statement import epsilon_spent, privacy_statement
 from fedchain.scenario import Scenario, run_name
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import RunSetup, deepest_read

@@ -35,7 +35,7 @@ from fedchain.privacy import guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
 from fedchain.randomness import digest
-from fedchain.runs.manifest import epsilon_spent
+from fedchain.runs.privacy_statement import epsilon_spent
 from fedchain.scenario import load
 
 CLIP = 0.5

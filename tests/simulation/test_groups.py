@@ -17,7 +17,8 @@ from fedchain.nodes.holders.data_holder import TOO_FEW
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.guarantee import outnumbered
 from fedchain.results import Run
-from fedchain.runs.manifest import as_json, attackers_in, privacy_statement
+from fedchain.runs.manifest import as_json
+from fedchain.runs.privacy_statement import attackers_in, privacy_statement
 from fedchain.runs.running import resume, run
 
 LOSING = {**FIVE, "away": 0.1}

@@ -17,7 +17,8 @@ from fedchain.learning.evaluation import Evaluation, flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.warm_start import declared_public, trained
 from fedchain.registry import Part
-from fedchain.runs.manifest import as_json, initial_manifest, privacy_statement
+from fedchain.runs.manifest import as_json, initial_manifest
+from fedchain.runs.privacy_statement import privacy_statement
 from fedchain.scenario import scenario_digest
 from fedchain.simulation.setup import build_setup
 

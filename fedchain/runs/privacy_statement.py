@@ -1,0 +1,158 @@
+"""Privacy statement: what a run guarantees, for how many releases, and with which warnings."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.privacy.guarantee import (
+    figures,
+    guarantee,
+    outnumbered,
+    replaced,
+    unprotected,
+    warnings_for,
+)
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.scenario import Groups, Scenario, attackers_of
+from fedchain.simulation.release_service import finite
+from fedchain.simulation.setup import RunSetup
+
+LISTED = 1000
+"""A privacy statement lists up to this number of holders one by one; it summarises more holders."""
+
+
+def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
+    """Return epsilon and delta for the participant with the most releases.
+
+    ``releases`` is the number of releases by participant, including those on forks. A holder that
+    receives the last block late may release once more after the last round is recorded. That
+    release counts too.
+    """
+    mechanism, worst = setup.mechanism, max(releases.values(), default=0)
+    promised = math.isfinite(mechanism.epsilon_per_release)
+    return {
+        "per_release": finite(mechanism.epsilon_per_release),
+        "total": finite(mechanism.epsilon_after(worst)) if promised else None,
+        "delta": mechanism.terms.delta,
+        "worst_holder_releases": worst,
+    }
+
+
+def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
+    """Return the contents of ``privacy.json``, given the number of releases by participant."""
+    if not setup.task.learns:
+        return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
+    mechanism, nodes = setup.mechanism, setup.scenario.nodes
+    terms = mechanism.terms
+    by_participant = np.array([releases.get(k, 0) for k in range(nodes.participants)])
+    # A release of a group counts as a release of each of its members.
+    made = np.repeat(by_participant, len(nodes.members_of(0)))
+    words = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
+    worst = int(made.max())
+    counts = np.array([records.count for records in setup.task.holders])
+    return {
+        "guarantee": words(worst),
+        "warnings": warnings_of(setup, worst),
+        "tuning": tuning_of(setup.scenario),
+        "public_records": setup.task.public,
+        "figures": figures(mechanism, worst),
+        "mechanism": mechanism.name,
+        "sampling_rate": terms.sampling_rate,
+        "unit": terms.unit,
+        "record": setup.task.record,
+        "records": _each(counts),
+        "noise_multiplier": mechanism.noise_multiplier,
+        "clip": finite(terms.clip),
+        "clip_automatic": terms.automatic,
+        "clip_quantile": terms.clip_quantile,
+        "delta": terms.delta,
+        "groups": in_groups(nodes.groups),
+        "momentum": nodes.momentum and nodes.momentum.plain(),
+        "epsilon_per_release": finite(mechanism.epsilon_per_release),
+        "epsilon_total": finite(mechanism.epsilon_after(worst)),
+        "epsilon_replaced": finite(replaced(mechanism, worst)[0]),
+        "delta_replaced": replaced(mechanism, worst)[1],
+        "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
+        "releases": _each(made),
+        "holders_by_releases": dict(Counter(sorted(made.tolist()))),
+        "releases_allowed": terms.releases,
+        "on_exhausted": setup.scenario.nodes.on_exhausted,
+        "worst_holder": int(made.argmax()),
+    }
+
+
+def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
+    """Return what a run's user must know of its privacy, each as a sentence.
+
+    ``releases`` is the largest number of releases of one holder; None: all that the noise covers.
+    """
+    task, mechanism = setup.task, setup.mechanism
+    if not task.learns:
+        return []
+    counts = [records.count for records in task.holders]
+    made = mechanism.terms.releases if releases is None else releases
+    attackers = attackers_in(setup.scenario)
+    return [
+        *warnings_for(mechanism, counts),
+        *outnumbered(mechanism, made, setup.scenario.nodes.groups, attackers),
+        *unprotected(task.public, task.record),
+    ]
+
+
+def guarantee_of(
+    scenario: Scenario, mechanism: Mechanism, record: str, hidden: bool = False
+) -> Callable[[int], str]:
+    """Return a function that takes a number of releases and returns their guarantee in words."""
+    nodes = scenario.nodes
+    return functools.partial(
+        guarantee,
+        mechanism,
+        record=record,
+        sampled=nodes.asked < nodes.participants,
+        groups=nodes.groups,
+        momentum=nodes.momentum,
+        hidden=hidden,
+    )
+
+
+def attackers_in(scenario: Scenario) -> set[int]:
+    """Return the ids of all data holders that attack in some round."""
+    entries = dict(enumerate(scenario.attacks))
+    found = attackers_of(entries, scenario.nodes.holders, scenario.seed)
+    return {holder for holders in found.values() for holder in holders}
+
+
+def tuning_of(scenario: Scenario) -> str:
+    """Return what the scenario declares as tuned on private records; no guarantee covers tuning."""
+    return scenario.tuning or "none was declared"
+
+
+def in_groups(groups: Groups | None) -> dict[str, int] | None:
+    """Return the group settings on which the guarantee depends; None if there are no groups."""
+    if groups is None:
+        return None
+    return {
+        "size": groups.size,
+        "honest": groups.honest_members,
+        "dropouts": groups.dropouts,
+        "threshold": groups.threshold,
+        "counted_on": groups.counted_on,
+    }
+
+
+def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
+    """Return the count of each holder; for more than ``LISTED`` holders, the range and median."""
+    if len(counts) <= LISTED:
+        return [int(count) for count in counts]
+    return {
+        "min": int(counts.min()),
+        "median": float(np.median(counts)),
+        "max": int(counts.max()),
+    }
