@@ -133,8 +133,9 @@ def seen_among_records(
                 along(one.rows, one.left - alien, inside),
             )
             evidence.setdefault(holder, []).append(found)
-            last[holder] = one
-            looked.setdefault(holder, []).append(replace(one, rows=one.rows[:0]))
+            last[holder] = replace(one, rows=one.rows.astype(np.float32))  # they are large
+            kept = replace(one, rows=one.rows[:0], left=one.left[:0], noise=one.noise[:0])
+            looked.setdefault(holder, []).append(kept)
     return [
         _seen(
             looked[holder],

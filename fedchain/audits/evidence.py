@@ -162,7 +162,8 @@ def seen_along_axes(
     each = int(scenario.task.parameters["each"])
     axes = axes_of(scenario.seed, each).astype(np.float64)
     signs = {at: np.sign(axes @ weights_at(at)) for at in {r.message.parent for r in released}}
-    pulls, coins = {}, {}
+    pulls: dict[int, Matrix] = {}
+    coins: dict[int, Flags] = {}
     for holder, releases in by_holder(released):
         turned = np.stack([signs[one.message.parent] for one in releases])
         members = scenario.nodes.members_of(holder)
