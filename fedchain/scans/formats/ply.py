@@ -35,7 +35,7 @@ def read_ply(path: Path) -> Scan:
 
     The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, from ``comment width``
     and ``comment height``, or from ``obj_info .. (Width = 24; Height = 16; Ordered)``, which
-    PhoXi Control writes. Missing normals are computed; a missing intensity is 1.
+    PhoXi Control writes; the coordinates of such a file are millimetres. Missing normals are computed; a missing intensity is 1.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.
@@ -52,11 +52,12 @@ def read_ply(path: Path) -> Scan:
     if count != width * height:
         raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
     camera = _camera(file, lines)
+    metre = 1000 if any(re.fullmatch(_PHOXI, line, re.IGNORECASE) for line in lines) else 1
     if order == "ascii":
-        return _scan(file, _ascii(file, length, count, fields), (height, width), camera)
+        return _scan(file, _ascii(file, length, count, fields), (height, width), camera, metre)
     row = np.dtype([(name, ORDERS[order] + kind) for name, kind in fields.items()])
     rows = file.array(row, count, length, "the vertices")
-    return _scan(file, {name: rows[name] for name in fields}, (height, width), camera)
+    return _scan(file, {name: rows[name] for name in fields}, (height, width), camera, metre)
 
 
 def _header(file: Contents) -> tuple[list[str], int]:
@@ -129,12 +130,14 @@ def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> d
 
 @np.errstate(all="ignore")  # of damaged numbers
 def _scan(
-    file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array
+    file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array, metre: int
 ) -> Scan:
+    """Return the scan of a table of vertices; ``metre`` is the length of a metre in its unit."""
     points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
+    points /= np.float32(metre)
     points[(points == 0).all(axis=1)] = np.nan
     named = next((table[name].reshape(shape) for name in INTENSITIES if name in table), None)
     normals = None
     if {"nx", "ny", "nz"} <= table.keys():
         normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).reshape(*shape, 3)
-    return file.scan(points.reshape(*shape, 3), camera, normals, named)
+    return file.scan(points.reshape(*shape, 3), camera / metre, normals, named)
