@@ -35,7 +35,8 @@ def read_ply(path: Path) -> Scan:
 
     The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, from ``comment width``
     and ``comment height``, or from ``obj_info .. (Width = 24; Height = 16; Ordered)``, which
-    PhoXi Control writes; the coordinates of such a file are millimetres. Missing normals are computed; a missing intensity is 1.
+    PhoXi Control writes; the coordinates of such a file are millimetres. Missing normals are
+    computed; a missing intensity is 1.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.
