@@ -43,8 +43,9 @@ def read_ply(path: Path) -> Scan:
 
     The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, from ``comment width``
     and ``comment height``, or from ``obj_info .. (Width = 24; Height = 16; Ordered)``, which
-    PhoXi Control writes. Missing normals are computed. A file without an intensity has the
-    brightness of its colours, or 1 if it has none either.
+    PhoXi Control writes; the coordinates of such a file are millimetres. Missing normals are
+    computed. A file without an intensity has the brightness of its colours, or 1 if it has none
+    either.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.
@@ -61,11 +62,12 @@ def read_ply(path: Path) -> Scan:
     if count != width * height:
         raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
     camera = _camera(file, lines)
+    metre = 1000 if any(re.fullmatch(_PHOXI, line, re.IGNORECASE) for line in lines) else 1
     if order == "ascii":
-        return _scan(file, _ascii(file, length, count, fields), (height, width), camera)
+        return _scan(file, _ascii(file, length, count, fields), (height, width), camera, metre)
     row = np.dtype([(name, ORDERS[order] + kind) for name, kind in fields.items()])
     rows = file.array(row, count, length, "the vertices")
-    return _scan(file, {name: rows[name] for name in fields}, (height, width), camera)
+    return _scan(file, {name: rows[name] for name in fields}, (height, width), camera, metre)
 
 
 def _header(file: Contents) -> tuple[list[str], int]:
@@ -166,9 +168,11 @@ def _number(file: Contents, word: bytes) -> float:
 
 @np.errstate(all="ignore")  # of damaged numbers
 def _scan(
-    file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array
+    file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array, metre: int
 ) -> Scan:
+    """Return the scan of a table of vertices; ``metre`` is the length of a metre in its unit."""
     points = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=-1)
+    points /= np.float32(metre)
     grids = {name.lower(): column.reshape(shape) for name, column in table.items()}
     light = next((grids[name] for name in INTENSITIES if name in grids), None)
     if light is None and grids.keys() >= LUMA.keys():
@@ -176,4 +180,4 @@ def _scan(
     normals = None
     if {"nx", "ny", "nz"} <= table.keys():
         normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).reshape(*shape, 3)
-    return file.scan(points.reshape(*shape, 3), camera, normals, light)
+    return file.scan(points.reshape(*shape, 3), camera / metre, normals, light)
