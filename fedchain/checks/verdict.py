@@ -9,7 +9,7 @@ from typing import Any
 from fedchain.ledger.tools.verification import Verification
 
 
-class Result(StrEnum):
+class CheckResult(StrEnum):
     """What came of a check."""
 
     OK = "ok"
@@ -17,7 +17,7 @@ class Result(StrEnum):
     UNCHECKED = "not checked"
 
 
-OK, FAILED, UNCHECKED = Result
+OK, FAILED, UNCHECKED = CheckResult
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Looked:
 
     what: str
     """What it is, in one or two words."""
-    result: Result
+    result: CheckResult
     """What came of it."""
     words: str
     """What was compared with what; or what is wrong; or why it was not checked."""

@@ -120,14 +120,14 @@ def test_words_name_what_was_checked_what_was_not_and_what_is_wrong(copy):
 
 
 def test_what_a_forger_writes_does_not_reach_the_terminal_as_a_command_and_is_no_traceback(copy):
-    edit_manifest(copy, name="\x1b[2Jwiped", status=["finished"], head={})
+    edit_manifest(copy, name="\x1b[2Jwiped", status=["finished"])
     told = call("verify", copy, "--no-metrics")
     assert (told.code, told.err, "\x1b[2J" in told.out) == (5, "", False)
     assert r"\x1b[2Jwiped" in told.out
     for damage in ("[]", "{", '{"event": "round", "round": 1}\n'):
         for name in ("privacy.json", "events.ndjson", "metrics.csv"):
             other = shutil.copytree(copy, copy.parent / "damaged")
-            edit_manifest(other, status="finished")
+            edit_manifest(other, status="finished", head={})
             (other / name).write_text(damage, "utf-8")
             told = call("verify", other, "--no-metrics")
             assert (told.code, told.err) == (5, ""), told.err
