@@ -71,8 +71,9 @@ def _show_verdict(verdict: RunVerdict, form: Format) -> None:
     words = str(replace(found, unchecked=())) if verdict.ok else verdict.reason
     rows = [(each.what, each.result, _harmless(each.words)) for each in verdict.checks]
     lines: list[RenderableType] = [_harmless(f"{'ok' if verdict.ok else 'FAILED'}: {words}")]
-    lines += [f"head {found.block}"] if found.ok else []
-    lines += [table(("check", "result", "what was compared, or why not"), rows), *verdict.notes]
+    if found.ok:  # otherwise nothing else was looked at
+        shown = table(("check", "result", "what was compared, or why not"), rows)
+        lines += [f"head {found.block}", shown, *verdict.notes]
     print_result(form, verdict.values, lines, code=0 if verdict.ok else NOT_VERIFIED)
 
 
