@@ -9,7 +9,7 @@ from typing import Any
 from fedchain.ledger.tools.verification import Verification
 
 
-class CheckOutcome(StrEnum):
+class CheckResult(StrEnum):
     """What came of a check."""
 
     OK = "ok"
@@ -17,7 +17,7 @@ class CheckOutcome(StrEnum):
     UNCHECKED = "not checked"
 
 
-OK, FAILED, UNCHECKED = CheckOutcome
+OK, FAILED, UNCHECKED = CheckResult
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Checked:
 
     what: str
     """What it is, in one or two words."""
-    result: CheckOutcome
+    result: CheckResult
     """What came of it."""
     words: str
     """What was compared with what; or what is wrong; or why it was not checked."""

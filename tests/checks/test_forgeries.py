@@ -129,7 +129,7 @@ def test_what_a_forger_writes_does_not_reach_the_terminal_as_a_command_and_is_no
     for damage in ("[]", "{", '{"event": "round", "round": 1}\n'):
         for name in ("privacy.json", "events.ndjson", "metrics.csv"):
             other = shutil.copytree(copy, copy.parent / "damaged")
-            edit_manifest(other, status="finished")
+            edit_manifest(other, status="finished", head={})
             (other / name).write_text(damage, "utf-8")
             told = call("verify", other, "--no-metrics")
             assert (told.code, told.err) == (5, ""), told.err
