@@ -9,7 +9,7 @@ import json
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
+from fedchain.learning.task import Task
 from fedchain.names import legible
 from fedchain.privacy.guarantee import (
     figures,
@@ -147,11 +148,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     counts = np.array([records.count for records in setup.task.holders])
     return {
         "guarantee": words(worst),
-        "warnings": [
-            *warnings_for(mechanism, counts.tolist()),
-            *outnumbered(mechanism, worst, nodes.groups, attackers_in(setup.scenario)),
-            *unprotected(setup.task.public, setup.task.record),
-        ],
+        "warnings": warnings_of(setup.scenario, mechanism, worst, setup.task, counts.tolist()),
         "tuning": tuning_of(setup.scenario),
         "public_records": setup.task.public,
         "figures": figures(mechanism, worst),
@@ -194,6 +191,17 @@ def guarantee_of(
         momentum=nodes.momentum,
         hidden=hidden,
     )
+
+
+def warnings_of(
+    scenario: Scenario, mechanism: Mechanism, releases: int, task: Task, records: Sequence[int]
+) -> list[str]:
+    """Return all warnings on the guarantee of a run; ``records`` has holders' numbers of records."""
+    return [
+        *warnings_for(mechanism, records),
+        *outnumbered(mechanism, releases, scenario.nodes.groups, attackers_in(scenario)),
+        *unprotected(task.public, task.record),
+    ]
 
 
 def attackers_in(scenario: Scenario) -> set[int]:
