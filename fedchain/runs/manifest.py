@@ -196,7 +196,7 @@ def guarantee_of(
 def warnings_of(
     scenario: Scenario, mechanism: Mechanism, releases: int, task: Task, records: Sequence[int]
 ) -> list[str]:
-    """Return all warnings on the guarantee of a run; ``records`` has holders' numbers of records."""
+    """Return all warnings on a guarantee; ``records`` are the holders' numbers of records."""
     return [
         *warnings_for(mechanism, records),
         *outnumbered(mechanism, releases, scenario.nodes.groups, attackers_in(scenario)),

@@ -187,7 +187,8 @@ def channels_of(scan: Scan, tile: int, record: RecordUnit) -> Floats:
         points, light = np.moveaxis(cut[:, :3], 1, -1), cut[:, 3]
         normals = normals_of(points, scan.camera)
     distance = np.sqrt(((points - scan.camera) ** 2).sum(axis=-1))
-    image = features_of(light, distance, normals, np.isfinite(points).all(axis=-1))
+    valid = np.asarray(np.isfinite(points).all(axis=-1))
+    image = features_of(light, distance, normals, valid)
     return image if record == "tile" else cut_tiles(padded(image[0], tile, 0.0), tile)[filled]
 
 
