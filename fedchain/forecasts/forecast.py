@@ -16,8 +16,8 @@ from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.ledger.chain.work import works
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
-from fedchain.privacy.guarantee import figures, outnumbered, unprotected, warnings_for
-from fedchain.runs.privacy_statement import attackers_in, guarantee_of, tuning_of
+from fedchain.privacy.guarantee import figures
+from fedchain.runs.privacy_statement import all_warnings, guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain_values
 from fedchain.scenario.checking import NO_TASK
 from fedchain.secure_aggregation.member import sent_bytes
@@ -77,11 +77,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
             "releases": releases,
         },
         "guarantee": guarantee_of(scenario, found, task.record)(releases),
-        "warnings": [
-            *warnings_for(found, records),
-            *outnumbered(found, releases, scenario.nodes.groups, attackers_in(scenario)),
-            *unprotected(task.public, task.record),
-        ],
+        "warnings": all_warnings(scenario, found, task, releases, records),
         "tuning": tuning_of(scenario),
         "dimension": trial.dimension,
         "records": {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.learning.task import Task
 from fedchain.privacy.guarantee import (
     figures,
     guarantee,
@@ -93,15 +94,20 @@ def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
 
     ``releases`` is the largest number of releases of one holder; None: all that the noise covers.
     """
-    task, mechanism = setup.task, setup.mechanism
-    if not task.learns:
+    if not setup.task.learns:
         return []
-    counts = [records.count for records in task.holders]
-    made = mechanism.terms.releases if releases is None else releases
-    attackers = attackers_in(setup.scenario)
+    counts = [records.count for records in setup.task.holders]
+    made = setup.mechanism.terms.releases if releases is None else releases
+    return all_warnings(setup.scenario, setup.mechanism, setup.task, made, counts)
+
+
+def all_warnings(
+    scenario: Scenario, mechanism: Mechanism, task: Task, releases: int, records: Sequence[int]
+) -> list[str]:
+    """Return all warnings on a guarantee; ``records`` are the holders' numbers of records."""
     return [
-        *warnings_for(mechanism, counts),
-        *outnumbered(mechanism, made, setup.scenario.nodes.groups, attackers),
+        *warnings_for(mechanism, records),
+        *outnumbered(mechanism, releases, scenario.nodes.groups, attackers_in(scenario)),
         *unprotected(task.public, task.record),
     ]
 
