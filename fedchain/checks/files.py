@@ -21,6 +21,8 @@ from fedchain.runs.manifest import as_json, in_json, initial_manifest
 from fedchain.runs.privacy_statement import privacy_statement
 from fedchain.simulation.setup import RunSetup
 
+MACHINE = ("versions", "platform", "arithmetic")
+"""Keys of a manifest on which the last bits of data, first weights and gradients depend."""
 MEASURED = (
     "format",
     "versions",
@@ -47,6 +49,15 @@ BROKEN = (
 """What reading a file of somebody else may raise."""
 FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lock"}
 """Names in a run folder that have a check of their own, or hold nothing."""
+
+
+def made_elsewhere(manifest: Mapping[str, Any], setup: RunSetup) -> list[str]:
+    """Return the keys of a manifest that state another machine or other versions than those here.
+
+    Nothing proves what they state.
+    """
+    here = in_json(initial_manifest(setup))
+    return [key for key in MACHINE if manifest.get(key) != here[key]]
 
 
 def manifest_check(

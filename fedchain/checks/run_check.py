@@ -142,7 +142,13 @@ class _Check:
         folder, manifest, over = self.run.folder, self.run.manifest, self._over
         with Store.open(folder / LEDGER, writable=False) as store:
             below = store.keeping.below
-            genesis = rows.of_genesis(store.rules, store.genesis, setup, lacks_secret)
+            genesis = rows.of_genesis(
+                store.rules,
+                store.genesis,
+                setup,
+                lacks_secret=lacks_secret,
+                elsewhere=files.made_elsewhere(manifest, setup),
+            )
         yield genesis
         why = "" if genesis.result == OK else "they need the keys of the run"
         if below and not self.replay:

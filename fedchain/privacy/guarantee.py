@@ -51,8 +51,10 @@ def guarantee(
     fixed = "that it takes part" if whole else f"the number of {record}s"
     other = "its data are replaced by others" if whole else f"one {record} is replaced by another"
     epsilon, delta = replaced(mechanism, releases)
+    counted = ", and there or left out in the counts that move the clip"
     neighbour = (
-        f"its gradient there or zero ({fixed} is not hidden; where {other}, it is "
+        f"its gradient there or zero{counted if terms.clip_quantile else ''} "
+        f"({fixed} is not hidden; where {other}, it is "
         f"({epsilon:.4g}, {delta:.4g})-differentially private)"
     )
     others = "the data of holders who deviate from the protocol"

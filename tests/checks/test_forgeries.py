@@ -282,6 +282,16 @@ def test_another_genesis_is_refused(copy, tmp_path):
     assert any("the rest: metrics, epsilon, privacy.json" in each for each in found["unchecked"])
 
 
+def test_a_folder_of_another_machine_with_another_genesis_is_said_to_be_unchecked(copy):
+    edit_manifest(copy, platform="another processor")
+    assert verdict(copy)[0] == 0  # the same genesis: no rounding matters
+    file = copy / "resolved.yaml"
+    file.write_text(file.read_text("utf-8").replace("seed: 0", "seed: 1", 1), "utf-8")
+    edit_manifest(copy, seed=1)
+    words = "another seed, secret or data, or the rounding of another machine: the run states other"
+    unchecked(copy, "genesis", words, "--no-metrics")
+
+
 def test_the_ledger_of_another_scenario_is_refused(copy, tmp_path):
     other = run(small(2, **{**ALONE, "privacy.epsilon": 1.0}), tmp_path / "other")
     replace_ledger(copy, other.folder)
