@@ -166,7 +166,7 @@ def _looked_at(
     rows = known.projected(rows, weights, parent)
     rest = known.projected(rest[None], weights, parent)[0]
     left = release.vector * (declared.records / declared.clip) - rest
-    return Looked(release, rows, left, left - inside @ rows, moves, count + inside @ moves)
+    return Looked(release, rows, left, left - inside @ rows, moves, count + float(inside @ moves))
 
 
 def along(rows: Matrix, left: Vector, inside: Flags) -> CanaryEvidence:
