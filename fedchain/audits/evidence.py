@@ -44,7 +44,7 @@ class CanaryEvidence:
         array([1.5 , 0.05])
         """
         total = self.squares[rows].sum(axis=0)
-        found = np.zeros(len(total))
+        found: Vector = np.zeros(len(total))
         np.divide(self.products[rows].sum(axis=0), total, out=found, where=total > 0)
         return found
 
