@@ -146,7 +146,8 @@ def test_no_run_is_thrown_away_of_which_somebody_has_a_file_open(scenario, tmp_p
     with (done.folder / "events.ndjson").open("rb"):
         told = call(*arguments, "--format", "json")
     assert told.code == 2
-    assert told.err.startswith(f"{done.folder}: cannot be thrown away: ")
+    said = json.loads(told.err)["error"]
+    assert said.startswith(f"{done.folder}: cannot be thrown away: ")
     assert [path.name for path in done.folder.parent.iterdir()] == [done.folder.name]
     assert done.verify().ok
     assert call(*arguments, "--format", "json").code == 0

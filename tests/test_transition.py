@@ -217,7 +217,7 @@ def test_a_rule_must_be_able_to_work_with_all_who_are_asked():
 
 @pytest.mark.parametrize("depth", [9, 200, 900, 2500])
 def test_updates_that_stand_around_each_other_without_end_are_refused(depth):
-    with pytest.raises(LedgerError, match="update: is nested too deeply"):
+    with pytest.raises(LedgerError, match=r"update: (is nested too deeply|.* around itself)"):
         steps(update='{"kind":"averaged","of":' * depth + DESCENT + "}" * depth)
 
 

@@ -86,9 +86,9 @@ def gaussian_chance_is_below(
         Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025:
         the recursion of its numerical bound on the tail of right guesses, for two guesses.
 
-    >>> gaussian_chance_is_below(0.05, 0.5, 1000, 1000, 700)
+    >>> gaussian_chance_is_below(0.05, 0.3, 1000, 1000, 700)
     True
-    >>> gaussian_chance_is_below(0.05, 1.5, 1000, 1000, 700)
+    >>> gaussian_chance_is_below(0.05, 0.5, 1000, 1000, 700)
     False
     """
     from scipy.special import ndtr, ndtri

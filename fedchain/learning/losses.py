@@ -69,5 +69,5 @@ def majority(known: Wholes, asked: Wholes, outputs: int, loss: Loss) -> Metrics:
     with np.errstate(divide="ignore"):
         logs = np.log(np.bincount(known, minlength=max(2, outputs)) / len(known))
     same = np.tile(logs[1:] - logs[:1] if outputs == 1 else logs, (len(asked), 1))
-    mean = loss(torch.tensor(same), torch.tensor(asked)).mean()
+    mean = loss(torch.tensor(same), torch.tensor(asked.astype(np.int64))).mean()
     return {"accuracy": accuracy(same, asked), "loss": float(mean)}

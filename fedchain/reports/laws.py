@@ -98,9 +98,10 @@ def _read_points(law: ChainLaw, groups: list[list[Recorded]]) -> Iterator[Compar
 
 def _stale(manifest: Mapping[str, Any]) -> Setting | None:
     scenario = manifest["scenario"]
+    if not _bare(scenario, []):
+        return None
     latency = scenario["network"].get("latency_ms", {})
-    alike = scenario["network"]["kind"] == "complete" and latency.get("kind") == "constant"
-    if not (_bare(scenario, []) and alike):
+    if scenario["network"]["kind"] != "complete" or latency.get("kind") != "constant":
         return None
     delay = latency["value"] / 1000.0 / scenario["ledger"]["work"]["interval_s"]
     miners = len(manifest["chain"]["nodes"])

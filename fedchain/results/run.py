@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Run:
 
     folder: Path
     """The run folder."""
-    given: Scenario | None = None
+    given: Scenario | None = field(default=None, compare=False, repr=False)
     """The run's scenario, if the user has it from elsewhere; None: it is read from the folder."""
 
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fedchain.engines import Source, check_engine, chosen
 from fedchain.errors import RunRefused
+from fedchain.machine import exact_arithmetic
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import OVER, Run
@@ -106,5 +107,6 @@ def prepare_again(
 
 def _built(folder: Path, setup: RunSetup, engine: Part, secret: Secret | None) -> Prepared:
     source = Source(setup.scenario, setup.mechanism, setup.task)
-    check_engine(engine, source)
+    with exact_arithmetic():
+        check_engine(engine, source)
     return Prepared(folder=folder, setup=setup, source=source, engine=engine, secret=secret)

@@ -28,6 +28,7 @@ def printed_to(stream: object, monkeypatch, *arguments: object) -> tuple[int, st
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as main sets it; removed after the test
     with pytest.raises(SystemExit) as stop:
         commands.main()
     return stop.value.code, errors.getvalue()

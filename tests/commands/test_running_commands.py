@@ -365,7 +365,8 @@ def test_ctrl_c_before_the_folder_is_there_leaves_nothing(scenario, tmp_path, mo
 def test_a_polite_kill_or_a_closed_terminal_saves_the_run_and_is_exit_130(
     number, scenario, tmp_path
 ):
-    command = [sys.executable, "-c", "from fedchain.commands import main; main()"]
+    heard = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)"  # nohup ignores one
+    command = [sys.executable, "-c", f"{heard}; from fedchain.commands import main; main()"]
     slow = ["--set", "rounds=400", "--set", "privacy.epsilon=100", "--format", "json"]
     windows = sys.platform == "win32"  # where Ctrl-Break is as polite as one can be
     process = subprocess.Popen(

@@ -19,6 +19,7 @@ def call(monkeypatch, capsys):
     """Run a command line in this process: (exit code, stdout, stderr)."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as main sets it; removed after the test
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["fedchain", *map(str, arguments)])

@@ -93,7 +93,7 @@ class CohortGradients:
         self._room: Tensor | None = None
         self._make_caches()
         few = Examples.of(_few_of(task.held_out), "cpu", dtype)
-        check_fit(self._module, self._loss, few.inputs, few.targets)
+        check_fit(self._module, self._loss, few.inputs.clone(), few.targets.clone())
         single = self._examples_of(0).record is None or self._of_records is None
         probed = self._module, self._loss, few.inputs, few.targets
         self.method = method_for(*probed, single=single, most=self._piece)

@@ -28,8 +28,8 @@ from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.crypto import HASH
 from fedchain.ledger.chain.encoding import Piece, blob, unsigned
 from fedchain.ledger.chain.message import Message, decode_message
-from fedchain.ledger.chain.rules import MOST_RULES, decode_rules, encode_rules, genesis
-from fedchain.ledger.chain.state import tensor_parts, weights_parts
+from fedchain.ledger.chain.rules import MOST_RULES, Rules, decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
 from fedchain.ledger.chain.validity import check_header
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.blobs import decode_state, largest_state
@@ -178,13 +178,7 @@ class _Replay:
             raise LedgerError(f"file: is of version {version}; must be {FILE_VERSION}")
         rules = decode_rules(incoming.piece(4, MOST_RULES, "rules"))
         transition = self._transition_of(rules)
-        weights = incoming.piece(8, largest_state(rules)[0], "weights")
-        memory = incoming.piece(8, EMPTY_BYTES, "the first memory")
-        try:
-            state = decode_state(rules, weights, memory)
-        except LedgerError as error:
-            raise LedgerError(f"file: the first state: {error}") from error
-        del weights
+        state = self._read_state(rules)
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
@@ -210,6 +204,15 @@ class _Replay:
             self._next = None
             incoming.end()
             return _finish(store, chain, head)
+
+    def _read_state(self, rules: Rules) -> State:
+        """Read the state of genesis: its weights, and its memory, which is empty."""
+        weights = self._incoming.piece(8, largest_state(rules)[0], "weights")
+        memory = self._incoming.piece(8, EMPTY_BYTES, "the first memory")
+        try:
+            return decode_state(rules, weights, memory)
+        except LedgerError as error:
+            raise LedgerError(f"file: the first state: {error}") from error
 
     def _read_block(self, chain: Chain, verdicts: VerdictCache) -> tuple[Block, int]:
         """Read a block and its time of arrival; its header is checked before its messages."""
