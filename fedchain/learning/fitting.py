@@ -18,7 +18,9 @@ REFUSED = (RuntimeError, ValueError, IndexError, TypeError)
 def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> Iterator[Problem]:
     """Yield a problem, at ``model`` or ``loss``, if the two do not fit examples of these shapes.
 
-    Nothing is computed: the tensors have shapes, but no numbers. User-defined parts are not tried.
+    Two examples of zeros are computed. Tensors without numbers (device ``meta``) would do, but torch
+    would import its compiler for them, which takes more than a second. User-defined parts are not
+    tried.
 
     >>> table = Shapes(inputs=(8, 8), outputs=10, targets=())
     >>> [p.key for p in misfits("digits", Part("softmax", {}), Part("focal", {}), table)]
@@ -55,7 +57,7 @@ def _able_models(shapes: Shapes) -> Iterator[str]:
 
 
 def _outputs(model: Part, shapes: Shapes) -> Tensor:
-    with torch.device("meta"), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.no_grad():
         module = models.build(model, shapes.inputs, shapes.outputs)
         found: Tensor = module(torch.zeros(2, *shapes.inputs))
     return found
@@ -63,7 +65,7 @@ def _outputs(model: Part, shapes: Shapes) -> Tensor:
 
 def _fits(loss: Part, outputs: Tensor, shapes: Shapes) -> bool:
     number = torch.float32 if shapes.targets else torch.int64
-    targets = torch.zeros(2, *shapes.targets, dtype=number, device="meta")
+    targets = torch.zeros(2, *shapes.targets, dtype=number, device="cpu")
     try:
         return losses.build(loss)(outputs, targets).shape == (2,)
     except REFUSED:
