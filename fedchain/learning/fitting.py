@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import torch
@@ -15,34 +16,33 @@ REFUSED = (RuntimeError, ValueError, IndexError, TypeError)
 """What torch raises for tensors whose shapes do not fit."""
 
 
-def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> Iterator[Problem]:
-    """Yield a problem, at ``model`` or ``loss``, if the two do not fit examples of these shapes.
+@functools.lru_cache(256)
+def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem, ...]:
+    """Return a problem, at ``model`` or ``loss``, if the two do not fit examples of these shapes.
 
-    Two examples of zeros are computed. Tensors without numbers (device ``meta``) would do, but torch
-    would import its compiler for them, which takes more than a second. User-defined parts are not
-    tried.
+    Two examples of zeros are computed. Tensors without numbers (device ``meta``) would do, but
+    torch would import its compiler for them, which takes more than a second. User-defined parts
+    are not tried.
 
     >>> table = Shapes(inputs=(8, 8), outputs=10, targets=())
     >>> [p.key for p in misfits("digits", Part("softmax", {}), Part("focal", {}), table)]
     ['loss.kind']
     """
     if ":" in model.kind or ":" in loss.kind:
-        return
+        return ()
     try:
         outputs = _outputs(model, shapes)
     except REFUSED as error:
-        yield Problem(("model",), f"does not fit {task}: {error}")
-        return
+        return (Problem(("model",), f"does not fit {task}: {error}"),)
     if _fits(loss, outputs, shapes):
-        return
+        return ()
     able = [kind for kind in losses.names() if _fits(Part(kind, {}), outputs, shapes)]
     if able:
         words = f"{loss.kind} does not fit the outputs of {model.kind} for {task}"
-        yield Problem(("loss", "kind"), f"{words}; allowed with this model: {', '.join(able)}")
-        return
+        return (Problem(("loss", "kind"), f"{words}; allowed with this model: {', '.join(able)}"),)
     words = f"{model.kind} gives one example outputs of shape {tuple(outputs.shape[1:])}"
     text = f"{words}, which no loss compares with the targets of {task}, shape {shapes.targets}"
-    yield Problem(("model", "kind"), f"{text}; allowed: {', '.join(_able_models(shapes))}")
+    return (Problem(("model", "kind"), f"{text}; allowed: {', '.join(_able_models(shapes))}"),)
 
 
 def _able_models(shapes: Shapes) -> Iterator[str]:

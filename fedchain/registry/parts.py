@@ -25,6 +25,9 @@ class Part:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
+    def __hash__(self) -> int:
+        return hash(self.kind)  # parameters may be lists; equal parts have one kind
+
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
         """Tell pickle how to rebuild the part, since pickle cannot store a read-only mapping."""
         return Part, (self.kind, dict(self.parameters))

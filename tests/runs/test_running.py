@@ -224,6 +224,7 @@ def _interrupted_at_once(out: Path) -> Path:
     return out / run_name(forking())
 
 
+@pytest.mark.long  # tests/runs/test_killed.py kills a few times, with everything at once
 def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(done, tmp_path):
     fresh = _interrupted_at_once(tmp_path / "fresh")
     folder = shutil.copytree(fresh, tmp_path / "killed" / fresh.name)
