@@ -124,7 +124,7 @@ def exact_arithmetic() -> Iterator[None]:
                 f"move a sum by more than the clip; allowed: {fine}, or unset it"
             )
     # A device as a context slows every operation down, so it is entered only if it is needed.
-    elsewhere = torch.get_default_device().type != "cpu"
+    elsewhere = torch.empty(0).device.type != "cpu"
     with _entering:
         _undoing.append(_undoing[0] if _undoing else compute_exactly())
     try:
