@@ -69,8 +69,8 @@ def leaving_a_ring(scenario: Scenario, runs: Path, threads: int | None) -> None:
 def going_on_until_interrupted(scenario: Scenario, runs: Path, threads: int | None) -> None:
     """Begin a run, and say in its manifest that it was interrupted when it is."""
     folder = runs / run_name(scenario)
-    made(folder, scenario, rounds=1, status="running")
     try:
+        made(folder, scenario, rounds=1, status="running")
         while True:
             time.sleep(0.02)
     except KeyboardInterrupt:
