@@ -6,7 +6,7 @@ import copy
 import random
 from typing import Any
 
-from format_tables import DELETED, agreed_rows, parameter_rows, values_of
+from format_tables import DELETED, DESCENT, agreed_rows, parameter_rows, values_of
 from hand_chain import Hand, Record
 
 SPELLINGS: dict[str, tuple[bytes, bytes]] = {
@@ -52,10 +52,6 @@ SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "UTF-16 order": (b'"groups":null', '"groups":{"\U0001f600":1,"\ufb33":2}'.encode()),
     "code point order": (b'"groups":null', '"groups":{"\ufb33":2,"\U0001f600":1}'.encode()),
     "an empty key": (b'"groups":null', b'"groups":{"":1}'),
-    "an update around itself": (
-        b'"update":{',
-        b'"update":{"kind":"averaged","of":{"kind":"averaged","of":{',
-    ),
 }
 """What is written in another way: the bytes that are found, and those in their place."""
 TEXTS = {"nothing": b"", "a list": b"[]", "a number": b"2", "null": b"null", "an object": b"{}"}
@@ -75,6 +71,8 @@ def put(value: Record, key: str, new: Any) -> None:
 
 def change_agreed(draws: random.Random, hand: Hand) -> str:
     """Give a key or a parameter of the tables a value within or beyond its bounds, or none."""
+    if draws.random() < 0.02:
+        return change_kind(draws, hand)
     if draws.random() < 0.5:
         row = draws.choice(list(agreed_rows().values()))
         key, required = row.key, True
@@ -101,6 +99,17 @@ def change_agreed(draws: random.Random, hand: Hand) -> str:
 
     hand.hook = hook
     return f"{key} = {'nothing' if new is DELETED else repr(new)[:80]}"
+
+
+def change_kind(draws: random.Random, hand: Hand) -> str:
+    """Name a rule or an update that there is not, or let an update stand around itself."""
+    hand.beyond = True
+    if draws.random() < 0.5:
+        hand.agreed["update"] = {"kind": "averaged", "of": {"kind": "averaged", "of": DESCENT}}
+        return "an update around itself"
+    name, others = draws.choice((("aggregation", ("adam", 3)), ("update", ("mean", None))))
+    hand.agreed[name] = {"kind": draws.choice(others)}
+    return f"{name} = {hand.agreed[name]!r}"
 
 
 def placed(draws: random.Random, hand: Hand, kind: str, name: str) -> str:

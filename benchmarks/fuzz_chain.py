@@ -88,6 +88,8 @@ def reason_of(text: str) -> str:
     about, part = "message" if MESSAGE.match(text) else "block", PART.match(text)
     if text.startswith(("rules: ", "file: ", "head: ")) or part:
         about = "rules" if part else text.partition(":")[0]
+    if re.match(r"update(\.of)+: (needs a block|is missing)", text):
+        return "update: of"
     for reason in reasons():
         pattern = ".*".join(map(re.escape, reason.words.split("..")))
         if about == reason.about and re.search(pattern, text):
