@@ -124,6 +124,11 @@ def test_what_is_no_block_with_a_kind_is_refused(block):
     assert problems(rules, block) == ["rule: needs a block with a kind: one of add"]
 
 
+def test_equal_parts_have_one_hash_also_with_lists_inside():
+    one, same, other = (Part("mlp", {"hidden": hidden}) for hidden in ([16], [16], [8]))
+    assert (one == same, hash(one) == hash(same), one == other) == (True, True, False)
+
+
 def test_a_part_is_closed_to_writing_and_travels():
     part = rules.check({"kind": "add"})
     with pytest.raises(TypeError):

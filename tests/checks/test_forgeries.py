@@ -214,6 +214,9 @@ def test_another_line_of_a_table_of_the_run_is_refused(copy, name):
     lines = (copy / name).read_text("utf-8").splitlines(keepends=True)
     (copy / name).write_text("".join([*lines[:-1], "9" + lines[-1]]), "utf-8")
     refused(copy, "tables", f"{name}:{len(lines)}: is not what events.ndjson says", "--no-metrics")
+    (copy / name).write_text("".join([*lines, lines[-1]]), "utf-8")
+    words = f"{name}:{len(lines) + 1}: is not what events.ndjson says"
+    refused(copy, "tables", words, "--no-metrics")
     (copy / name).unlink()
     refused(copy, "tables", f"{name}: cannot be read", "--no-metrics")
 

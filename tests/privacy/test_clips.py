@@ -133,3 +133,12 @@ def test_the_guarantee_says_how_gradients_were_bounded():
     assert "the holder clipped to 0.5 and added" in said[0.5]
     words = f"divided each gradient by its norm + {STABILISER}, which leaves a norm below 1, and"
     assert f"the holder {words}" in said["automatic"]
+
+
+def test_the_guarantee_says_that_a_record_is_also_left_out_of_the_counts_that_move_the_clip():
+    made = [
+        guarantee(gaussian(10, 5, epsilon=1.0, clip=1.0, clip_quantile=quantile), 10)
+        for quantile in (None, 0.5)
+    ]
+    words = "its gradient there or zero, and there or left out in the counts that move the clip"
+    assert [words in text for text in made] == [False, True]

@@ -132,3 +132,12 @@ def test_spam_and_withholding_in_a_partition_end_no_run(seed, kinds, tmp_path):
     assert height == 14
     assert len(heads) == 1
     assert followed == heads
+
+
+def test_holders_follow_no_made_up_block_although_its_work_cannot_be_checked(tmp_path):
+    # Sampled work has no nonce: every made-up block looks paid, and only its weights are missing.
+    sampled = {"kind": "sampled", "difficulty_bits": 4, "interval_s": 10.0}
+    changes = {"ledger.work": sampled, "rounds": 4, "gossip.partitions": []}
+    height, heads, followed = heads_of(tmp_path, 0, [SPAM], **changes)
+    assert (height, len(heads)) == (4, 1)
+    assert followed == heads
