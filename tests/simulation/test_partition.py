@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 from small_runs import simulate
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.ledger.chain.block import sign_block
+from fedchain.ledger.chain.crypto import public_key_of
+from fedchain.ledger.chain.message import identity_of
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping, load
+from fedchain.simulation.transport import Event
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "partition.yaml"
 NO_FAULTS = {"gossip.loss": 0.0, "gossip.churn": None, "gossip.partitions": []}
@@ -134,10 +139,28 @@ def test_spam_and_withholding_in_a_partition_end_no_run(seed, kinds, tmp_path):
     assert followed == heads
 
 
-def test_holders_follow_no_made_up_block_although_its_work_cannot_be_checked(tmp_path):
-    # Sampled work has no nonce: every made-up block looks paid, and only its weights are missing.
-    sampled = {"kind": "sampled", "difficulty_bits": 4, "interval_s": 10.0}
-    changes = {"ledger.work": sampled, "rounds": 4, "gossip.partitions": []}
-    height, heads, followed = heads_of(tmp_path, 0, [SPAM], **changes)
-    assert (height, len(heads)) == (4, 1)
-    assert followed == heads
+def test_a_holder_follows_a_paid_header_only_if_somebody_has_its_weights(tmp_path):
+    # Sampled work has no nonce, so every header looks paid.
+    changes = {"ledger.work": {"kind": "sampled", "difficulty_bits": 4, "interval_s": 10.0}}
+    with whole_numbers():
+        made = simulate(from_mapping(APART, set={**changes, "rounds": 3}), tmp_path)
+        list(made.simulation.rounds())
+    simulation, slot = made.simulation, made.simulation.holder_slots[0]
+    block = made.store.block(simulation.chain.head)
+    header = replace(
+        block.header,
+        height=4,
+        parent=block.header.hash,
+        weights_hash=bytes(32),
+        address=identity_of(public_key_of(bytes(32))),
+    )
+    made_up = sign_block(replace(block, header=header), bytes(32))
+    assert slot.client.has_work(header)
+    for known, height in ((block, 3), (made_up, 3)):
+        assert simulation.blocks.has_weights(known) == (known is block)
+        simulation._act_on_holder(Event(1e6, slot.node, known))
+        assert slot.client.height == height
+    simulation.compute_nodes[3].claims[header.hash] = made_up, made.setup.state
+    simulation._act_on_holder(Event(1e6, slot.node, made_up))
+    assert slot.client.height == 4  # its maker claims a state, so that it can be computed on
+    made.close()
