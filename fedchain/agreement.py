@@ -107,12 +107,13 @@ def rules_of(
         records: registered number of records of each participant; not used if identities are open.
     """
     work, terms = works.build(scenario.ledger.work), mechanism.terms
+    schedule = mechanism.noise_schedule
     known = sorted(Counter(records).items()) if scenario.nodes.identity == "registered" else []
     return Rules(
         aggregation=canonical_text(rule_of(scenario, mechanism, [n for n, _ in known]).plain()),
         update=canonical_text(scenario.update.plain()),
         mechanism=mechanism.name,
-        noise=(mechanism.noise_multiplier,),
+        noise=schedule.noises if schedule else (mechanism.noise_multiplier,),
         clip=terms.clip if terms.clip_quantile is None else None,
         agreed=_text(_agreed(scenario, mechanism)),
         records=tuple(known),

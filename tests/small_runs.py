@@ -45,6 +45,15 @@ def forking(rounds: int = 12, **overrides: Any) -> Scenario:
     return small(rounds, **{**fast, **overrides})
 
 
+SPENDING = {"kind": "privacy_filter", "epsilon": EPSILON, "delta": 1e-3, "clip": 1.0}
+
+
+def spending(rounds: int = 6, growth: float = 2.0, **overrides: Any) -> Scenario:
+    """Return the scenario of ``small`` with many forks, and noise under a privacy filter."""
+    fast = {"ledger.work": FORKING, "network": SLOW, "privacy": {**SPENDING, "growth": growth}}
+    return small(rounds, **{**fast, **overrides})
+
+
 def simulate(scenario, folder, gradients=None):
     """Return a scenario's setup, its store, and a simulation that has not begun."""
     setup = build_setup(scenario)

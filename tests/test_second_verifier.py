@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_runs import forking, small
+from small_runs import forking, small, spending
 from verify_chain import canonical, chain, signatures
 from verify_chain.encoding import UnknownRule, Wrong
 
@@ -32,6 +32,7 @@ FLOAT32 = {"ledger.weights": "float32"}
 CHAINS = {
     "adam": lambda: small(4),
     "forks": lambda: forking(6, **{"ledger.weights": "float32"}),
+    "privacy filter": lambda: spending(5),
     "momentum": lambda: small(
         4, update={"kind": "momentum", "learning_rate": 0.3, "weight_decay": 0.01, "decay": 0.1}
     ),

@@ -135,7 +135,9 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
     values: dict[str, Any] = {"task": {"kind": "subset", **few}, "rounds": 1, "attacks": []}
     if "noise_multiplier" in scenario.privacy.parameters:
         noise = noise_of(scenario).noise_multiplier
-        kept = {**scenario.privacy.plain(), "spare_releases": 0}
+        kept = scenario.privacy.plain()
+        if "spare_releases" in kept:
+            kept["spare_releases"] = 0
         if noise > 0:
             kept |= {"epsilon": None, "noise_multiplier": noise}
         values["privacy"] = kept

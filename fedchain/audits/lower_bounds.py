@@ -44,7 +44,7 @@ def tradeoff_of(scenario: Scenario) -> Tradeoff:
     normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
     """
     privacy = scenario.privacy
-    normal = privacy.kind in ("gaussian", "skellam")
+    normal = privacy.kind in ("gaussian", "privacy_filter", "skellam")
     return "gaussian" if normal and privacy.parameters.get("sampling_rate", 1) == 1 else "any"
 
 

@@ -104,6 +104,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
 
 def _rows(trial: Trial, values: dict[str, Any]) -> list[tuple[str, str]]:
     scenario, terms = trial.scenario, trial.mechanism.terms
+    bound = "most" if trial.mechanism.noise_schedule is None else "least"
     nodes, told, spent = scenario.nodes, values["estimates"], values["round"]["seconds"]
     whole_s = sum(spent.values())
     shares = sorted(((s / whole_s, what) for what, s in spent.items()), reverse=True)
@@ -121,7 +122,7 @@ def _rows(trial: Trial, values: dict[str, Any]) -> list[tuple[str, str]]:
         ("noise multiplier", f"{values['noise_multiplier']:.4g}"),
         ("epsilon", figures(trial.mechanism, terms.releases)),
         ("delta", f"{terms.delta:g}"),
-        ("releases", f"{terms.releases} at most, for {times}"),
+        ("releases", f"{terms.releases} at {bound}, for {times}"),
         ("guarantee", values["guarantee"]),
         *(("warning", warning) for warning in values["warnings"]),
         ("private tuning", values["tuning"]),

@@ -17,47 +17,73 @@ counts as a further release."""
 
 
 class Budget:
-    """Counts the releases of a holder or group, up to the number that its mechanism covers.
+    """Counts the releases of a holder or group, up to what its mechanism covers.
+
+    If the mechanism has a schedule of noise, the budget also says with which noise to release.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> budget = Budget(gaussian(1, 10, epsilon=1.0, clip=0.1, spare_releases=0))
-    >>> budget.spend(b"parent")
-    >>> budget.allows(b"parent"), budget.allows(b"another parent")
-    (True, False)
+    >>> budget.spend(b"parent", 1)
+    >>> budget.noise_step(b"parent", 1), budget.noise_step(b"another parent", 1)
+    (0, None)
     """
 
-    __slots__ = ("_answered", "mechanism", "releases")  # there may be a million of them
+    # there may be a million of them
+    __slots__ = ("_answered", "_last", "_rounds", "_spent", "mechanism", "releases")
 
     def __init__(self, mechanism: Mechanism) -> None:
         self.mechanism = mechanism
         self.releases = 0
         """Releases made so far."""
-        self._answered: tuple[bytes, ...] = ()
+        self._answered: tuple[tuple[bytes, int], ...] = ()
+        self._spent = 0.0
+        self._rounds = self._last = 0
 
     @property
     def epsilon(self) -> float:
-        """Tight total epsilon of the releases made so far."""
+        """Tight total epsilon of the releases made so far; of a schedule of noise, a bound."""
         return self.mechanism.epsilon_after(self.releases)
 
-    def allows(self, parent: bytes) -> bool:
-        """Return whether the holder may answer this parent; True if no privacy is promised."""
-        return (
-            parent in self._answered
-            or self.releases < self.mechanism.terms.releases
-            or math.isinf(self.mechanism.epsilon_per_release)
-        )
+    def noise_step(self, parent: bytes, round_: int) -> int | None:
+        """Return the index of the noise of an answer among the agreed values.
 
-    def spend(self, parent: bytes) -> None:
+        An answer that is sent again has the same noise.
+
+        Args:
+            parent: hash of the block that is answered, 32 bytes.
+            round_: height of the block that may carry the answer.
+
+        Returns:
+            The index, 0 if all releases have the same noise; None: the budget does not allow the
+            answer. A mechanism that promises no privacy allows all.
+        """
+        for answered, step in self._answered:
+            if answered == parent:
+                return step
+        schedule = self.mechanism.noise_schedule
+        if schedule is not None:
+            return schedule.step_for(self._spent, self._rounds - (round_ <= self._last))
+        if self.releases < self.mechanism.terms.releases:
+            return 0
+        return 0 if math.isinf(self.mechanism.epsilon_per_release) else None
+
+    def spend(self, parent: bytes, round_: int) -> None:
         """Count the answer to this parent, unless it is counted already.
 
         Raises:
             ValueError: the budget does not allow this answer.
         """
-        if not self.allows(parent):
+        step = self.noise_step(parent, round_)
+        if step is None:
             raise ValueError(
-                f"privacy budget: all {self.mechanism.terms.releases} releases are made; "
-                "the holder must stay silent"
+                f"privacy budget: it is spent after {self.releases} releases; the holder must "
+                "stay silent"
             )
-        if parent not in self._answered:
-            self.releases += 1
-            self._answered = (*self._answered, parent)[-KEPT_ANSWERS:]
+        if parent in (answered for answered, _ in self._answered):
+            return
+        if (schedule := self.mechanism.noise_schedule) is not None:
+            self._spent += schedule.costs[step]
+        self._rounds += round_ > self._last
+        self._last = max(self._last, round_)
+        self.releases += 1
+        self._answered = (*self._answered, (parent, step))[-KEPT_ANSWERS:]

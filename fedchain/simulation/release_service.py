@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fedchain.arrays import Vector
+from fedchain.errors import FedchainError
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message, identity_of
 from fedchain.ledger.chain.verdict_cache import VerdictCache
@@ -26,6 +27,7 @@ from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
 from fedchain.privacy.budget import Budget
 from fedchain.results import MessageRecord
+from fedchain.simulation.clips import Clips
 from fedchain.simulation.run_blocks import RunBlocks
 from fedchain.simulation.run_trail import trail_of_run
 from fedchain.simulation.setup import RunSetup, deepest_fork
@@ -44,6 +46,8 @@ class Cohort:
 
     answers: dict[int, Answer]
     """By participant: its message, or what is withheld until its colluders decide."""
+    steps: dict[int, int]
+    """By participant: the index of the noise of its answer."""
     decided: dict[int, Message | None] = field(default_factory=dict)
     """The messages of participants whose colluders have decided."""
 
@@ -84,8 +88,9 @@ class ReleaseService:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Number of releases so far by participant, forks included; it omits those never asked."""
-        return {participant: budget.releases for participant, budget in self._budgets.items()}
+        """Number of releases so far by participant, forks included; it omits those without any."""
+        spent = self._budgets.items()
+        return {participant: budget.releases for participant, budget in spent if budget.releases}
 
     def budget(self, participant: int) -> Budget:
         """Return the privacy budget of a participant."""
@@ -125,6 +130,13 @@ class ReleaseService:
         message = message or self._message(participant, parent, round_)
         if message is None:
             return ()
+        due = self.budget(participant).noise_step(parent, round_)
+        said = message.declaration.noise_step
+        if said != due:
+            raise FedchainError(
+                f"ledger: message {message.id.hex()[:8]} of participant {participant} in round "
+                f"{round_}: noise_step: is {said}; what the participant has spent allows {due}"
+            )
         messages: tuple[Message, ...] = (message,)
         attack = adversary.colluders.label(attacks) if adversary else ""
         if adversary and attacks:
@@ -173,22 +185,30 @@ class ReleaseService:
             holder=participant,
         )
         clip = self._clips.at(participant, parent) if self._clips is not None else None
-        return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
+        key = self._setup.identities.of(participant, round_)
+        step = self.budget(participant).noise_step(parent, round_)
+        return ReleaseRequest(context, key, clip, noise_step=step or 0)
 
     def _message(self, participant: int, parent: bytes, round_: int) -> Message | None:
         """Return a participant's message at a block; None if the release is not finite.
 
         The first call at a block computes the messages of the whole cohort of the round, since the
-        last bits of a gradient may depend on who is computed together.
+        last bits of a gradient may depend on who is computed together. They are computed again if
+        the participant has answered another block since, and its noise has changed.
         """
-        if parent not in self._cohorts or participant not in self._cohorts[parent].answers:
+        cohort = self._cohorts.get(parent)
+        if (
+            cohort is None
+            or participant not in cohort.answers
+            or cohort.steps[participant] != self.budget(participant).noise_step(parent, round_)
+        ):
             members = sorted(self._setup.sampling.holders_of(round_))
             asked = [self._request(each, parent, round_) for each in members]
             answers = dict(zip(members, self._compute(parent, asked), strict=True))
-            self._cohorts[parent] = Cohort(answers)
+            steps = {each.context.holder: each.noise_step for each in asked}
+            cohort = self._cohorts[parent] = Cohort(answers, steps)
             while len(self._cohorts) > KEPT_PARENTS:
                 self._cohorts.pop(next(iter(self._cohorts)))
-        cohort = self._cohorts[parent]
         answer = cohort.answers[participant]
         if isinstance(answer, Withheld):
             if participant not in cohort.decided:
@@ -203,7 +223,10 @@ class ReleaseService:
         state = self._blocks.state(parent)
         assert self._adversary is not None, "only colluders withhold a release"
         sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
-        asked = [replace(self._request(k, parent, round_), sent=each) for k, each in sent.items()]
+        asked = [
+            replace(self._request(k, parent, round_), sent=each, noise_step=cohort.steps[k])
+            for k, each in sent.items()
+        ]
         for k, message in zip(sent, self._compute(parent, asked), strict=True):
             assert not isinstance(message, Withheld), "they have decided"
             cohort.decided[k] = message
@@ -230,54 +253,6 @@ class ReleaseService:
                 if isinstance(message, Message):
                     self._clips.lead(message, request.context.holder, clip)
         return found
-
-
-class Clips:
-    """The clips of holders, if clips follow a quantile: each message sets its holder's next clip.
-
-    The clip at a block follows from the messages that the blocks below it and the block itself
-    carry. Messages that no block of this branch carries have no effect. In the example, holder 3
-    uses clip 1.0 at genesis and clip 0.9 at a block with its message.
-
-    >>> from types import SimpleNamespace as Record
-    >>> message, header = Record(id=b"m", round=1), Record(hash=b"1", parent=b"0", height=1)
-    >>> clips = Clips(1.0, keep=16)
-    >>> clips.lead(message, 3, 0.9)
-    >>> clips.carry(Record(header=header, messages=[message]))
-    >>> clips.at(3, b"0"), clips.at(3, b"1"), clips.at(4, b"1")
-    (1.0, 0.9, 1.0)
-    """
-
-    def __init__(self, first: float, keep: int) -> None:
-        """Start all holders with the same clip; no fork is deeper than ``keep`` blocks."""
-        self._first, self._keep = first, keep
-        self._leads: dict[bytes, tuple[int, int, float]] = {}
-        self._after: dict[bytes, tuple[int, dict[int, float]]] = {}
-
-    def at(self, holder: int, parent: bytes) -> float:
-        """Return the clip for a holder's release at a block."""
-        return self._clips_after(parent).get(holder, self._first)
-
-    def lead(self, message: Message, holder: int, clip: float) -> None:
-        """Note the clip that a holder uses after a block that carries this message."""
-        self._leads[message.id] = message.round, holder, clip
-
-    def carry(self, block: Block) -> None:
-        """Take in a block after its parent; a second call for the same block changes nothing."""
-        name, height = block.header.hash, block.header.height
-        if name in self._after:
-            return
-        led = [self._leads[each.id] for each in block.messages if each.id in self._leads]
-        clips = {holder: clip for _, holder, clip in led}
-        self._after[name] = height, {**self._clips_after(block.header.parent), **clips}
-        oldest = height - self._keep
-        while self._after[first := next(iter(self._after))][0] < oldest:
-            del self._after[first]
-        while self._leads and self._leads[first := next(iter(self._leads))][0] < oldest:
-            del self._leads[first]
-
-    def _clips_after(self, block: bytes) -> dict[int, float]:
-        return self._after[block][1] if block in self._after else {}
 
 
 def finite(epsilon: float) -> float | None:

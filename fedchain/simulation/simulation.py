@@ -184,7 +184,7 @@ class Simulation:
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
         """Release the gradient of the participant on a slot, if its budget and group allow it."""
         participant = self._participant(slot, intent)
-        if not self._releases.budget(participant).allows(intent.parent):
+        if self._releases.budget(participant).noise_step(intent.parent, intent.round) is None:
             self.silent[participant] = BUDGET_SPENT
             return
         outcome = self._releases.attempt(participant, intent.parent, intent.round, intent.attempt)
@@ -200,7 +200,7 @@ class Simulation:
         if not messages:
             self.silent[participant] = NOT_FINITE
             return
-        self._releases.budget(participant).spend(parent)
+        self._releases.budget(participant).spend(parent, intent.round)
         self.wasted_releases += any(parent in node.claims for node in self.compute_nodes)
         sends = [Send(message, "compute") for message in messages]
         self._transport.post(slot.node, sends, now_s)
@@ -209,7 +209,8 @@ class Simulation:
         """Plan a group's next attempt; the failed one costs privacy if shares were asked for."""
         participant = self._participant(slot, intent)
         if failed.is_release:
-            self._releases.budget(participant).spend(intent.parent + bytes([failed.number]))
+            attempt = intent.parent + bytes([failed.number])
+            self._releases.budget(participant).spend(attempt, intent.round)
         if failed.again_s is None:
             self.silent[participant] = TOO_FEW
             return
@@ -253,7 +254,7 @@ class Simulation:
 
     @property
     def releases(self) -> dict[int, int]:
-        """Number of releases so far by participant, forks included; it omits those never asked."""
+        """Number of releases so far by participant, forks included; it omits those without any."""
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:

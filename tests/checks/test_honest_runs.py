@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from group_runs import grouped
 from other_releases import other_releases, rounded_otherwise
-from small_runs import forking, small
+from small_runs import forking, small, spending
 from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.checks import RunVerdict, verify
@@ -45,6 +45,7 @@ RUNS = {
     "wrong weights": small(3, **FALSE),
     "momentum": small(3, **{"nodes.momentum": {"kind": "mean"}}),
     "quantile": forking(4, **{"privacy.clip_quantile": 0.5}),
+    "privacy filter": spending(5, **SEEING),
     "cohorts": small(3, **{"nodes.cohort": 5, "aggregation": {"kind": "mean"}, "attacks": []}),
     "chain": from_mapping(CHAIN),
 }

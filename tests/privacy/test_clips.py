@@ -13,7 +13,7 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
-from fedchain.simulation.release_service import Clips
+from fedchain.simulation.clips import Clips
 from fedchain.simulation.setup import build_setup
 
 FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}

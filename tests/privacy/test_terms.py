@@ -25,6 +25,7 @@ from fedchain.privacy.mechanisms import (
     laplace,
     mechanisms,
     none,
+    privacy_filter,
     skellam,
 )
 from fedchain.registry import Part
@@ -85,12 +86,25 @@ def with_terms(made: Mechanism, **terms: object) -> Mechanism:
             "terms.clip_quantile must be None where holders form groups, got 0.5",
         ),
         (
+            replace(skellam(10, 5, 4, **NOISE), noise_schedule=privacy_filter(10, 5, **NOISE)),
+            (4,),
+            "noise_schedule must be None where holders form groups, got one",
+        ),
+        (
+            replace(
+                gaussian(10, 5, **NOISE, clip_quantile=0.5),
+                noise_schedule=privacy_filter(10, 5, **NOISE),
+            ),
+            (),
+            "noise_schedule must be None where clips follow a quantile, got one",
+        ),
+        (
             SimpleNamespace(
                 name="own", noise_multiplier=1.0, clip=0.5, epsilon_after=lambda _: 1.0
             ),
             (),
-            "lacks terms, sampling, group_noise, clip_follower, epsilon_per_release, pure_total, "
-            "release, cross_check, which every mechanism has",
+            "lacks terms, sampling, group_noise, clip_follower, noise_schedule, "
+            "epsilon_per_release, pure_total, release, cross_check, which every mechanism has",
         ),
         (
             replace(gaussian(10, 5, **NOISE), terms={"clip": 0.5}),

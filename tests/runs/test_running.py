@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fresh_processes import fresh_processes
 from group_runs import FIVE, SHARED
-from small_runs import EPSILON, forking, small
+from small_runs import EPSILON, FORKING, SLOW, SPENDING, forking, small
 from whole_numbers import WHOLE, whole_numbers
 
 import fedchain
@@ -351,9 +351,13 @@ TOGETHER = {
     "attacks": [],
 }
 
+FILTER = {"ledger.work": FORKING, "network": SLOW, "privacy": {**SPENDING, "growth": 2}}
+
 
 @pytest.mark.parametrize(
-    "parts", [{"update": AROUND}, UNTUNED, TOGETHER], ids=["around", "untuned", "together"]
+    "parts",
+    [{"update": AROUND}, UNTUNED, TOGETHER, FILTER],
+    ids=["around", "untuned", "together", "privacy filter"],
 )
 def test_updates_end_at_one_head_in_every_engine_and_after_an_interruption(parts, tmp_path):
     scenario = small(rounds=5, **parts)

@@ -72,6 +72,8 @@ class ReleaseRequest:
     """The clip of this release; None: the clip of the mechanism."""
     sent: Withheld | None = None
     """What colluders have decided to send; None: the release is to be computed."""
+    noise_step: int = 0
+    """Index of the noise of this release among the agreed values."""
     last: LastMessage | None = None
     """The participant's last message on the branch of the parent, on which its momentum builds;
     None: there is none, or no momentum."""
@@ -123,6 +125,7 @@ def private_releases(
     mechanism: Mechanism,
     records: Sequence[int],
     contexts: Sequence[ReleaseContext],
+    steps: Sequence[int] = (),
 ) -> Singles:
     """Add the mechanism's noise z_k to the gradient g_k of each holder k: ĝ_k = g_k + z_k.
 
@@ -131,6 +134,7 @@ def private_releases(
         mechanism: draws the noise.
         records: public number of records of each holder.
         contexts: round and block of each holder's release, which determine its noise.
+        steps: the index of each release's noise; used if the mechanism has a schedule of noise.
 
     Returns:
         The releases, shape (n, d), rounded to float32 after the noise was added; without noise
@@ -143,20 +147,31 @@ def private_releases(
         return np.asarray(gradients, dtype=np.float32)
     keys = [secret_key("noise", context) for context in contexts]
     sensitivities = [mechanism.terms.sensitivity(count) for count in records]
-    return np.asarray(mechanism.release(gradients, keys, sensitivities), dtype=np.float32)
+    schedule = mechanism.noise_schedule
+    if schedule is None:
+        return np.asarray(mechanism.release(gradients, keys, sensitivities), dtype=np.float32)
+    found = np.empty(gradients.shape, dtype=np.float32)
+    for step in sorted(set(steps)):
+        rows = [row for row, each in enumerate(steps) if each == step]
+        found[rows] = schedule.with_noise(step).release(
+            gradients[rows], [keys[row] for row in rows], [sensitivities[row] for row in rows]
+        )
+    return found
 
 
-def declaration_of(mechanism: Mechanism, records: int) -> Declaration:
+def declaration_of(mechanism: Mechanism, records: int, step: int = 0) -> Declaration:
     """Return what a participant declares about a release.
 
     Args:
         mechanism: the mechanism of the release, with its clip.
         records: the participant's registered number of records.
+        step: index of the noise among the agreed values.
     """
+    schedule = mechanism.noise_schedule
     return Declaration(
         mechanism=mechanism.name,
-        noise_step=0,
-        noise=mechanism.noise_multiplier,
+        noise_step=step,
+        noise=schedule.noises[step] if schedule else mechanism.noise_multiplier,
         clip=mechanism.terms.clip,
         records=records,
     )

@@ -7,16 +7,19 @@ from fedchain.privacy.mechanisms.mechanism import (
     ClipFollower,
     GroupNoise,
     Mechanism,
+    NoiseSchedule,
     Terms,
     mechanisms,
 )
 from fedchain.privacy.mechanisms.none import clipped, none
+from fedchain.privacy.mechanisms.privacy_filter import privacy_filter
 from fedchain.privacy.mechanisms.skellam import skellam
 
 __all__ = [
     "ClipFollower",
     "GroupNoise",
     "Mechanism",
+    "NoiseSchedule",
     "Terms",
     "clipped",
     "gaussian",
@@ -24,5 +27,6 @@ __all__ = [
     "laplace",
     "mechanisms",
     "none",
+    "privacy_filter",
     "skellam",
 ]

@@ -107,6 +107,7 @@ class Gaussian:
     name: str = "gaussian"
     sampling: bool = True
     group_noise: None = None
+    noise_schedule: None = None
     pure_total: None = None
     """Sampling is allowed, because epsilon is known for it. Groups are not, because it is not
     known how a sum of rounded normal numbers is distributed. Normal noise has no pure epsilon."""

@@ -108,6 +108,7 @@ class KNorm:
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
+    noise_schedule: None = None
     """Records are not sampled, because no bound on epsilon is proven for this. Groups cannot share
     the noise, because a sum of K-norm noise is not K-norm noise. The clip is fixed."""
 

@@ -95,6 +95,7 @@ class Laplace:
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
+    noise_schedule: None = None
     """Records are not sampled, because no bound on epsilon is proven for this. Groups cannot share
     the noise, because a sum of Laplace noise is not Laplace noise. The clip is fixed."""
 

@@ -138,6 +138,29 @@ class ClipFollower(Protocol):
         """
 
 
+class NoiseSchedule(Protocol):
+    """Chooses the noise of each release by what its holder has spent, from a list of values."""
+
+    @property
+    def noises(self) -> tuple[float, ...]:
+        """The noise multipliers that a release may have; a chain's rules list them."""
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """What a release with each of them spends, in a unit of the mechanism's own."""
+
+    def with_noise(self, step: int) -> Mechanism:
+        """Return the mechanism with the noise of this index, for one release."""
+
+    def step_for(self, spent: float, rounds: int) -> int | None:
+        """Return the index of the noise of a holder's next release; None: it must stay silent.
+
+        ``spent`` is the cost of the holder's releases so far, and ``rounds`` is the number of
+        earlier rounds in which it made any. Whatever a holder is asked, its total must stay within
+        ``Mechanism.epsilon_after`` of its number of releases.
+        """
+
+
 class Mechanism(Protocol):
     """What holders and the report need from a mechanism."""
 
@@ -164,6 +187,10 @@ class Mechanism(Protocol):
     @property
     def clip_follower(self) -> ClipFollower | None:
         """The object that adapts the clip; None: the clip is fixed."""
+
+    @property
+    def noise_schedule(self) -> NoiseSchedule | None:
+        """The object that chooses the noise of each release; None: all have the same noise."""
 
     @property
     def epsilon_per_release(self) -> float:
@@ -210,6 +237,9 @@ def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> 
         return f"terms.clip_quantile must be None where {where}, got {quantile:g}"
     if quantile is None and made.clip_follower is not None:
         return "terms.clip_quantile must be what the clip_follower follows, got None"
+    if made.noise_schedule is not None and (shares or quantile is not None):
+        where = "holders form groups" if shares else "clips follow a quantile"
+        return f"noise_schedule must be None where {where}, got one"
     if shares and made.group_noise is None:
         return f"group_noise must add up from {shares} shares where holders form groups, got None"
     return None

@@ -53,6 +53,7 @@ class NoNoise:
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
+    noise_schedule: None = None
     epsilon_per_release: float = math.inf
     pure_total: None = None
     """All records take part in every release, the clip is fixed, and nothing is promised."""

@@ -105,6 +105,7 @@ class Skellam:
     name: str = "skellam"
     sampling: bool = False
     clip_follower: None = None
+    noise_schedule: None = None
     pure_total: None = None
     """Records are not sampled, because no bound on epsilon is proven for this. The clip is fixed.
     Skellam noise has no pure epsilon."""
