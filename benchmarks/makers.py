@@ -111,6 +111,7 @@ MECHANISMS = tuple(
     for epsilon in (1, 4)
     for kind in ("gaussian", "skellam", "knorm", "laplace")
 )
+FILTERS = "`gaussian`", "`privacy_filter`", "`growth: 2`"
 UNTUNED = "both without tuning", "automatic clip, Adam", "clip .5, distance"
 AVERAGES = (
     "Adam",
@@ -234,6 +235,13 @@ MAKERS: dict[str, Maker] = {
         "'task={kind: mnist_5k, split: {kind: iid}, model: {kind: softmax}}'",
         "update.learning_rate=0.03",
         minutes=12,
+    ),
+    "privacy_filter": Maker(
+        commands=("fedchain sweep privacy_filter",),
+        minutes=12,
+        texts={"": Text(ACCURACY, against_first(
+            Axis("total epsilon", EPSILONS), Axis("", ("privacy",), FILTERS), "accuracy"
+        ))},
     ),
     "mechanisms_scans": Maker(
         commands=(

@@ -6,13 +6,16 @@ Commands import heavy modules in their bodies, so that ``fedchain --help`` is qu
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from fedchain.commands.formats import (
     INTERRUPTED,
@@ -60,8 +63,9 @@ def told_interrupted() -> int:
     return INTERRUPTED
 
 
-def assemble() -> typer.Typer:
-    """Return the whole command line."""
+@functools.cache
+def assemble() -> Any:
+    """Return the command that holds all others."""
     app = typer.Typer(
         name="fedchain",
         cls=Commands,
@@ -75,7 +79,7 @@ def assemble() -> typer.Typer:
     app.callback()(_options)
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
-    return app
+    return get_command(app)
 
 
 def main() -> None:
@@ -98,10 +102,10 @@ def run_command_line() -> int:
     return UNPRINTED if out.lost is not None and code == 0 else code
 
 
-def _code_of(app: typer.Typer) -> int:
+def _code_of(command: Callable[..., int | None]) -> int:
     """Run a command, print what went wrong, and return the exit code."""
     try:
-        return app(standalone_mode=not asks_for_json()) or 0
+        return command(standalone_mode=not asks_for_json()) or 0
     except WrongUsage as error:
         return tell_error(error.format_message(), USAGE)
     except SystemExit as stop:

@@ -155,7 +155,8 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
 """The address of each family, by ``Family.name``."""
 
 
-def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+@functools.lru_cache(maxsize=1024)
+def parameters(maker: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return the parameters that the YAML sets: those after ``*``, or a section's fields."""
     named = {
         name: parameter
@@ -169,7 +170,7 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
         known = inspect.unwrap(maker).__globals__
         hints = typing.get_type_hints(asked, known, include_extras=True)
-    return {name: p.replace(annotation=hints[name]) for name, p in named.items()}
+    return MappingProxyType({n: p.replace(annotation=hints[n]) for n, p in named.items()})
 
 
 def nested_family(annotation: object) -> Family[Any] | None:

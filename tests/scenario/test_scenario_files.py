@@ -74,6 +74,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "audit.yaml",
         "averages.yaml",
         "mechanisms_and_holders.yaml",
+        "privacy_filter.yaml",
         "rounds_at_fixed_epsilon.yaml",
         "groups.yaml",
         "groups_and_attackers.yaml",

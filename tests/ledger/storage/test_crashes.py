@@ -102,7 +102,9 @@ def assert_goes_on(folder: Path, certain: int, undisturbed: object, when: object
     assert on_disk(folder) == undisturbed, when
 
 
-@pytest.mark.parametrize("how", [pytest.param("full", marks=pytest.mark.long), "half", "error"])
+@pytest.mark.parametrize(
+    "how", ["half", *(pytest.param(how, marks=pytest.mark.long) for how in ("error", "full"))]
+)
 def test_whichever_call_fails_the_last_whole_block_is_there_and_the_rest_is_made_again(
     fresh, undisturbed, how, place
 ):
