@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-import typer.main
-
 from fedchain.commands import assemble
 
 MARK = "Example: fedchain "
@@ -15,7 +13,7 @@ MARK = "Example: fedchain "
 
 def commands() -> dict[tuple[str, ...], Any]:
     """Return every command, by the words that a user types for it, in the order of the help."""
-    return dict(_below(typer.main.get_command(assemble()), ()))
+    return dict(_below(assemble(), ()))
 
 
 def _below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

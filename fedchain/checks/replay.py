@@ -71,7 +71,7 @@ class Replay:
         """Return the message of the ledger after the comparison, or what only was computed."""
         if there is None or isinstance(here, Withheld):
             return here
-        if there.declaration.noise_step != request.noise_step:
+        if there.declaration.noise_step != request.context.noise_step:
             return here  # it answered another block first, and is asked again with its noise then
         if there.id in self._seen:
             return there

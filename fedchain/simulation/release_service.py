@@ -183,11 +183,10 @@ class ReleaseService:
             parent=parent,
             round=round_,
             holder=participant,
+            noise_step=self.budget(participant).noise_step(parent, round_) or 0,
         )
         clip = self._clips.at(participant, parent) if self._clips is not None else None
-        key = self._setup.identities.of(participant, round_)
-        step = self.budget(participant).noise_step(parent, round_)
-        return ReleaseRequest(context, key, clip, noise_step=step or 0)
+        return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
 
     def _message(self, participant: int, parent: bytes, round_: int) -> Message | None:
         """Return a participant's message at a block; None if the release is not finite.
@@ -205,7 +204,7 @@ class ReleaseService:
             members = sorted(self._setup.sampling.holders_of(round_))
             asked = [self._request(each, parent, round_) for each in members]
             answers = dict(zip(members, self._compute(parent, asked), strict=True))
-            steps = {each.context.holder: each.noise_step for each in asked}
+            steps = {each.context.holder: each.context.noise_step for each in asked}
             cohort = self._cohorts[parent] = Cohort(answers, steps)
             while len(self._cohorts) > KEPT_PARENTS:
                 self._cohorts.pop(next(iter(self._cohorts)))
@@ -223,10 +222,11 @@ class ReleaseService:
         state = self._blocks.state(parent)
         assert self._adversary is not None, "only colluders withhold a release"
         sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
-        asked = [
-            replace(self._request(k, parent, round_), sent=each, noise_step=cohort.steps[k])
-            for k, each in sent.items()
-        ]
+        asked = []
+        for k, each in sent.items():
+            request = self._request(k, parent, round_)
+            context = replace(request.context, noise_step=cohort.steps[k])
+            asked.append(replace(request, context=context, sent=each))
         for k, message in zip(sent, self._compute(parent, asked), strict=True):
             assert not isinstance(message, Withheld), "they have decided"
             cohort.decided[k] = message

@@ -109,9 +109,9 @@ halves_the_rate = _totals(
 def counts_every_release_twice(patch):
     true = Budget.spend
 
-    def spend(self, parent):
+    def spend(self, parent, round_):
         before = self.releases
-        true(self, parent)
+        true(self, parent, round_)
         self.releases += self.releases - before
 
     patch.setattr(Budget, "spend", spend)
@@ -120,8 +120,8 @@ def counts_every_release_twice(patch):
 def forgets_every_third_release(patch):
     true = Budget.spend
 
-    def spend(self, parent):
-        true(self, parent)
+    def spend(self, parent, round_):
+        true(self, parent, round_)
         self.releases -= self.releases == 3
 
     patch.setattr(Budget, "spend", spend)

@@ -128,12 +128,12 @@ def test_an_answer_that_is_sent_again_has_its_noise():
 
 def test_each_release_has_the_noise_of_its_step():
     made = privacy_filter(10, 5, noise_multiplier=2.0, clip=0.5)
-    contexts = [
-        ReleaseContext(secret=bytes(32), chain_id=b"", parent=b"p", round=1, holder=holder)
-        for holder in range(6)
-    ]
     steps = [0, 16, 0, 32, 16, 8]
-    rows = private_releases(np.zeros((6, 20_000)), made, [10] * 6, contexts, steps)
+    at = {"secret": bytes(32), "chain_id": b"", "parent": b"p", "round": 1}
+    contexts = [
+        ReleaseContext(**at, holder=holder, noise_step=step) for holder, step in enumerate(steps)
+    ]
+    rows = private_releases(np.zeros((6, 20_000)), made, [10] * 6, contexts)
     expected = [made.noises[step] * 0.05 for step in steps]
     assert rows.std(axis=1) == pytest.approx(expected, rel=0.03)
 

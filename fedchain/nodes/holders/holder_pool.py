@@ -210,10 +210,7 @@ class HolderPool:
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
-            steps = [each.noise_step for each in asked]
-            releases: Singles | Matrix = private_releases(
-                gradients, mechanism, records, contexts, steps
-            )
+            releases: Singles | Matrix = private_releases(gradients, mechanism, records, contexts)
         if self._parts.subspace is not None:
             with watch("gradients"):
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
@@ -241,10 +238,8 @@ class HolderPool:
         self, releases: Singles | Matrix, asked: Sequence[ReleaseRequest], mechanism: Mechanism
     ) -> list[Message | None]:
         """Return the signed messages with these releases, shape (n, d)."""
-        said = [
-            declaration_of(mechanism, self._parts.count(each.context.holder), each.noise_step)
-            for each in asked
-        ]
+        at = [each.context for each in asked]
+        said = [declaration_of(mechanism, self._parts.count(o.holder), o.noise_step) for o in at]
         return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
 
 

@@ -40,6 +40,8 @@ class ReleaseContext:
     """Height of the block that may carry the message."""
     holder: int
     """Id of the participant (holder or group); no message contains it."""
+    noise_step: int = 0
+    """Index of the release's noise among the agreed values."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,6 @@ class ReleaseRequest:
     """The clip of this release; None: the clip of the mechanism."""
     sent: Withheld | None = None
     """What colluders have decided to send; None: the release is to be computed."""
-    noise_step: int = 0
-    """Index of the noise of this release among the agreed values."""
     last: LastMessage | None = None
     """The participant's last message on the branch of the parent, on which its momentum builds;
     None: there is none, or no momentum."""
@@ -125,7 +125,6 @@ def private_releases(
     mechanism: Mechanism,
     records: Sequence[int],
     contexts: Sequence[ReleaseContext],
-    steps: Sequence[int] = (),
 ) -> Singles:
     """Add the mechanism's noise z_k to the gradient g_k of each holder k: ĝ_k = g_k + z_k.
 
@@ -133,8 +132,8 @@ def private_releases(
         gradients: clipped mean gradients g_k (6), one row for each of n holders, shape (n, d).
         mechanism: draws the noise.
         records: public number of records of each holder.
-        contexts: round and block of each holder's release, which determine its noise.
-        steps: the index of each release's noise; used if the mechanism has a schedule of noise.
+        contexts: round and block of each holder's release, which determine its noise, and the index
+            of its scale if the mechanism has a schedule of noise.
 
     Returns:
         The releases, shape (n, d), rounded to float32 after the noise was added; without noise
@@ -151,8 +150,8 @@ def private_releases(
     if schedule is None:
         return np.asarray(mechanism.release(gradients, keys, sensitivities), dtype=np.float32)
     found = np.empty(gradients.shape, dtype=np.float32)
-    for step in sorted(set(steps)):
-        rows = [row for row, each in enumerate(steps) if each == step]
+    for step in sorted({context.noise_step for context in contexts}):
+        rows = [row for row, context in enumerate(contexts) if context.noise_step == step]
         found[rows] = schedule.with_noise(step).release(
             gradients[rows], [keys[row] for row in rows], [sensitivities[row] for row in rows]
         )
