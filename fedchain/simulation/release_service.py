@@ -130,13 +130,8 @@ class ReleaseService:
         message = message or self._message(participant, parent, round_)
         if message is None:
             return ()
-        due = self.budget(participant).noise_step(parent, round_)
-        said = message.declaration.noise_step
-        if said != due:
-            raise FedchainError(
-                f"ledger: message {message.id.hex()[:8]} of participant {participant} in round "
-                f"{round_}: noise_step: is {said}; what the participant has spent allows {due}"
-            )
+        if message.declaration.noise_step != request.context.noise_step:
+            raise FedchainError(_other_noise(message, request.context))
         messages: tuple[Message, ...] = (message,)
         attack = adversary.colluders.label(attacks) if adversary else ""
         if adversary and attacks:
@@ -253,6 +248,14 @@ class ReleaseService:
                 if isinstance(message, Message):
                     self._clips.lead(message, request.context.holder, clip)
         return found
+
+
+def _other_noise(message: Message, due: ReleaseContext) -> str:
+    return (
+        f"ledger: message {message.id.hex()[:8]} of participant {due.holder} in round {due.round}: "
+        f"noise_step: is {message.declaration.noise_step}; what the participant has spent allows "
+        f"{due.noise_step}"
+    )
 
 
 def finite(epsilon: float) -> float | None:

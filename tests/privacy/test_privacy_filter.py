@@ -16,7 +16,7 @@ from fedchain.errors import ScenarioError
 from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.mechanisms import gaussian, privacy_filter
-from fedchain.privacy.mechanisms.privacy_filter import LAST_EXTRA, STEPS
+from fedchain.privacy.mechanisms.privacy_filter import LAST_EXTRA, PER_OCTAVE
 from fedchain.runs.running import run
 
 GROWTHS = st.sampled_from([1.0, 1.5, 2.0, 5.0, 16.0])
@@ -104,7 +104,7 @@ def test_noise_grows_over_the_run_by_what_is_asked(growth):
     made = privacy_filter(40, 5, epsilon=1.0, clip=0.1, growth=growth)
     noises = asked(Budget(made), list(range(1, 41)))
     assert noises == sorted(noises)
-    assert abs(math.log2(noises[-1] / noises[0] / growth)) < 4 / STEPS
+    assert abs(math.log2(noises[-1] / noises[0] / growth)) < 4 / PER_OCTAVE
     assert math.fsum((made.noise_multiplier / noise) ** 2 for noise in noises) / 40 > 40 / 41
 
 

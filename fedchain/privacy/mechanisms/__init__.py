@@ -1,16 +1,10 @@
 """Mechanisms: how a data holder hides its records in noise, equation (10); one file for each."""
 
+from fedchain.privacy.mechanisms.abilities import ClipFollower, GroupNoise, NoiseSchedule
 from fedchain.privacy.mechanisms.gaussian import gaussian
 from fedchain.privacy.mechanisms.knorm import knorm
 from fedchain.privacy.mechanisms.laplace import laplace
-from fedchain.privacy.mechanisms.mechanism import (
-    ClipFollower,
-    GroupNoise,
-    Mechanism,
-    NoiseSchedule,
-    Terms,
-    mechanisms,
-)
+from fedchain.privacy.mechanisms.mechanism import Mechanism, Terms, mechanisms
 from fedchain.privacy.mechanisms.none import clipped, none
 from fedchain.privacy.mechanisms.privacy_filter import privacy_filter
 from fedchain.privacy.mechanisms.skellam import skellam

@@ -28,15 +28,15 @@ from fedchain.privacy.mechanisms.mechanism import (
 )
 
 Growth = Annotated[float, Field(ge=1, le=16)]
-STEPS = 16
+PER_OCTAVE = 16
 """Number of agreed values of noise in an octave, the range over which noise doubles."""
 LAST_EXTRA = 4
 """Releases that a holder may make in the last round besides the first: each takes half of what is
 left, so that noise grows by half an octave each time. After them the holder is silent."""
-STEEPEST = 0.5
+STEEPEST_FALL = 0.5
 """The least cost of a round divided by that of the round before it. So a share is at most half of
 what is left, and some forks leave something for the rounds after them, whenever they come."""
-ROUNDING = 1e-12
+LEAST_EXCESS = 1e-12
 """By how much the least agreed noise is above that of the first round, relatively: the rounding of
 a share must not lead to the noise after it."""
 
@@ -122,7 +122,7 @@ class PrivacyFilter:
     @cached_property
     def planned(self) -> tuple[float, ...]:
         """Cost of each round in a run without forks; with the last once more they sum to T + 1."""
-        factor = max(STEEPEST, self.growth ** (-2 / max(1, self.rounds - 1)))
+        factor = max(STEEPEST_FALL, self.growth ** (-2 / max(1, self.rounds - 1)))
         costs = [factor**number for number in range(self.rounds)]
         scale = (self.rounds + 1) / (sum(costs) + costs[-1])
         return tuple(scale * cost for cost in costs)
@@ -131,8 +131,10 @@ class PrivacyFilter:
     def noises(self) -> tuple[float, ...]:
         """The agreed noise multipliers, from the first round's: each is 2^(1/16) times the last."""
         octaves = math.log2(self.planned[0] / self.planned[-1]) / 2 + LAST_EXTRA / 2
-        least = self.noise_multiplier / math.sqrt(self.planned[0]) * (1 + ROUNDING)
-        return tuple(least * 2 ** (step / STEPS) for step in range(math.ceil(octaves * STEPS) + 1))
+        least = self.noise_multiplier / math.sqrt(self.planned[0]) * (1 + LEAST_EXCESS)
+        return tuple(
+            least * 2 ** (step / PER_OCTAVE) for step in range(math.ceil(octaves * PER_OCTAVE) + 1)
+        )
 
     @cached_property
     def costs(self) -> tuple[float, ...]:
