@@ -14,6 +14,7 @@ from typing import Any
 from fedchain.errors import RunError, RunRefused, cannot
 from fedchain.files import open_to_append, open_to_read
 from fedchain.results.records import MessageRecord, Record, RoundRecord
+from fedchain.results.shapes import event_flaw
 from fedchain.system import sync_open
 
 LONGEST = 2**20
@@ -170,7 +171,7 @@ def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:
     """Return the event of one line.
 
     Raises:
-        RunError: the line is not a JSON object.
+        RunError: the line is not a JSON object, or no event that a run writes.
     """
     try:
         event = json.loads(line)
@@ -178,6 +179,8 @@ def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:
         raise RunRefused(f"{path}:{number}: not a JSON object: {error}") from error
     if not isinstance(event, dict):
         raise RunRefused(f"{path}:{number}: not a JSON object, got {type(event).__name__}")
+    if (flaw := event_flaw(event)) is not None:
+        raise RunRefused(f"{path}:{number}: {flaw}")
     return event
 
 

@@ -22,6 +22,7 @@ from fedchain.files import (
 )
 from fedchain.ledger.storage.database import LEDGER_FILE
 from fedchain.names import SHOWN
+from fedchain.results.shapes import manifest_flaw
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.system import open_files_hold_folders, patiently
 
@@ -103,7 +104,7 @@ class RunFolder:
         """The content of ``manifest.json``: what the run is and how far it came.
 
         Raises:
-            RunError: no run is here, or one of another format.
+            RunError: no run is here, one of another format, or a value is of a wrong type.
         """
         file = self.path / MANIFEST
         try:
@@ -117,6 +118,8 @@ class RunFolder:
             raise RunRefused(
                 f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
             )
+        if (flaw := manifest_flaw(manifest)) is not None:
+            raise RunRefused(f"{file}: {flaw}")
         return Manifest(file, manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:

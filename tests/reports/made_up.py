@@ -61,6 +61,7 @@ def make_run(
                     "epsilon": epsilon * math.sqrt(t / rounds) if private else None,
                     "attack": "sign_flip" if byzantine else "",
                     "late": False,
+                    "members": 1,
                 }
             )
         here = events[-holders:]

@@ -24,6 +24,8 @@ from fedchain.results import (
     tampered_copy,
 )
 from fedchain.results.events import read_events
+from fedchain.results.run import SUMMARISED
+from fedchain.results.shapes import ManifestShape
 from fedchain.results.tables import (
     columns_of,
     csv_lines,
@@ -66,12 +68,16 @@ MESSAGE = MessageRecord(
 )
 
 
+def in_line(kind: str, record: object) -> dict[str, object]:
+    return {"event": kind, **vars(record)}
+
+
 def event(number: int, block: str = "") -> dict[str, object]:
-    return {"event": "round", "round": number, "block": block or f"b{number}"}
+    return in_line("round", replace(ROUND, round=number, block=block or f"b{number}"))
 
 
 def told(name: str, **changes: object) -> dict[str, object]:
-    return {"event": "message", "id": name, **changes}
+    return {**in_line("message", replace(MESSAGE, id=name)), **changes}
 
 
 def open_log(path: Path) -> EventLog:
@@ -117,7 +123,8 @@ def test_what_is_recorded_is_not_written_again_and_a_torn_line_goes(tmp_path):
 
 
 def test_a_last_line_without_its_end_is_torn_even_where_it_parses(tmp_path):
-    (tmp_path / "events.ndjson").write_text('{"event": "round"}\n{"event": "round"}')
+    line = json.dumps(event(1))
+    (tmp_path / "events.ndjson").write_text(f"{line}\n{line}")
     assert len(list(read_events(tmp_path / "events.ndjson"))) == 1
 
 
@@ -128,7 +135,7 @@ def test_a_file_that_is_not_there_has_no_events(tmp_path):
 @pytest.mark.parametrize("line", [b"nonsense", b"[1]", b"7", b"\xff\xfe", b'{"event": '])
 def test_a_wrong_line_in_the_middle_is_named(tmp_path, line):
     file = tmp_path / "events.ndjson"
-    file.write_bytes(b'{"event": "round"}\n' + line + b"\n{}\n")
+    file.write_bytes(json.dumps(event(1)).encode() + b"\n" + line + b"\n{}\n")
     with pytest.raises(RunError, match=r"events\.ndjson:2: not a JSON object"):
         list(read_events(file))
 
@@ -197,7 +204,7 @@ def test_a_message_has_its_last_fate_alone(tmp_path):
     first = [told("x", round=1, used=True), told("y", round=1), event(1)]
     again = [told("x", round=1, used=False), event(1, "other")]
     rows = list(last_fates(written(tmp_path, [*first, *again])))
-    assert rows == [{"id": "y", "round": 1}, {"id": "x", "round": 1, "used": False}]
+    assert [(row["id"], row["used"]) for row in rows] == [("y", True), ("x", False)]
 
 
 def slow_tables(events):
@@ -360,18 +367,8 @@ def test_a_manifest_says_its_format_and_no_number_that_json_has_not(tmp_path):
 
 
 def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_path):
-    names = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain")
-    names += (
-        "traffic",
-        "silent",
-        "refused",
-        "evidence",
-        "fooled",
-        "misconduct",
-        "score",
-        "weights",
-    )
-    manifest = {name: name for name in (*names, "epsilon", "seconds", "peak_rss_mb")}
+    manifest = {name: getattr(ManifestShape(), name, None) for name in SUMMARISED}
+    manifest |= {"chain": {}, "rounds": 3, "seconds": {"total": 0.5}}
     RunFolder(tmp_path).write_manifest({**manifest, "baselines": {"majority": {"iou": 0.1}}})
     log = open_log(tmp_path)
     for number, metrics in ((1, {"iou": 0.3}), (2, {"iou": 0.4}), (3, {})):
