@@ -46,7 +46,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
     Raises:
         ValueError: the mechanism rejects its parameters, or its noise gives no finite epsilon.
-        PartError: a user-defined mechanism fails, or contradicts its ``terms``.
+        PartError: a user-defined mechanism fails, or cannot keep its declared ``terms``.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)
@@ -158,11 +158,7 @@ def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
 
 
 def _privacy(part: Part, mechanism: Mechanism) -> dict[str, Any]:
-    """Return a mechanism's parameters and terms, without values that ``Rules`` has in fields.
-
-    If a parameter has a field's name but another value (``clip: automatic``), ``_asked`` is
-    appended to the name.
-    """
+    """Return a mechanism's parameters and terms, except values that ``Rules`` has as fields."""
     terms: Terms = mechanism.terms
     fixed = {
         "kind": mechanism.name,
@@ -179,6 +175,7 @@ def _privacy(part: Part, mechanism: Mechanism) -> dict[str, Any]:
     }
     known = fixed | told
     asked = part.plain()
+    # ``clip: automatic`` differs from the clip in the rules, and is stored as ``clip_asked``.
     other = {k: v for k, v in asked.items() if k in known and v != known[k]}
     free = {k: v for k, v in asked.items() if k not in known}
     return told | free | {f"{k}_asked": v for k, v in other.items()}

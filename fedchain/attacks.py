@@ -1,7 +1,7 @@
 """Attacks: what Byzantine data holders send, and the poisoned records they learn from.
 
-The holders of one attack act together as one adversary, which decides once for each block. A
-message has a unit direction and a norm, LearningChain (12); an attack changes only these.
+The holders of one attack act together as one adversary. An attack can change only the unit
+direction and the norm in a message, LearningChain (12).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Rows = Singles | Matrix
 class View:
     """What the adversary behind an attack sees of a round.
 
-    An adversary has no memory between blocks, apart from ``state``.
+    The adversary keeps no memory between blocks; only ``state`` carries over.
     """
 
     round: int
@@ -58,10 +58,10 @@ def _flaw(made: Rows, view: View) -> str | None:
 
 attacks: Family[Rows] = Family("attack", ("fedchain.attacks",), np.ndarray, _flaw)
 """An attack is a function ``(view, *, ...)`` that returns what its holders send, shape (attackers,
-entries), in a new array. It must not change the view. In groups, each row is an attacker's mean
-gradient, which joins the sum of the attacker's group.
+entries), in a new array. An attack must not change the view. Rows may be equal. If holders form
+groups, each row is added to the sum of the attacker's group.
 
-With a parameter of the family ``poisons``, ``view.own`` is computed from poisoned records."""
+If an attack has a parameter of the family ``poisons``, ``view.own`` comes from poisoned records."""
 
 
 def _poison_flaw(made: Records, records: Records, *_: object) -> str | None:
@@ -97,7 +97,7 @@ def norm_inflation(view: View, *, factor: Annotated[float, Field(gt=0)] = 1e6) -
     """Send each attacker's direction with a huge norm, to dominate the mean, LearningChain (16).
 
     The attack works with ``scale: restore``, where the aggregation rule trusts the declared norms.
-    ``unit`` and ``median_clip`` prevent it.
+    ``scale: unit`` and ``scale: median_clip`` prevent the attack.
 
     Args:
         view: the attackers' private gradients.
@@ -132,7 +132,7 @@ def _random(release: Vector, generator: np.random.Generator) -> Vector:
 
 @poisons
 def label_flip(records: Records, classes: int, generator: np.random.Generator) -> Records:
-    """Learn from flipped labels: each class becomes the last class minus it; masks are inverted.
+    """Learn from flipped labels: class c becomes the last class minus c, and masks are inverted.
 
     Args:
         records: the attacker's own records.

@@ -22,11 +22,11 @@ from fedchain.errors import DataError
 from fedchain.system import replacing
 
 BOUND = 10**9
-"""Largest total size of the cache in bytes, unless FEDCHAIN_CACHE_BYTES is set."""
+"""Maximum total size of the cache in bytes, unless FEDCHAIN_CACHE_BYTES is set."""
 LEAST = 4096
 """Bytes of a disk page; a file on the disk occupies whole pages."""
 ABANDONED_S = 3600.0
-"""Age in seconds from which an unfinished file counts as left behind by a killed process."""
+"""Age in seconds at which an unfinished file counts as left behind by a killed process."""
 TAG = "CACHEDIR.TAG"
 """Name of the file that marks the folder as fedchain's cache; backup programs skip a marked folder
 (Ford, Cache Directory Tagging Specification)."""
@@ -100,7 +100,7 @@ def cache_folder() -> Path:
 
 
 def bound() -> int:
-    """Return the largest total size of the cache in bytes: FEDCHAIN_CACHE_BYTES, by default 1 GB.
+    """Return the maximum total size of the cache in bytes: FEDCHAIN_CACHE_BYTES, by default 1 GB.
 
     Raises:
         DataError: FEDCHAIN_CACHE_BYTES is not a number of bytes.

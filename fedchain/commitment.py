@@ -1,8 +1,7 @@
 """Commitment: computes the hash of data and seed for genesis, and the secret root of a run.
 
 All noise and keys are drawn from the secret root. Runs with different data or rules have different
-secret roots. Attackers with poisoned records, and groups with attackers, have separate roots
-(``Colluders.secret_of``).
+secret roots.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ def held_data(task: Task) -> HeldData:
     >>> _digest_of([one]) == _digest_of([other])
     False
     """
+    # Records are read even if a task builds them on demand: the digest must cover the data itself.
     counts: list[int] = []
 
     def counted() -> Iterator[Records]:

@@ -128,4 +128,4 @@ class TooEarly(InvalidBlock):
 
 
 class WrongCopy(InvalidBlock):
-    """A header came with wrong messages or a wrong signature; another copy may be valid."""
+    """A block whose messages or signature do not fit its header; another copy may be valid."""

@@ -1,4 +1,4 @@
-"""Files of a run folder: opens, checks, reads and writes every file of a run folder.
+"""Files: opens, checks, reads and writes the files of a run folder.
 
 A run folder may come from a stranger and hold links, pipes or huge files. No link is followed, and
 a file's size is checked before the file is read.
@@ -21,7 +21,7 @@ from fedchain.names import SHOWN
 from fedchain.system import foreign_owner, is_plain, open_file, replacing
 
 LARGEST = 2**23
-"""Most bytes of a file that is read as a whole; parsed JSON takes up to 50 times the memory."""
+"""Maximum bytes of a file that is read as a whole; parsed JSON takes up to 50 times the memory."""
 MOST_COPIED = 2**32
 """Largest total size, in bytes, of the files in one call of ``copy_files``."""
 ALLOWED = "in a run folder only files and folders are allowed"
@@ -34,11 +34,11 @@ def check_folder(folder: Path, *, own: bool = False) -> None:
 
     Args:
         folder: a run folder, a folder inside one, or a folder with several.
-        own: whether to raise an error too if the folder belongs to another user.
+        own: whether a folder that belongs to another user is an error too.
 
     Raises:
-        RunRefused: the folder has a link, a pipe or a device inside, belongs to another user, is a
-            file, or cannot be read.
+        RunRefused: the folder has a link, a pipe or a device inside, is a file, cannot be read, or
+            belongs to another user.
     """
     left = [os.fspath(folder)]
     try:

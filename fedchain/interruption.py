@@ -80,8 +80,8 @@ def stop_if_asked() -> None:
 def deaf_children(*signals: signal.Signals) -> Iterator[None]:
     """Within this context, start child processes in which these signals are blocked.
 
-    This process handles the signals that arrive when the context ends. On a system that cannot
-    block signals, the context does nothing.
+    Signals that arrive meanwhile are handled when the context ends. On a system that cannot block
+    signals, the context does nothing.
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or not hasattr(signal, "pthread_sigmask"):
@@ -106,10 +106,8 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
 
 
 def leave_if_unguarded() -> None:
-    """End this process with ``UNGUARDED`` if it is still importing its parent's script.
-
-    Otherwise a script that calls fedchain at top level would run again in every child process.
-    """
+    """End this process with ``UNGUARDED`` if it is still importing its parent's script."""
+    # A script that calls fedchain at top level would run again in every child process.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         sys.exit(UNGUARDED)
 

@@ -40,7 +40,7 @@ PRECISIONS = (
     "mkldnn.conv",
     "mkldnn.rnn",
 )
-"""Places in ``torch.backends`` that say how float32 is multiplied, since torch 2.9."""
+"""Settings in ``torch.backends`` for the precision of float32 products, since torch 2.9."""
 _entering = threading.Lock()
 _undoing: list[Callable[[], None]] = []
 """For each active ``exact_arithmetic``, the function that restores the settings."""
@@ -72,6 +72,7 @@ def compute_exactly() -> Callable[[], None]:
     """
     import torch
 
+    # With products in bfloat16 or TF32, a record could move the sum by more than the clip.
     dtype, backends = torch.get_default_dtype(), torch.backends
     torch.set_default_dtype(torch.float32)
     if not hasattr(backends, "fp32_precision"):  # before torch 2.9
@@ -103,7 +104,7 @@ def exact_arithmetic() -> Iterator[None]:
     """Within this context, compute as a run does, whatever the calling program has set.
 
     The context sets torch's precision, default type, device and gradients, and numpy's treatment of
-    errors. Of several threads in such contexts, the last one to leave restores the settings.
+    errors. If several threads are in the context, the last thread to leave restores the settings.
 
     Raises:
         RunRefused: an environment variable makes torch round more than float32 does.
@@ -138,7 +139,7 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 def arithmetic() -> dict[str, str]:
-    """Return the settings, beside versions, that affect the last bits of gradients."""
+    """Return the settings that affect the last bits of gradients, for the manifest."""
     import torch
 
     capability = torch.backends.cpu.get_cpu_capability()
@@ -148,7 +149,7 @@ def arithmetic() -> dict[str, str]:
 def keep_freed_memory() -> None:
     """Make the C library keep large freed blocks instead of returning them to the system.
 
-    First free memory that is no longer needed. Without glibc the function does nothing.
+    Free unneeded memory before the call. Without glibc the function does nothing.
     """
     if sys.platform != "linux":
         return
@@ -166,6 +167,7 @@ def start_up_passed_over() -> Iterator[None]:
 
     A nested context does nothing.
     """
+    # Each pass over these objects, which are never freed, would take a tenth of a second.
     if gc.get_freeze_count():
         yield
         return

@@ -1,8 +1,7 @@
-r"""File names as text that terminals, files and shells accept.
+r"""Names: shows file names as text that terminals, files and shells accept.
 
 Python represents a byte of a file name that is not text as a lone surrogate character, which cannot
-be printed. Files that fedchain reads again keep the surrogate as an escape. Elsewhere the byte is
-shown as ``\xfc``.
+be printed.
 """
 
 from __future__ import annotations

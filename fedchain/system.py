@@ -26,7 +26,7 @@ WINDOWS = os.name == "nt"
 PATIENCE_WITH_FILES_S = 2.0
 """Seconds for which ``patiently`` repeats an operation on Windows."""
 MOST_PROCESSES = 61
-"""Most processes that one process can wait for on Windows."""
+"""Maximum number of processes that one process can wait for on Windows."""
 NO_FILE = "is a link, a pipe or a device"
 """Error text for a path that should be a file."""
 _CAREFUL = ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")
@@ -187,6 +187,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ...     (Path(folder) / "name").read_bytes()
     b'bytes'
     """
+    # Nobody can guess the random name and put a link there.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     try:
         with draft.open("xb") as file:

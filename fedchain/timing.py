@@ -53,7 +53,8 @@ class Stopwatch:
         Args:
             stage: the stage for which the time was counted.
             spent: seconds of wall time to move.
-            seconds: seconds of each inner stage, summed over parallel threads; they set the shares.
+            seconds: seconds of each inner stage, summed over parallel threads; ``spent`` is divided
+                in proportion to these.
         """
         scale = spent / sum(seconds.values())
         self._seconds[stage] -= spent

@@ -31,7 +31,7 @@ KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """Limits of the cache of computed steps: at most KEPT_NUMBERS weights and gradient entries, but at
 least FEWEST and at most MOST steps."""
 MOST_NESTED = 8
-"""Most levels of nested mappings in a ledger's aggregation rule or update."""
+"""Maximum depth of nested mappings in a ledger's aggregation rule or update."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def check_quorum(rules: Rules) -> None:
 
 
 class Steps:
-    """A function that computes the state after a block: it aggregates the messages, then updates.
+    """Callable that computes the state after a block: aggregates the messages, then updates.
 
     The aggregation rule implements equations (14) to (16) of LearningChain, the update equation
     (8). Computed steps are cached.
@@ -157,7 +157,7 @@ class Steps:
 
 
 def split_memory(memory: Memory) -> tuple[Memory, Memory]:
-    """Return the memory of the aggregation rule, with its names' prefix removed, and of the update.
+    """Return the rule's memory, with the prefix removed from names, and the update's memory.
 
     >>> split_memory({"rule/centre": np.zeros(1), "momentum": np.ones(1)})
     ({'centre': array([0.])}, {'momentum': array([1.])})

@@ -47,7 +47,7 @@ WrongUsage: Any = typer.BadParameter.__base__
 
 
 class Commands(TyperGroup):
-    """The group of all commands; it reports Ctrl-C if the command itself does not."""
+    """The group of all commands; it also handles Ctrl-C for commands that do not."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""

@@ -26,9 +26,9 @@ def show_cache(context: typer.Context, form: options.Form = Format.rich) -> None
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
     An agreement records that several privacy accountants found the same epsilon. Scans and
-    agreements may be deleted; runs make the same files again when needed. When all files exceed 1
-    GB, or FEDCHAIN_CACHE_BYTES (such as 2e9), the least recently used scans and agreements are
-    deleted; with 0, none is kept. FEDCHAIN_CACHE sets another folder.
+    agreements may be deleted; runs make the same files again when needed. When the cache exceeds 1
+    GB, or FEDCHAIN_CACHE_BYTES (such as 2e9; 0 keeps none), the least recently used scans and
+    agreements are deleted. FEDCHAIN_CACHE sets another folder.
     """
     if context.invoked_subcommand is not None:
         context.default_map = {"clear": {"form": form.value}}

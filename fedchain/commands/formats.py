@@ -38,7 +38,7 @@ def refuse(text: str) -> NoReturn:
 
 
 def asks_for_json() -> bool:
-    """Return whether the command line asks for JSON, even if it is wrong in other ways."""
+    """Return whether the command line asks for JSON, even if other arguments are wrong."""
     words = sys.argv[1:]
     return "--format=json" in words or ("--format", "json") in itertools.pairwise(words)
 

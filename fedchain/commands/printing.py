@@ -95,6 +95,7 @@ def whole_output() -> Iterator[Outlet]:
 
 def _open_closed() -> None:
     """Open closed standard streams as /dev/null."""
+    # Otherwise the next opened file would get the text of the closed stream.
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -102,7 +102,7 @@ def report(
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:
-    """Load a scenario; an option with several values is a grid axis, with one value an override."""
+    """Load a scenario; options with several values become grid axes, the others override values."""
     from fedchain.scenario import load, parse_choices, plain_values
 
     choices = parse_choices(options)

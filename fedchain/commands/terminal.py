@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from fedchain.simulation.setup import RunSetup
 
 NAMED_NODES = 6
-"""Most compute nodes whose shares of the blocks are shown."""
+"""Maximum number of compute nodes whose shares of the blocks are shown."""
 NAMED_REJECTIONS = 3
-"""Most Byzantine holders that a round's line names; the line counts the others."""
+"""Maximum number of Byzantine holders that a round's line names; the line counts the others."""
 LINE = "{:>5} {:>6} {:>8} {:>7} {:>6} {:<18} {:<8} {:<7} {:>6}"
 """Columns of a round's line, for a terminal of 80 characters."""
 
 
 class Terminal:
-    """View of a running run on stderr: one line for each round, and the time left."""
+    """View of a run in progress on stderr: one line for each round, and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.begun = False
-        """Whether a run has begun; False if the run had already finished before."""
+        """Whether a run has started; False if the run was already complete."""
         self._score, self._stale = "score", 0
         self._bar = Progress(
             TextColumn("Training"),

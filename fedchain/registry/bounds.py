@@ -16,8 +16,9 @@ from fedchain.registry.parts import Part, Where
 class AtMost:
     """Annotation of a parameter whose upper bound is another value of the scenario.
 
-    For example, ``keep`` must be from 1 to the number of holders: ``keep: Annotated[int,
-    Field(ge=1), AtMost("nodes.holders", "the number of holders")]``
+    For example, ``keep`` must be from 1 to the number of holders:
+
+    ``keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")]``
     """
 
     key: str

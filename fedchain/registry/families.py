@@ -42,11 +42,11 @@ class Family(Generic[Built]):
     makes: type | None = None
     """Class that a part must return; None: any class."""
     flaw: Callable[..., str | None] | None = None
-    """Check of what user-defined parts return: a function of the result and of the simulator's
-    values that returns an error text or None. None: no check."""
+    """Function that checks the results of user-defined parts: takes the result and the simulator's
+    values, and returns an error text or None. None: no check."""
     misfits: Callable[[Part], Iterator[Problem]] | None = None
-    """Check that the parameters of a part fit together: yields problems with places inside the
-    part. None: no check."""
+    """Function that checks whether a part's parameters fit together: takes the part and yields
+    problems with places relative to the part. None: no check."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
     """Functions by name, in the order of registration."""
 

@@ -47,6 +47,7 @@ def imported(kind: str, expected: type[T], words: str) -> T:
 
 def _reach(folder: str) -> None:
     """Add a folder to Python's search path for modules, after all other folders."""
+    # Only when the user asks for own code: a file in the folder could replace a missing package.
     if folder not in sys.path:
         sys.path.append(folder)
 

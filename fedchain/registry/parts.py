@@ -30,6 +30,7 @@ class Part:
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
         """Tell pickle how to rebuild the part."""
+        # Pickle cannot store a read-only mapping.
         return Part, (self.kind, dict(self.parameters))
 
     def plain(self) -> dict[str, Any]:
@@ -50,7 +51,7 @@ class Section(BaseModel):
 
 
 def overlay(below: object, above: object) -> object:
-    """Merge two YAML mappings: keys of ``above`` win, and another ``kind`` there replaces all.
+    """Merge two YAML mappings: keys of ``above`` win, and a different ``kind`` replaces all keys.
 
     >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"learning_rate": 0.2})
     {'kind': 'adam', 'learning_rate': 0.2}

@@ -70,7 +70,7 @@ def problems_of(
         error: pydantic's errors.
         where: the place of the checked block in the scenario.
         known: the keys that the block may have.
-        given: the values that pydantic checked; places are limited to these values.
+        given: the values that pydantic checked.
     """
     texts: dict[Where, list[str]] = {}
     for found in error.errors():

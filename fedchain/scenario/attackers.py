@@ -45,7 +45,7 @@ class HolderAttack(Section):
         return begun and (self.to_round is None or round_number <= self.to_round)
 
     def number_of(self, holders: int) -> int:
-        """Return the number of attackers among a number of holders.
+        """Return the number of attackers among ``holders`` holders.
 
         >>> HolderAttack(part=Part("sign_flip", {}), share=0.25).number_of(10)
         3

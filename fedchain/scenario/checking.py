@@ -32,7 +32,7 @@ from fedchain.scenario.sections import Disk, Gossip, Scenario, Sources, Sweep
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
 MAX_POINTS = 2000
-"""Most points of a sweep's grid."""
+"""Maximum number of points in a sweep's grid."""
 NO_TASK = "none"
 """Kind of the task without learning, in which only the chain runs."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
@@ -124,7 +124,7 @@ def _parts(
 
 
 def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
-    """Check that holders exist if the task needs them, and that a round asks not too many."""
+    """Check that holders exist if the task needs them, and that a round does not ask too many."""
     if nodes is None:
         return
     holders, got = ("nodes", "holders"), f"got {nodes.holders}"
@@ -201,6 +201,7 @@ def _weight_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Check that no update is nested in an update of the same kind."""
+    # Nested updates of one kind would store their state under the same name.
     stands: list[tuple[Where, str]] = []
     for where, part, family in _parts(values, {}):
         if family.name != "update":

@@ -10,7 +10,7 @@ from pydantic import Field
 from fedchain.registry import Section
 
 MAX_MEMBERS = 256
-"""Most members of a group."""
+"""Maximum number of members of a group."""
 
 
 class Groups(Section):
@@ -27,7 +27,7 @@ class Groups(Section):
     away: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """Simulated probability that a member drops out of an attempt, at one of its four steps."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """Most attempts at one sum; if all fail, the group sends nothing in the round."""
+    """Maximum number of attempts at one sum; if all fail, the group sends nothing in the round."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 2.0
     """Simulated seconds from one attempt to the next."""
 

@@ -19,7 +19,7 @@ from fedchain.scenario.shipped import file_of
 from fedchain.scenario.tree import Located, Mark, Node, overlay_nodes
 
 MAX_EXTENDS = 8
-"""Most files in a chain in which each file extends the next."""
+"""Maximum number of files in a chain in which each file extends the next."""
 
 Overrides = Mapping[str, object]
 

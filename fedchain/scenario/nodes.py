@@ -11,12 +11,12 @@ from fedchain.registry import Section
 from fedchain.scenario.groups import Groups
 
 MAX_HOLDERS = 10_000_000
-"""Most registered holders."""
+"""Maximum number of registered holders."""
 MAX_ASKED = 65_536
-"""Most holders asked in a round; a float64 sum of this many directions (20-bit integers) is
-exact."""
+"""Maximum number of holders asked in a round, so that a float64 sum of directions (20-bit integers)
+is exact."""
 MAX_MINERS = 1000
-"""Most compute nodes."""
+"""Maximum number of compute nodes."""
 
 
 class Momentum(Section):

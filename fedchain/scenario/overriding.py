@@ -157,7 +157,7 @@ def _split(options: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _entries(path: str, text: str) -> list[str]:
-    """Split an axis's values at the commas outside brackets and quotation marks."""
+    """Split the values of a sweep option at the commas outside brackets and quotation marks."""
     entries: list[str] = []
     opening = QUOTES if _is_text(path) else QUOTES + BRACKETS
     for piece in text.split(","):
@@ -212,7 +212,7 @@ def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
 
 
 def _ready_for(root: Node, where: Where, kind: str) -> Node:
-    """Remove the keys that a part of the new kind lacks from the block at ``where``."""
+    """Remove keys that a part of the new kind does not have from the block at ``where``."""
     block: Node | None = root
     for step in where:
         block = block.get(step) if block is not None else None

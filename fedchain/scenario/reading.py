@@ -20,9 +20,9 @@ from fedchain.scenario.tree import Located, Mark, Node, Scalar
 MAX_BYTES = 256 * 1024
 """Largest size of a scenario file in bytes."""
 MAX_DEPTH = 20
-"""Most levels of nested blocks."""
+"""Maximum depth of nested blocks."""
 MAX_VALUES = 20_000
-"""Most values in a file, counted after aliases are expanded."""
+"""Maximum number of values in a file, counted after aliases are expanded."""
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")

@@ -47,9 +47,9 @@ class Node:
     key: Mark | None = None
     """Place where the value's key starts; None in a list and at the top."""
     size: int = 1
-    """Number of values in the node, itself included, with aliases expanded."""
+    """Number of values in the node, including itself, with aliases expanded."""
     depth: int = 0
-    """Number of nested levels of blocks and lists, this one included; 0 for a scalar."""
+    """Number of nested levels of blocks and lists, including this node; 0 for a scalar."""
 
     def plain(self) -> Any:
         """Return the value without places, as dicts, lists and scalars."""
@@ -116,7 +116,7 @@ def leaves(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
 
 
 def overlay_nodes(below: Node, above: Node) -> Node:
-    """Merge two trees: keys of ``above`` win, and a new ``kind`` there replaces the whole block."""
+    """Merge two trees: keys of ``above`` win, and a different ``kind`` replaces the whole block."""
     if not isinstance(below.value, Mapping) or not isinstance(above.value, Mapping):
         return above
     old, new = below.value.get("kind"), above.value.get("kind")
