@@ -103,11 +103,8 @@ def rules_of(
 ) -> Rules:
     """Return the rules of a scenario's chain, with zeros as commitment and identity root.
 
-    Args:
-        scenario: the scenario.
-        mechanism: its mechanism, with the noise that every message must declare.
-        layout: name and shape of each of the model's parameters.
-        records: the registered number of records of each participant.
+    ``layout`` has the name and shape of each of the model's parameters. ``records`` has each
+    participant's registered number of records.
     """
     work, terms = works.build(scenario.ledger.work), mechanism.terms
     schedule = mechanism.noise_schedule
@@ -140,10 +137,7 @@ def rules_of(
 
 
 def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
-    """Return the agreed values that the ledger itself does not check.
-
-    The entry ``threat`` states the assumed number of Byzantine messages and who may send.
-    """
+    """Return the agreed values that the ledger itself does not check."""
     rule = scenario.aggregation.parameters
     return {
         "task": scenario.task.plain(),

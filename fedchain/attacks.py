@@ -81,14 +81,7 @@ which an attacker learns, with unchanged shapes. ``classes`` is the number of cl
 
 @attacks
 def sign_flip(view: View) -> Rows:
-    """Send the negative of each attacker's gradient, with the same norm.
-
-    Args:
-        view: the attackers' private gradients.
-
-    Returns:
-        The negative gradients, shape (attackers, entries).
-    """
+    """Send the negative of each attacker's gradient, with the same norm."""
     return -view.own
 
 
@@ -102,9 +95,6 @@ def norm_inflation(view: View, *, factor: Annotated[float, Field(gt=0)] = 1e6) -
     Args:
         view: the attackers' private gradients.
         factor: number that multiplies the norm, above 0.
-
-    Returns:
-        The gradients times the factor, shape (attackers, entries).
     """
     return view.own * factor
 
@@ -114,12 +104,6 @@ def random_direction(view: View) -> Rows:
     """Send uniformly random directions, each with the norm of the attacker's gradient.
 
     This models broken sensors rather than an adversary.
-
-    Args:
-        view: the attackers' private gradients and random generators.
-
-    Returns:
-        Random vectors with the norms of the gradients, shape (attackers, entries).
     """
     pairs = zip(view.own, view.generators, strict=True)
     return np.stack([_random(release, generator) for release, generator in pairs])
@@ -133,14 +117,6 @@ def _random(release: Vector, generator: np.random.Generator) -> Vector:
 @poisons
 def label_flip(records: Records, classes: int, generator: np.random.Generator) -> Records:
     """Learn from flipped labels: class c becomes the last class minus c, and masks are inverted.
-
-    Args:
-        records: the attacker's own records.
-        classes: number of classes, 2 for masks.
-        generator: not used.
-
-    Returns:
-        The records with flipped targets.
 
     Reference:
         Tolpegin et al., Data Poisoning Attacks Against Federated Learning Systems, ESORICS 2020.
@@ -164,9 +140,6 @@ def poisoned(
         view: the private gradients of the poisoned records.
         records: the poison that changes the attackers' records.
         factor: number that multiplies the norm, above 0; a large factor replaces the model.
-
-    Returns:
-        The gradients times the factor, shape (attackers, entries).
     """
     del records
     return view.own * factor

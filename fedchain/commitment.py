@@ -1,6 +1,6 @@
-"""Commitment: computes the hash of data and seed for genesis, and the secret root of a run.
+"""Commitment: computes a run's secret root, and the hash of data and seed for genesis.
 
-All noise and keys are drawn from the secret root. Runs with different data or rules have different
+All noise and keys come from the secret root. Runs with different data or rules have different
 secret roots.
 """
 
@@ -70,8 +70,7 @@ def secrets_of(
 ) -> tuple[bytes, bytes]:
     """Return a run's secret root and commitment, 32 bytes each.
 
-    The commitment hashes data and seed together with a blinding value. Without ``secret``, whoever
-    guesses seed and records can confirm the guess with the commitment.
+    Without ``secret``, whoever guesses seed and records can confirm the guess with the commitment.
 
     Args:
         scenario: the scenario; only its seed is read.

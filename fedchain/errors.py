@@ -87,11 +87,7 @@ def cannot(path: str | Path, do: str, error: OSError) -> RunError:
     """Return the error for a file or folder that the system refuses to read or write.
 
     The error is ``Unusable`` if the path is wrong, and ``RunError`` if the disk is full or broken.
-
-    Args:
-        path: the path that the user named, or one inside it.
-        do: the words after ``cannot`` in the message, such as ``be written``.
-        error: the system's error.
+    ``do`` ends the message, such as ``be written``.
 
     >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))
     Unusable('/proc/x: cannot be written: Permission denied')

@@ -1,7 +1,6 @@
 """Files: opens, checks, reads and writes the files of a run folder.
 
-A run folder may come from a stranger and hold links, pipes or huge files. No link is followed, and
-a file's size is checked before the file is read.
+A run folder may come from a stranger, so links are not followed and file sizes are limited.
 """
 
 from __future__ import annotations
@@ -28,17 +27,10 @@ ALLOWED = "in a run folder only files and folders are allowed"
 
 
 def check_folder(folder: Path, *, own: bool = False) -> None:
-    """Raise an error if anything in a folder, at any depth, is neither a file nor a folder.
+    """Raise RunRefused if anything in a folder, at any depth, is neither a file nor a folder.
 
-    The folder itself may be a link. A folder that does not exist passes.
-
-    Args:
-        folder: a run folder, a folder inside one, or a folder with several.
-        own: whether a folder that belongs to another user is an error too.
-
-    Raises:
-        RunRefused: the folder has a link, a pipe or a device inside, is a file, cannot be read, or
-            belongs to another user.
+    The folder itself may be a link. A folder that does not exist passes. A file in place of the
+    folder and an unreadable folder raise RunRefused too, and with ``own`` another user's folder.
     """
     left = [os.fspath(folder)]
     try:
@@ -60,11 +52,7 @@ def check_folder(folder: Path, *, own: bool = False) -> None:
 
 
 def check_unshared(paths: Iterable[Path]) -> None:
-    """Raise an error if a file has a second name (a hard link); missing files pass.
-
-    Raises:
-        RunRefused: one of the files has another name.
-    """
+    """Raise RunRefused if a file has a second name (a hard link); missing files pass."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             if path.lstat().st_nlink > 1:
@@ -144,9 +132,7 @@ def read_json(path: Path) -> Any:
 def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
     """Write a file so that a reader sees the whole old file or the whole new file.
 
-    Args:
-        path: the file; missing folders above it are made.
-        content: the whole content, or an iterable of its parts in order.
+    Missing folders are made. ``content`` is the whole content, or an iterable of its parts.
 
     Raises:
         RunRefused: the file or its folder may not be written.
@@ -178,14 +164,11 @@ def write_output(path: Path, content: str | bytes | Iterable[str | bytes]) -> No
 
 
 def copy_files(copies: Mapping[Path, Path]) -> None:
-    """Copy files to new paths, and make the folders of the copies.
-
-    Args:
-        copies: for each file, the path of its copy, where no file may be yet.
+    """Copy each file (key) to a new path (value), and make missing folders.
 
     Raises:
-        OSError: the files have more than ``MOST_COPIED`` bytes, cannot be read, or the copies
-            cannot be written.
+        OSError: the files have more than ``MOST_COPIED`` bytes or cannot be read, or a new path
+            exists or cannot be written.
     """
     total = sum(file.lstat().st_size for file in copies)
     if total > MOST_COPIED:

@@ -66,12 +66,9 @@ def stoppable() -> Iterator[None]:
 def stop_if_asked() -> None:
     """Raise KeyboardInterrupt if a signal of ``ENDING`` has arrived inside ``stoppable``.
 
-    Long computations call this function between steps, because Python discards an exception that is
-    raised in a destructor (``__del__``).
-
-    Raises:
-        KeyboardInterrupt: the user asked this program to end.
+    Long computations call this function between steps.
     """
+    # Python discards an exception that is raised in a destructor (``__del__``).
     if _pending:
         raise KeyboardInterrupt
 

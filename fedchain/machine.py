@@ -1,7 +1,7 @@
 """Machine: settings of numpy, torch, the C library and the garbage collector.
 
-Some settings make fedchain faster. Others fix how torch rounds, so that a run's results do not
-depend on the program that calls fedchain.
+Some settings make fedchain faster. Others make results independent of the program that calls
+fedchain.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ ENVIRONMENT = {
 }
 """Environment variables that numpy and torch read once, when they are loaded."""
 
+# Libraries read these variables once, so a run cannot set them.
 ROUNDING = {
     "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
     "DNNL_DEFAULT_FPMATH_MODE": "STRICT",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "0",
 }
-"""Environment variables that can make torch round more, and the value that prevents it. Libraries
-read these variables once, so a run cannot set them."""
+"""Environment variables that can make torch round more, each with the value that prevents it."""
 PRECISIONS = (
     "cuda.matmul",
     "cudnn.conv",

@@ -42,8 +42,7 @@ def escaped(quoted_text: str) -> str:
 def command(*words: str | Path) -> str:
     """Return a fedchain command that a user can paste into a shell.
 
-    Args:
-        words: the words after ``fedchain``; a Path is quoted, a string is left as it is.
+    ``words`` follow ``fedchain``; a Path is quoted, a string is left as it is.
 
     >>> command("verify", Path("runs/my run"))
     "fedchain verify 'runs/my run'"
@@ -54,12 +53,8 @@ def command(*words: str | Path) -> str:
 def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
     r"""Return a path quoted as one shell word that no program mistakes for an option.
 
-    On Windows, cmd and PowerShell accept the word; elsewhere, every POSIX shell does. A path with a
+    ``windows`` says whether the shell is cmd or PowerShell, or else a POSIX shell. A path with a
     line break or non-text bytes needs a shell with ``$'..'``.
-
-    Args:
-        path: path of a file or folder.
-        windows: whether the shell runs on Windows.
 
     >>> quoted(Path("a b"), windows=False), quoted(Path("a b"), windows=True)
     ("'a b'", '"a b"')

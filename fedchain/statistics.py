@@ -32,15 +32,12 @@ class Interval:
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return the mean of values, and its confidence interval by Student's t distribution.
 
-    For n values the half width is t s / sqrt(n), with the sample standard deviation s. The factor t
-    is the (1 + confidence) / 2 quantile of Student's distribution with n - 1 degrees of freedom.
+    The half width is t s / sqrt(n) for n values with sample standard deviation s, where t is the (1
+    + confidence) / 2 quantile of Student's distribution with n - 1 degrees of freedom.
 
     Args:
         values: one finite number for each repetition, at least one.
         confidence: share of experiments whose interval contains the true mean, in (0, 1).
-
-    Returns:
-        The mean and half width; for a single value the half width is infinite.
 
     Raises:
         ValueError: no values.

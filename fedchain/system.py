@@ -1,7 +1,7 @@
 """Operating systems: the operations that differ between them (files, locks, stopping, memory).
 
 Windows refuses to open a folder, to replace or delete an open file, and to move a folder that has
-an open file. Code that needs one of these operations calls this module.
+an open file.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ def sync_open(descriptor: int) -> None:
 def open_file(path: str | Path, flags: int = os.O_RDONLY) -> int:
     """Open a file and return its descriptor, without following a link or waiting for a pipe.
 
-    Args:
-        path: the file. The folders above the file may be links.
-        flags: as in ``os.open``.
+    Links among the folders of the path are followed. ``flags`` are those of ``os.open``.
 
     Raises:
         OSError: the file cannot be opened, or the path is a link, a pipe, a device or a folder.

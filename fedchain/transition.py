@@ -83,7 +83,7 @@ class Steps:
     """Callable that computes the state after a block: aggregates the messages, then updates.
 
     The aggregation rule implements equations (14) to (16) of LearningChain, the update equation
-    (8). Computed steps are cached.
+    (8).
     """
 
     def __init__(
@@ -94,8 +94,7 @@ class Steps:
         Args:
             rules: the rules of the chain.
             watch: a stopwatch that records the time of all steps as ``aggregation``.
-            trust_user_parts: whether to import user-defined parts (``module:function``) that the
-                rules name. A stranger's ledger could thereby run any code.
+            trust_user_parts: whether to import user-defined parts (``module:function``).
 
         Raises:
             RunError: the rules name a user-defined part, and ``trust_user_parts`` is False.

@@ -51,10 +51,7 @@ def look(folder: Path, what: str | None, which: str | None) -> Inspection:
 def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table with a line for each row.
 
-    Args:
-        heads: the heading of each column, separated by " | ".
-        cells: the format of each column, such as ``{id:.8}``, separated by " | ".
-        rows: the values of each row by name.
+    ``heads`` and ``cells`` have the heading and the format of each column, separated by " | ".
     """
     forms = cells.split(" | ")
     return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))

@@ -51,7 +51,7 @@ def verify(
     """Check a run: its ledger, and everything in its folder that follows from ledger and scenario.
 
     The run is repeated with the messages and blocks of its ledger. RUN may also be a folder that
-    fedchain import made, or a file of fedchain export. Checks that were left out are listed too.
+    fedchain import made, or a file of fedchain export.
     """
     from fedchain import checks
 

@@ -15,10 +15,7 @@ Paths = TypeVar("Paths", Path, list[Path])
 
 
 def announce(given: Given) -> Given:
-    """Print a note if a user's file or folder hides the shipped scenario of the same name.
-
-    ``given``, one path or name of a scenario or several, is returned unchanged.
-    """
+    """Print a note if a user's file or folder hides the shipped scenario of the same name."""
     from fedchain.scenario import hidden_by
 
     for scenario in [given] if isinstance(given, str) else given:

@@ -182,9 +182,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
 def held_against(counts: Mapping[str, Any], run: Path) -> list[str]:
     """Return a line that counts refusals and evidence, or no line if there are none.
 
-    Args:
-        counts: a run's manifest or summary.
-        run: the run's folder.
+    ``counts`` is a run's manifest or summary.
     """
     if not counts["refused"] and not counts["evidence"]:
         return []

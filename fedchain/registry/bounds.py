@@ -43,11 +43,8 @@ def bound_problems(
 ) -> Iterator[Problem]:
     """Yield a problem for every parameter of a part that exceeds the bound of its ``AtMost``.
 
-    Args:
-        part: the part.
-        family: the part's family.
-        values: the valid sections of the scenario by name; bounds in missing sections are skipped.
-        where: the part's place in the scenario.
+    ``values`` has the valid sections of the scenario by name; bounds in missing sections are
+    skipped. ``where`` is the part's place in the scenario.
     """
     for name, parameter in parameters(family.find(part.kind)).items():
         value, marks = part.parameters[name], getattr(parameter.annotation, "__metadata__", ())

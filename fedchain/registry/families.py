@@ -186,11 +186,8 @@ def examine_keys(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Check every key of a block against a part's parameters or a section's fields.
 
-    Args:
-        maker: a part's function, or a Section.
-        given: the block, without ``kind``.
-        where: the block's place in the scenario.
-        beside: other keys of the block, for error messages.
+    ``given`` is the block without ``kind``. ``beside`` lists other keys of the block, for error
+    messages.
 
     Returns:
         The values of the valid keys, with defaults and checked nested blocks; and every problem.

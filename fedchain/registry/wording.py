@@ -66,11 +66,8 @@ def problems_of(
 ) -> list[Problem]:
     """Return pydantic's errors as problems in fedchain's words, one for each place.
 
-    Args:
-        error: pydantic's errors.
-        where: the place of the checked block in the scenario.
-        known: the keys that the block may have.
-        given: the values that pydantic checked.
+    ``where`` is the place of the checked block, ``known`` the keys that the block may have, and
+    ``given`` the checked values.
     """
     texts: dict[Where, list[str]] = {}
     for found in error.errors():

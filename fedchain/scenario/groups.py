@@ -19,8 +19,8 @@ class Groups(Section):
     size: Annotated[int, Field(ge=2, le=MAX_MEMBERS)]
     """Number of consecutive holders in a group; it must divide the number of all holders."""
     honest: Annotated[float, Field(gt=0, le=1)]
-    """Share of each group's members assumed honest; their number is rounded down. Honest members
-    add their noise and reveal nothing. Only their noise counts for the claimed privacy."""
+    """Share of each group's members that add their noise and reveal nothing (honest members); their
+    number is rounded down. Only their noise counts for the claimed privacy."""
     dropout: Annotated[float, Field(ge=0, le=0.34)] = 0.0
     """Share of the members that may drop out; their number is rounded down. If more drop out, no
     sum is revealed. The claimed privacy assumes that all who drop out are honest."""

@@ -70,10 +70,8 @@ def from_mapping(
 def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
     """Check the scenario text in a run folder, which may come from a stranger.
 
-    Args:
-        text: the content of the scenario file.
-        path: the file; relative paths start from its folder.
-        trust_user_parts: whether to import user-defined parts (``module:function``).
+    Relative paths start from the folder of the file ``path``. User-defined parts
+    (``module:function``) are imported only with ``trust_user_parts``.
 
     Raises:
         ScenarioError: something is wrong, the scenario extends a file, or it names user-defined
@@ -123,10 +121,8 @@ def _finish(
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
     """Read a file, and merge it with the file that it extends; its own values win.
 
-    Args:
-        path: the file.
-        shown: the file's path in messages; for a shipped scenario only the name.
-        above: the files that extend this file, directly or through others.
+    ``shown`` is the file's path in messages. ``above`` are the files that extend this file,
+    directly or through others.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)

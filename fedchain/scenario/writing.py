@@ -18,9 +18,9 @@ from fedchain.scenario.sections import Scenario
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
 """Keys that do not change what is computed for a given seed; the digest leaves them out."""
 
+# With 48 bits, two of 5,000 runs have the same name with a probability of 5e-8.
 NAMED_DIGITS = 12
-"""Hexadecimal digits of the digest in a run's name. Among 5,000 runs, two names are equal with a
-probability of 5e-8."""
+"""Number of hexadecimal digits of the digest in a run's name."""
 
 
 def plain_values(scenario: Scenario) -> dict[str, Any]:
@@ -46,10 +46,7 @@ def scenario_digest(scenario: Scenario) -> str:
 
 
 def run_name(scenario: Scenario) -> str:
-    """Return the name of the run's folder; the same scenario and seed give the same name.
-
-    The name contains only the first digits of the scenario's digest.
-    """
+    """Return the name of the run's folder; the same scenario and seed give the same name."""
     return f"{scenario.name}-{scenario_digest(scenario)[:NAMED_DIGITS]}-s{scenario.seed}"
 
 
