@@ -180,11 +180,9 @@ def _text(value: object) -> str:
 
 
 def _sayable(value: Any) -> Any:
-    """Return a plain value with legible texts, and with very large whole numbers as texts.
-
-    Every ``path`` is left out, since the location of data is private.
-    """
+    """Return a plain value without paths; texts are legible, and very large integers are texts."""
     if isinstance(value, Mapping):
+        # The place of data is private; the commitment covers the data.
         return {legible(str(k)): _sayable(inner) for k, inner in value.items() if k != "path"}
     if isinstance(value, list | tuple):
         return [_sayable(inner) for inner in value]

@@ -66,7 +66,7 @@ def open_to_read(path: Path) -> BinaryIO:
     """Open a file to read its bytes.
 
     Raises:
-        OSError: the file does not exist, cannot be read, or is a link, a pipe or a device.
+        OSError: the file cannot be read, or is a link, a pipe or a device.
     """
     return open(path, "rb", opener=open_file)
 
@@ -84,8 +84,7 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     """Return the bytes of a file that has at most ``most`` bytes.
 
     Raises:
-        OSError: the file does not exist, cannot be read or is too large, or is a link, a pipe or a
-            device.
+        OSError: the file cannot be read, is too large, or is a link, a pipe or a device.
     """
     with open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -100,8 +99,7 @@ def read_utf8(path: Path) -> str:
 
     Raises:
         FileNotFoundError: there is no such file.
-        RunRefused: the file cannot be read, is too large or not UTF-8, or is a link, a pipe or a
-            device.
+        RunRefused: the file cannot be read, is too large, not UTF-8, a link, a pipe or a device.
     """
     try:
         return read_bytes(path).decode()

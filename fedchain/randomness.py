@@ -1,7 +1,6 @@
 """Random streams: each stream has a name that says what its numbers are for.
 
-A draw depends only on the seed and the name. The order of events, the number of workers and
-interruptions therefore change no result.
+A draw depends only on the seed and the name, not on the order of events.
 """
 
 from __future__ import annotations
@@ -135,8 +134,7 @@ def laplaces(keys: Sequence[bytes], count: int) -> Singles:
 def _refine(wholes: Singles, keys: Sequence[bytes]) -> None:
     """Add 1/2 to each number in place, but replace 0 by a random number from 2^-65 to 1.
 
-    The numbers are integers below 2^31 or 2^32, shape (keys, count). The replacement has 64 random
-    bits, which extend the tail of the noise.
+    The numbers are integers below 2^31 or 2^32, shape (keys, count).
     """
     # Without the replacement the noise would end at 6.76 standard deviations, which costs delta.
     zeros = np.argwhere(wholes == 0)

@@ -70,7 +70,7 @@ def sync_open(descriptor: int) -> None:
 def open_file(path: str | Path, flags: int = os.O_RDONLY) -> int:
     """Open a file and return its descriptor, without following a link or waiting for a pipe.
 
-    Links among the folders of the path are followed. ``flags`` are those of ``os.open``.
+    The folders above the file may be links. ``flags`` are those of ``os.open``.
 
     Raises:
         OSError: the file cannot be opened, or the path is a link, a pipe, a device or a folder.

@@ -1,7 +1,4 @@
-"""Command line: commands that call the Python API.
-
-Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-"""
+"""Command line: commands that call the Python API."""
 
 from __future__ import annotations
 
@@ -38,6 +35,7 @@ from fedchain.interruption import stoppable
 from fedchain.machine import prepare
 from fedchain.version import __version__
 
+# Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "doctor", "caching")
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 
