@@ -58,7 +58,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name at its first use: ``--help`` must be quick, and torch loads slowly."""
+    """Import a public name when it is first used."""
+    # ``--help`` must be quick, and torch loads slowly.
     if name not in _HOMES:
         raise AttributeError(f"module 'fedchain' has no attribute {name!r}")
     return getattr(importlib.import_module(f"fedchain.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Agreement: what a scenario fixes for all participants; genesis holds it as the chain's rules."""
+"""Agreement: builds the rules of a scenario's chain, and compares the rules with a scenario."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from fedchain.registry import Part, plain_value
 from fedchain.scenario import Scenario
 
 MAX_NORM = 1e9
-"""Largest norm s_k of a message that a chain accepts."""
+"""Largest gradient norm that a message may declare."""
 MAX_AHEAD_MS = 7_200_000
-"""How far a block's time may be ahead of a node's clock, milliseconds: two hours, as in Bitcoin."""
+"""Largest lead of a block's timestamp over a node's clock, milliseconds: two hours, as in
+Bitcoin."""
 ABSENT = "(nothing)"
-"""What is said in place of the value of a key that is missing."""
+"""Text that is shown as the value of a missing key."""
 SAME_NOISE = 1e-6
-"""Largest relative difference of noise that is solved for one epsilon on two machines."""
+"""Largest relative difference between the noise that two machines compute for the same epsilon."""
 
 
 def sampling_of(scenario: Scenario) -> Sampling:
-    """Return the sampling, which draws the participants of each round."""
+    """Return the scenario's sampling, which draws the participants of each round."""
     nodes = scenario.nodes
     return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds)
 
 
 def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
-    """Build the mechanism, with noise that is calibrated for the whole run.
+    """Build the scenario's mechanism, with noise calibrated for all releases of the run.
 
-    If holders form groups, the members of a group share the noise of their sum. The dimension is
-    the number of weights d.
+    If holders form groups, each member adds a share of its group's noise. ``dimension`` is the
+    number of model weights.
 
     Raises:
-        ValueError: the mechanism refuses its parameters, which only the mechanism can check, or
-            its noise promises nothing.
-        PartError: a user-defined mechanism fails, or cannot do what its ``terms`` promise.
+        ValueError: the mechanism rejects its parameters, or its noise gives no finite epsilon.
+        PartError: a user-defined mechanism fails, or cannot keep its declared ``terms``.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)
@@ -66,7 +66,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
 
 def quorum_of(scenario: Scenario) -> int:
-    """Return the fewest messages of a block: the quorum times the number asked, rounded up."""
+    """Return the fewest messages in a block: quorum times asked participants, rounded up."""
     return min(
         scenario.nodes.asked,
         max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
@@ -74,10 +74,10 @@ def quorum_of(scenario: Scenario) -> int:
 
 
 def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
-    """Return the registered number of records of each participant; [] if identities are open.
+    """Return each participant's registered number of records; [] if identities are open.
 
-    That of a group is the sum over all its members, whoever drops out. ``counts`` are the numbers
-    of records of all holders.
+    A group's number is the sum over all its members. ``counts`` has the number of records of each
+    holder.
     """
     nodes = scenario.nodes
     if nodes.identity == "open":
@@ -87,7 +87,10 @@ def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
 
 
 def rule_of(scenario: Scenario, mechanism: Mechanism, records: Sequence[int]) -> Part:
-    """Return the aggregation rule with weights written out; ``records`` are registered numbers."""
+    """Return the aggregation rule; choose its weights if the scenario leaves them open.
+
+    ``records`` has the registered numbers of records of the participants.
+    """
     per_record = mechanism.terms.unit == "record"
     return settled(scenario.aggregation, records, per_record=per_record)
 
@@ -98,13 +101,10 @@ def rules_of(
     layout: Parameters,
     records: Sequence[int],
 ) -> Rules:
-    """Return the rules of a scenario's chain, without commitment and identity root.
+    """Return the rules of a scenario's chain, with zeros as commitment and identity root.
 
-    Args:
-        scenario: the scenario.
-        mechanism: its mechanism, with the noise that every message must declare.
-        layout: name and shape of the model's parameters.
-        records: registered number of records of each participant; not used if identities are open.
+    ``layout`` has the name and shape of each of the model's parameters. ``records`` has each
+    participant's registered number of records.
     """
     work, terms = works.build(scenario.ledger.work), mechanism.terms
     schedule = mechanism.noise_schedule
@@ -137,11 +137,7 @@ def rules_of(
 
 
 def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
-    """Return what is agreed beyond the rules that the ledger itself keeps.
-
-    The threat is what the scenario assumes: how many messages of a block its rule withstands, and
-    who may send. Who attacks is no part of it.
-    """
+    """Return the agreed values that the ledger itself does not check."""
     rule = scenario.aggregation.parameters
     return {
         "task": scenario.task.plain(),
@@ -156,11 +152,7 @@ def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
 
 
 def _privacy(part: Part, mechanism: Mechanism) -> dict[str, Any]:
-    """Return the parameters of a mechanism and its terms, without what ``Rules`` has in fields.
-
-    A parameter that bears the name of such a field, but says something else (``clip: automatic``),
-    is told as ``clip_asked``.
-    """
+    """Return a mechanism's parameters and terms, except values that ``Rules`` has as fields."""
     terms: Terms = mechanism.terms
     fixed = {
         "kind": mechanism.name,
@@ -177,6 +169,7 @@ def _privacy(part: Part, mechanism: Mechanism) -> dict[str, Any]:
     }
     known = fixed | told
     asked = part.plain()
+    # ``clip: automatic`` differs from the clip in the rules, and is stored as ``clip_asked``.
     other = {k: v for k, v in asked.items() if k in known and v != known[k]}
     free = {k: v for k, v in asked.items() if k not in known}
     return told | free | {f"{k}_asked": v for k, v in other.items()}
@@ -187,11 +180,9 @@ def _text(value: object) -> str:
 
 
 def _sayable(value: Any) -> Any:
-    """Return a plain value in which texts are legible, and a very large whole number is a text.
-
-    A ``path`` is left out: where data lie is private, and the commitment covers what they are.
-    """
+    """Return a plain value without paths; texts are legible, and very large integers are texts."""
     if isinstance(value, Mapping):
+        # The place of data is private; the commitment covers the data.
         return {legible(str(k)): _sayable(inner) for k, inner in value.items() if k != "path"}
     if isinstance(value, list | tuple):
         return [_sayable(inner) for inner in value]
@@ -201,13 +192,13 @@ def _sayable(value: Any) -> Any:
 
 
 def disagreements(rules: Rules, scenario: Scenario) -> Iterator[str]:
-    """Yield a sentence for each agreed value of a chain that a scenario says otherwise.
+    """Yield a sentence for each agreed value in which a chain and a scenario differ.
 
-    What follows from the data is not compared, since they are not read: parameters of the model,
-    registered numbers of records, commitment and identities.
+    Values that depend on the data are not compared: model parameters, registered numbers of
+    records, commitment and identities.
 
     Raises:
-        ValueError: the scenario's mechanism refuses its parameters.
+        ValueError: the scenario's mechanism rejects its parameters.
     """
     mechanism = mechanism_of(scenario, rules.dimension)
     numbers = [number for number, count in rules.records for _ in range(count)]
@@ -224,12 +215,12 @@ def disagreements(rules: Rules, scenario: Scenario) -> Iterator[str]:
 
 
 def differing(one: Rules, other: Rules) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted path of each agreed value in which two rules differ, and both values."""
+    """Yield the dotted path of each value in which two chains' rules differ, and both values."""
     yield from differing_values(json.loads(encode_rules(one)), json.loads(encode_rules(other)))
 
 
 def differing_values(one: Any, other: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted path of each value in which two values of JSON differ, and both values.
+    """Yield the dotted path of each value in which two JSON values differ, and both values.
 
     >>> list(differing_values({"a": [1, 2]}, {"a": [1, 3], "b": True}))
     [('a[1]', 2, 3), ('b', '(nothing)', True)]

@@ -1,4 +1,4 @@
-"""Array types that modules exchange: flat vectors, and matrices with one flat vector per row."""
+"""Arrays: types of the vectors and matrices that modules exchange."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ A = TypeVar("A", bound=npt.NDArray[Any])
 Array = npt.NDArray[Any]
 """An array of any type and shape."""
 Vector = npt.NDArray[np.float64]
-"""Float64, shape (d,) unless stated otherwise."""
+"""Float64, shape (entries,) unless stated otherwise."""
 Matrix = npt.NDArray[np.float64]
-"""Float64, shape (n, d): one row for each holder, record or message."""
+"""Float64, shape (rows, entries): one row for each holder, record or message."""
 Single = npt.NDArray[np.float32]
-"""Float32, shape (d,): a gradient or a release. No other node recomputes it: float32 suffices."""
+"""Float32, shape (entries,): a gradient or a release."""
 Singles = npt.NDArray[np.float32]
-"""Float32, shape (n, d): one row for each holder."""
+"""Float32, shape (rows, entries): one row for each holder."""
 Integers = npt.NDArray[np.signedinteger[Any]]
-"""Signed integers: a quantised direction, shape (d,), or one in each row, shape (n, d)."""
+"""Signed integers: one quantised direction, shape (entries,), or one in each row, shape (rows,
+entries)."""
 Wholes = npt.NDArray[np.int64]
-"""Int64: classes, indices or counts, shape (n,) unless stated otherwise."""
+"""Int64: classes, indices or counts, shape (entries,) unless stated otherwise."""
 Flags = npt.NDArray[np.bool_]
-"""One truth value for each entry, shape (n,)."""
+"""Booleans, shape (entries,)."""
 
 EXPONENT = 20
-"""Binary exponent of a direction g*, which is aggregated as the integers 2^20 g*. A message may use
-a smaller exponent, but no larger one."""
+"""Largest binary exponent of a direction in a message. With exponent e, the entries of the
+direction are multiplied by 2^e and rounded to integers."""
 ONE = float(2**EXPONENT)
-"""The integer that stands for 1 in a direction."""
+"""The integer that stands for 1 in a direction with the largest exponent."""
 
 
 def read_only(array: A) -> A:
-    """Make the array read-only and return it: the arrays of frozen records must not change.
+    """Make the array read-only, and return the array.
 
     >>> read_only(np.zeros(2)).flags.writeable
     False
@@ -44,7 +45,7 @@ def read_only(array: A) -> A:
 
 
 def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> str | None:
-    """Return an error text if a value is not an array of the shape and dtype, else None.
+    """Return an error text if a value is not an array of the given shape and dtype, else None.
 
     >>> misshapen("weights", np.zeros(3), (4,), "float64")
     'weights must be an array of float64 of shape (4,), got float64 of shape (3,)'
@@ -60,7 +61,7 @@ def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> s
 
 
 def lengths(rows: Matrix | Singles) -> Vector:
-    """Return the 2-norm of each row, shape (n,).
+    """Return the Euclidean norm of each row, shape (rows,).
 
     A row with an infinite or NaN entry has an infinite or NaN norm.
 

@@ -1,8 +1,7 @@
-"""Attacks: what Byzantine data holders send, and what poisoned records they learn from.
+"""Attacks: what Byzantine data holders send, and the poisoned records they learn from.
 
-The holders of one attack act as one adversary. It decides once for each block, when the first of
-them is due to send. LearningChain equation (12) splits every release into a unit direction and its
-norm. An attack can therefore change only directions and norms.
+The holders of one attack act together as one adversary. An attack can change only the unit
+direction and the norm in a message, LearningChain (12).
 """
 
 from __future__ import annotations
@@ -22,34 +21,32 @@ if TYPE_CHECKING:
     from fedchain.ledger.chain.state import State
 
 Rows = Singles | Matrix
-"""One vector per row, float32 or float64, shape (n, d)."""
+"""One vector per row, float32 or float64, shape (rows, entries)."""
 
 
 @dataclass(frozen=True)
 class View:
     """What the adversary behind an attack sees of a round.
 
-    It has no memory from one block to the next, since a resumed run does not compute recorded
-    rounds again. What it wants to remember must follow from ``state``.
+    The adversary keeps no memory between blocks; only ``state`` carries over.
     """
 
     round: int
-    """Height of the block that may carry the messages."""
+    """Height of the block that the messages are meant for."""
     state: State
-    """The state after the parent: its weights, and what the update remembers."""
+    """State after the parent block: the weights, and the memory of the update."""
     own: Rows
-    """What the m attackers that are asked in this round would send if they were honest: their
-    private gradients (10), noise included, shape (m, d). Attackers come in order of their ids."""
+    """The attackers' honest releases in this round: private gradients (10) with noise, shape
+    (attackers, entries), in order of the attackers' ids."""
     honest: Matrix
-    """Honest messages as they are published, norm times direction, shape (h, d); none if
-    ``knowledge`` is own. heard: those sent for this block so far, in this order. omniscient: those
-    of all honest holders or groups of the round, in order of their ids."""
+    """Honest messages, norm times direction, shape (messages, entries); without rows if
+    ``knowledge`` is own. heard: the messages sent for this block so far, in order of sending.
+    omniscient: the messages of all honest holders or groups of the round, in order of their ids."""
     rule: Callable[[Rows], Vector]
-    """The aggregation rule of the run: a function of what is sent (n, d), which it normalises and
-    quantises as messages are; it returns the gradient (d,). It counts all rows alike, whatever the
-    numbers of records behind them."""
+    """The run's aggregation rule: a function from sent vectors, shape (messages, entries), to the
+    gradient, shape (entries,). All vectors have the same weight."""
     generators: tuple[np.random.Generator, ...]
-    """A random stream for each of the m attackers, named by the attacker and the round."""
+    """A separate random generator for each attacker, in order of the attackers' ids."""
 
 
 def _flaw(made: Rows, view: View) -> str | None:
@@ -60,13 +57,11 @@ def _flaw(made: Rows, view: View) -> str | None:
 
 
 attacks: Family[Rows] = Family("attack", ("fedchain.attacks",), np.ndarray, _flaw)
-"""An attack is a function ``(view, *, ...)``. It returns what its m holders send, shape (m, d), as
-new numbers; it must not change the view. It may return equal rows: they are told apart in the last
-place, since exact copies of a direction do not count. If holders form groups, a row is what a
-member adds to the sum of its group, as a mean gradient of that member.
+"""An attack is a function ``(view, *, ...)`` that returns what its holders send, shape (attackers,
+entries), in a new array. An attack must not change the view. Rows may be equal. If holders form
+groups, each row is added to the sum of the attacker's group.
 
-If an attack has a parameter that is a part of the family ``poisons``, its holders compute
-``view.own`` from poisoned records."""
+If an attack has a parameter of the family ``poisons``, ``view.own`` comes from poisoned records."""
 
 
 def _poison_flaw(made: Records, records: Records, *_: object) -> str | None:
@@ -79,39 +74,27 @@ def _poison_flaw(made: Records, records: Records, *_: object) -> str | None:
 
 
 poisons: Family[Records] = Family("poison", ("fedchain.attacks",), Records, _poison_flaw)
-"""A poison is a function ``(records, classes, generator, *, ...)``. It returns the records from
-which an attacker learns in the rounds of the attack: as many examples, in the same shapes.
-``classes`` is the number of classes of the task, 2 for masks. ``generator`` is a random stream of
-the holder, the same in all rounds."""
+"""A poison is a function ``(records, classes, generator, *, ...)`` that returns the records from
+which an attacker learns, with unchanged shapes. ``classes`` is the number of classes, 2 for masks.
+``generator`` is a random generator of the holder that draws the same numbers in every round."""
 
 
 @attacks
 def sign_flip(view: View) -> Rows:
-    """Send the negative of each attacker's gradient, with the same norm.
-
-    Args:
-        view: the attackers' private gradients.
-
-    Returns:
-        Minus the gradients, shape (m, d).
-    """
+    """Send the negative of each attacker's gradient, with the same norm."""
     return -view.own
 
 
 @attacks
 def norm_inflation(view: View, *, factor: Annotated[float, Field(gt=0)] = 1e6) -> Rows:
-    """Send each attacker's direction with a huge norm, so that it dominates the mean (16).
+    """Send each attacker's direction with a huge norm, to dominate the mean, LearningChain (16).
 
-    With ``scale: restore`` the aggregation rule multiplies each direction by the norm that the
-    sender declared, so a single huge norm decides the step. ``unit`` and ``median_clip`` prevent
-    this.
+    The attack works with ``scale: restore``, where the aggregation rule trusts the declared norms.
+    ``scale: unit`` and ``scale: median_clip`` prevent the attack.
 
     Args:
         view: the attackers' private gradients.
         factor: number that multiplies the norm, above 0.
-
-    Returns:
-        The gradients times the factor, shape (m, d).
     """
     return view.own * factor
 
@@ -121,12 +104,6 @@ def random_direction(view: View) -> Rows:
     """Send uniformly random directions, each with the norm of the attacker's gradient.
 
     This models broken sensors rather than an adversary.
-
-    Args:
-        view: the attackers' private gradients, and the source of the random directions.
-
-    Returns:
-        Vectors with the norms of the gradients, shape (m, d).
     """
     pairs = zip(view.own, view.generators, strict=True)
     return np.stack([_random(release, generator) for release, generator in pairs])
@@ -139,15 +116,7 @@ def _random(release: Vector, generator: np.random.Generator) -> Vector:
 
 @poisons
 def label_flip(records: Records, classes: int, generator: np.random.Generator) -> Records:
-    """Learn from flipped labels: class c becomes the last class - c, and a mask its complement.
-
-    Args:
-        records: the attacker's own records.
-        classes: number of classes, 2 for masks.
-        generator: not used.
-
-    Returns:
-        The records with flipped targets.
+    """Learn from flipped labels: class c becomes the last class minus c, and masks are inverted.
 
     Reference:
         Tolpegin et al., Data Poisoning Attacks Against Federated Learning Systems, ESORICS 2020.
@@ -163,18 +132,14 @@ def poisoned(
     records: Annotated[Part, poisons] = Part("label_flip", {}),  # noqa: B008
     factor: Annotated[float, Field(gt=0)] = 1.0,
 ) -> Rows:
-    """Learn from poisoned records, and send the private gradients of these.
+    """Learn from poisoned records, and send the private gradients of these records.
 
-    Clipping and noise are those of every holder, and so is the number of records that a message
-    declares.
+    The gradients are clipped and get noise as honest gradients do.
 
     Args:
         view: the private gradients of the poisoned records.
-        records: what is done to the records of the attackers.
-        factor: number that multiplies the norm, above 0; a large one replaces the model.
-
-    Returns:
-        The gradients times the factor, shape (m, d).
+        records: the poison that changes the attackers' records.
+        factor: number that multiplies the norm, above 0; a large factor replaces the model.
     """
     del records
     return view.own * factor

@@ -1,9 +1,6 @@
-"""Cache: files in one folder that save fedchain from computing the same thing again.
+"""Cache: files in one folder that save fedchain from repeating long computations.
 
-A file is named by its kind and by a hash of everything it depends on, so no file is ever out of
-date. When a file is added, the least recently used files are deleted until the rest fit below
-the bound. A lost file costs time and changes no result, and neither does a folder that is
-read-only or full. A file's modification time records when the file was last used.
+Deleting a file of the cache never changes a result.
 """
 
 from __future__ import annotations
@@ -25,14 +22,14 @@ from fedchain.errors import DataError
 from fedchain.system import replacing
 
 BOUND = 10**9
-"""Most bytes of all files together, if the variable FEDCHAIN_CACHE_BYTES is not set."""
+"""Maximum total size of the cache in bytes, unless FEDCHAIN_CACHE_BYTES is set."""
 LEAST = 4096
-"""Bytes of a disk page; a file on the disk takes a whole number of pages."""
+"""Bytes of a disk page; a file on the disk occupies whole pages."""
 ABANDONED_S = 3600.0
-"""Seconds after which an unfinished file counts as abandoned by the process that wrote it."""
+"""Age in seconds at which an unfinished file counts as left behind by a killed process."""
 TAG = "CACHEDIR.TAG"
-"""Name of the file that tells backup programs to skip the cache's folder, and ``clear_cache`` that
-the folder is fedchain's (Ford, Cache Directory Tagging Specification)."""
+"""Name of the file that marks the folder as fedchain's cache; backup programs skip a marked folder
+(Ford, Cache Directory Tagging Specification)."""
 TAG_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# This is the cache of fedchain.\n"
 
 
@@ -41,11 +38,11 @@ class FileKind:
     """One kind of cached file."""
 
     pattern: str
-    """Regular expression for a file's whole name; files that fit no kind are never deleted."""
+    """Regular expression that matches the whole name of a file of this kind."""
     what: str
-    """Description for the user: what the files are, and how they are made again."""
+    """Description for the user: what the files hold, and how to make them again."""
     goes: bool = True
-    """Whether these files are deleted to make room, the least recently used first."""
+    """Whether files of this kind may be deleted to make room."""
 
 
 SCANS, AGREED, RATES, UNFINISHED = "simulated-scans", "agreed", "rates", "unfinished"
@@ -68,7 +65,7 @@ FILE_KINDS: Mapping[str, FileKind] = {
         "left by processes that were killed; they go after an hour",
     ),
 }
-"""Every kind by name, in the order in which they are shown."""
+"""Every kind by name, in the order in which they are shown. Files of no kind are never deleted."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +75,20 @@ class Entry:
     path: Path
     """Path of the file."""
     kind: str
-    """A key of ``FILE_KINDS``."""
+    """Kind of the file, a key of ``FILE_KINDS``."""
     bytes: int
-    """Size of the file."""
+    """Size of the file in bytes."""
     used_s: float
-    """Time when the file was last used, in seconds since 1970."""
+    """Modification time of the file, set at each use, in seconds since 1970."""
 
     @property
     def room(self) -> int:
-        """The file's size in bytes, rounded up to whole disk pages; the bound counts this size."""
+        """Space on the disk: the file's size in bytes, rounded up to whole disk pages."""
         return max(1, -(-self.bytes // LEAST)) * LEAST
 
 
 def cache_folder() -> Path:
-    """Return the cache's folder: the variable FEDCHAIN_CACHE, or the system's folder for caches."""
+    """Return the cache's folder: FEDCHAIN_CACHE, or ``fedchain`` in the user's folder of caches."""
     chosen = os.environ.get("FEDCHAIN_CACHE")
     if chosen:
         return Path(chosen)
@@ -103,10 +100,10 @@ def cache_folder() -> Path:
 
 
 def bound() -> int:
-    """Return the most bytes of all files: the variable FEDCHAIN_CACHE_BYTES, or else 1 GB.
+    """Return the maximum total size of the cache in bytes: FEDCHAIN_CACHE_BYTES, by default 1 GB.
 
     Raises:
-        DataError: the variable is not a number of bytes.
+        DataError: FEDCHAIN_CACHE_BYTES is not a number of bytes.
     """
     text = os.environ.get("FEDCHAIN_CACHE_BYTES")
     if not text:
@@ -119,11 +116,11 @@ def bound() -> int:
 
 
 def place_of(kind: str, text: str, ending: str) -> Path:
-    """Return the path of a cached file, which need not exist.
+    """Return the path of a cached file, whether the file exists or not.
 
     Args:
         kind: a key of ``FILE_KINDS``.
-        text: everything that the file's content depends on; the file's name holds its hash.
+        text: everything that the file's content depends on; its hash becomes part of the name.
         ending: the file's suffix, without the dot.
 
     Raises:
@@ -141,7 +138,7 @@ def mark_used(path: Path) -> None:
 
 
 def try_add(path: Path, write: Callable[[BinaryIO], object]) -> bool:
-    """Add a file as ``add`` does; if that fails, log a warning, at most once for each folder.
+    """Add a file as ``add`` does; on failure, log a warning, at most one for each folder.
 
     Returns:
         Whether the file was added.
@@ -164,7 +161,7 @@ _warned: set[Path] = set()
 
 
 def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file, completely or not at all; then delete old files until all fit below the bound.
+    """Write a file completely or not at all, then delete old files until the cache fits its bound.
 
     Raises:
         OSError: the folder cannot be written, the disk is full, or the file exceeds the bound.
@@ -183,9 +180,9 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the files of a cache folder, the least recently used first; links are left out.
+    """Return the cached files in a folder, the least recently used first.
 
-    A folder that does not exist is empty.
+    Links and files of no kind are left out. A folder that does not exist has no files.
 
     Raises:
         OSError: the folder cannot be read.
@@ -201,7 +198,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def kind_of(name: str) -> str | None:
-    """Return the kind of the file with this name; None if the name is not fedchain's.
+    """Return the kind of the file with this name, or None if the name is not fedchain's.
 
     >>> kind_of("rates-1.json"), kind_of("rates-1.json.old"), kind_of("thesis.txt")
     ('rates', None, None)
@@ -222,15 +219,13 @@ def size_words(count: int) -> str:
 
 
 def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
-    """Delete the cache's files, and leave all other files in its folder.
-
-    Unfinished files that a process may still be writing are kept.
+    """Delete fedchain's files in the cache's folder, except files that a process is still writing.
 
     Args:
-        kind: delete only files of this kind, a key of ``FILE_KINDS``; None: all.
+        kind: the kind of the files to delete, a key of ``FILE_KINDS``; None: all kinds.
 
     Returns:
-        The deleted files; and by path, the reason why a file could not be deleted.
+        The deleted files, and for each file that could not be deleted, the reason by path.
 
     Raises:
         DataError: the folder is not a cache of fedchain, or cannot be read.
@@ -257,11 +252,7 @@ def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
 
 
 def _make_room(folder: Path, most: int) -> None:
-    """Delete abandoned unfinished files, then the least recently used files until the rest fit.
-
-    A file that cannot be deleted because another process reads it is skipped; the next ``add``
-    tries again.
-    """
+    """Delete abandoned files, then the least recently used files until the bound is met."""
     there = entries(folder)
     taken = sum(entry.room for entry in there)
     for entry in there:
@@ -285,7 +276,7 @@ def _names(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _tagged(folder: Path) -> bool:
-    """Return whether a folder holds fedchain's tag."""
+    """Return whether a folder has fedchain's ``TAG`` file."""
     try:
         with (folder / TAG).open("rb") as file:
             return file.read(len(TAG_TEXT)) == TAG_TEXT
@@ -294,5 +285,5 @@ def _tagged(folder: Path) -> bool:
 
 
 def _stranger(folder: Path) -> str | None:
-    """Return the name of a file in the folder that is not fedchain's; None if there is none."""
+    """Return the name of a file in the folder that is not fedchain's, or None."""
     return next((each.name for each in _names(folder) if kind_of(each.name) is None), None)

@@ -1,9 +1,7 @@
-"""Commitment to data and seed, which genesis holds, and the secret root of all noise and keys.
+"""Commitment: computes a run's secret root, and the hash of data and seed for genesis.
 
-Both depend on everything that is agreed. So two runs that differ in anything that is agreed or in
-their data share no secret draw, though their seed is the same. Who attacks is not agreed: honest
-holders send the same in both runs. Holders with poisoned records, and groups with attackers, draw
-from roots of their own (``Colluders.secret_of``).
+All noise and keys come from the secret root. Runs with different data or rules have different
+secret roots.
 """
 
 from __future__ import annotations
@@ -22,27 +20,26 @@ from fedchain.scenario import Scenario
 
 @dataclass(frozen=True)
 class HeldData:
-    """What a run commits to of the data of its holders."""
+    """Summary of the holders' data."""
 
     digest: bytes
-    """SHA-256 of the inputs, targets and record numbers of every holder, in order, 32 bytes."""
+    """SHA-256 of the inputs, targets and record numbers of all holders, and of public records (32
+    bytes)."""
     counts: tuple[int, ...]
     """Number of records of each holder."""
 
 
 def held_data(task: Task) -> HeldData:
-    """Read the records of every holder once, in order, and return their digest and numbers.
+    """Read the records of every holder once, in order of holders, and return digest and counts.
 
-    A task may build a holder's records when they are read. Then each is built here once more and
-    dropped again: a commitment that leaves holders out, or hashes the recipe of the data in place
-    of the data, would not say what it claims. Records that are public but steer every release
-    (``Task.subspace``) are hashed too. A task without data has the digest of nothing.
+    Public records of the task (``Task.subspace``) are hashed too.
 
     >>> one = Records(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
     >>> other = Records(np.zeros((3, 2), np.float32), np.zeros(3, np.int64))
     >>> _digest_of([one]) == _digest_of([other])
     False
     """
+    # Records are read even if a task builds them on demand: the digest must cover the data itself.
     counts: list[int] = []
 
     def counted() -> Iterator[Records]:
@@ -71,21 +68,15 @@ def _digest_of(held: Iterable[Records]) -> bytes:
 def secrets_of(
     scenario: Scenario, rules: Rules, data: bytes, secret: bytes | None
 ) -> tuple[bytes, bytes]:
-    """Return the secret root of a run, from which all its secret draws come, and the commitment.
+    """Return a run's secret root and commitment, 32 bytes each.
 
-    The commitment is a hash of data and seed together with 256 bits that nobody can guess who does
-    not know the secret: a plain hash of private records would be a release without noise. Without
-    a secret the 256 bits follow from the seed, so that whoever guesses seed and records can
-    confirm them.
+    Without ``secret``, whoever guesses seed and records can confirm the guess with the commitment.
 
     Args:
-        scenario: its seed, which genesis does not tell.
-        rules: what is agreed; commitment and identity root are not read.
+        scenario: the scenario; only its seed is read.
+        rules: the chain's rules; commitment and identity root are ignored.
         data: the digest of the data of all holders.
-        secret: 256 bits of the user's own; None: everything comes from the seed.
-
-    Returns:
-        The secret root and the commitment, 32 bytes each.
+        secret: 256 secret bits of the user; None: the seed takes their place.
     """
     source = scenario.seed if secret is None else secret
     agreed = encode_rules(replace(rules, commitment=ZERO, identity_root=ZERO))

@@ -1,7 +1,7 @@
 """Errors: every exception that fedchain raises on purpose.
 
-A mathematical function raises a plain ``ValueError`` if an argument is outside its domain.
-Every error text reads ``where: what is wrong, with the value; what is allowed``.
+Mathematical functions raise a plain ``ValueError`` for an argument outside their domain. Every
+error text reads ``where: what is wrong, with the value; what is allowed``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ PATH_AT_FAULT = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
     errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
 }  # fmt: skip
-"""Numbers of the system errors that a wrong path causes; the disk causes all other errors."""
+"""Numbers of system errors that a wrong path causes; other errors are the disk's."""
 OLD_FORMAT = (
     "written by an older fedchain (format 1); this version reads format 2: run the scenario again"
 )
-"""What is said of a ledger, a chain file or a proof of the first format."""
+"""Error text for a ledger, a chain file or a proof of format 1."""
 
 
 class FedchainError(Exception):
@@ -27,10 +27,10 @@ class FedchainError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a scenario."""
+    """One problem in a scenario."""
 
     where: tuple[str | int, ...]
-    """Path of keys and indices from the top of the scenario."""
+    """Keys and indices that lead from the top of the scenario to the wrong value."""
     text: str
     """What is wrong, with the value, and what is allowed."""
 
@@ -44,7 +44,7 @@ class Problem:
 
 
 class ScenarioError(FedchainError):
-    """A scenario that cannot be used; the error has every problem found, not only the first."""
+    """A scenario that cannot be used; the error lists every problem found."""
 
     def __init__(self, problems: list[Problem], rendered: str | None = None) -> None:
         self.problems = tuple(problems)
@@ -56,7 +56,7 @@ class DataError(FedchainError):
 
 
 class MissingExtra(FedchainError):
-    """A part needs a package that is not installed; the text says how to install it."""
+    """A package that a part needs is not installed; the text says how to install the package."""
 
 
 class PartError(FedchainError):
@@ -64,7 +64,7 @@ class PartError(FedchainError):
 
 
 class TooFewMembers(FedchainError):
-    """Too few members of a group take part in a step of secure aggregation to reveal the sum."""
+    """Too few members of a group take part in secure aggregation to reveal the group's sum."""
 
 
 class RunError(FedchainError):
@@ -72,11 +72,11 @@ class RunError(FedchainError):
 
 
 class RunRefused(RunError):
-    """A path that a command cannot use: it holds no run, is in use, or may not be written."""
+    """A path that a command cannot use: no run is there, it is in use, or it may not be written."""
 
 
 class NothingYet(RunRefused):
-    """A run or a sweep that has no results yet; it has to go on first."""
+    """A run or sweep that has no results yet, and must continue first."""
 
 
 class Unusable(RunRefused):
@@ -84,15 +84,10 @@ class Unusable(RunRefused):
 
 
 def cannot(path: str | Path, do: str, error: OSError) -> RunError:
-    """Return the error for a file or folder that the system refuses.
+    """Return the error for a file or folder that the system refuses to read or write.
 
-    The error is ``Unusable`` if the path is wrong: the user may not write there, or a file is
-    where a folder must be. The error is ``RunError`` if the disk is full or broken.
-
-    Args:
-        path: the path that the user named, or one inside it.
-        do: the words after ``cannot`` in the message, such as ``be written``.
-        error: the system's error.
+    The error is ``Unusable`` if the path is wrong, and ``RunError`` if the disk is full or broken.
+    ``do`` ends the message, such as ``be written``.
 
     >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))
     Unusable('/proc/x: cannot be written: Permission denied')
@@ -105,28 +100,28 @@ def cannot(path: str | Path, do: str, error: OSError) -> RunError:
 
 
 class LedgerError(FedchainError):
-    """A rule of the ledger was broken, or its bytes are damaged."""
+    """A ledger breaks a rule, or its bytes are damaged."""
 
 
 class NotRecorded(LedgerError):
-    """A block that is played again and that the ledger of the run does not have."""
+    """A replayed block is not in the run's ledger."""
 
 
 class EncodingError(LedgerError):
-    """Bytes that are not the one canonical encoding of a value."""
+    """Bytes are not the canonical encoding of a value."""
 
 
 class InvalidMessage(LedgerError):
-    """A message that a node must drop; the text is the reason."""
+    """A message that a node must reject; the text is the reason."""
 
 
 class InvalidBlock(LedgerError):
-    """A block that a node must refuse; the text is the reason."""
+    """A block that a node must reject; the text is the reason."""
 
 
 class TooEarly(InvalidBlock):
-    """A block's timestamp is too far ahead of a node's clock; earlier checks found no fault."""
+    """A block's timestamp is too far ahead of the node's clock; the block may be valid later."""
 
 
 class WrongCopy(InvalidBlock):
-    """A header came with messages or a signature not its own; another copy may be valid."""
+    """A block whose messages or signature do not fit its header; another copy may be valid."""

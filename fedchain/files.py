@@ -1,9 +1,6 @@
-"""Files of a run folder: every one of them is opened, checked, read and written through here.
+"""Files: opens, checks, reads and writes the files of a run folder.
 
-A run folder may come from a stranger. In it a link could lead a reader or a writer to any other
-file, a pipe lets a reader wait for ever, and a file with a hole of 10 GB costs nothing on the disk.
-So a folder is checked as a whole before anything in it is read; then each file is opened without
-following a link, and its size is known before it is read.
+A run folder may come from a stranger, so links are not followed and file sizes are limited.
 """
 
 from __future__ import annotations
@@ -23,24 +20,17 @@ from fedchain.names import SHOWN
 from fedchain.system import foreign_owner, is_plain, open_file, replacing
 
 LARGEST = 2**23
-"""Most bytes of a file that is read as a whole; read as JSON it takes up to 50 times as many."""
+"""Maximum bytes of a file that is read as a whole; parsed JSON takes up to 50 times the memory."""
 MOST_COPIED = 2**32
-"""Most bytes of the files of one folder that are copied."""
+"""Largest total size, in bytes, of the files in one call of ``copy_files``."""
 ALLOWED = "in a run folder only files and folders are allowed"
 
 
 def check_folder(folder: Path, *, own: bool = False) -> None:
-    """Refuse a folder in which, at any depth, anything is neither a file nor a folder.
+    """Raise RunRefused if anything in a folder, at any depth, is neither a file nor a folder.
 
-    The folder itself may be a link. A folder that does not exist is not refused.
-
-    Args:
-        folder: a run folder, or a folder inside one, or a folder with several.
-        own: whether to refuse a folder that belongs to another user, who could change it meanwhile.
-
-    Raises:
-        RunRefused: there is a link, a pipe or a device inside, or another user owns the folder;
-            or it is a file or cannot be read.
+    The folder itself may be a link. A folder that does not exist passes. A file in place of the
+    folder and an unreadable folder raise RunRefused too, and with ``own`` another user's folder.
     """
     left = [os.fspath(folder)]
     try:
@@ -62,11 +52,7 @@ def check_folder(folder: Path, *, own: bool = False) -> None:
 
 
 def check_unshared(paths: Iterable[Path]) -> None:
-    """Refuse files that have a second name (a hard link): they are changed in place.
-
-    Raises:
-        RunRefused: one of the files has another name; files that do not exist have none.
-    """
+    """Raise RunRefused if a file has a second name (a hard link); missing files pass."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             if path.lstat().st_nlink > 1:
@@ -80,26 +66,25 @@ def open_to_read(path: Path) -> BinaryIO:
     """Open a file to read its bytes.
 
     Raises:
-        OSError: it does not exist, cannot be read, or is a link, a pipe or a device.
+        OSError: the file cannot be read, or is a link, a pipe or a device.
     """
     return open(path, "rb", opener=open_file)
 
 
 def open_to_append(path: Path) -> FileIO:
-    """Open a file to append bytes without a buffer; create it if it does not exist.
+    """Open a file to append bytes without a buffer; create the file if it does not exist.
 
     Raises:
-        OSError: it cannot be written, or is a link, a pipe or a device.
+        OSError: the file cannot be written, or is a link, a pipe or a device.
     """
     return open(path, "ab", buffering=0, opener=open_file)
 
 
 def read_bytes(path: Path, most: int = LARGEST) -> bytes:
-    """Return the bytes of a file that has at most ``most``.
+    """Return the bytes of a file that has at most ``most`` bytes.
 
     Raises:
-        OSError: it does not exist, cannot be read or is too large, or is a link, a pipe or a
-            device.
+        OSError: the file cannot be read, is too large, or is a link, a pipe or a device.
     """
     with open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -110,11 +95,11 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
 
 
 def read_utf8(path: Path) -> str:
-    """Return the text of a file of UTF-8.
+    """Return the text of a UTF-8 file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        RunRefused: it cannot be read, is too large or no text, or is a link, a pipe or a device.
+        RunRefused: the file cannot be read, is too large, not UTF-8, a link, a pipe or a device.
     """
     try:
         return read_bytes(path).decode()
@@ -131,7 +116,7 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        RunRefused: as ``read_utf8``; or the text is no JSON, or is nested too deeply.
+        RunRefused: the file cannot be read, or is not JSON or nested too deeply.
     """
     text = read_utf8(path)
     try:
@@ -143,13 +128,9 @@ def read_json(path: Path) -> Any:
 
 
 def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
-    """Write a file so that a reader sees the whole old file or the whole new one.
+    """Write a file so that a reader sees the whole old file or the whole new file.
 
-    The draft has a random name, so that nothing can wait under it.
-
-    Args:
-        path: the file.
-        content: the whole content, or an iterable of its parts in order.
+    Missing folders are made. ``content`` is the whole content, or an iterable of its parts.
 
     Raises:
         RunRefused: the file or its folder may not be written.
@@ -167,7 +148,7 @@ def write_output(path: Path, content: str | bytes | Iterable[str | bytes]) -> No
     """Write a file that the user has named: as ``write_whole``, or into a device or a pipe.
 
     Raises:
-        RunRefused: as ``write_whole``.
+        RunRefused: the file or its folder may not be written.
         RunError: the disk is full.
     """
     if path.is_file() or path.is_dir() or not path.exists():
@@ -181,14 +162,11 @@ def write_output(path: Path, content: str | bytes | Iterable[str | bytes]) -> No
 
 
 def copy_files(copies: Mapping[Path, Path]) -> None:
-    """Copy files to new places, whose folders are made; the bound is checked before the first.
-
-    Args:
-        copies: by file, the path of its copy, where nothing may be.
+    """Copy each file (key) to a new path (value), and make missing folders.
 
     Raises:
-        OSError: the files have more than ``MOST_COPIED`` bytes, cannot be read, or the copies
-            cannot be written.
+        OSError: the files have more than ``MOST_COPIED`` bytes or cannot be read, or a new path
+            exists or cannot be written.
     """
     total = sum(file.lstat().st_size for file in copies)
     if total > MOST_COPIED:

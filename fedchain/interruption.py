@@ -1,4 +1,4 @@
-"""Interruption: how Ctrl-C, SIGTERM and a closed terminal end a command, once and cleanly."""
+"""Interruption: lets Ctrl-C, SIGTERM and a closed terminal end a command once and cleanly."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ENDING = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     if hasattr(signal, name)
 )
-"""Signals that ask a program to end, as far as this system has them."""
+"""Signals that ask a program to end, where the system has them."""
 DEAF_S = 10.0
-"""Seconds for which further signals are ignored after one has raised KeyboardInterrupt."""
+"""Seconds for which further signals are ignored after one raised KeyboardInterrupt."""
 UNGUARDED = 79
-"""Exit code of a process that imports a script which calls fedchain at its top level."""
+"""Exit code of a child process whose script calls fedchain at top level."""
 GUARD = (
     "the script calls fedchain whenever a process imports it; write its calls below the line: "
     'if __name__ == "__main__":'
 )
-"""What is said of such a script."""
+"""Error text about a script that calls fedchain at top level."""
 _pending: list[int] = []
 """Numbers of the signals that have raised KeyboardInterrupt inside ``stoppable``."""
 
@@ -34,10 +34,9 @@ _pending: list[int] = []
 def stoppable() -> Iterator[None]:
     """Within this context, raise KeyboardInterrupt at the first signal of ``ENDING``.
 
-    Further signals are ignored, so results are saved completely, however often Ctrl-C is pressed.
-    After ``DEAF_S`` seconds the next signal raises the exception again, since saving may hang.
-    When an interrupted command leaves the context, all these signals stay ignored until the
-    process ends. A signal that was ignored from the start (``nohup``) stays ignored.
+    Further signals are ignored for ``DEAF_S`` seconds; then the next signal raises the exception
+    again. After an interrupted command the signals stay ignored until the process ends. A signal
+    that was ignored before (``nohup``) stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -67,12 +66,9 @@ def stoppable() -> Iterator[None]:
 def stop_if_asked() -> None:
     """Raise KeyboardInterrupt if a signal of ``ENDING`` has arrived inside ``stoppable``.
 
-    The signal has already raised this exception once. But Python discards an exception that is
-    raised in a destructor (``__del__``). Long computations therefore call this between steps.
-
-    Raises:
-        KeyboardInterrupt: the user asked this program to end.
+    Long computations call this function between steps.
     """
+    # Python discards an exception that is raised in a destructor (``__del__``).
     if _pending:
         raise KeyboardInterrupt
 
@@ -81,9 +77,8 @@ def stop_if_asked() -> None:
 def deaf_children(*signals: signal.Signals) -> Iterator[None]:
     """Within this context, start child processes in which these signals are blocked.
 
-    A terminal sends Ctrl-C to all processes of a command, and a child that is still starting
-    would end with a traceback. This process handles the signals when the context ends. On a
-    system that cannot block signals, this does nothing: the child must ignore them itself.
+    Signals that arrive meanwhile are handled when the context ends. On a system that cannot block
+    signals, the context does nothing.
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or not hasattr(signal, "pthread_sigmask"):
@@ -108,17 +103,14 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
 
 
 def leave_if_unguarded() -> None:
-    """End this process with ``UNGUARDED`` if it still imports the script of its parent process.
-
-    A process that fedchain starts imports the user's script. A script that calls fedchain at its
-    top level would then run everything again, in every process.
-    """
+    """End this process with ``UNGUARDED`` if it is still importing its parent's script."""
+    # A script that calls fedchain at top level would run again in every child process.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         sys.exit(UNGUARDED)
 
 
 def end_with_parent() -> None:
-    """End this process when its parent process has ended, for whatever reason."""
+    """End this process as soon as its parent process has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_wait_for, args=(parent,), daemon=True).start()

@@ -1,7 +1,7 @@
-"""Settings of numpy, torch, the C library and the garbage collector.
+"""Machine: settings of numpy, torch, the C library and the garbage collector.
 
-Some make fedchain fast, and users need not know them. Others decide how torch rounds: a run sets
-them for itself, so that its results do not depend on the program that calls fedchain.
+Some settings make fedchain faster. Others make results independent of the program that calls
+fedchain.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from collections.abc import Callable, Iterator
 from fedchain.errors import RunRefused
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
-"""Numbers of the options of ``mallopt`` in glibc's malloc.h."""
+"""Numbers of the ``mallopt`` options in glibc's malloc.h."""
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
     "OPENBLAS_NUM_THREADS": "1",  # fedchain runs operations in parallel, each in one thread
 }
 """Environment variables that numpy and torch read once, when they are loaded."""
 
+# Libraries read these variables once, so a run cannot set them.
 ROUNDING = {
     "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
     "DNNL_DEFAULT_FPMATH_MODE": "STRICT",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "0",
 }
-"""Environment variables that let torch round products to fewer bits, and the value that does not.
-Libraries read them once, so that a run cannot set them for itself."""
+"""Environment variables that can make torch round more, each with the value that prevents it."""
 PRECISIONS = (
     "cuda.matmul",
     "cudnn.conv",
@@ -40,19 +40,17 @@ PRECISIONS = (
     "mkldnn.conv",
     "mkldnn.rnn",
 )
-"""Places in ``torch.backends`` that say how float32 is multiplied, since torch 2.9."""
+"""Settings in ``torch.backends`` for the precision of float32 products, since torch 2.9."""
 _entering = threading.Lock()
 _undoing: list[Callable[[], None]] = []
-"""For each ``exact_arithmetic`` that is entered now, the function that puts everything back."""
+"""For each active ``exact_arithmetic``, the function that restores the settings."""
 
 
 def prepare() -> None:
-    """Set the environment variables of ``ENVIRONMENT``, before numpy and torch are loaded.
+    """Set the variables of ``ENVIRONMENT``, and make matplotlib draw without a screen.
 
-    A variable that the user has set keeps its value. But matplotlib draws without a screen,
-    whatever another program has set for itself: a notebook's backend may be missing here. Only the
-    command line and processes that fedchain starts call this: a program that imports fedchain may
-    need other settings for its own arithmetic.
+    Call this function before numpy and torch are loaded. Variables of ``ENVIRONMENT`` that the user
+    has set keep their value.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -60,23 +58,21 @@ def prepare() -> None:
 
 
 def one_thread() -> None:
-    """Make torch compute each operation in one thread: fedchain itself runs several threads."""
+    """Make torch compute each operation in one thread."""
     import torch
 
     torch.set_num_threads(1)
 
 
 def compute_exactly() -> Callable[[], None]:
-    """Let torch compute in float32 and multiply without rounding further, on CPU and GPU.
-
-    With products in bfloat16 or TF32 the norm that is clipped and the sum that is sent are rounded
-    differently, so that a record may move the sum by more than the clip.
+    """Make torch compute and multiply in full float32 precision, on CPU and GPU.
 
     Returns:
-        A function that puts back what was set before.
+        A function that restores the previous settings.
     """
     import torch
 
+    # With products in bfloat16 or TF32, a record could move the sum by more than the clip.
     dtype, backends = torch.get_default_dtype(), torch.backends
     torch.set_default_dtype(torch.float32)
     if not hasattr(backends, "fp32_precision"):  # before torch 2.9
@@ -107,12 +103,11 @@ def compute_exactly() -> Callable[[], None]:
 def exact_arithmetic() -> Iterator[None]:
     """Within this context, compute as a run does, whatever the calling program has set.
 
-    The context sets how torch multiplies, its default type and device, gradients, and how numpy
-    treats errors. At its end it puts everything back; if several threads are in such a context, the
-    last one to leave does so.
+    The context sets torch's precision, default type, device and gradients, and numpy's treatment of
+    errors. If several threads are in the context, the last thread to leave restores the settings.
 
     Raises:
-        RunRefused: an environment variable makes torch round, which no program can undo.
+        RunRefused: an environment variable makes torch round more than float32 does.
     """
     import numpy as np
     import torch
@@ -144,7 +139,7 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 def arithmetic() -> dict[str, str]:
-    """Return what the last bits of gradients depend on beside the versions, for the manifest."""
+    """Return the settings that affect the last bits of gradients, for the manifest."""
     import torch
 
     capability = torch.backends.cpu.get_cpu_capability()
@@ -154,9 +149,7 @@ def arithmetic() -> dict[str, str]:
 def keep_freed_memory() -> None:
     """Make the C library keep large freed blocks instead of returning them to the system.
 
-    Every batch of a training step allocates and frees memory for its activations. Getting this
-    memory from the system each time takes longer than the arithmetic. Before this is called,
-    memory that only the preparation needs should be freed. Without glibc this does nothing.
+    Free unneeded memory before the call. Without glibc the function does nothing.
     """
     if sys.platform != "linux":
         return
@@ -172,9 +165,9 @@ def keep_freed_memory() -> None:
 def start_up_passed_over() -> Iterator[None]:
     """Within this context, hide existing objects (modules, parts) from the garbage collector.
 
-    These objects are many and are never freed. The collector would take a tenth of a second for
-    each pass over them. If the context is entered inside itself, the inner one does nothing.
+    A nested context does nothing.
     """
+    # Each pass over these objects, which are never freed, would take a tenth of a second.
     if gc.get_freeze_count():
         yield
         return

@@ -1,8 +1,7 @@
-r"""File names as text that terminals, files and shells accept.
+r"""Names: shows file names as text that terminals, files and shells accept.
 
-A file name may contain bytes that are not text in the user's encoding. Python represents such a
-byte as a lone surrogate, a character that cannot be printed or written to a file. In files that
-fedchain reads again, the surrogate is kept as an escape; elsewhere the byte is shown as ``\xfc``.
+Python represents a byte of a file name that is not text as a lone surrogate character, which cannot
+be printed.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ import sys
 from pathlib import Path
 
 SHOWN = "fedchain.shown"
-"""Name of the codec error handler that replaces characters which an encoding does not have."""
+"""Name of the codec error handler that replaces characters that an encoding lacks."""
 SIMPLER = str.maketrans({"·": "-", "–": "-", "±": "+-", "≤": "<=", "µ": "u", "ε": "epsilon"})
-"""Replacements for characters of fedchain's texts that a terminal may not have."""
+"""Replacements for characters of fedchain's texts that a terminal may lack."""
 _HALVES = re.compile("[\ud800-\udfff]")
 _BARE = re.compile(r"[\w.:\\/+-]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def legible(text: str) -> str:
-    r"""Return a text in which escapes stand for the bytes of a file name that are not characters.
+    r"""Return a text with escapes in place of a file name's bytes that are not characters.
 
     >>> legible("br\udcfcst"), legible("br\udcc3\udcbcst"), legible("brüst")
     ('br\\xfcst', 'brüst', 'brüst')
@@ -32,7 +31,7 @@ def legible(text: str) -> str:
 
 
 def escaped(quoted_text: str) -> str:
-    r"""Return a quoted string of JSON or YAML in which escapes stand for lone surrogates.
+    r"""Return a quoted string of JSON or YAML with escapes in place of lone surrogates.
 
     >>> escaped('"br\udcfcst"')
     '"br\\udcfcst"'
@@ -43,8 +42,7 @@ def escaped(quoted_text: str) -> str:
 def command(*words: str | Path) -> str:
     """Return a fedchain command that a user can paste into a shell.
 
-    Args:
-        words: the words after ``fedchain``; a Path is quoted, a string is left as it is.
+    ``words`` follow ``fedchain``; a Path is quoted, a string is left as it is.
 
     >>> command("verify", Path("runs/my run"))
     "fedchain verify 'runs/my run'"
@@ -53,14 +51,10 @@ def command(*words: str | Path) -> str:
 
 
 def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
-    r"""Return a path quoted as one shell word, which no program mistakes for an option.
+    r"""Return a path quoted as one shell word that no program mistakes for an option.
 
-    On Windows, cmd and PowerShell both accept the word. Elsewhere every POSIX shell accepts it. If
-    the path has a line break or bytes that are not characters, the shell must support ``$'..'``.
-
-    Args:
-        path: path of a file or folder.
-        windows: whether the shell runs on Windows.
+    ``windows`` says whether the shell is cmd or PowerShell, or else a POSIX shell. A path with a
+    line break or non-text bytes needs a shell with ``$'..'``.
 
     >>> quoted(Path("a b"), windows=False), quoted(Path("a b"), windows=True)
     ("'a b'", '"a b"')
@@ -91,7 +85,7 @@ def _in_letters(text: str) -> str:
 
 
 def _show(error: UnicodeError) -> tuple[bytes, int]:
-    """Replace characters that an encoding does not have, as an error handler of ``codecs``."""
+    """Replace characters that an encoding lacks; this is an error handler of ``codecs``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = _in_letters(error.object[error.start : error.end]).translate(SIMPLER)

@@ -1,8 +1,6 @@
-"""Random streams, each with a name.
+"""Random streams: each stream has a name that says what its numbers are for.
 
-Every draw comes from a stream whose name says what the draw is for. Results therefore do not
-depend on the order of events, the number of workers, or an interruption, and an additional holder
-does not change the draws of the others.
+A draw depends only on the seed and the name, not on the order of events.
 """
 
 from __future__ import annotations
@@ -19,17 +17,16 @@ from fedchain.arrays import Singles
 _START = bytes(16)
 """First counter block of AES in counter mode, for every key stream."""
 NameStep = str | int | bytes
-"""One step of a stream's name: a purpose, a holder, a round or a block hash."""
+"""One part of a stream's name: a purpose, a holder, a round or a block hash."""
 Seed = int | bytes
-"""Source of all draws of a kind: a scenario's seed for what is public (network, cohorts, latencies,
-work), and the secret root of a run, 32 bytes, for noise and keys."""
+"""A scenario's seed for public draws (network, cohorts, latencies, work), or a run's secret root,
+32 bytes, for noise and keys."""
 
 
 def digest(seed: Seed, *names: NameStep) -> bytes:
     """Return the SHA-256 digest (32 bytes) of a seed and a name.
 
-    The first step of the name is its purpose. Each step is hashed with its type and length, so
-    different names never collide.
+    The name's first part is its purpose. Different names never collide.
 
     >>> digest(0, "noise", 1, 2) == digest(0, "noise", 12)
     False
@@ -38,10 +35,9 @@ def digest(seed: Seed, *names: NameStep) -> bytes:
 
 
 def uniforms(seed: Seed, *names: NameStep) -> Callable[..., float]:
-    """Return a function that maps the last steps of a name to a number in [0, 1).
+    """Return a function that maps the last parts of a name to a number in [0, 1).
 
-    All names begin with ``names``; the function takes the steps after them. It always returns the
-    same number for the same name, and is faster than a stream for each name.
+    All names begin with ``names``. The function returns the same number for the same name.
 
     >>> uniforms(0, "work", 1)(2, b"parent") == uniforms(0, "work")(1, 2, b"parent")
     True
@@ -62,7 +58,7 @@ def _hash_of(seed: Seed, names: tuple[NameStep, ...]) -> hashlib._Hash:
 
 
 def _encode_names(names: tuple[NameStep, ...]) -> bytes:
-    """Return the steps of a name as bytes, each preceded by its type and length."""
+    """Return a name as bytes; each part is preceded by its type and length."""
     steps = b""
     for name in names:
         body = name if isinstance(name, bytes) else str(name).encode()
@@ -71,7 +67,7 @@ def _encode_names(names: tuple[NameStep, ...]) -> bytes:
 
 
 def stream(seed: Seed, *names: NameStep) -> np.random.Generator:
-    """Return a fresh generator for a name (SFC64, seeded with 256 bits).
+    """Return a new random generator for a name (SFC64, seeded with 256 bits).
 
     >>> bool(stream(0, "noise", 3).random() == stream(0, "noise", 3).random())
     True
@@ -81,19 +77,17 @@ def stream(seed: Seed, *names: NameStep) -> np.random.Generator:
 
 
 def normals(keys: Sequence[bytes], count: int) -> Singles:
-    """Return standard normal numbers that are derived from keys: the noise that hides gradients.
+    """Return standard normal numbers derived from secret keys, for the noise in releases.
 
-    The Box-Muller transform turns the key stream of AES-256 in counter mode into normal numbers,
-    with 32 bits for each number, and 64 more in the tail (see ``_refine``). Without the key, nobody
-    can tell them from truly random normal numbers. Their magnitude is at most 11.6; a true normal
-    number exceeds it once in 4e30 draws.
+    The numbers come from AES-256 in counter mode and the Box-Muller transform. Their magnitude is
+    at most 11.6.
 
     Args:
-        keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.
+        keys: 32 bytes each, as ``digest`` returns them; use a key for nothing else.
         count: how many numbers to draw from each key, 0 or more.
 
     Returns:
-        Independent float32 numbers, shape (len(keys), count): one row for each key.
+        Independent float32 numbers, shape (keys, count): one row for each key.
 
     Reference:
         Box and Muller, A note on the generation of random normal deviates, 1958.
@@ -119,10 +113,9 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
 
 def laplaces(keys: Sequence[bytes], count: int) -> Singles:
-    """Return Laplace numbers, of density e^-|x| / 2, derived from keys as in ``normals``.
+    """Return numbers with density e^-|x| / 2 (Laplace), derived from keys as in ``normals``.
 
-    Each number takes 32 bits: one for the sign, and 31 for a uniform u in (0, 1), with 64 more in
-    the tail (see ``_refine``). The magnitude is -log(u), which is at most 66.6.
+    Their magnitude is at most 66.6. The result has shape (keys, count).
 
     >>> keys = [digest(0, "noise", holder) for holder in range(2)]
     >>> bool((laplaces(keys, 1000)[1] == laplaces(keys[1:], 1000)[0]).all())
@@ -139,13 +132,11 @@ def laplaces(keys: Sequence[bytes], count: int) -> Singles:
 
 
 def _refine(wholes: Singles, keys: Sequence[bytes]) -> None:
-    """Turn whole numbers (len(keys), count) into real ones in place, which are never 0.
+    """Add 1/2 to each number in place, but replace 0 by a random number from 2^-65 to 1.
 
-    They become uniform numbers when they are divided by their range, whose logarithms are the
-    noise. A number k becomes k + 1/2; but 0 becomes a uniform number from 2^-65 to 1, with 64 bits
-    of its own. Otherwise the noise would end where the whole numbers end, at 6.76 standard
-    deviations, and an end that moves with the data costs delta.
+    The numbers are integers below 2^31 or 2^32, shape (keys, count).
     """
+    # Without the replacement the noise would end at 6.76 standard deviations, which costs delta.
     zeros = np.argwhere(wholes == 0)
     wholes += np.float32(0.5)
     for row, place in zeros:
@@ -174,7 +165,7 @@ class KeyStream:
 
 
 def _words(keys: Sequence[bytes], count: int) -> npt.NDArray[np.uint32]:
-    """Return the first 32-bit words of each key's stream, shape (len(keys), count)."""
+    """Return the first 32-bit words of each key's stream, shape (keys, count)."""
     bits = np.empty((len(keys), count), dtype=np.uint32)
     zeros = bytes(4 * count)
     for row, key in zip(bits, keys, strict=True):

@@ -1,4 +1,4 @@
-"""Statistics: means over seeds with confidence intervals."""
+"""Statistics: computes means over seeds, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Interval:
     mean: float
     """Arithmetic mean of the values."""
     half: float
-    """Half of the interval's width; infinite for one value, 0 where all values are equal."""
+    """Half of the interval's width; infinite for one value, 0 if all values are equal."""
     count: int
     """Number of values."""
 
@@ -32,16 +32,12 @@ class Interval:
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return the mean of values, and its confidence interval by Student's t distribution.
 
-    For n values the half width is t s / sqrt(n). Here s is the sample standard deviation, and t is
-    the quantile at (1 + confidence) / 2 of Student's distribution with n - 1 degrees of freedom.
-    For 5 values t is 2.78; the quantile of a normal distribution, 1.96, is too small.
+    The half width is t s / sqrt(n) for n values with sample standard deviation s, where t is the (1
+    + confidence) / 2 quantile of Student's distribution with n - 1 degrees of freedom.
 
     Args:
         values: one finite number for each repetition, at least one.
         confidence: share of experiments whose interval contains the true mean, in (0, 1).
-
-    Returns:
-        The mean and half width; one value alone has an infinite half width.
 
     Raises:
         ValueError: no values.

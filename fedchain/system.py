@@ -1,9 +1,7 @@
 """Operating systems: the operations that differ between them (files, locks, stopping, memory).
 
-Windows refuses what other systems allow: it does not open a folder, sync a file that was opened
-for reading, replace or delete a file that somebody has open, or move a folder in which a file is
-open. It also has no signal by which one process asks another to stop. Code that needs one of
-these operations calls this module, and need not know on which system it runs.
+Windows refuses to open a folder, to replace or delete an open file, and to move a folder that has
+an open file.
 """
 
 from __future__ import annotations
@@ -24,27 +22,27 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 WINDOWS = os.name == "nt"
-"""Whether this is Windows."""
+"""Whether the operating system is Windows."""
 PATIENCE_WITH_FILES_S = 2.0
-"""Seconds for which an operation is repeated on Windows if another program has the file open."""
+"""Seconds for which ``patiently`` repeats an operation on Windows."""
 MOST_PROCESSES = 61
-"""Most processes that one process can wait for on Windows."""
+"""Maximum number of processes that one process can wait for on Windows."""
 NO_FILE = "is a link, a pipe or a device"
-"""What is said of a name under which a file is expected."""
+"""Error text for a path that should be a file."""
 _CAREFUL = ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")
-"""Flags with which a file is opened, as far as the system has them."""
+"""Flags with which a file is opened, where the system has them."""
 _NAMES_ANOTHER = 0x2000_0000
-"""Bit of a reparse tag of Windows that links and junctions have, and files in a cloud have not."""
+"""Bit of a Windows reparse tag that links and junctions have, and cloud files do not."""
 _Result = TypeVar("_Result")
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of a file survive a loss of power; raise OSError if that fails."""
+    """Make the bytes of a file survive a power failure; raise OSError if that fails."""
     _sync_path(path, os.O_RDWR)  # Windows does not sync a file opened for reading
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power; on Windows do nothing."""
+    """Make the names in a folder survive a power failure; on Windows do nothing."""
     if not WINDOWS:  # it does not open folders, and NTFS keeps a journal of names itself
         _sync_path(path, os.O_RDONLY)
 
@@ -58,7 +56,7 @@ def _sync_path(path: Path, access: int) -> None:
 
 
 def sync_open(descriptor: int) -> None:
-    """Make the bytes of an open file, or the names in an open folder, survive a loss of power."""
+    """Make an open file's bytes, or an open folder's names, survive a power failure."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -70,14 +68,12 @@ def sync_open(descriptor: int) -> None:
 
 
 def open_file(path: str | Path, flags: int = os.O_RDONLY) -> int:
-    """Open a file, and return its descriptor; follow no link, and wait for no pipe.
+    """Open a file and return its descriptor, without following a link or waiting for a pipe.
 
-    Args:
-        path: the file. Only its last name is checked; the folders above it may be links.
-        flags: as in ``os.open``.
+    The folders above the file may be links. ``flags`` are those of ``os.open``.
 
     Raises:
-        OSError: the file cannot be opened, or it is a link, a pipe, a device or a folder.
+        OSError: the file cannot be opened, or the path is a link, a pipe, a device or a folder.
     """
     for name in _CAREFUL:
         flags |= getattr(os, name, 0)
@@ -99,15 +95,15 @@ def open_file(path: str | Path, flags: int = os.O_RDONLY) -> int:
 
 
 def is_link(seen: os.stat_result) -> bool:
-    """Return whether ``os.lstat`` has seen a link, or a junction of Windows."""
+    """Return whether the result of ``os.lstat`` describes a link or a Windows junction."""
     return stat.S_ISLNK(seen.st_mode) or bool(getattr(seen, "st_reparse_tag", 0) & _NAMES_ANOTHER)
 
 
 def is_plain(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry of a folder is a file or a folder: no link, pipe, socket or device.
+    """Return whether a folder's entry is a file or folder, not a link, pipe, socket or device.
 
     Raises:
-        OSError: the system does not tell.
+        OSError: the system does not tell the type of the entry.
     """
     if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
         return False
@@ -115,9 +111,9 @@ def is_plain(entry: os.DirEntry[str]) -> bool:
 
 
 def foreign_owner(path: Path) -> str | None:
-    """Return the name of the user who owns a file or folder; None if it is this process's user.
+    """Return the name of the user who owns a path; None if this process's user owns it.
 
-    Windows is not asked: there the answer is always None.
+    On Windows the result is always None.
 
     Raises:
         OSError: the path does not exist.
@@ -136,18 +132,15 @@ def foreign_owner(path: Path) -> str | None:
 
 
 def occupied(seen: os.stat_result) -> int:
-    """Return the bytes of a file that are on the disk: a file with holes has fewer than its size.
+    """Return the bytes that a file occupies on the disk; a file with holes has fewer than its size.
 
-    Windows does not tell; there the size is returned.
+    On Windows the size is returned.
     """
     return min(seen.st_size, 512 * getattr(seen, "st_blocks", seen.st_size))
 
 
 def patiently(act: Callable[[], _Result]) -> _Result:
-    """Call ``act`` on a file; on Windows, call it again while another program has the file open.
-
-    Readers, virus scanners and indexers keep a file open only for a moment. On other systems,
-    readers do not block other programs, and a refusal is final.
+    """Return the result of ``act``; on Windows, repeat ``act`` while another program uses its file.
 
     Raises:
         OSError: ``act`` fails; on Windows a PermissionError is raised only after
@@ -167,7 +160,7 @@ def patiently(act: Callable[[], _Result]) -> _Result:
 
 
 def replace(draft: Path, path: Path) -> None:
-    """Rename ``draft`` to ``path`` atomically; a file that is already there is replaced."""
+    """Rename ``draft`` to ``path`` atomically, replacing any file at ``path``."""
     patiently(lambda: draft.replace(path))
 
 
@@ -180,8 +173,7 @@ def delete(path: Path) -> None:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Yield a new file to write; when the context ends, it replaces the file at ``path``.
 
-    A reader sees the old file or the new one, never half of one. After an error or Ctrl-C only
-    the old file is there.
+    Readers see the whole old file or the whole new file. After an error the old file remains.
 
     Raises:
         OSError: the disk is full or the folder may not be written.
@@ -193,6 +185,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ...     (Path(folder) / "name").read_bytes()
     b'bytes'
     """
+    # Nobody can guess the random name and put a link there.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     try:
         with draft.open("xb") as file:
@@ -208,12 +201,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def open_files_hold_folders() -> bool:
-    """Return whether the system refuses to move a folder in which a file is open: on Windows."""
+    """Return whether the system refuses to move a folder that has an open file, as Windows does."""
     return WINDOWS
 
 
 def move_folder(folder: Path, path: Path) -> None:
-    """Sync the names in a folder, then rename the folder; its files must be synced and closed.
+    """Make the names in a folder survive a power failure, then rename the folder to ``path``.
+
+    The caller must sync and close the files in the folder first.
 
     Raises:
         OSError: ``path`` exists already, or the disk fails; on Windows, another program has a file
@@ -228,9 +223,7 @@ def move_folder(folder: Path, path: Path) -> None:
 
 @contextmanager
 def place_beside(path: Path) -> Iterator[Path]:
-    """Make a hidden folder beside a path, for files that will be moved to the path.
-
-    When the context ends, the folder is deleted.
+    """Yield a new hidden folder beside ``path``, and delete the folder when the context ends.
 
     Raises:
         OSError: the parent folder may not be written.
@@ -248,16 +241,14 @@ def place_beside(path: Path) -> Iterator[Path]:
 def stop() -> None:
     """Interrupt the main thread from another thread, with the same effect as SIGTERM.
 
-    On Windows one process cannot send SIGTERM to another. A main thread that waits for a lock is
-    interrupted once it has the lock. If the program has no handler for SIGTERM, nothing happens.
+    A main thread that waits for a lock is interrupted once it has the lock. Without a handler for
+    SIGTERM, nothing happens.
     """
     _thread.interrupt_main(signal.SIGTERM)
 
 
 def at_most_processes(wanted: int) -> int:
-    """Return ``wanted``, limited to the number of processes that one process can wait for.
-
-    Windows allows at most ``MOST_PROCESSES``.
+    """Return ``wanted``; on Windows at most ``MOST_PROCESSES``.
 
     >>> at_most_processes(2)
     2
@@ -266,7 +257,7 @@ def at_most_processes(wanted: int) -> int:
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has held so far, in bytes.
+    """Return the largest memory use of this process so far, in bytes.
 
     >>> peak_memory() > 10_000_000
     True

@@ -1,4 +1,4 @@
-"""Timing: the wall time of a round by stage, and durations in words."""
+"""Timing: measures the wall time of each stage of a round, and shows durations as text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ STAGES = (
     "ledger",
     "evaluation",
 )
-"""The stages of a round, in the order in which they happen."""
+"""The stages of a round, in order."""
 
 
 class Stopwatch:
     """A stopwatch that counts seconds of wall time by stage.
 
-    While one stage runs inside another, the outer stage is not counted.
+    While an inner stage runs, the outer stage is not counted.
 
     >>> watch = Stopwatch()
     >>> with watch("work"):
@@ -48,12 +48,13 @@ class Stopwatch:
             self._running.pop()
 
     def share(self, stage: str, spent: float, seconds: Mapping[str, float]) -> None:
-        """Divide time that was counted for one stage among the stages that ran within it.
+        """Move time that was counted for one stage to the inner stages that ran within it.
 
         Args:
             stage: the stage for which the time was counted.
-            spent: seconds of wall time to divide.
-            seconds: seconds of each inner stage, summed over the threads that ran side by side.
+            spent: seconds of wall time to move.
+            seconds: seconds of each inner stage, summed over parallel threads; ``spent`` is divided
+                in proportion to these.
         """
         scale = spent / sum(seconds.values())
         self._seconds[stage] -= spent
@@ -61,7 +62,7 @@ class Stopwatch:
             self._seconds[other] += took * scale
 
     def lap(self) -> dict[str, float]:
-        """Return the seconds of each stage since the last call, and start to count from 0 again."""
+        """Return the seconds of each stage since the last call, and restart from 0."""
         self._settle()
         seconds, self._seconds = self._seconds, dict.fromkeys(STAGES, 0.0)
         return seconds
@@ -74,7 +75,7 @@ class Stopwatch:
 
 
 def duration_words(seconds: float) -> str:
-    """Return a time as text, rounded to seconds, or to minutes from one hour on.
+    """Return a duration as text, rounded to seconds, or to minutes from one hour on.
 
     >>> duration_words(0.4), duration_words(110), duration_words(7300)
     ('1 s', '1 min 50 s', '2 h 1 min')

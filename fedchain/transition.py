@@ -1,7 +1,6 @@
-"""Transition: the step from a state and the messages of a block to the next state.
+"""Transition: computes the state after a block from the state before it and the block's messages.
 
-Every full node repeats this step bit for bit. The ledger calls it as a function (``Steps``), so the
-code of the ledger does not depend on aggregation and updates.
+Every full node gets the same state, bit for bit.
 """
 
 from __future__ import annotations
@@ -29,30 +28,30 @@ from fedchain.timing import Stopwatch
 from fedchain.update import AVERAGE, RULE, Memory, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
-"""Limits of the cache of computed steps. It keeps up to KEPT_NUMBERS weights and gradient entries
-in total, but at least FEWEST and at most MOST steps."""
+"""Limits of the cache of computed steps: at most KEPT_NUMBERS weights and gradient entries, but at
+least FEWEST and at most MOST steps."""
 MOST_NESTED = 8
-"""Largest depth of nested mappings in the aggregation rule and the update that a ledger names."""
+"""Maximum depth of nested mappings in a ledger's aggregation rule or update."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one step: the next state, and the aggregate from which it was made."""
+    """The result of one step: the next state, and the aggregate used to compute it."""
 
     state: State
     """The state after the block."""
     aggregate: Aggregate
-    """The gradient, and how the rule treated each message, in order of message id."""
+    """The gradient, and the rule's treatment of each message, in order of message id."""
 
 
 _NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
 
 
 def model_of(state: State) -> Vector:
-    """Return the weights (d,) of the model after a block.
+    """Return the weights of the model after a block, shape (number of weights,).
 
-    If the update keeps an average of the weights, the average is returned; otherwise
-    ``state.weights``. Gradients are always computed at ``state.weights``.
+    If the update averages the weights over blocks, the average is returned. Gradients are always
+    computed at ``state.weights``.
 
     >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
     [1.0]
@@ -61,9 +60,9 @@ def model_of(state: State) -> Vector:
 
 
 def check_quorum(rules: Rules) -> None:
-    """Raise ValueError if the aggregation rule fails with the fewest or all messages of a round.
+    """Raise ValueError if the aggregation rule fails with the fewest or most messages of a round.
 
-    The rule is tried on made-up messages. A user-defined rule is not tried.
+    A user-defined rule is not checked.
     """
     rule = _part(aggregations, rules.aggregation, True)
     if not rules.quorum or ":" in rule.kind:
@@ -81,30 +80,27 @@ def check_quorum(rules: Rules) -> None:
 
 
 class Steps:
-    """A function that computes the state after a block: it aggregates the messages, then updates.
+    """Callable that computes the state after a block: aggregates the messages, then updates.
 
-    The rules of the chain name the aggregation rule, (14) to (16) of the paper, and the update,
-    (8). Each message names its parent block, so the messages alone determine the result of a step.
-    The results are cached: when one node of a simulation has made a block, the nodes that check the
-    block need not compute the step again.
+    The aggregation rule implements equations (14) to (16) of LearningChain, the update equation
+    (8).
     """
 
     def __init__(
         self, rules: Rules, watch: Stopwatch | None = None, trust_user_parts: bool = False
     ) -> None:
-        """Find and check the parts that the rules name.
+        """Find and check the aggregation rule and the update that the chain's rules name.
 
         Args:
             rules: the rules of the chain.
-            watch: counts the wall time of steps as ``aggregation``.
-            trust_user_parts: whether ``module:function`` in the rules may be imported. A ledger
-                from somebody else must not choose which code runs here.
+            watch: a stopwatch that records the time of all steps as ``aggregation``.
+            trust_user_parts: whether to import user-defined parts (``module:function``).
 
         Raises:
-            RunError: the rules name a user-defined part, but user-defined parts are not trusted.
-            ScenarioError: the rules name no known part.
-            LedgerError: a part is not canonical JSON, is nested too deeply, or weights messages by
-                numbers of records for which nobody vouches.
+            RunError: the rules name a user-defined part, and ``trust_user_parts`` is False.
+            ScenarioError: the rules name an unknown part.
+            LedgerError: a part is not canonical JSON, is nested too deeply, or has weights by
+                numbers of records although identities are open.
         """
         trust = trust_user_parts
         rule = _part(aggregations, rules.aggregation, trust)
@@ -125,12 +121,13 @@ class Steps:
         return self.outcome(state, messages).state
 
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        """Return the outcome of a step from the state after the parent.
+        """Return the outcome of a block that has these messages.
 
-        The messages are in order of message id. A block without messages keeps the state.
+        ``state`` is the state after the parent block. The messages are in order of message id. A
+        block without messages keeps the state.
 
         Raises:
-            ValueError: no step can be made from the messages.
+            ValueError: no gradient or update can be computed from the messages.
         """
         if not messages:
             return Outcome(state, _NOTHING)
@@ -159,7 +156,7 @@ class Steps:
 
 
 def split_memory(memory: Memory) -> tuple[Memory, Memory]:
-    """Return the memory of the rule, without the prefix of its names, and that of the update.
+    """Return the rule's memory, with the prefix removed from names, and the update's memory.
 
     >>> split_memory({"rule/centre": np.zeros(1), "momentum": np.ones(1)})
     ({'centre': array([0.])}, {'momentum': array([1.])})
@@ -169,16 +166,12 @@ def split_memory(memory: Memory) -> tuple[Memory, Memory]:
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return a function that builds ``Steps`` from the rules of a chain.
-
-    Args:
-        trust_user_parts: as in ``Steps``.
-    """
+    """Return a function that builds ``Steps`` from the rules of a chain."""
     return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
-    """Return the part that a JSON text names, after checking it."""
+    """Return the part that a JSON text describes, after checking it."""
     mapping = read_canonical(text.encode(errors="surrogatepass"), f"rules: {family.name}")
     kinds = set[str]()
     for depth, inner in _nested(mapping):
@@ -201,7 +194,7 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
 
 
 def _nested(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield every mapping inside a JSON value with its depth, without recursion."""
+    """Yield the depth, from 1, and the content of every mapping inside a JSON value."""
     waiting = [(1, value)]
     while waiting:
         depth, found = waiting.pop()

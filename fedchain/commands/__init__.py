@@ -1,7 +1,4 @@
-"""The command line: every command only calls the Python API.
-
-Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-"""
+"""Command line: commands that call the Python API."""
 
 from __future__ import annotations
 
@@ -38,16 +35,17 @@ from fedchain.interruption import stoppable
 from fedchain.machine import prepare
 from fedchain.version import __version__
 
+# Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "doctor", "caching")
-"""Modules of this folder, in the order of the help; each has an ``app``."""
+"""Modules with commands, in the order of the help; each has a variable ``app``."""
 
 
 WrongUsage: Any = typer.BadParameter.__base__
-"""The error of an unknown or missing option or argument."""
+"""Error of an unknown or missing option or argument."""
 
 
 class Commands(TyperGroup):
-    """The group of all commands; it reports Ctrl-C if the command itself does not."""
+    """The group of all commands; it also handles Ctrl-C for commands that do not."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
@@ -65,7 +63,7 @@ def told_interrupted() -> int:
 
 @functools.cache
 def assemble() -> Any:
-    """Return the command that holds all others."""
+    """Return the main command, which contains all others."""
     app = typer.Typer(
         name="fedchain",
         cls=Commands,
@@ -103,7 +101,7 @@ def run_command_line() -> int:
 
 
 def _code_of(command: Callable[..., int | None]) -> int:
-    """Run a command, print what went wrong, and return the exit code."""
+    """Run a command, print any expected error, and return the exit code."""
     try:
         return command(standalone_mode=not asks_for_json()) or 0
     except WrongUsage as error:

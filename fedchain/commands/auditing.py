@@ -1,4 +1,4 @@
-"""fedchain audit: attack what a run publishes, and compare the result with the run's claim."""
+"""fedchain audit: attacks what a run publishes, and compares the result with the run's claim."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 VIOLATED = 7
-"""Exit code when a lower bound on epsilon lies above the claimed epsilon."""
+"""Exit code if a lower bound on epsilon exceeds the claimed epsilon."""
 
 
 @app.command(epilog="Example: fedchain audit audit --attack canaries,one-run")
@@ -77,7 +77,7 @@ def audit(
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: options.Form = Format.rich,
 ) -> None:
-    """Attack what a run publishes, and compare the findings with what the run claims."""
+    """Attack what a run publishes, and compare the findings with the run's claims."""
     from fedchain.audits import Choices
     from fedchain.audits import audit as audit_it
     from fedchain.audits.statement import violation_words

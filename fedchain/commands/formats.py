@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 USAGE, REFUSED_CHAIN, INTERRUPTED = 2, 5, 130
-"""Exit codes: USAGE for a wrong call; REFUSED_CHAIN for a ledger, a chain file or a proof that is
+"""Exit codes: USAGE for wrong arguments; REFUSED_CHAIN for a ledger, chain file or proof that is
 damaged or wrong; INTERRUPTED for Ctrl-C, when everything is saved."""
 
 
@@ -33,18 +33,18 @@ class Format(StrEnum):
 
 
 def refuse(text: str) -> NoReturn:
-    """Print what is wrong with the call of a command, and exit."""
+    """Print what is wrong with a command's arguments, and exit."""
     raise typer.Exit(tell_error(text, USAGE))
 
 
 def asks_for_json() -> bool:
-    """Return whether the command line asks for JSON, even if it is wrong in other ways."""
+    """Return whether the command line asks for JSON, even if other arguments are wrong."""
     words = sys.argv[1:]
     return "--format=json" in words or ("--format", "json") in itertools.pairwise(words)
 
 
 def tell_error(text: str, code: int) -> int:
-    """Print an error on stderr, as a JSON object if one is asked for; return its exit code."""
+    """Print an error on stderr, as a JSON object if JSON was asked for; return its exit code."""
     if asks_for_json():
         text = json.dumps({"error": legible(text), "code": code}, ensure_ascii=False)
     typer.echo(text, err=True)
@@ -53,7 +53,7 @@ def tell_error(text: str, code: int) -> int:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Let Ctrl-C end the command inside this context with a note that it can be repeated."""
+    """Within this context, let Ctrl-C end the command with a note that it can be repeated."""
     try:
         yield
     except KeyboardInterrupt:
@@ -62,14 +62,14 @@ def repeatable() -> Iterator[None]:
 
 
 def stderr() -> Console:
-    """Return the console of logs and progress."""
+    """Return the console for logs and progress."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Return a table of texts, under a header with a light line below it."""
+    """Return a table of texts under a header."""
     from rich import box
     from rich.table import Table
 
@@ -90,9 +90,8 @@ def print_result(
 ) -> None:
     """Print a result on stdout: its values as one JSON object, or else its lines and tables.
 
-    Colour is off in ``plain``, under NO_COLOR and without a terminal; ``plain`` draws no lines.
-    The lines ``errors`` go to stderr, unless the format is ``json``. An exit code other than 0
-    then ends the command.
+    ``errors`` are printed on stderr, unless the format is ``json``. An exit code other than 0 then
+    ends the command.
     """
     if form is Format.json:
         print_json(values)
@@ -145,8 +144,8 @@ def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout.
 
-    Infinite numbers and NaN become null, since JSON has neither. A byte of a file name that is no
-    character becomes an escape. Non-ASCII letters do too if stdout's encoding is not UTF.
+    Infinite numbers and NaN become null. Bytes of a file name that are not characters become
+    escapes, and so do non-ASCII letters if stdout's encoding is not UTF.
     """
     escapes = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=escapes, allow_nan=False))

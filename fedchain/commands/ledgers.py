@@ -50,8 +50,8 @@ def verify(
 ) -> None:
     """Check a run: its ledger, and everything in its folder that follows from ledger and scenario.
 
-    The run is played again with the messages and blocks of its ledger. RUN may also be a folder
-    that fedchain import made, or a file of fedchain export. What is not checked is listed too.
+    The run is repeated with the messages and blocks of its ledger. RUN may also be a folder that
+    fedchain import made, or a file of fedchain export.
     """
     from fedchain import checks
 
@@ -80,7 +80,7 @@ def _show_verdict(verdict: RunVerdict, form: Format) -> None:
 
 
 def _harmless(text: str) -> str:
-    """Return text from somebody's folder in which escapes stand for what a terminal would obey."""
+    """Return a stranger's text with escapes in place of a terminal's control characters."""
     signs = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return "".join(signs)
 
@@ -97,7 +97,7 @@ def inspect(
     ] = None,
     form: options.Form = Format.rich,
 ) -> None:
-    """Look into a run: the chain, a block, a round's messages, a node's history, refusals."""
+    """Show parts of a run: the chain, a block, a round's messages, a node's history, refusals."""
     from fedchain.commands.explorer import look
 
     print_result(form, *look(run, what, which))
@@ -115,7 +115,7 @@ def tamper(
     field: Annotated[str, typer.Option(help="What is damaged; 'list' names all.")] = "weights",
     form: options.Form = Format.rich,
 ) -> None:
-    """Damage a copy of a run, to see that verify finds it; the run itself is not touched."""
+    """Damage a copy of a run, to see that verify finds the damage; the run itself stays intact."""
     from fedchain.ledger.tools.tampering import DAMAGEABLE
     from fedchain.results import tampered_copy
 
@@ -171,7 +171,7 @@ def import_(
     ] = False,
     form: options.Form = Format.rich,
 ) -> None:
-    """Check a chain while it is read, and keep it if every block is valid; else keep nothing."""
+    """Check a chain while it is read, and keep it only if every block is valid."""
     from fedchain.checks import verdict_on_chain
     from fedchain.results import imported_from
 
@@ -233,7 +233,7 @@ def check_proof(
     ] = None,
     form: options.Form = Format.rich,
 ) -> None:
-    """Check a proof of fedchain prove; this needs no run and no ledger."""
+    """Check a proof of fedchain prove; no run and no ledger are needed."""
     from fedchain.errors import LedgerError
     from fedchain.ledger.chain.message import identity_of
     from fedchain.ledger.tools import proof
@@ -270,7 +270,7 @@ def check_proof(
 
 
 def _start_of(file: Path, most: int) -> bytes:
-    """Read at most ``most`` bytes of a file."""
+    """Read at most ``most`` bytes from the start of a file."""
     from fedchain.errors import cannot
 
     try:

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, as typer reads them."""
+"""Options and arguments that several commands share, as typer reads them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ Paths = TypeVar("Paths", Path, list[Path])
 
 
 def announce(given: Given) -> Given:
-    """Print a note if a file or folder of the user hides the shipped scenario of the same name.
-
-    Args:
-        given: one path or name of a scenario, or several; it is returned unchanged.
-    """
+    """Print a note if a user's file or folder hides the shipped scenario of the same name."""
     from fedchain.scenario import hidden_by
 
     for scenario in [given] if isinstance(given, str) else given:
@@ -31,7 +27,7 @@ def announce(given: Given) -> Given:
 
 
 def there(what: str) -> Callable[[Paths], Paths]:
-    """Return a check that ends the command if a path is missing; ``what`` says what to give."""
+    """Return a function that ends the command if a path is missing; ``what`` says what to give."""
 
     def check(given: Paths) -> Paths:
         kind = "file" if what.startswith("a file") else "folder"
@@ -53,7 +49,7 @@ def tell_owner(run: Path) -> Path:
 
 
 def trust(what: str) -> Any:
-    """Return the option that allows the import of user-defined code that a file names."""
+    """Return the option that allows importing user-defined code."""
     return typer.Option("--trust-user-parts", help=f"Import {what}.")
 
 

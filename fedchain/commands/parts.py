@@ -1,4 +1,4 @@
-"""Descriptions of the registered parts, for `fedchain list` and `fedchain describe`."""
+"""Parts: descriptions of the registered parts, for `fedchain list` and `fedchain describe`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ WRITTEN = {
     "split": "task:\n  kind: ..\n  split: ",
     "latency": "network:\n  kind: complete\n  latency_ms: ",
 }
-"""YAML that precedes the block of a part in a scenario, by family."""
+"""YAML that precedes a part's block in a scenario, by family."""
 PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "true", "array": "[]"}
-"""Value that an example shows for a parameter without a default, by its JSON type."""
+"""Example value of a parameter without a default, by the parameter's JSON type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ class Described:
     family: str
     kind: str
     what: str
-    """The docstring's first sentence."""
+    """First sentence of the docstring."""
     docstring: str
     signature: str
     parameters: tuple[Mapping[str, str], ...]
-    """The texts of each parameter: ``name``; ``allowed``, its type and bounds; ``default``, its
-    default as YAML or `required`; ``meaning``, its description in the docstring's Args."""
+    """Texts of each parameter: ``name``; ``allowed``, its type and bounds; ``default``, its default
+    as YAML or `required`; ``meaning``, its description."""
     example: str
     """YAML to copy into a scenario."""
 
@@ -95,7 +95,7 @@ def describe_part(family: Family[Any], kind: str) -> Described:
 
 
 def _parameter(maker: Callable[..., Any], name: str, words: Mapping[str, str]) -> dict[str, str]:
-    """Return what ``describe`` shows of a parameter; ``words`` has the text of each parameter."""
+    """Return the texts of one parameter; ``words`` has the descriptions of all parameters."""
     return {
         "name": name,
         "allowed": allowed(maker, name),
@@ -105,14 +105,14 @@ def _parameter(maker: Callable[..., Any], name: str, words: Mapping[str, str]) -
 
 
 def default_text(parameter: inspect.Parameter) -> str:
-    """Return a parameter's default as YAML, or `required` if it has none."""
+    """Return a parameter's default as YAML, or `required` if there is none."""
     if parameter.default is inspect.Parameter.empty:
         return "required"
     return yaml_text(plain_value(parameter.default))
 
 
 def allowed(maker: Callable[..., Any], name: str) -> str:
-    """Return the type and the bounds of a parameter in words."""
+    """Return the type and bounds of a parameter in words."""
     parameter = parameters(maker)[name]
     family = nested_family(parameter.annotation)
     if family is not None:

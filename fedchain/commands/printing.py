@@ -14,27 +14,27 @@ from typing import TextIO, cast
 from fedchain.names import SHOWN
 
 UNPRINTED = 8
-"""Exit code of a command that succeeded, but could not print all of its result."""
+"""Exit code of a successful command that could not print all of its result."""
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)
-"""Errors of a pipe whose reader has closed it; Windows reports the second one."""
+"""Errors of a pipe whose reader closed it; Windows reports the second one."""
 
 
 class Outlet(io.TextIOBase):
-    """A stream that remembers its first failed write, and drops all text after that."""
+    """A stream that stores its first failed write, and drops all later text."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.failure: OSError | None = None
-        """Error of the first write that failed; None: none failed."""
+        """Error of the first write that failed, or None."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Encoding of the stream; if it is not UTF-8, rich frames tables in ASCII."""
+        """Encoding of the stream."""
         return self._stream.encoding or "utf-8"
 
     @property
     def lost(self) -> str | None:
-        """Reason why output was lost; None if none was, or if a pipe's reader stopped reading."""
+        """Reason why output was lost, or None; a pipe that its reader closed does not count."""
         if self.failure is None or self.failure.errno in _NOBODY_READS:
             return None
         return str(self.failure.strerror)
@@ -53,7 +53,7 @@ class Outlet(io.TextIOBase):
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor of the stream."""
+        """Return the stream's file descriptor."""
         return self._stream.fileno()
 
     def _attempt(self, act: Callable[[], object]) -> None:
@@ -72,11 +72,10 @@ class Outlet(io.TextIOBase):
 def whole_output() -> Iterator[Outlet]:
     """Within this context, let stdout and stderr accept any text and never fail.
 
-    Letters that the stream's encoding lacks are replaced. A stream that was closed when the
-    command started is opened as /dev/null.
+    Characters that the stream's encoding lacks are replaced.
 
     Yields:
-        The stdout, which remembers whether a write failed.
+        The stdout, which stores whether a write failed.
     """
     _open_closed()
     for stream in (sys.stdout, sys.stderr):
@@ -95,7 +94,8 @@ def whole_output() -> Iterator[Outlet]:
 
 
 def _open_closed() -> None:
-    """Open closed standard streams as /dev/null: the next opened file would get their text."""
+    """Open closed standard streams as /dev/null."""
+    # Otherwise the next opened file would get the text of the closed stream.
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 BUDGET_RAN_OUT = 6
-"""Exit code of ``--strict`` when a privacy budget ended before the last round."""
+"""Exit code of ``--strict`` if a privacy budget ended before the last round."""
 EngineName = Annotated[
     str | None,
     typer.Option(help="Where holders compute: threads, processes, ray; the result is the same."),
@@ -50,7 +50,7 @@ def run(
     secret: options.SecretFile = None,
     form: options.Form = Format.rich,
 ) -> None:
-    """Run one scenario into a folder of its own under runs/."""
+    """Run one scenario into a new folder under runs/."""
     from fedchain.scenario import load, located, parse_overrides, run_name
 
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
@@ -88,7 +88,7 @@ def resume(
 
 
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
-    """Say what would run: every check has passed, and nothing was written."""
+    """Print what would run."""
     from fedchain.results import Run
     from fedchain.runs.privacy_statement import warnings_of
 
@@ -110,9 +110,9 @@ def _show(
     strict: bool,
     anew: str = "",
 ) -> None:
-    """Show a run while it goes on and its results, or the command that continues it.
+    """Show a run's progress and results; after an interruption, print the command to continue.
 
-    ``anew`` is said of a run that had ended before.
+    ``anew`` is a note about a run that had ended before.
     """
     from fedchain.commands.terminal import Terminal, summary_lines
     from fedchain.nodes.holders.data_holder import BUDGET_SPENT

@@ -82,7 +82,7 @@ def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A part that `fedchain list` names.")],
     form: options.Form = Format.rich,
 ) -> None:
-    """Explain one part: what it does, its parameters, its defaults, an example to copy."""
+    """Explain one part: what it does, its parameters and defaults, and an example to copy."""
     from fedchain.commands.parts import described
 
     parts = described(name)
@@ -168,7 +168,7 @@ def copy(
     ] = False,
     form: options.Form = Format.rich,
 ) -> None:
-    """Copy a scenario that comes with fedchain, and the files that it extends, to change them."""
+    """Copy a scenario that comes with fedchain, and the files that it extends."""
     from fedchain.files import write_output
     from fedchain.registry import suggest
     from fedchain.scenario import files_of, shipped_files

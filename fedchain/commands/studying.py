@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 FAILED_POINTS = 4
-"""Exit code when some points of a sweep failed."""
+"""Exit code if some points of a sweep failed."""
 
 
 @app.command(epilog="Example: fedchain sweep breast_cancer --set privacy.epsilon=1,4 --seeds 2")
@@ -47,10 +47,8 @@ def sweep(
 ) -> None:
     """Run every point of a grid with every seed, skip finished runs, and write the report.
 
-    If a run fails, the others go on.
-
-    The grid is the sweep section of the scenario, and what --set adds to it. With --seeds alone
-    there is one point, and only its seed changes.
+    If a run fails, the others continue. The grid is the scenario's sweep section plus what --set
+    adds. With --seeds alone, only the seed changes.
     """
     from fedchain.sweeps.points import points_of, with_seeds
     from fedchain.sweeps.sweep import sweep as sweep_points
@@ -89,7 +87,7 @@ def report(
 ) -> None:
     """Write figures, tables and one self-contained page for runs and sweeps.
 
-    Runs without results yet are listed, and the others are reported.
+    Runs without results yet are only listed.
     """
     from fedchain.reports.report import report as write
 
@@ -104,7 +102,7 @@ def report(
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:
-    """Load a scenario; options with several values are grid axes, those with one value override."""
+    """Load a scenario; options with several values become grid axes, the others override values."""
     from fedchain.scenario import load, parse_choices, plain_values
 
     choices = parse_choices(options)
@@ -119,7 +117,7 @@ def _with_choices(path: str, options: Sequence[str]) -> Scenario:
 
 @contextmanager
 def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, bool], None]]:
-    """Show each point on stderr when it ends, and the time that is left."""
+    """Show each point on stderr when it ends, and the time left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console, started, ended = stderr(), time.monotonic(), Counter[bool]()

@@ -1,4 +1,4 @@
-"""View of a run in the terminal: a heading, one line for each round, the time left, a summary."""
+"""Terminal: shows a run on stderr, with a line for each round, the time left and a summary."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from fedchain.simulation.setup import RunSetup
 
 NAMED_NODES = 6
-"""Most compute nodes whose shares of the blocks are shown."""
+"""Maximum number of compute nodes whose shares of the blocks are shown."""
 NAMED_REJECTIONS = 3
-"""Most Byzantine holders that a round's line names; the line counts the others."""
+"""Maximum number of Byzantine holders that a round's line names; the line counts the others."""
 LINE = "{:>5} {:>6} {:>8} {:>7} {:>6} {:<18} {:<8} {:<7} {:>6}"
-"""Columns of a round's line, which fits a terminal of 80 characters: numbers right, names left."""
+"""Columns of a round's line, for a terminal of 80 characters."""
 
 
 class Terminal:
-    """View of a run on stderr while the run goes on: one line for each round, and the time left."""
+    """View of a run in progress on stderr: one line for each round, and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.begun = False
-        """Whether a run has begun; False for a run that was finished before."""
+        """Whether a run has started; False if the run was already complete."""
         self._score, self._stale = "score", 0
         self._bar = Progress(
             TextColumn("Training"),
@@ -50,7 +50,7 @@ class Terminal:
         self._preparing.start()
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Show what is about to run."""
+        """Show the run's heading and the columns."""
         self._score = setup.task.score
         self._preparing.stop()
         self.begun = True
@@ -146,7 +146,7 @@ def count_words(counts: Mapping[str, int]) -> str:
 def rejections(messages: list[MessageRecord]) -> str:
     """Return the names of the Byzantine holders, and the number of unused honest messages.
 
-    An exclamation mark marks a Byzantine holder whose message was used: the rule missed it.
+    An exclamation mark after a name means that the holder's message was used.
     """
     attackers = sorted((m for m in messages if m.attack), key=lambda m: not m.used)
     names = [f"{letter(m.members)}{m.holder}{'!' if m.used else ''}" for m in attackers]
@@ -163,12 +163,12 @@ def letter(members: int) -> str:
 
 
 def short_number(value: float | None, places: int = 3) -> str:
-    """Return a number for a narrow column; a dash for None."""
+    """Return a number as text for a narrow column; a dash for None."""
     return "-" if value is None else f"{value:.{places}f}"
 
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
-    """Return the final metrics of a run beside its baselines, and what to do next."""
+    """Return the lines after a run: final metrics beside the baselines, then ``closing_lines``."""
     metrics = {k: v for k, v in summary["metrics"].items() if k != "baselines"}
     baselines: dict[str, dict[str, float | None]] = summary["metrics"]["baselines"]
     rows = (
@@ -182,9 +182,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
 def held_against(counts: Mapping[str, Any], run: Path) -> list[str]:
     """Return a line that counts refusals and evidence, or no line if there are none.
 
-    Args:
-        counts: a run's manifest or summary.
-        run: the run's folder.
+    ``counts`` is a run's manifest or summary.
     """
     if not counts["refused"] and not counts["evidence"]:
         return []
@@ -196,7 +194,7 @@ def held_against(counts: Mapping[str, Any], run: Path) -> list[str]:
 
 
 def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
-    """Return a line on the traffic over the links; no line if the run has not ended."""
+    """Return a line on the traffic over the links, or no line if the run has not ended."""
     if not traffic:
         return []
     ends = (*traffic["nodes"], traffic["holders"])
@@ -210,7 +208,7 @@ def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
 
 
 def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Return a line on how much each message counts; none if nothing counts, or by no weights."""
+    """Return a line on how much each message counts, or no line without weights or messages."""
     from fedchain.aggregation.weights import weights_in_words
 
     if summary["weights"] is None or not summary["messages"]["messages"]:
@@ -219,7 +217,7 @@ def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _privacy_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Return a line on the epsilon that was spent, and the warnings about it."""
+    """Return a line on the epsilon that was spent, and the privacy warnings."""
     epsilon, privacy = summary["epsilon"], "none was asked for"
     if epsilon["total"] is not None:
         privacy = (

@@ -1,9 +1,8 @@
-"""Registry: families of parts, and the checks that turn a YAML block into a ready part.
+"""Registry: families of parts, and the checks that turn a YAML block into a usable part.
 
-A family holds all parts of one kind (aggregation rules, mechanisms, tasks ..). A part is a
-function with the family's decorator. The simulator supplies its arguments before ``*``, and the
-YAML file supplies those after ``*``. A part's name in YAML is the function's name. A user-defined
-part is named ``module:function`` and gets the same checks.
+A part is a function with its family's decorator, such as an aggregation rule. The simulator
+supplies the arguments before ``*``, and the YAML file those after ``*``. ``kind`` in YAML is the
+function's name, or ``module:function`` for a user-defined part.
 """
 
 from fedchain.registry.bounds import AtMost, bound_problems, within

@@ -1,4 +1,4 @@
-"""Bounds: checks of parameters that must not exceed another value of the scenario."""
+"""Bounds: checks that parameters do not exceed other values of the scenario."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from fedchain.registry.parts import Part, Where
 class AtMost:
     """Annotation of a parameter whose upper bound is another value of the scenario.
 
-    Here, ``keep`` must be at least 1 and at most the number of holders:
+    For example, ``keep`` must be from 1 to the number of holders:
+
     ``keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")]``
     """
 
     key: str
-    """The dotted path of the bounding value in the scenario."""
+    """Dotted path of the upper bound in the scenario."""
     words: str
-    """A description of the bounding value, for the error message."""
+    """Description of the upper bound, for the error message."""
 
 
 def within(
     part: Part, family: Family[Any], where: Where = ()
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield the place, the part and its family, for a part and for every part nested in it."""
+    """Yield the place, the part and its family, for a part and every part nested in it."""
     yield where, part, family
     for name, parameter in parameters(family.find(part.kind)).items():
         inner = nested_family(parameter.annotation)
@@ -40,14 +41,10 @@ def within(
 def bound_problems(
     part: Part, family: Family[Any], values: Mapping[str, Any], where: Where = ()
 ) -> Iterator[Problem]:
-    """Yield a problem for every parameter of a part that is above the bound of its ``AtMost``.
+    """Yield a problem for every parameter of a part that exceeds the bound of its ``AtMost``.
 
-    Args:
-        part: the part.
-        family: its family.
-        values: the sections of the scenario that passed their own checks, by name; a bound in a
-            missing section is not checked.
-        where: the part's place in the scenario.
+    ``values`` has the valid sections of the scenario by name; bounds in missing sections are
+    skipped. ``where`` is the part's place in the scenario.
     """
     for name, parameter in parameters(family.find(part.kind)).items():
         value, marks = part.parameters[name], getattr(parameter.annotation, "__metadata__", ())

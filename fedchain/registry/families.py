@@ -36,19 +36,19 @@ class Family(Generic[Built]):
     """
 
     name: str
-    """The word for one part in messages: ``aggregation``."""
+    """The family's name, used in messages: ``aggregation``."""
     modules: tuple[str, ...] = ()
-    """Modules that register the parts; imported when the names are first needed."""
+    """Modules that register the parts; they are imported when needed."""
     makes: type | None = None
-    """The class that a part must return; None: any class."""
+    """Class that a part must return; None: any class."""
     flaw: Callable[..., str | None] | None = None
-    """Check of the results of user-defined parts: a function of the result and of the simulator's
-    values that returns what is wrong with the result, or None. None: no check."""
+    """Function that checks the results of user-defined parts: takes the result and the simulator's
+    values, and returns an error text or None. None: no check."""
     misfits: Callable[[Part], Iterator[Problem]] | None = None
-    """Check of how the parameters of a part fit together: yields problems with places inside the
-    part; None: no check."""
+    """Function that checks whether a part's parameters fit together: takes the part and yields
+    problems with places relative to the part. None: no check."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
-    """The functions by name, in the order of registration."""
+    """Functions by name, in the order of registration."""
 
     def __call__(self, maker: Maker) -> Maker:
         """Register a function under its own name."""
@@ -77,10 +77,10 @@ class Family(Generic[Built]):
     def check(self, block: object, where: Where = (), beside: Sequence[str] = ()) -> Part:
         """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
 
-        Error messages also list ``beside``: keys that the block may have besides the part's.
+        ``beside`` lists other keys of the block, for error messages.
 
         Raises:
-            ScenarioError: the block is wrong; the error has every problem, also of nested blocks.
+            ScenarioError: the block is wrong; the error lists every problem, also of nested blocks.
         """
         if not isinstance(block, Mapping) or "kind" not in block:
             known = ", ".join(self.names())
@@ -100,12 +100,12 @@ class Family(Generic[Built]):
         """Call the part's function with the simulator's values and the YAML's parameters.
 
         Raises:
-            PartError: a user-defined part fails, or returns a value that is not allowed.
+            PartError: a user-defined part fails, or returns a wrong value.
         """
         return self.bind(part)(*arguments)
 
     def bind(self, part: Part) -> Callable[..., Built]:
-        """Return the part's function with the YAML's parameters set, to be called many times."""
+        """Return the part's function with the YAML's parameters already set."""
         maker = self.find(part.kind)
         if part.kind in self.parts:
             return functools.partial(maker, **part.parameters)
@@ -122,12 +122,12 @@ class Family(Generic[Built]):
 
 @dataclass(frozen=True)
 class Address:
-    """The module and the name of a family, which is imported only when it is needed."""
+    """Module and name of a family, which is imported only when needed."""
 
     module: str
-    """The module that defines the family."""
+    """Module that defines the family."""
     name: str
-    """The family's name in that module."""
+    """Variable of the family in that module."""
 
     def family(self) -> Family[Any]:
         """Import the family."""
@@ -152,7 +152,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "engine": Address("fedchain.engines", "engines"),
     }
 )
-"""The address of each family, by ``Family.name``."""
+"""Address of each family, by ``Family.name``."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -186,15 +186,11 @@ def examine_keys(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Check every key of a block against a part's parameters or a section's fields.
 
-    Args:
-        maker: a part's function, or a Section.
-        given: the block, without ``kind``.
-        where: the block's place in the scenario.
-        beside: other keys that the block may have; error messages list them too.
+    ``given`` is the block without ``kind``. ``beside`` lists other keys of the block, for error
+    messages.
 
     Returns:
-        The value of every valid key, with defaults filled in and nested blocks checked; and every
-        problem of the block and of the blocks nested in it.
+        The values of the valid keys, with defaults and checked nested blocks; and every problem.
     """
     expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
@@ -260,7 +256,7 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
 
 @functools.lru_cache(maxsize=1024)
 def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
-    """Return the pydantic model of all parameters except those that hold a part or a section."""
+    """Return the pydantic model of all parameters except parts and sections."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in parameters(maker).items()

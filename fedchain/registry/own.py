@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def imported(kind: str, expected: type[T], words: str) -> T:
-    """Import a user-defined part: ``module:function``, or ``module:object``.
+    """Import a user-defined object: ``module:function``, or ``module:object``.
 
     Args:
         kind: the user's text.
@@ -26,7 +26,7 @@ def imported(kind: str, expected: type[T], words: str) -> T:
         words: the name of this class in error messages.
 
     Raises:
-        ValueError: there is no such object, or it is not of the expected class.
+        ValueError: there is no such object, or it has another class.
 
     >>> from types import FunctionType
     >>> imported("math:pi", FunctionType, "Python function")
@@ -46,17 +46,14 @@ def imported(kind: str, expected: type[T], words: str) -> T:
 
 
 def _reach(folder: str) -> None:
-    """Let Python find modules in a folder, after all other places.
-
-    The current folder is reached only once the user's own code is asked for: before, a file in it
-    could pass for any package that is not installed.
-    """
+    """Add a folder to Python's search path for modules, after all other folders."""
+    # Only when the user asks for own code: a file in the folder could replace a missing package.
     if folder not in sys.path:
         sys.path.append(folder)
 
 
 def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of the values that the simulator gives to a part: those before ``*``.
+    """Return the names of the arguments that the simulator gives to a part: those before ``*``.
 
     >>> simulator_values(lambda left, right=1, *, share=0.5: left)
     ('left', 'right')
@@ -66,9 +63,9 @@ def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def written_form(name: str, model: Callable[..., Any], makes: type | None) -> str:
-    """Return how a part is written, after the model of another part of its family.
+    """Return the first line of a part's definition, modelled on another part of its family.
 
-    If the simulator gives the part a record, the record's fields are named too.
+    Fields of the simulator's arguments are listed too.
 
     >>> written_form("mine", lambda left, *, right=1: left, int)
     'def mine(left, *, ..) -> int'
@@ -88,7 +85,7 @@ def called(
 ) -> Any:
     """Call a user-defined part, and explain its errors.
 
-    If the part returns a function, errors of later calls of that function are explained too.
+    If the part returns a function, errors of that function are explained too.
 
     Args:
         name: the part's name in messages: ``aggregation my_rules:mean``.
@@ -131,7 +128,7 @@ def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _failure(error: Exception, function: Callable[..., Any]) -> str:
-    """Return the error as text, with the file of the function and the line that failed."""
+    """Return the error as text, with the function's file and the failed line."""
     code = inspect.unwrap(function).__code__
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)

@@ -20,7 +20,7 @@ class Part:
     kind: str
     """The registered name, or ``module:function``."""
     parameters: Mapping[str, Any]
-    """The value of each parameter by name, with defaults; read-only. A nested block is a Part."""
+    """Read-only value of each parameter by name, with defaults. A nested block is a Part."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
@@ -29,28 +29,29 @@ class Part:
         return hash(self.kind)  # parameters may be lists; equal parts have one kind
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
-        """Tell pickle how to rebuild the part, since pickle cannot store a read-only mapping."""
+        """Tell pickle how to rebuild the part."""
+        # Pickle cannot store a read-only mapping.
         return Part, (self.kind, dict(self.parameters))
 
     def plain(self) -> dict[str, Any]:
-        """Return the block as plain YAML values, ``kind`` first."""
+        """Return the block as plain YAML values, with ``kind`` first."""
         return {"kind": self.kind, **{k: plain_value(v) for k, v in self.parameters.items()}}
 
 
 STRICT = ConfigDict(
     extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=()
 )
-"""Settings of every check of a section or part: no unknown key, no silent conversion."""
+"""Settings of every check of a section or part: no unknown keys, no silent conversion."""
 
 
 class Section(BaseModel):
-    """A strictly checked block of the scenario whose keys are fixed, unlike those of a part."""
+    """A strictly checked block of the scenario with fixed keys."""
 
     model_config = STRICT
 
 
 def overlay(below: object, above: object) -> object:
-    """Merge two YAML mappings: the keys of ``above`` win, and another ``kind`` there replaces all.
+    """Merge two YAML mappings: keys of ``above`` win, and a different ``kind`` replaces all keys.
 
     >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"learning_rate": 0.2})
     {'kind': 'adam', 'learning_rate': 0.2}

@@ -26,14 +26,14 @@ TYPES = {
     "model": "a block of keys",
     "none_required": "null",
 }
-"""Words for the types of YAML values, by pydantic's names of these types."""
+"""Words for the types of YAML values, by pydantic's names of the types."""
 
 INFINITE = ("inf", "infinity", "∞")
-"""How users write infinity, where YAML wants ``.inf``."""
+"""Spellings of infinity that users try instead of YAML's ``.inf``."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return a hint: the word that was probably meant, and all words that are allowed.
+    """Return a hint: the word that was probably meant, and all allowed words.
 
     >>> suggest("kepe", ["keep", "scale"])
     'did you mean keep? allowed: keep, scale'
@@ -66,12 +66,8 @@ def problems_of(
 ) -> list[Problem]:
     """Return pydantic's errors as problems in fedchain's words, one for each place.
 
-    Args:
-        error: pydantic's errors.
-        where: the place of the checked block in the scenario.
-        known: the keys that the block may have.
-        given: the values that pydantic checked. Pydantic adds the names of a union's members to
-            the path of an error; only steps that exist in these values are kept.
+    ``where`` is the place of the checked block, ``known`` the keys that the block may have, and
+    ``given`` the checked values.
     """
     texts: dict[Where, list[str]] = {}
     for found in error.errors():

@@ -1,4 +1,4 @@
-"""Scenario: a strict YAML file as a checked, frozen record that knows each value's source."""
+"""Scenario: reads and checks a YAML file, and makes an immutable record of its values."""
 
 from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups

@@ -1,4 +1,4 @@
-"""Attackers: the entries of a scenario's ``attacks``, and the draw of the holders that attack."""
+"""Attackers: the entries of a scenario's ``attacks``, and the draw of the attacking holders."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from fedchain.registry import FAMILIES, Part, Section
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 WHO = ("holders", "share", "count")
-"""Keys that say which holders attack; an attack of holders has exactly one of them."""
+"""Keys that select the attacking holders; an attack of holders has exactly one of them."""
 
 
 class HolderAttack(Section):
-    """Holders that attack together, as one adversary, and the rounds in which they do so."""
+    """Holders that attack together as one adversary, and the rounds of the attack."""
 
     part: Annotated[Part, FAMILIES["attack"]]
-    """What the attackers send instead of their releases; in YAML, its keys stand in this block."""
+    """What the attackers send instead of their releases; in YAML, the part's keys stand in this
+    block."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
-    """Ids of the attacking holders; ids count from 0. null: share or count says how many attack."""
+    """Ids of the attacking holders, from 0. null: share or count says how many attack."""
     share: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of all holders that attack, rounded, at least one holder. The seed draws them, and a
-    larger share has those of a smaller one. Holders of other entries are not drawn."""
+    """Share of all holders that attack, rounded, at least one holder. The seed draws the attackers;
+    a larger share keeps the attackers of a smaller one. Holders of other entries are not drawn."""
     count: AtLeastOne | None = None
-    """Number of holders that attack; they are drawn as with share."""
+    """Number of holders that attack; the seed draws them as with share."""
     knowledge: Literal["own", "heard", "omniscient"] = "own"
-    """What the adversary sees besides its holders' own releases when the first of them is due. own:
-    nothing; heard: the honest messages that have been sent for the same block; omniscient: all
-    honest messages of the round, also those that are never sent: an upper bound."""
+    """What the adversary sees besides its holders' own releases. own: nothing; heard: the honest
+    messages sent for the same block before the first attacker sends; omniscient: all honest
+    messages of the round, even those never sent (an upper bound)."""
     names: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Number of identities under which each attacker sends: its own, and its Sybil identities."""
+    """Number of identities under which each attacker sends, including its own (Sybil attack)."""
     from_round: AtLeastOne = 1
     """First round of the attack."""
     to_round: AtLeastOne | None = None
@@ -44,7 +45,7 @@ class HolderAttack(Section):
         return begun and (self.to_round is None or round_number <= self.to_round)
 
     def number_of(self, holders: int) -> int:
-        """Return how many of all holders attack.
+        """Return the number of attackers among ``holders`` holders.
 
         >>> HolderAttack(part=Part("sign_flip", {}), share=0.25).number_of(10)
         3
@@ -60,11 +61,11 @@ class ComputeAttack(Section):
     part: Annotated[Part, FAMILIES["misconduct"]]
     """How these nodes break the protocol; in YAML, the part's keys stand in this block."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Ids of the misbehaving compute nodes; ids count from 0."""
+    """Ids of the misbehaving compute nodes, from 0."""
     from_round: AtLeastOne = 1
-    """First round of the misconduct; a node's round is the height of the block it works on."""
+    """First round of the misconduct; a node's round is the height of the block that it works on."""
     to_round: AtLeastOne | None = None
-    """Last round of the misconduct, after which nodes publish withheld blocks; null: to the end."""
+    """Last round of the misconduct; then nodes publish withheld blocks. null: to the end."""
 
     def active(self, round_number: int) -> bool:
         """Return whether the misconduct is active in this round."""
@@ -78,10 +79,10 @@ Misbehaving = HolderAttack | ComputeAttack
 def attackers_of(
     attacks: Mapping[int, Misbehaving], holders: int, seed: int
 ) -> dict[int, tuple[int, ...]]:
-    """Return the attacking holders of every attack of holders, by its index in ``attacks``.
+    """Return the ids of the attacking holders by the attack's index in ``attacks``.
 
-    Those of a share or a count are the first in an order that the seed draws, without the holders
-    of all lists and of earlier draws. They are fewer than asked for if too few holders are left.
+    Listed holders are taken first; the seed draws those of a share or count from the rest. If too
+    few are left, an attack gets fewer attackers.
 
     >>> three = HolderAttack(part=Part("sign_flip", {}), count=3)
     >>> attackers_of({0: three, 2: three}, 6, seed=0)

@@ -1,4 +1,4 @@
-"""The ``attacks`` of a scenario: checks of misbehaving data holders and compute nodes."""
+"""Attacks section: checks of misbehaving data holders and compute nodes in a scenario."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WHO = "each with a kind and holders, or nodes for what compute nodes do"
 
 
 def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]]:
-    """Return the valid blocks of ``attacks`` by their index, and the problems of the others."""
+    """Return the valid entries of ``attacks`` by their index, and the problems of the others."""
     if not isinstance(blocks, list | tuple):
         return {}, [Problem(("attacks",), f"must be a list of blocks, {_WHO}")]
     attacks: dict[int, Misbehaving] = {}
@@ -34,7 +34,7 @@ def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]
 
 
 def _attack(block: object, where: Where) -> Misbehaving:
-    """Check one entry of ``attacks``, which has the keys of a section and those of its part."""
+    """Check one entry of ``attacks``, which has the keys of a section and those of a part."""
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
@@ -55,7 +55,7 @@ def _attack(block: object, where: Where) -> Misbehaving:
 def _key_problems(
     section: type[Misbehaving], values: Mapping[str, Any], where: Where
 ) -> Iterator[Problem]:
-    """Check that one key says which holders attack, and that a user's part has no key of all."""
+    """Check that one key selects the attackers, and that a user-defined part has no common key."""
     kind = values["part"].kind
     for name in section.model_fields.keys() & parameters(family_of(section).find(kind)).keys():
         words = f"{kind!r} has a parameter {name}, which is a key of every attack"
@@ -67,9 +67,9 @@ def _key_problems(
 
 
 def _section(block: Mapping[Any, Any]) -> type[Misbehaving]:
-    """Return the section that an entry of ``attacks`` belongs to.
+    """Return the section class for an entry of ``attacks``.
 
-    An entry is for compute nodes if it has the key ``nodes``, or a kind that only they have.
+    An entry is for compute nodes if it has the key ``nodes`` or a kind that only they have.
     """
     kind = block.get("kind")
     if "nodes" in block:
@@ -84,7 +84,7 @@ def _section(block: Mapping[Any, Any]) -> type[Misbehaving]:
 
 
 def attack_keys(block: Mapping[Any, Any]) -> set[str]:
-    """Return the keys that an entry of ``attacks`` may have; none if its kind does not exist."""
+    """Return the keys that an entry of ``attacks`` may have; empty for an unknown kind."""
     section = _section(block)
     try:
         part = parameters(family_of(section).find(str(block["kind"])))
@@ -94,14 +94,14 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
 
 
 def family_of(section: type[Misbehaving]) -> Family[Any]:
-    """Return the family that has the attacks of holders, or the misconduct of compute nodes."""
+    """Return the family of holders' attacks, or of compute nodes' misconduct."""
     return FAMILIES["attack" if section is HolderAttack else "misconduct"].family()
 
 
 def attack_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[Problem]:
-    """Yield the problems of attacks that do not fit the rest of the scenario or each other."""
+    """Yield the problems of attacks that do not fit the scenario or each other."""
     rounds, nodes, seed = (values.get(key) for key in ("rounds", "nodes", "seed"))
     for index, attack in attacks.items():
         if rounds is not None:
@@ -121,7 +121,7 @@ def attack_problems(
 def _draw_problems(
     attacks: Mapping[int, Misbehaving], holders: int, seed: int
 ) -> Iterator[Problem]:
-    """Yield a problem for every attack for which too few holders are left to draw."""
+    """Yield a problem for every attack that asks for more holders than the other attacks leave."""
     for index, drawn in attackers_of(attacks, holders, seed).items():
         attack = attacks[index]
         assert isinstance(attack, HolderAttack)
@@ -144,7 +144,7 @@ def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[
 
 
 def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
-    """Return the YAML key that lists the attackers, the word for one of them, and their ids."""
+    """Return the YAML key that lists the attackers, the word for one attacker, and all ids."""
     if isinstance(attack, HolderAttack):
         return "holders", "holder", attack.holders or ()
     return "nodes", "compute node", attack.nodes
@@ -164,7 +164,7 @@ def _number_problems(
 
 
 def _overlaps(attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
-    """Yield a problem for every two attacks that one node would have to make in the same round."""
+    """Yield a problem for every two attacks in which one node takes part in the same round."""
     for (before, other), (index, attack) in itertools.combinations(attacks.items(), 2):
         (key, word, numbers), (other_key, _, others) = _who(attack), _who(other)
         both = set(numbers) & set(others) if key == other_key else set()

@@ -1,4 +1,4 @@
-"""Checks that turn a scenario's tree into a Scenario, or report every problem with its place."""
+"""Checking: turns the tree of a scenario file into a Scenario, or reports every problem."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from fedchain.scenario.sections import Disk, Gossip, Scenario, Sources, Sweep
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
 MAX_POINTS = 2000
-"""Most points of a grid; more are taken for a mistake."""
+"""Maximum number of points in a sweep's grid."""
 NO_TASK = "none"
-"""Kind of the task in which nothing is learned; only the chain runs."""
+"""Kind of the task without learning, in which only the chain runs."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
-"""Values of the sections that a scenario without learning may leave out."""
+"""Default values of sections that only a scenario without learning may leave out."""
 WEIGHTS = ("aggregation", "weights")
-"""Place of the weights of an aggregation rule."""
+"""Path of the aggregation rule's weights."""
 NOISE = ("epsilon", "noise_multiplier")
-"""Parameters of a mechanism that each fix the noise; exactly one of them must be given."""
+"""Parameters of a mechanism that fix the noise; exactly one of them must be given."""
 
 
 def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
-    """Check the merged tree of all files and overrides, and return it as a Scenario.
+    """Check a scenario's merged tree, and return the Scenario.
 
     Args:
-        root: the tree.
-        noted: problems that were found while the tree was read.
+        root: the tree, merged from all files and overrides.
+        noted: problems that were found earlier, while the files were read.
 
     Raises:
-        ScenarioError: something is wrong; the error has every problem, each with its place.
+        ScenarioError: something is wrong; the error lists every problem with its place.
     """
     scenario, problems = check_point(root)
     located = [*noted, *(locate(root, problem) for problem in problems)]
@@ -95,7 +95,7 @@ def _examples() -> dict[str, Any]:
 
 
 def _explained(problem: Problem) -> Problem:
-    """Add a hint to a problem: an example of a missing section, or the form of a name."""
+    """Add a hint to a problem: an example of a missing section, or the allowed form of a value."""
     if problem.text.startswith("is missing") and len(problem.where) == 1:
         name = str(problem.where[0])
         return replace(problem, text=f"is missing; write for example {name}: {_examples()[name]}")
@@ -124,7 +124,7 @@ def _parts(
 
 
 def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
-    """Check that there are data holders if the task needs them, and that not too many are asked."""
+    """Check that holders exist if the task needs them, and that a round does not ask too many."""
     if nodes is None:
         return
     holders, got = ("nodes", "holders"), f"got {nodes.holders}"
@@ -143,7 +143,7 @@ def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
 
 
 def _momentum_problems(nodes: Nodes) -> Iterator[Problem]:
-    """Check that the kind of momentum has what it needs, and that every round asks everybody."""
+    """Check the parameters of the momentum, and that every round asks every participant."""
     momentum, where = nodes.momentum, ("nodes", "momentum")
     if momentum is None:
         return
@@ -190,7 +190,7 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
 
 
 def _weight_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Refuse weights by numbers of records where nobody vouches for these numbers."""
+    """Check that open identities are not weighted by their numbers of records."""
     rule, nodes = values.get("aggregation"), values.get("nodes")
     weights = rule.parameters.get("weights") if rule is not None else None
     by_records = weights == "records" or isinstance(weights, Mapping)
@@ -200,7 +200,8 @@ def _weight_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that no update wraps another of its kind: both would store state under one name."""
+    """Check that no update is nested in an update of the same kind."""
+    # Nested updates of one kind would store their state under the same name.
     stands: list[tuple[Where, str]] = []
     for where, part, family in _parts(values, {}):
         if family.name != "update":
@@ -215,7 +216,7 @@ def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 def _group_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[Problem]:
-    """Yield a problem if holders cannot form the groups, or if a sum might contain no noise."""
+    """Check that holders can form the groups, and that every revealed sum contains noise."""
     nodes: Nodes | None = values.get("nodes")
     groups = nodes.groups if nodes is not None else None
     if nodes is None or groups is None:
@@ -245,12 +246,12 @@ def _group_problems(
 
 
 def _makes_shares(mechanism: str) -> bool:
-    """Return whether each member of a group can add a share of the mechanism's noise."""
+    """Return whether the mechanism can split its noise among the members of a group."""
     return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:
-    """Check every point of the grid as a separate scenario."""
+    """Return the problems of a sweep: of its grid, or of the points as separate scenarios."""
     if sweep.x is not None and sweep.x not in sweep.grid:
         words = f"no such path in the grid; {suggest(sweep.x, sweep.grid)}"
         return [locate(root, Problem(("sweep", "x"), words))]

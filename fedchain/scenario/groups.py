@@ -1,4 +1,4 @@
-"""Groups of data holders: the section ``nodes.groups`` of a scenario."""
+"""Groups: the section ``nodes.groups`` of a scenario."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from fedchain.registry import Section
 
 MAX_MEMBERS = 256
-"""Most members of a group; every two members agree on a mask, which costs time."""
+"""Maximum number of members of a group."""
 
 
 class Groups(Section):
@@ -19,23 +19,21 @@ class Groups(Section):
     size: Annotated[int, Field(ge=2, le=MAX_MEMBERS)]
     """Number of consecutive holders in a group; it must divide the number of all holders."""
     honest: Annotated[float, Field(gt=0, le=1)]
-    """Share of the members of every group that are assumed honest; their number is rounded down.
-    Honest members add their noise and tell nobody what they see. Their noise
-    alone must give the claimed privacy."""
+    """Share of each group's members that add their noise and reveal nothing (honest members); their
+    number is rounded down. Only their noise counts for the claimed privacy."""
     dropout: Annotated[float, Field(ge=0, le=0.34)] = 0.0
     """Share of the members that may drop out; their number is rounded down. If more drop out, no
-    sum is revealed. All who drop out may be honest, so the noise of as many honest members is not
-    counted."""
+    sum is revealed. The claimed privacy assumes that all who drop out are honest."""
     away: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """Simulated probability that a member drops out of an attempt, at one of its four steps."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """Most attempts at one sum; if all fail, the group sends nothing in the round."""
+    """Maximum number of attempts at one sum; if all fail, the group sends nothing in the round."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 2.0
     """Simulated seconds from one attempt to the next."""
 
     @property
     def honest_members(self) -> int:
-        """Number of members of a group that are assumed to be honest."""
+        """Number of members of a group that are assumed honest."""
         return _part_of(self.size, self.honest)
 
     @property
@@ -50,7 +48,7 @@ class Groups(Section):
 
     @property
     def counted_on(self) -> int:
-        """Least number of honest members in a revealed sum; only their noise is counted."""
+        """Smallest number of honest members in a revealed sum."""
         return self.honest_members - self.dropouts
 
     def members_of(self, group: int) -> range:

@@ -1,7 +1,7 @@
-"""Loading of a Scenario from a file or a Python mapping.
+"""Loading: makes a Scenario from a file or a Python mapping.
 
-The values come from five layers: defaults, extended files, the file, overrides, flags. A value of
-a later layer replaces that of an earlier layer.
+Values come from five layers: defaults, extended files, the file, overrides, flags. A later layer
+replaces values of an earlier layer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fedchain.scenario.shipped import file_of
 from fedchain.scenario.tree import Located, Mark, Node, overlay_nodes
 
 MAX_EXTENDS = 8
-"""Most files in a chain in which each file extends the next."""
+"""Maximum number of files in a chain in which each file extends the next."""
 
 Overrides = Mapping[str, object]
 
@@ -30,19 +30,19 @@ def load(
     seed: int | None = None,
     name: str | None = None,
 ) -> Scenario:
-    """Read a scenario file, apply the overrides, and check everything.
+    """Read a scenario file, apply overrides, and check everything.
 
-    Relative paths in a file start from the file's folder, those in ``set`` from the current folder.
+    Relative paths start from the file's folder; those in ``set`` start from the current folder.
 
     Args:
-        path: the YAML file, or the name of a scenario that comes with fedchain, with or without
-            ``.yaml``. A file of that name in the current folder comes first.
+        path: the YAML file, or the name of a shipped scenario, with or without ``.yaml``. A file of
+            the same name in the current folder comes first.
         set: value by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
         seed: replaces the file's seed.
         name: replaces the file's name.
 
     Raises:
-        ScenarioError: something is wrong; the error has every problem, with file, line and column.
+        ScenarioError: something is wrong; the error lists every problem with file, line and column.
 
     >>> load("breast_cancer", set={"rounds": 3}).nodes.holders
     10
@@ -61,26 +61,21 @@ def from_mapping(
     """Check a scenario given as a Python mapping; the other arguments are those of ``load``.
 
     Raises:
-        ScenarioError: something is wrong; the error has every problem, each with its key.
+        ScenarioError: something is wrong; the error lists every problem with its key.
     """
     root = anchored(grow(values, Mark("scenario")), Path.cwd(), is_path=False)
     return _finish(root, [], set, {"seed": seed, "name": name})
 
 
 def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
-    """Check the text of the file in which a run folder holds its scenario.
+    """Check the scenario text in a run folder, which may come from a stranger.
 
-    The folder may be a stranger's, so the text chooses neither what other file is read nor, unless
-    that is allowed, what code is imported.
-
-    Args:
-        text: the content of the file.
-        path: the file; relative paths start from its folder.
-        trust_user_parts: whether to import user-defined parts (``module:function``).
+    Relative paths start from the folder of the file ``path``. User-defined parts
+    (``module:function``) are imported only with ``trust_user_parts``.
 
     Raises:
         ScenarioError: something is wrong, the scenario extends a file, or it names user-defined
-            parts that may not be imported.
+            parts without ``trust_user_parts``.
     """
     root, noted = read_yaml(text, str(path))
     values = root.plain()
@@ -93,7 +88,7 @@ def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
 
 
 def user_parts(values: object) -> list[str]:
-    """Return the user-defined parts (``module:function``) that the values of a scenario name.
+    """Return the user-defined parts (``module:function``) in a scenario's values.
 
     >>> user_parts({"aggregation": {"kind": "lab:mean"}, "attacks": [{"kind": "noise"}]})
     ['lab:mean']
@@ -126,10 +121,8 @@ def _finish(
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
     """Read a file, and merge it with the file that it extends; its own values win.
 
-    Args:
-        path: the file.
-        shown: the file's path in messages; for a shipped scenario only the name.
-        above: the files that extend this file, directly or through others.
+    ``shown`` is the file's path in messages. ``above`` are the files that extend this file,
+    directly or through others.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)

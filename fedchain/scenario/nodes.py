@@ -1,4 +1,4 @@
-"""Nodes that act: the section ``nodes`` of a scenario."""
+"""Nodes: the section ``nodes`` of a scenario."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from fedchain.registry import Section
 from fedchain.scenario.groups import Groups
 
 MAX_HOLDERS = 10_000_000
-"""Most registered holders; only those that are asked in a round cost memory and time."""
+"""Maximum number of registered holders."""
 MAX_ASKED = 65_536
-"""Most holders asked in a round: a float64 sum of 65,536 directions (20-bit integers) is exact."""
+"""Maximum number of holders asked in a round, so that a float64 sum of directions (20-bit integers)
+is exact."""
 MAX_MINERS = 1000
-"""Most compute nodes."""
+"""Maximum number of compute nodes."""
 
 
 class Momentum(Section):
-    """Running mean of a participant's releases, m_t = m_(t-1) + gain_t (g_t - m_(t-1)).
+    """Running mean m_t of a participant's releases g_t: m_t = m_(t-1) + gain_t (g_t - m_(t-1)).
 
     >>> Momentum(kind="ema", beta=0.9).gain(1), Momentum(kind="mean").gain(4)
     (1.0, 0.25)
     """
 
     kind: Literal["ema", "mean"]
-    """ema: an exponential average, whose gain is max(1/t, 1 - beta); mean: the mean of all, whose
-    gain is 1/t."""
+    """ema: an exponential average, with gain max(1/t, 1 - beta); mean: the mean of all releases,
+    with gain 1/t."""
     beta: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of the last mean that an exponential average keeps; only ema has one, and needs it."""
+    """Share of the last mean that an exponential average keeps; required for ema, not allowed for
+    mean."""
 
     def gain(self, number: int) -> float:
-        """Return gain_t, the weight of release number t, from 1, in the mean of the first t."""
+        """Return the weight of release ``number``, from 1, in the mean of all releases so far."""
         least = 0.0 if self.beta is None else 1.0 - self.beta
         return max(1.0 / number, least)
 
     def plain(self) -> dict[str, Any]:
-        """Return the section as plain values, without a beta that the kind does not have."""
+        """Return the section as plain values; beta is left out if not set."""
         return {"kind": self.kind} if self.beta is None else {"kind": self.kind, "beta": self.beta}
 
 
@@ -45,22 +47,22 @@ class Miner(Section):
     """One compute node."""
 
     hash_share: Annotated[float, Field(gt=0, le=1e9)]
-    """Weight of this node's hash power among all compute nodes; the weights need not sum to 1."""
+    """Relative hash power of this node; the values of all nodes need not sum to 1."""
 
 
 class Nodes(Section):
-    """The nodes that act: data holders and compute nodes."""
+    """Data holders and compute nodes."""
 
     holders: Annotated[int, Field(ge=0, le=MAX_HOLDERS)] = 0
     """Number of data holders; 0 if nothing is learned."""
     cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
-    """Number of holders (or groups) that are drawn and asked in each round; null: all are asked."""
+    """Number of holders (or groups) drawn and asked in each round; null: all."""
     groups: Groups | None = None
     """Groups whose members add up their gradients by secure aggregation and send one message; null:
     each holder sends its own message."""
     momentum: Momentum | None = None
-    """The running mean of its releases that each holder (or group) sends in place of the release;
-    null: each release is sent by itself."""
+    """Running mean of releases that each holder (or group) sends; null: each release is sent
+    unchanged."""
     compute: (
         Annotated[int, Field(ge=1, le=MAX_MINERS)]
         | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
@@ -69,25 +71,26 @@ class Nodes(Section):
     identity: Literal["registered", "open"] = "registered"
     """Who may send messages. registered: the identities in the genesis block; open: anybody."""
     on_exhausted: Literal["leave", "stop"] = "leave"
-    """When a holder has spent its privacy budget: leave: it sends no more; stop: the run stops."""
+    """What happens when a holder has spent its privacy budget. leave: the holder sends nothing
+    more; stop: the run stops."""
 
     @property
     def participant(self) -> str:
-        """The word for a participant: holder or group."""
+        """Word for a participant: holder or group."""
         return "holder" if self.groups is None else "group"
 
     @property
     def participants(self) -> int:
-        """Number of participants, which send messages: the holders, or their groups."""
+        """Number of participants, which send messages: holders or groups."""
         return self.holders if self.groups is None else self.holders // self.groups.size
 
     @property
     def asked(self) -> int:
-        """Number of participants asked in a round; each takes one place in the network."""
+        """Number of participants asked in a round."""
         return self.participants if self.cohort is None else self.cohort
 
     def members_of(self, participant: int) -> range:
-        """Return the holders behind a participant: the holder itself, or the group's members."""
+        """Return the ids of a participant's holders: the holder itself, or the group's members."""
         alone = range(participant, participant + 1)
         return alone if self.groups is None else self.groups.members_of(participant)
 
@@ -106,5 +109,5 @@ class Nodes(Section):
 
     @property
     def others(self) -> int:
-        """Number of possible neighbours of a node: all nodes except the node itself."""
+        """Number of nodes in the network other than a given node."""
         return self.asked + self.miners - 1

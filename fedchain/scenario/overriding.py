@@ -18,22 +18,21 @@ from fedchain.scenario.sections import Scenario
 from fedchain.scenario.tree import Mark, Node
 
 TEXTS = ("name", "description", "path", "dirty", "clean")
-"""Last keys of paths whose values are always text in an option: names, files and their patterns."""
+"""Keys whose values are always text in an option: names, files and file patterns."""
 QUOTES, BRACKETS = ("'", '"'), ("[", "{")
-"""What a value of an option begins with if it is more than one word of YAML."""
+"""First characters of a value that is read as YAML, not as a single word."""
 STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
     """Parse the options ``path=value`` into values by path.
 
-    A value that begins with a bracket or a quotation mark is YAML: ``[1, 2]``, ``{kind: adam}``.
-    Any other value is a number or word of YAML, such as ``2``, ``1e-5``, ``.inf`` and ``null``, or
-    else text as it stands, whatever its characters mean in a YAML file. The value of a key in
-    ``TEXTS`` is always text; only quotation marks around it are removed.
+    A value in brackets or quotation marks is read as YAML: ``[1, 2]``, ``{kind: adam}``. Any other
+    value is a YAML number or word such as ``1e-5``, ``.inf`` or ``null``, or else plain text.
+    Values of the keys in ``TEXTS`` are always text, without enclosing quotation marks.
 
     Raises:
-        ScenarioError: an option without ``=``, a path given twice, or a value that is no YAML.
+        ScenarioError: an option has no ``=`` or invalid YAML, or a path is given twice.
 
     >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]", "task.path=scans #2"])
     {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3], 'task.path': 'scans #2'}
@@ -44,8 +43,8 @@ def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
 def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
     """Parse the options ``path=value,value`` of a sweep into tuples of values by path.
 
-    Each value is read as in ``parse_overrides``; commas inside brackets or quotation marks belong
-    to the value.
+    Each value is read as in ``parse_overrides``. A comma inside brackets or quotation marks does
+    not separate values.
 
     >>> parse_choices(["privacy.epsilon=1,2,.inf", "update.kind=adam"])
     {'privacy.epsilon': (1, 2, inf), 'update.kind': ('adam',)}
@@ -57,17 +56,17 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
-    """Replace values of a scenario; the order of ``values`` does not matter.
+    """Return a scenario's tree with replaced values; the order of ``values`` does not matter.
 
     Every path in ``values`` is removed from the grid of the scenario's sweep.
 
     Args:
-        root: the scenario.
-        values: value by dotted path; list entries by number: ``attacks[0].holders``.
-        folder: the folder from which a relative ``path`` value starts.
+        root: the tree.
+        values: new value by dotted path, with list indices: ``attacks[0].holders``.
+        folder: the folder from which relative values of ``path`` keys start.
 
     Raises:
-        ScenarioError: a path that goes through a scalar or past the end of a list.
+        ScenarioError: a path goes through a scalar or past the end of a list.
     """
     nodes = {}
     for path, value in values.items():
@@ -79,9 +78,9 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
 
 
 def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
-    """Put nodes into a scenario, each at its path.
+    """Return a scenario's tree with nodes put at their paths, outer nodes and kinds first.
 
-    Outer blocks and kinds come first, since a new kind removes keys of the old kind.
+    A new kind removes keys that its part does not have.
     """
     for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
         if steps[-1] == "kind" and steps[:-1]:
@@ -107,10 +106,10 @@ def parse_path(path: str) -> tuple[str | int, ...]:
 
 
 def grow(value: object, mark: Mark, depth: int = 0) -> Node:
-    """Turn a Python value into a tree; ``mark`` becomes the place of every node.
+    """Turn a Python value into a tree in which every node has the place ``mark``.
 
     Raises:
-        ScenarioError: the value holds something that YAML cannot express, or is too deep.
+        ScenarioError: the value cannot be written in YAML, or is nested too deeply.
     """
     if depth > MAX_DEPTH:
         raise refused(mark.source, f"more than {MAX_DEPTH} blocks inside blocks")
@@ -129,7 +128,7 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
 
 
 def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
-    """Make every relative path under a key ``path`` absolute; it starts from ``folder``."""
+    """Make every relative path under a key ``path`` absolute, starting from ``folder``."""
     if isinstance(node.value, Mapping):
         inner = {
             key: anchored(value, folder, key.rpartition(".")[2] == "path")
@@ -158,7 +157,7 @@ def _split(options: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _entries(path: str, text: str) -> list[str]:
-    """Split the values of an axis at the commas that are in no brackets and no quotation marks."""
+    """Split the values of a sweep option at the commas outside brackets and quotation marks."""
     entries: list[str] = []
     opening = QUOTES if _is_text(path) else QUOTES + BRACKETS
     for piece in text.split(","):
@@ -176,7 +175,7 @@ def _is_text(path: str) -> bool:
 
 
 def _ends(text: str) -> bool:
-    """Return whether a text that begins with a bracket or quotation mark is whole YAML."""
+    """Return whether a text that begins with a bracket or quotation mark is complete YAML."""
     try:
         read_yaml(text, "", option=True)
     except ScenarioError:
@@ -197,7 +196,7 @@ def _value(path: str, text: str) -> Any:
 
 
 def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
-    """Remove the paths in ``fixed`` from the grid of the sweep: overrides have set them."""
+    """Remove the paths in ``fixed`` from the grid of the sweep."""
     sweep = root.get("sweep")
     grid = sweep.get("grid") if sweep is not None else None
     if sweep is None or grid is None or not isinstance(grid.value, Mapping):
@@ -213,7 +212,7 @@ def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
 
 
 def _ready_for(root: Node, where: Where, kind: str) -> Node:
-    """Remove the keys of the block at ``where`` that a part of the new kind does not have."""
+    """Remove keys that a part of the new kind does not have from the block at ``where``."""
     block: Node | None = root
     for step in where:
         block = block.get(step) if block is not None else None

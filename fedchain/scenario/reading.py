@@ -1,4 +1,4 @@
-"""Reader of YAML 1.2: it turns a text into a tree of bounded size and depth.
+"""Reader: turns YAML 1.2 text into a tree of limited size and depth.
 
 Tags are not allowed. Every problem is reported with its line and column.
 """
@@ -18,16 +18,16 @@ from fedchain.registry import Where
 from fedchain.scenario.tree import Located, Mark, Node, Scalar
 
 MAX_BYTES = 256 * 1024
-"""Most bytes of a file. A scenario is a page of text; more is a mistake or an attack."""
+"""Largest size of a scenario file in bytes."""
 MAX_DEPTH = 20
-"""Most levels of blocks inside blocks."""
+"""Maximum depth of nested blocks."""
 MAX_VALUES = 20_000
-"""Most values of a file after its aliases are expanded: a few lines can stand for billions."""
+"""Maximum number of values in a file, counted after aliases are expanded."""
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 NO_BLANK = re.compile("(?:^|[-:,{[]) *([\t\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
-"""A character that looks like a space, where a space would begin a line or a value."""
+"""A character that looks like a space, at a place where only a real space is allowed."""
 REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -58,7 +58,7 @@ def read_text(path: Path) -> str:
     """Return the text of a scenario file.
 
     Raises:
-        ScenarioError: the file does not exist, is too large, binary, or not UTF-8.
+        ScenarioError: the file does not exist, is too large, is binary, or is not UTF-8.
     """
     try:
         with path.open("rb") as file:
@@ -78,7 +78,7 @@ def text_in(data: bytes, source: str) -> str:
     """Return the text in the bytes of a scenario file.
 
     Raises:
-        ScenarioError: they are binary data, or not UTF-8.
+        ScenarioError: the bytes are binary data, or are not UTF-8.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -99,15 +99,15 @@ def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, li
 
     Args:
         text: one YAML document.
-        source: the file or option that holds it, for messages.
-        option: whether the text is a command-line option, whose problems are shown without lines.
+        source: the file or option that contains the text, for messages.
+        option: whether the text is a command-line option, whose problems have no line numbers.
 
     Returns:
-        The tree, and the problems that do not prevent a tree: duplicate keys, tags, keys that are
-        not text, numbers too large for a float.
+        The tree, and problems despite which a tree exists: duplicate keys, tags, keys that are not
+        text, and numbers too large for a float.
 
     Raises:
-        ScenarioError: no tree can be made: broken syntax, a missing anchor, a bound exceeded.
+        ScenarioError: the syntax is broken, an anchor is missing, or a limit is exceeded.
     """
     text = "".join(map(_without_last_tabs, text.splitlines(keepends=True)))
     lines = [] if option else text.splitlines()
@@ -117,7 +117,7 @@ def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, li
 
 
 def _without_last_tabs(line: str) -> str:
-    """Drop blanks with a tab at the end of a line: the parser takes the tab for a word."""
+    """Remove blanks with a tab at the end of a line, which the parser would read as text."""
     whole = line.rstrip("\r\n")
     kept = whole.rstrip(" \t")
     return kept + line[len(whole) :] if "\t" in whole[len(kept) :] else line
@@ -156,7 +156,7 @@ def _mark(source: str, lines: list[str], line: int, column: int) -> Mark:
 
 @dataclass
 class _Reader:
-    """Builder that makes the tree of one document from the parser's events."""
+    """Builder of one document's tree from the parser's events."""
 
     source: str
     lines: list[str]
@@ -164,10 +164,10 @@ class _Reader:
     problems: list[Located] = field(default_factory=list)
     anchors: dict[str, Node] = field(default_factory=dict)
     count: int = 0
-    """Number of values read so far; it is compared at once, since the parser is slow."""
+    """Number of values read so far."""
 
     def document(self) -> Node:
-        """Return the tree of the only document; an empty text gives an empty node."""
+        """Return the document's tree; an empty text gives an empty node."""
         root = Node(value=None, mark=_mark(self.source, self.lines, 0, 0))
         documents = 0
         for event in self.events:

@@ -24,7 +24,7 @@ MISBEHAVING: dict[str, tuple[type[Section], tuple[str, ...]]] = {
     "attack": (HolderAttack, WHO),
     "misconduct": (ComputeAttack, ("nodes",)),
 }
-"""For each family of attacks, the section and the YAML keys that can say who attacks."""
+"""Section and YAML keys that select the attackers, for each family of attacks."""
 OWN_PART = {
     "description": "A part of your own: module:function.",
     "type": "object",
@@ -112,7 +112,7 @@ def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
 
 
 def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a schema without titles and in which definitions replace every ``$ref``."""
+    """Return a schema without titles, with every ``$ref`` replaced by its definition."""
     if isinstance(rule, list):
         return [_whole(entry, definitions) for entry in rule]
     if not isinstance(rule, Mapping):

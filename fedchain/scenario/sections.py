@@ -24,52 +24,54 @@ def _no_device(name: str) -> str:
 
 
 RunName = Annotated[str, Field(pattern=_SAFE), AfterValidator(_no_device)]
-"""A name that is safe as the name of a folder on every system."""
+"""A name that is a valid folder name on every system."""
 
 
 class LedgerSettings(Section):
-    """Settings of the ledger: what it stores, and when a block may be made."""
+    """Settings of the ledger: stored number types, and when a block may be made."""
 
     work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
-    """The proof of work and its difficulty."""
+    """Proof of work and its difficulty."""
     quorum: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Least share of the asked holders whose messages a block must have."""
+    """Smallest share of the asked holders whose messages a block must contain."""
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
-    """Simulated seconds after which a compute node stops waiting for messages beyond the quorum."""
+    """Simulated seconds for which a compute node waits for messages; it always waits for the
+    quorum."""
     storage: Literal["int8", "int16", "int32"] = "int16"
-    """Integer type in which the directions (normalised gradients) are sent and stored."""
+    """Integer type of the directions (normalised gradients) in messages and on disk."""
     weights: Literal["float64", "float32"] = "float64"
-    """Number type in which the weights are stored and agreed on."""
+    """Number type of the weights on the chain."""
 
 
 class Disk(Section):
-    """What the ledger keeps on disk; the chain is the same with every choice."""
+    """What the ledger keeps on disk; the chain itself does not depend on this choice."""
 
     keep_weights: Literal["all", "last"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """Weights to keep. all: of every block; last: of the first and last block; N: of every N-th."""
+    """Weights to keep. all: of every block; last: of the first and last block; N: of every N-th
+    block."""
     keep_messages: Literal["all"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """Messages to keep whole. all: every message; a number N: those of the last N blocks and of the
-    blocks that forks may still reach. Older messages lose only their directions."""
+    """Messages to keep whole. all: every message; a number N: those of the last N blocks and of
+    blocks that forks may still reach. Older messages lose their directions."""
 
 
 class Churn(Section):
-    """Nodes that leave and come back, again and again."""
+    """Nodes that leave and come back repeatedly."""
 
     away: Annotated[float, Field(gt=0, le=0.9)]
     """Mean share of the time for which a node is away."""
     stay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0
-    """Mean simulated seconds of a stay; stays and absences have exponential distributions."""
+    """Mean simulated seconds of a stay. Stays and absences have exponential distributions."""
 
 
 class Partition(Section):
-    """A split of the network into two parts that do not hear each other for a while."""
+    """A temporary split of the network into two parts without contact."""
 
     from_s: Annotated[float, Field(ge=0, le=1e9)]
     """Simulated time, in seconds, at which the links between the parts break."""
     to_s: Annotated[float, Field(gt=0, le=1e9)]
     """Simulated time, in seconds, at which the links work again."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Share of the compute nodes, and of the data holders, that are cut off from the others."""
+    """Share of the compute nodes, and of the data holders, in one of the two parts."""
 
 
 class LateJoiners(Section):
@@ -78,31 +80,32 @@ class LateJoiners(Section):
     at_s: Annotated[float, Field(gt=0, le=1e9)]
     """Simulated time, in seconds, at which these nodes join."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the compute nodes, and of the data holders, that join late; one compute node is
-    always there."""
+    """Share of the compute nodes, and of the data holders, that join late. At least one compute
+    node is there from the start."""
 
 
 class Gossip(Section):
-    """How blocks and messages travel over the links, and what goes wrong on the way."""
+    """How blocks and messages travel over the links, and which failures occur."""
 
     relay: Literal["push", "announce"] = "push"
-    """push: a node sends a new block or message; announce: it sends the name, and others ask."""
+    """push: a node sends a new block or message; announce: a node sends its id, and others request
+    it."""
     bandwidth_mbit_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    """Megabits that a link carries in a second in each direction; null: no limit."""
+    """Megabits per second that a link carries in each direction; null: no limit."""
     loss: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """Share of the transmissions over a link that are lost and sent again."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Simulated seconds after which a lost transmission is sent again."""
     churn: Churn | None = None
-    """Nodes that leave, come back and catch up; null: nobody does."""
+    """Nodes that leave, come back and catch up; null: none."""
     partitions: Annotated[tuple[Partition, ...], Field(max_length=64)] = ()
     """Times at which the network splits into two parts, and becomes one again."""
     late_joiners: LateJoiners | None = None
-    """Nodes that join later and fetch the chain, headers first; null: nobody joins later."""
+    """Nodes that join later and download the chain, headers first; null: none."""
 
     @cached_property
     def breaks(self) -> bool:
-        """Whether a link is ever down."""
+        """Whether a link may be down at any time."""
         return bool(self.churn or self.partitions or self.late_joiners)
 
 
@@ -110,7 +113,7 @@ class Evaluate(Section):
     """How often the model is measured, and how many examples are shown as pictures."""
 
     every: AtLeastOne = 1
-    """Number of rounds from one measurement to the next; the last round is always measured."""
+    """Number of rounds between measurements; the last round is always measured."""
     samples: Annotated[int, Field(ge=0, le=64)] = 4
     """Number of held-out examples shown as pictures at the end."""
 
@@ -119,23 +122,23 @@ class Sweep(Section):
     """Many runs of one scenario: every point of a grid with every seed."""
 
     grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]]
-    """Values to run for each dotted path; with an empty grid only the seed changes."""
+    """Values of each dotted path; with an empty grid only the seed changes."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Number of runs of every point; their seeds count up from the scenario's seed."""
+    """Number of runs of every point, with consecutive seeds from the scenario's seed on."""
     x: str | None = None
-    """The grid path on the horizontal axis; null: the first."""
+    """Grid path on the horizontal axis; null: the first."""
     y: str | None = None
-    """The metric on the vertical axis; null: the task's own score."""
+    """Metric on the vertical axis; null: the task's own score."""
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Value of y to reach; the report shows the time and epsilon until then; null: no target."""
+    """Value of y to reach; the report shows the time and epsilon needed; null: no target."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The source of each value: a file and line, or an option; equality ignores it."""
+    """The source of each value: a file and line, or an option. Equality ignores the sources."""
 
     layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
-    """The source by the path of the value; a path without a source has its default."""
+    """Source by the path of the value; values without an entry have their default."""
 
 
 class Scenario(Section):
@@ -144,33 +147,33 @@ class Scenario(Section):
     version: Annotated[Literal[1], Field(examples=[1])]
     """Version of the scenario format."""
     name: Annotated[RunName, Field(examples=["my-first-run"])]
-    """Name of the run's folder: letters, digits, dash, underscore, dot; at most 64."""
+    """Name of the run's folder: letters, digits, dash, underscore, dot; at most 64 characters."""
     description: str = ""
-    """The question that the scenario answers."""
+    """Question that the scenario answers."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """The number from which every random stream starts."""
+    """Seed of every random stream."""
     rounds: Annotated[int, Field(ge=1, le=1_000_000, examples=[40])]
     """Number of blocks after genesis."""
     task: Annotated[Part, FAMILIES["task"], Field(examples=["{kind: breast_cancer}"])]
-    """What is learned: data, model, loss, metrics."""
+    """What is learned: data, model, loss and metrics."""
     nodes: Annotated[Nodes, Field(examples=["{holders: 20, compute: 3}"])]
-    """The nodes that act: data holders and compute nodes."""
+    """Data holders and compute nodes."""
     network: Annotated[Part, FAMILIES["network"]] = Part("complete", {})
     """Which nodes are linked, and how fast the links are."""
     gossip: Gossip = Gossip()
-    """How items travel over the network's links, and what goes wrong on the way."""
+    """How blocks and messages travel over the links, and which failures occur."""
     privacy: Annotated[
         Part, FAMILIES["mechanism"], Field(examples=["{kind: gaussian, epsilon: 8.0, clip: 0.1}"])
     ]
-    """The mechanism: the noise that each holder adds to its gradient before it sends it."""
+    """Mechanism that adds noise to each holder's gradient before the holder sends it."""
     aggregation: Annotated[
         Part, FAMILIES["aggregation"], Field(examples=["{kind: l_nearest, keep: 14}"])
     ]
-    """The rule that makes one gradient out of many."""
+    """Rule that combines the gradients of a block into one gradient."""
     update: Annotated[Part, FAMILIES["update"]] = Part("gradient_descent", {"learning_rate": 0.1})
-    """The rule that turns a block's weights into those of the next block."""
+    """Rule that computes new weights from the weights and the gradient."""
     ledger: LedgerSettings = LedgerSettings()
-    """Proof of work, quorum, storage."""
+    """Proof of work, quorum and storage."""
     disk: Disk = Disk()
     """What the ledger keeps on disk."""
     attacks: tuple[Misbehaving, ...] = ()
@@ -178,11 +181,11 @@ class Scenario(Section):
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""
     engine: Annotated[Part, FAMILIES["engine"]] = Part("threads", {})
-    """Where the holders compute; the results are the same everywhere."""
+    """Where the holders compute; results are the same for every engine."""
     sweep: Sweep | None = None
-    """The grid of `fedchain sweep`."""
+    """Grid of `fedchain sweep`."""
     tuning: str = ""
-    """Values that were chosen by comparing runs on private records, and the seeds of these runs; no
-    epsilon accounts for this choice. Empty: nothing is declared."""
+    """Values that were chosen by comparing runs on private records, and the seeds of these runs.
+    Epsilon does not cover this choice. Empty: no such choice was made."""
     _sources: Sources = PrivateAttr(default=Sources())
-    """The source of each value."""
+    """Source of each value."""

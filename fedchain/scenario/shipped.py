@@ -1,4 +1,4 @@
-"""Shipped scenarios, and the rules by which a user's path or name selects a scenario file."""
+"""Shipped scenarios: finds the scenario file for a path or name that a user gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedchain.scenario.reading import read_text, read_yaml, refused
 SHIPPED_FOLDERS = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "scenarios")
 """Folders of the shipped scenarios: in an installed package, and in the repository."""
 YAML = ".yaml"
-"""Suffix of a scenario's file; the rest of the file's name is the scenario's name."""
+"""Suffix of a scenario's file; the rest of the file name is the scenario's name."""
 
 
 def shipped_files() -> dict[str, Path]:
@@ -27,10 +27,10 @@ def shipped_files() -> dict[str, Path]:
 
 
 def located(given: str | Path) -> Path:
-    """Return the file that a path, or the name of a shipped scenario, stands for.
+    """Return the file for a path or the name of a shipped scenario, with or without ``.yaml``.
 
-    A name may be given with or without ``.yaml``. A file or a folder of that name in the current
-    folder comes before the shipped scenario. If nothing is found, the path is returned unchanged.
+    A file or folder of the user with this name comes first. If nothing is found, the path is
+    returned unchanged.
 
     >>> located("first_light").name, str(located("lab/mine.yaml"))
     ('first_light.yaml', 'lab/mine.yaml')
@@ -42,7 +42,7 @@ def file_of(given: str | Path) -> Path:
     """Return the file that ``located`` finds.
 
     Raises:
-        ScenarioError: nothing is there, or it is a folder.
+        ScenarioError: no file is there, or a folder is there.
     """
     found = located(given)
     if os.path.isdir(found):  # noqa: PTH112 - as in is_there
@@ -56,7 +56,7 @@ def file_of(given: str | Path) -> Path:
 
 
 def own(given: str | Path) -> Path | None:
-    """Return the user's file or folder with this path or name; None if there is none."""
+    """Return the user's file or folder with this path or name, or None."""
     paths = [Path(given)]
     if _name(given) == str(given):
         paths.append(Path(f"{given}{YAML}"))
@@ -72,7 +72,7 @@ def hidden_by(given: str | Path) -> Path | None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is a file or a folder at a path."""
+    """Return whether a file or folder exists at a path."""
     return os.path.exists(path)  # noqa: PTH110 - False, not an error, for a name that is too long
 
 
@@ -97,7 +97,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def description_of(path: Path) -> str:
-    """Return the description that is written in a shipped scenario."""
+    """Return the description of a shipped scenario."""
     return str(_values(path)["description"])
 
 
@@ -116,6 +116,6 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def _name(given: str | Path) -> str:
-    """Return the given name without its suffix; "" for a path with folders, which is no name."""
+    """Return the given name without its suffix; "" for a path with folders."""
     text = str(given)
     return text.removesuffix(YAML) if Path(text).name == text else ""

@@ -1,4 +1,4 @@
-"""Tree of a YAML file in which every key and value knows where it was written."""
+"""Tree of a YAML file in which every key and value has the place where it was written."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Mark:
     """The place where a key or value was written."""
 
     source: str
-    """The file, or the option of the command line: ``--set privacy.epsilon``."""
+    """File, or option of the command line: ``--set privacy.epsilon``."""
     line: int = 0
     """Line of the file, from 1; 0: not in a file."""
     column: int = 0
     """Column of the line, from 1."""
     text: str = ""
-    """The line itself."""
+    """Content of the line."""
 
     @property
     def place(self) -> str:
@@ -47,12 +47,12 @@ class Node:
     key: Mark | None = None
     """Place where the value's key starts; None in a list and at the top."""
     size: int = 1
-    """Number of values in the node, itself included, with aliases expanded."""
+    """Number of values in the node, including itself, with aliases expanded."""
     depth: int = 0
-    """Number of nested levels of blocks and lists, this one included; 0 for a scalar."""
+    """Number of nested levels of blocks and lists, including this node; 0 for a scalar."""
 
     def plain(self) -> Any:
-        """Return the value without places: dicts, lists, scalars."""
+        """Return the value without places, as dicts, lists and scalars."""
         if isinstance(self.value, Mapping):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, tuple):
@@ -60,7 +60,7 @@ class Node:
         return self.value
 
     def get(self, step: str | int) -> Node | None:
-        """Return the value under a key or an index; None if there is none."""
+        """Return the value under a key or an index, or None."""
         if isinstance(self.value, Mapping):
             return self.value.get(str(step))
         if isinstance(self.value, tuple) and isinstance(step, int) and step < len(self.value):
@@ -76,11 +76,11 @@ class Located:
     mark: Mark
 
     def error(self) -> ScenarioError:
-        """Return the error of this problem alone."""
+        """Return an error with only this problem."""
         return ScenarioError([self.problem], self.render())
 
     def render(self) -> str:
-        """Return ``place: key: text`` and, below it, the line of the file with a caret."""
+        """Return ``place: key: text`` and, below, the line of the file with a caret."""
         # `--set privacy.epsiln` already names the key.
         repeated = self.problem.key and self.mark.source.endswith(f" {self.problem.key}")
         key = f"{self.problem.key}: " if self.problem.key and not repeated else ""
@@ -104,7 +104,7 @@ def locate(root: Node, problem: Problem) -> Located:
 
 
 def leaves(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
-    """Yield every scalar of the tree, and every empty list and block, each with its path."""
+    """Yield the path and node of every scalar and every empty list or block of the tree."""
     if isinstance(node.value, Mapping) and node.value:
         for key, inner in node.value.items():
             yield from leaves(inner, (*where, key))
@@ -116,7 +116,7 @@ def leaves(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
 
 
 def overlay_nodes(below: Node, above: Node) -> Node:
-    """Merge two trees: keys of ``above`` win, and a new ``kind`` there replaces the whole block."""
+    """Merge two trees: keys of ``above`` win, and a different ``kind`` replaces the whole block."""
     if not isinstance(below.value, Mapping) or not isinstance(above.value, Mapping):
         return above
     old, new = below.value.get("kind"), above.value.get("kind")

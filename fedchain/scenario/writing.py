@@ -1,4 +1,4 @@
-"""Written forms of a Scenario: plain values, a run's name, and YAML with each value's source."""
+"""Writing: turns a Scenario into plain values, a run's name, or YAML with each value's source."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from fedchain.scenario.reading import scalar
 from fedchain.scenario.sections import Scenario
 
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
-"""Keys that the digest leaves out: they do not change what is computed for a given seed."""
+"""Keys that do not change what is computed for a given seed; the digest leaves them out."""
 
+# With 48 bits, two of 5,000 runs have the same name with a probability of 5e-8.
 NAMED_DIGITS = 12
-"""Hexadecimal digits of a digest in the name of a folder: 48 bits, so that the runs of a sweep of
-5,000 points have two equal names with a probability of 5e-8."""
+"""Number of hexadecimal digits of the digest in a run's name."""
 
 
 def plain_values(scenario: Scenario) -> dict[str, Any]:
-    """Return all resolved values as plain YAML values; ``from_mapping`` reads them back."""
+    """Return all values of a scenario as plain YAML values; ``from_mapping`` reads them back."""
     values: dict[str, Any] = plain_value(scenario)
     values["attacks"] = [_flat(attack) for attack in scenario.attacks]
     return values
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """Return the values of ``plain_values`` that a file or an option set, without defaults."""
+    """Return the plain values that a file or an option set, without defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
     values: dict[str, Any] = _known(plain_values(scenario), (), known)
@@ -39,18 +39,14 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def scenario_digest(scenario: Scenario) -> str:
-    """Return a hash of everything that changes the computation but the seed, 64 digits."""
+    """Return a hash of all values but the seed that change the computation, 64 hex digits."""
     content = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def run_name(scenario: Scenario) -> str:
-    """Return the name of the run's folder; the same scenario and seed give the same name.
-
-    The name holds the first digits of the digest only: whoever opens a folder by its name compares
-    the whole digest (``Run.of``).
-    """
+    """Return the name of the run's folder; the same scenario and seed give the same name."""
     return f"{scenario.name}-{scenario_digest(scenario)[:NAMED_DIGITS]}-s{scenario.seed}"
 
 
