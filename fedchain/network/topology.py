@@ -1,4 +1,4 @@
-"""Topologies: they link the nodes of a network, and draw the latency of each link once."""
+"""Topologies: the links between the nodes of a network, with a latency drawn for each link."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     import networkx
 
 topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Graph)
-"""Each part is a function ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come
-first, then the slots of data holders."""
+"""Topologies. Each part is a function ``(compute, nodes, generator, *, ...) -> Graph``."""
 MOST_DRAWS = 100
-"""Most random graphs that are drawn until one is connected."""
+"""Limit on the random graphs that are drawn until one is connected."""
 MOST_BYTES = 2**22
-"""Most bytes of a file of links; 5,000 nodes with 20 links each take a fifth of it."""
+"""Limit on the bytes of a file of links."""
 
 
 @topologies
@@ -35,7 +34,7 @@ def complete(
     *,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Link every compute node with every other node; data holders pass nothing on.
+    """Link every compute node with every other node; data holders do not pass items on.
 
     Args:
         compute: number of compute nodes.
@@ -74,7 +73,7 @@ def ring(
     """Link every node with two neighbours, in a ring.
 
     Args:
-        compute: number of compute nodes, which come first.
+        compute: number of compute nodes.
         nodes: number of all nodes, at least 3.
         generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
@@ -140,14 +139,14 @@ def watts_strogatz(
     rewired: Annotated[float, Field(ge=0, le=1)] = 0.1,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Link nodes to near neighbours in a ring, and redirect some links across it: a small world.
+    """Link each node to near neighbours in a ring, and replace some links: a small world.
 
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
         generator: random generator for the links and the latencies.
         degree: neighbours of each node in the ring, at least 2; an odd number counts as one less.
-        rewired: share of the links that lead to a node chosen at random instead, 0 to 1.
+        rewired: share of the links that are replaced by links to a random node, 0 to 1.
         latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
@@ -176,10 +175,10 @@ def barabasi_albert(
     attached: Annotated[int, Field(ge=1), AtMost("nodes.others", "the number of other nodes")],
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Let nodes join one by one and prefer neighbours with many links, so that few become hubs.
+    """Add nodes one by one, and link each preferably to nodes with many links: a few become hubs.
 
     Args:
-        compute: number of compute nodes, which come first and so are the likely hubs.
+        compute: number of compute nodes. They join first, and are the likely hubs.
         nodes: number of all nodes.
         generator: random generator for the links and the latencies.
         attached: links that each new node makes, at least 1.
@@ -213,8 +212,8 @@ def file(
 ) -> Graph:
     """Read the links from a file: GraphML (``.graphml``), or two nodes on each line.
 
-    Nodes are numbered from 0, compute nodes first, then the data holders. In a file of lines, text
-    after ``#`` is a comment. The file has at most 4 MiB.
+    Nodes are numbered from 0, first the compute nodes, then the data holders. In a file with two
+    nodes on each line, text after ``#`` is a comment. The file has at most 4 MiB.
 
     Args:
         compute: number of compute nodes.
@@ -262,7 +261,7 @@ def _draw_connected(
     """Draw graphs until one is connected.
 
     Raises:
-        ValueError: a hundred graphs in a row are not connected.
+        ValueError: ``MOST_DRAWS`` graphs in a row are not connected.
     """
     import networkx
 
@@ -282,7 +281,7 @@ def _make_graph(
     latency_ms: Part,
     generator: np.random.Generator,
 ) -> Graph:
-    """Return a graph whose nodes all pass on what they hear, with a latency drawn for each link."""
+    """Return a graph whose nodes all pass items on, with a latency drawn for each link."""
     links = _sort_links(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
     seconds = latencies.build(latency_ms)(links, generator) / 1000.0
     return Graph(compute=compute, nodes=nodes, links=links, seconds=seconds, holders_relay=True)
