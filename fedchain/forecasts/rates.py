@@ -22,7 +22,7 @@ RATES_FILE = f"{RATES}-2.json"
 LARGEST_RATES = 65_536
 """Limit on the bytes of the file of rates."""
 SMALL_RUNS = (8, 1, 1), (64, 1, 1), (64, 9, 1), (8, 1, 1000), (32, 1, 1000)
-"""(holders, compute nodes, hidden units) of each small run."""
+"""Numbers of holders, compute nodes and hidden units of each small run."""
 ROUNDS = 12
 """Number of rounds of each small run."""
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -31,7 +31,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Rates(BaseModel, frozen=True):
     """Seconds that a machine needs per operation of each kind.
 
-    In ``Trial.counts``, the fields are numbers of operations instead.
+    In ``Trial.counts``, the fields are numbers of operations.
 
     >>> ROUGH.rows()[-1]
     ('everything else of a round', '200 /s', '5 ms')
@@ -59,7 +59,7 @@ class Rates(BaseModel, frozen=True):
 
 
 ROUGH = Rates(message=2e-9, state=2e-9, event=5.3e-6, holder=2.8e-4, round=5e-3)
-"""Rates for machines that were not measured; they are those of two cores of a server."""
+"""Rates for machines that were not measured: those of two cores of a server."""
 
 
 def read_rates() -> Rates | None:

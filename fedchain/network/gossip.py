@@ -1,4 +1,4 @@
-"""Network of one run: when each node receives an item, and how many bytes each node exchanges."""
+"""Network of one run: delivers items to nodes, and counts the bytes that each node exchanges."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
-"""Limit on the numbers that all cached routes hold together."""
+"""Limit on the size of the route cache, as a count of numbers."""
 # Traffic is linear in both sizes, so these three items give the traffic of any item.
 UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
 """An empty item, an item of 1 byte, and an item of which light clients receive 1 byte."""
@@ -68,7 +68,7 @@ class Traffic:
 
 
 class Network:
-    """Carries the items that nodes send."""
+    """Delivers the items that nodes send: blocks, messages and other data."""
 
     def __init__(self, graph: Graph, gossip: Gossip, seed: int) -> None:
         """Start with no traffic.
@@ -96,11 +96,11 @@ class Network:
             group: the nodes that the item is for.
             parcel: the item.
             leaves_s: time at which the item leaves the sender, simulated seconds.
-            relayed: whether the nodes pass the item on. They do so with a valid item.
+            relayed: whether the receiving nodes pass the item on; False for an invalid item.
 
         Returns:
-            Ids of the nodes that receive the item, without the sender, shape (heard,); and the
-            simulated seconds at which these nodes receive the item, shape (heard,).
+            Ids of the receiving nodes, shape (heard,), and the simulated seconds at which each of
+            them receives the item, shape (heard,).
         """
         if self._gossip.loss or self._breaks:
             return self._follow(sender, group, parcel, leaves_s, relayed)
@@ -130,10 +130,7 @@ class Network:
         return self._traffic
 
     def slowest_s(self) -> float:
-        """Return the longest time that an empty item takes between two compute nodes, seconds.
-
-        Losses and outages are not counted.
-        """
+        """Return the longest delivery time of an empty item between two compute nodes, seconds."""
         longest = [
             self._way(node, "compute", UNIT_PARCELS[0], True).seconds.max(initial=0.0)
             for node in range(self._graph.compute)

@@ -1,7 +1,7 @@
 """Outages: the times at which nodes are offline and links are broken.
 
-A node with churn is online and offline in turn, each time for an exponentially distributed time. A
-partition breaks every link between its two parts.
+A node with churn goes offline and online at random times. A partition breaks every link between its
+two parts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Cut:
 
 
 class Outages:
-    """Tells at which simulated times nodes are online, and neighbours can exchange data."""
+    """Tells when nodes are online, and when neighbours can exchange data, in simulated seconds."""
 
     def __init__(self, gossip: Gossip, graph: Graph, seed: int) -> None:
         """Draw the nodes that join late, and the nodes in one part of each partition.
@@ -60,7 +60,7 @@ class Outages:
         self._draws: dict[int, np.random.Generator] = {}
 
     def came(self, node: int, now_s: float) -> float:
-        """Return the time at which a node last came online; it must be online at ``now_s``."""
+        """Return when a node last came online; the node must be online at ``now_s``."""
         return self._turns[node][self._count_changes(node, now_s) - 1]
 
     def back(self, node: int, now_s: float) -> float:
@@ -87,7 +87,7 @@ class Outages:
         Args:
             one: id of a node.
             other: id of the node's neighbour.
-            start_s: time at which the exchange begins. No outage may separate the nodes then.
+            start_s: time at which the exchange begins, outside every outage.
             lasts_s: seconds that the exchange takes without an outage.
         """
         while True:
@@ -104,12 +104,15 @@ class Outages:
         return [cut for cut in self._cuts if (one in cut.part) != (other in cut.part)]
 
     def _next_departure(self, node: int, now_s: float) -> float:
-        """Return the time at which a node next goes offline; it must be online at ``now_s``."""
+        """Return when a node next goes offline; the node must be online at ``now_s``."""
         place, turns = self._count_changes(node, now_s), self._turns[node]
         return turns[place] if place < len(turns) else math.inf
 
     def _count_changes(self, node: int, now_s: float) -> int:
-        """Return how often a node has gone online or offline until ``now_s``; odd if online."""
+        """Return how often a node has gone online or offline until ``now_s``.
+
+        If the number is odd, the node is online.
+        """
         turns = self._turns[node]
         if self._churn is not None:
             stay = self._churn.stay_s

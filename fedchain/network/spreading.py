@@ -39,13 +39,13 @@ class Lanes:
     seconds: Vector
     """Latency of each lane in simulated seconds, shape (lanes,)."""
     leaf: npt.NDArray[np.bool_]
-    """Whether the node where each lane ends passes nothing on, shape (lanes,)."""
+    """Whether the node at the end of each lane passes nothing on, shape (lanes,)."""
 
     def __getitem__(self, which: slice | npt.NDArray[Any]) -> Lanes:
         return Lanes(self.tails[which], self.heads[which], self.seconds[which], self.leaf[which])
 
     def __add__(self, others: Lanes) -> Lanes:
-        """Return these lanes followed by others, which must begin at nodes with higher ids."""
+        """Return these lanes, then other lanes that begin at nodes with higher ids."""
         return Lanes(
             np.concatenate((self.tails, others.tails)),
             np.concatenate((self.heads, others.heads)),
@@ -55,7 +55,7 @@ class Lanes:
 
     @functools.cached_property
     def out(self) -> Mapping[int, list[tuple[int, int]]]:
-        """Lanes that begin at each node, by node id: each lane's index, and the id of its end."""
+        """Lanes by the id of the node where they begin: pairs of lane index and end node id."""
         out: dict[int, list[tuple[int, int]]] = {}
         ends = zip(self.tails.tolist(), self.heads.tolist(), strict=True)
         for lane, (tail, head) in enumerate(ends):
@@ -147,7 +147,7 @@ class Spread:
 
 
 def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
-    """Return the bytes of each step in which an item crosses each lane, shape (steps, lanes).
+    """Return the bytes of each step of an item's transfer over each lane, shape (steps, lanes).
 
     A pushed item takes one step. An announced item takes three steps: announcement, request, item.
     """
@@ -202,9 +202,6 @@ def traffic(
 ) -> tuple[Vector, Vector]:
     """Return the bytes that each node has sent and received for one item.
 
-    Pushed items, and announcements, cross each link once. Requests and announced items use only the
-    lanes over which the item first reached a node.
-
     Args:
         gossip: the settings, which say whether items are pushed or announced.
         lanes: the lanes that the item may take.
@@ -216,6 +213,8 @@ def traffic(
         Bytes sent and bytes received, in the order of ``spread.nodes``, each of shape (reached,).
         Lost transmissions count as sent, but not as received.
     """
+    # Pushed items and announcements cross each link once. Requests and announced items use only the
+    # lanes over which the item first reached a node.
     count = len(spread.nodes)
     order = np.argsort(spread.nodes)
     tails, heads = (

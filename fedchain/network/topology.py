@@ -42,9 +42,6 @@ def complete(
         generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
 
-    Returns:
-        The graph.
-
     >>> complete(2, 3, np.random.default_rng(0), latency_ms=HUNDRED_MS).links.tolist()
     [[0, 1], [2, 0], [2, 1]]
     """
@@ -78,9 +75,6 @@ def ring(
         generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
 
-    Returns:
-        The graph.
-
     >>> ring(1, 4, np.random.default_rng(0), latency_ms=HUNDRED_MS).links.tolist()
     [[0, 1], [0, 3], [1, 2], [2, 3]]
     """
@@ -106,9 +100,6 @@ def random_regular(
         generator: random generator for the links and the latencies.
         degree: neighbours of each node, at least 2; nodes times degree must be even.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Raises:
         ValueError: nodes times degree is odd, or no connected graph was found.
@@ -149,9 +140,6 @@ def watts_strogatz(
         rewired: share of the links that are replaced by links to a random node, 0 to 1.
         latency_ms: distribution of a link's latency, milliseconds.
 
-    Returns:
-        The graph.
-
     Reference:
         Watts and Strogatz, Collective dynamics of small-world networks, Nature 1998.
 
@@ -183,9 +171,6 @@ def barabasi_albert(
         generator: random generator for the links and the latencies.
         attached: links that each new node makes, at least 1.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Reference:
         Barabasi and Albert, Emergence of scaling in random networks, Science 1999.
@@ -221,9 +206,6 @@ def file(
         generator: random generator for the latencies.
         path: path of the file, relative to the working folder.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Raises:
         ValueError: the file cannot be read, has missing or unknown nodes, or is not connected.

@@ -1,4 +1,4 @@
-"""Effort of a run: reads its stale blocks, its releases per block, and its cost until a score."""
+"""Effort of a run: reads stale blocks, releases per block, and the cost of a target score."""
 
 from __future__ import annotations
 

@@ -198,15 +198,12 @@ def selfish_revenue(share: float, gamma: float) -> float:
 
 
 def double_spend_success(share: float, confirmations: int) -> float:
-    """Return the probability that a double spend succeeds, with one block mined in advance.
+    """Return the exact probability that a double spend succeeds, with one block mined in advance.
 
     Args:
         share: the attacker's share of all work, 0 to below 1/2.
         confirmations: number of blocks that confirm the payment before the merchant delivers, at
             least 1.
-
-    Returns:
-        The exact probability.
 
     Reference:
         Rosenfeld, Analysis of Hashrate-Based Double Spending, 2014, equation (1).

@@ -45,7 +45,7 @@ class Recorded:
     heads: list[dict[str, Any]] = field(default_factory=list)
     """One row per new head of a compute node; empty for the runs of a sweep."""
     values: GridValues = ()
-    """One value per grid key; empty for a single run. A label stands for a YAML mapping."""
+    """One value per grid key; empty for a single run. YAML mappings are replaced by labels."""
 
 
 Reading = Callable[[Recorded], float | None]

@@ -69,7 +69,7 @@ def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = fr
     Args:
         keys: grid keys, dotted.
         values: the group's value for each key.
-        blocks: keys that the label leaves out. It shows only their values.
+        blocks: keys whose values appear in the label without the key.
 
     >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
     'ε = 8, keep = 14'

@@ -45,8 +45,8 @@ def compared(
         trust_user_parts: whether to import user-defined code that the scenario names.
 
     Returns:
-        A refusal that names each key with different values. If all values agree: the verdict, with
-        a list of unchecked values and a note on the seed.
+        A refusal that names each key with different values; or, if all values agree, the verdict
+        with a list of unchecked values and a note on the seed.
     """
     notes = (*found.notes, SECRET if secret else OPEN)
     try:

@@ -17,7 +17,7 @@ from fedchain.results.records import MessageRecord, Record, RoundRecord
 from fedchain.system import sync_open
 
 LONGEST = 2**20
-"""An event's line has fewer bytes than this number, with the newline."""
+"""Limit on the bytes of an event's line."""
 
 
 class EventLog:

@@ -61,8 +61,8 @@ class RunFolder:
         """Lock the folder until this process unlocks it or ends.
 
         Raises:
-            RunError: another process uses the folder, the folder may not be written, or it is
-                unsafe (``check_folder``, ``check_unshared``).
+            RunError: another process uses the folder, the folder may not be written, or
+                ``check_folder`` or ``check_unshared`` refuses it.
         """
         check_folder(self.path, own=True)
         check_unshared(self.path / name for name in IN_PLACE)
@@ -120,7 +120,7 @@ class RunFolder:
         return Manifest(file, manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest; it replaces an earlier manifest."""
+        """Write the manifest, and replace an earlier one."""
         text = json.dumps({"format": RUN_FORMAT, **manifest}, indent=2, allow_nan=False)
         write_whole(self.path / MANIFEST, text + "\n")
 

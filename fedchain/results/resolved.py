@@ -1,4 +1,4 @@
-"""Scenario of a run folder: read with all values, without trust in the code that it names."""
+"""Scenario of a run folder: reads it, and does not trust the code that it names."""
 
 from __future__ import annotations
 

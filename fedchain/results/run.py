@@ -132,8 +132,7 @@ class Run:
     ) -> Verification:
         """Check the ledger on disk: every hash, signature and link, every model, and genesis.
 
-        Genesis is compared with the scenario in the folder. ``fedchain.verify`` checks all other
-        files of the folder too.
+        ``fedchain.verify`` checks all other files of the folder too.
 
         Args:
             progress: called with the number of checked blocks and the number of all blocks.

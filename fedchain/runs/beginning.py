@@ -17,7 +17,7 @@ from fedchain.system import move_folder, place_beside
 
 
 def make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
-    """Make a run folder; after a failure there is none.
+    """Make a run folder, completely or not at all.
 
     Args:
         path: the run folder.

@@ -16,4 +16,4 @@ class RunCallback(Protocol):
         """Called before the first round."""
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Called after each round, with the record of the round and of its messages."""
+        """Called after each round, with the records of the round and of its messages."""

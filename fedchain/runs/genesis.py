@@ -32,9 +32,10 @@ def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
 
 
 def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
-    """Raise RunRefused if the genesis block in a run folder is not the genesis block of the setup.
+    """Check that a run folder has the genesis block of a setup.
 
-    ``secret`` is the secret from which the setup was built; None: the run has no secret.
+    Raises:
+        RunRefused: the folder has another genesis block.
     """
     with Store.open(folder / LEDGER, writable=False) as store:
         rules, there = store.rules, store.genesis.header.hash

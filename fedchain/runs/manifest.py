@@ -82,11 +82,8 @@ def final_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run that has ended or was interrupted.
 
-    Args:
-        folder: the run folder, with the event log.
-        manifest: the manifest from the last start or resumption of the run.
-        status: the status of the run.
-        elapsed: wall time since the last start or resumption, seconds.
+    ``manifest`` is from the run's last start or resumption. ``elapsed`` is the wall time since
+    then, in seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head

@@ -90,7 +90,7 @@ def prepare_again(
 ) -> Run | Prepared:
     """Build and check an interrupted run from its folder.
 
-    Arguments, result and errors are those of ``prepare_run``.
+    Options, result and errors are those of ``prepare_run``.
     """
     path = found.folder
     if found.manifest["status"] in OVER:

@@ -49,10 +49,7 @@ class Worker:
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
     """Run the points one after the other, and yield each when it ends.
 
-    Args:
-        points: the points.
-        runs: the folder of all runs.
-        execute: the function that runs one point.
+    ``runs`` is the folder of all runs.
     """
     for point in points:
         yield point, _attempt(execute, point.scenario, runs, None)
@@ -61,17 +58,12 @@ def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
 def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
     """Run the points in several processes, and yield each when it ends.
 
-    If a process dies, only its point fails. On Ctrl-C, every process saves its run.
-
-    Args:
-        points: the points.
-        runs: the folder of all runs.
-        execute: the function that runs one point.
-        workers: number of processes, 1 or more.
+    If a process dies, only its point fails. ``runs`` is the folder of all runs, and ``workers`` the
+    number of processes.
 
     Raises:
         RunError: the user's script begins the sweep again in every process.
-        KeyboardInterrupt: after Ctrl-C.
+        KeyboardInterrupt: Ctrl-C, after every process has saved its run.
     """
     waiting, workers = deque(points), at_most_processes(workers)
     busy: dict[Worker, Point] = {}

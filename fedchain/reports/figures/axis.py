@@ -64,7 +64,6 @@ class Series:
 def metric_against_axis(study: Study) -> style.Drawing | None:
     """Draw the score against the grid key on the axis: mean and 95 % interval over seeds.
 
-    The score at an infinite epsilon is a dashed line, or with several curves a point beside each.
     A dotted line is the best baseline. The result is None if the study has no data for the figure.
     """
     if study.x not in study.keys:
@@ -144,7 +143,7 @@ def curves(
         study: the sweep.
         places: position of each value on the axis.
         measure: the function that reads the measured number from a run.
-        whole: whether a point is left out if one of its runs does not have the number.
+        whole: whether to leave out a point if one of its runs does not have the number.
     """
     series: dict[GridValues, dict[GridValue, Interval]] = {}
     for values, runs in study.groups().items():

@@ -1,4 +1,7 @@
-"""Figures of chains: draws measurements beside a published law, and the cost of forks."""
+"""Figures of chains: draws measurements beside a published law, and the cost of forks.
+
+A function that draws returns None if the study has no data for its figure.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,7 @@ smallest mean."""
 def measured_against_law(study: Study) -> style.Drawing | None:
     """Draw measurements as points with 95 % intervals, and the law as a curve.
 
-    If a run breaks an assumption of the law, the caption names the assumption in place of a curve.
-    The result is None if no law applies to the study.
+    If a run breaks an assumption of the law, the caption names the assumption, and no law is drawn.
     """
     found = compare(study)
     if found is None:
@@ -68,10 +70,7 @@ def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int, *, curve:
 
 
 def releases_against_stale(study: Study) -> style.Drawing | None:
-    """Draw a holder's releases per block of the main chain against the share of stale blocks.
-
-    The result is None if the study has no data for the figure.
-    """
+    """Draw a holder's releases per block of the main chain against the share of stale blocks."""
     if not forks_varied(study):
         return None
     found = []
@@ -102,8 +101,7 @@ def releases_against_stale(study: Study) -> style.Drawing | None:
 def effort_until_target(study: Study) -> style.Drawing | None:
     """Draw the simulated time and the epsilon spent until the score reaches the target.
 
-    A point is left out if one of its seeds never reached the target. The result is None if the
-    study has no data for the figure.
+    A point is left out if one of its seeds never reached the target.
     """
     if study.target is None or not study.x:
         return None

@@ -1,4 +1,7 @@
-"""Figures of rounds: draws a metric, and the privacy spent, against the round."""
+"""Figures of rounds: draws a metric, and the privacy spent, against the round.
+
+A function that draws returns None if the study has no data for its figure.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,7 @@ Lines = dict[str, style.Curve]
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
     """Draw a metric against the round: one line per grid point, with 95 % intervals over seeds.
 
-    More lines than colours are drawn in several panels. The lines in one panel differ only in the
-    grid key of the horizontal axis. The result is None if the study has no data for the figure.
+    More lines than colours are drawn in several panels.
     """
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
@@ -81,10 +83,7 @@ def _panels(study: Study, metric: str) -> dict[str, Lines]:
 
 
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
-    """Draw the budget, and the epsilon spent by the holder with most releases, against the round.
-
-    The result is None if the study has no data for the figure.
-    """
+    """Draw the budget, and the epsilon that the worst holder has spent, against the round."""
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None

@@ -1,4 +1,7 @@
-"""Figures of one run: draws the use of gradients, heads of nodes, samples, and time by stage."""
+"""Figures of one run: draws the use of gradients, heads of nodes, samples, and time by stage.
+
+A function that draws returns None if the study has no data for its figure.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ BARS = 50
 
 
 def used_and_rejected(study: Study) -> style.Drawing | None:
-    """Draw the fate of each holder's gradient in each round; None without data for the figure."""
+    """Draw the fate of each holder's gradient in each round: used, rejected or absent."""
     run = study.first
     if study.kind == "sweep" or not run.messages:
         return None
@@ -80,8 +83,8 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
     """Return the fate of each holder's gradient in each round.
 
     Returns:
-        Two arrays of shape (holders, rounds): the fate (0 absent, 1 used, 2 rejected), and whether
-        an attack made the gradient. Only messages in the main chain have the fates 1 and 2.
+        Two arrays of shape (holders, rounds): the fate (``ABSENT``, ``USED`` or ``REJECTED``), and
+        whether an attack made the gradient.
     """
     blocks = {int(row["round"]): row["block"] for row in run.metrics}
     holders = 1 + max(int(row["holder"]) for row in run.messages)
@@ -98,10 +101,7 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
 
 
 def heads_over_time(study: Study) -> style.Drawing | None:
-    """Draw the height of each node's head over time, and whether the head becomes stale.
-
-    The result is None if the study has no data for the figure.
-    """
+    """Draw the height of each node's head over time, and whether the head becomes stale."""
     run = study.first
     if study.kind == "sweep" or not run.heads:
         return None
@@ -151,7 +151,7 @@ def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
 
 
 def samples(study: Study) -> style.Drawing | None:
-    """Draw the pictures in ``samples/``, one below the other; None without pictures."""
+    """Draw the pictures in ``samples/``, one below the other."""
     files = sorted((study.first.folder / "samples").glob("*.png"))[:MOST_PICTURES]
     if study.kind == "sweep" or not files:
         return None
@@ -182,7 +182,7 @@ def _read(file: Path) -> npt.NDArray[np.uint8]:
 
 
 def time_per_round(study: Study) -> style.Drawing | None:
-    """Draw the wall time of each round, stacked by stage; None without data for the figure."""
+    """Draw the wall time of each round, stacked by stage."""
     rows = study.first.metrics
     stages = {key for row in rows for key in row if key.startswith(PREFIX)}
     if study.kind == "sweep" or not stages:

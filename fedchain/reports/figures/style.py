@@ -100,7 +100,7 @@ class Sign:
 
 
 def sign_of(colour: int, mark: int) -> Sign:
-    """Return the sign with the given number of a colour, and of a marker and dashes."""
+    """Return the sign for two indices: one of the colour, one of the marker and the dashes."""
     marker, line = MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
     return Sign(PALETTE[colour % len(PALETTE)], marker, line)
 
