@@ -47,8 +47,8 @@ class _Way:
     reached: WholeNumbers
     """Ids of the nodes that send or receive any part of the item, shape (reached,)."""
     costs: Matrix
-    """Traffic of each node in bytes, shape (3, 2, reached). First axis: an empty item, each byte of
-    an item, each byte of an item's part for light clients. Second axis: sent, received."""
+    """Bytes of each node, shape (3, 2, reached). First axis: per item, per byte of an item, per
+    byte of an item's part for light clients. Second axis: sent, received."""
     items: int = 0
     """Number of items that took this route."""
     sizes: int = 0
@@ -68,7 +68,7 @@ class Traffic:
 
 
 class Network:
-    """Delivers the items that nodes send: blocks, messages and other data."""
+    """Delivers the items that nodes send, such as blocks and messages."""
 
     def __init__(self, graph: Graph, gossip: Gossip, seed: int) -> None:
         """Start with no traffic.
@@ -111,10 +111,7 @@ class Network:
         return way.nodes, leaves_s + way.seconds
 
     def ready(self, node: int, now_s: float) -> float:
-        """Return the first time at which a node is online and has received all missed items.
-
-        The time is ``now_s`` or later.
-        """
+        """Return when a node is online and has all missed items, at ``now_s`` or later."""
         if not self._breaks:
             return now_s
         back_s = self._outages.back(node, now_s)

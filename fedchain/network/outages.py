@@ -80,15 +80,13 @@ class Outages:
             now_s = later
 
     def done(self, one: int, other: int, start_s: float, lasts_s: float) -> float:
-        """Return the time at which an exchange between two neighbours is complete.
-
-        After an outage, the exchange continues where it stopped.
+        """Return when an exchange between two neighbours is complete.
 
         Args:
             one: id of a node.
             other: id of the node's neighbour.
             start_s: time at which the exchange begins, outside every outage.
-            lasts_s: seconds that the exchange takes without an outage.
+            lasts_s: seconds that the exchange takes. An outage interrupts the exchange.
         """
         while True:
             until = min(self._next_departure(one, start_s), self._next_departure(other, start_s))
@@ -139,8 +137,7 @@ def followed(
 ) -> Spread:
     """Return how one item spreads over links that break and work again.
 
-    After an outage, a node first receives the headers of the missed blocks. Then it receives the
-    missed items one after another, in the order in which they were sent.
+    After an outage, a node receives the missed items in the order in which they were sent.
 
     Args:
         lanes: the lanes that the item may take.

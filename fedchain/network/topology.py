@@ -240,11 +240,7 @@ def file(
 def _draw_connected(
     make: Callable[[int], networkx.Graph], generator: np.random.Generator
 ) -> networkx.Graph:
-    """Draw graphs until one is connected.
-
-    Raises:
-        ValueError: ``MOST_DRAWS`` graphs in a row are not connected.
-    """
+    """Draw graphs until one is connected; raise ValueError after ``MOST_DRAWS`` graphs."""
     import networkx
 
     for _ in range(MOST_DRAWS):
@@ -263,13 +259,13 @@ def _make_graph(
     latency_ms: Part,
     generator: np.random.Generator,
 ) -> Graph:
-    """Return a graph whose nodes all pass items on, with a latency drawn for each link."""
+    """Return a graph in which all nodes pass items on."""
     links = _sort_links(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
     seconds = latencies.build(latency_ms)(links, generator) / 1000.0
     return Graph(compute=compute, nodes=nodes, links=links, seconds=seconds, holders_relay=True)
 
 
 def _sort_links(links: Links) -> Links:
-    """Sort links by their ends, so that their latencies do not depend on a library's order."""
+    # The latency of a link must not depend on a library's order of links.
     ends = np.sort(links, axis=1)
     return ends[np.lexsort((ends[:, 1], ends[:, 0]))]

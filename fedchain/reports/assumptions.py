@@ -17,9 +17,9 @@ QUIET: Mapping[str, Any] = {
 }
 """Settings of ``gossip`` with which a block reaches every node after one latency."""
 AT_ONCE = 0.01
-"""Limit below which a latency counts as zero, as a share of the mean time between two blocks."""
+"""Share of the mean time between two blocks up to which a latency counts as zero."""
 GIVEN_UP = 0.005
-"""Limit below which the probability that an attack would still succeed counts as zero."""
+"""Probability of an attack's success up to which the attack counts as hopeless."""
 
 
 def stale_flaw(manifest: Mapping[str, Any]) -> str:
@@ -48,7 +48,6 @@ def double_spend_flaw(manifest: Mapping[str, Any]) -> str:
 
 
 def _race_flaw(scenario: Mapping[str, Any], attack: Mapping[str, Any], share: float) -> str:
-    """Return the assumption on a race between two branches that a run breaks; empty if none."""
     if flaw := _unquiet(scenario):
         return flaw
     if attack["from_round"] != 1 or attack["to_round"] is not None:
@@ -65,7 +64,6 @@ def _race_flaw(scenario: Mapping[str, Any], attack: Mapping[str, Any], share: fl
 
 
 def _unquiet(scenario: Mapping[str, Any]) -> str:
-    """Return the setting that delays blocks or changes the difficulty; empty if none."""
     if (kind := scenario["network"]["kind"]) != "complete":
         return f"the network is {kind}, not complete"
     for key, value in QUIET.items():

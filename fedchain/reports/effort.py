@@ -14,7 +14,7 @@ CHAIN = ("network.", "gossip.", "ledger.work.")
 
 
 def forks_varied(study: Study) -> bool:
-    """Return whether a study has learning runs and varies a setting that causes forks."""
+    """Return whether a study of learning runs varies a setting that causes forks."""
     learns = study.first.manifest.get("score", "") != ""
     return learns and any(key.startswith(CHAIN) for key in study.keys)
 
@@ -45,11 +45,8 @@ def releases_per_block(run: Recorded) -> float | None:
 
 
 def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | None:
-    """Return the row of the first round that reaches the target score; None if no round does.
-
-    A loss reaches the target from above, any other score from below.
-    """
-    sign = -1.0 if score == "loss" else 1.0
+    """Return the row of the first round that reaches the target score; None if no round does."""
+    sign = -1.0 if score == "loss" else 1.0  # a loss reaches its target from above
     for row in run.metrics:
         value = finite_value(row, score)
         if value is not None and sign * value >= sign * target:

@@ -12,13 +12,12 @@ from fedchain.reports.study import Recorded, Study
 from fedchain.statistics import Interval, interval
 
 Setting = tuple[float, float, float | None]
-"""Three numbers of one run: position on the law's axis, the law's other parameter, and the measured
-value (None: not measured)."""
+"""The first and the second parameter of a law in one run, and the measured value or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChainLaw:
-    """A published formula with two parameters: one on the horizontal axis, one per curve."""
+    """A published formula with two parameters. The first is on the horizontal axis of a figure."""
 
     name: str
     """Name of the law's figure file and table file, without the ending."""
@@ -29,16 +28,15 @@ class ChainLaw:
     y: str
     """Label of the measured value."""
     fixed: str
-    """Label of a curve, with a placeholder such as ``{:g}`` for the law's other parameter."""
+    """Label of a curve, with a placeholder such as ``{:g}`` for the second parameter."""
     formula: Callable[[float, float], float]
-    """A function that returns the law's value, given the position on the horizontal axis and the
-    other parameter."""
+    """A function that takes the two parameters and returns the law's value."""
     read: Callable[[Mapping[str, Any]], Setting | None]
-    """A function that reads a run's ``Setting`` from the manifest; None if the law does not apply
-    to the run."""
+    """A function that takes a run's manifest and returns its ``Setting``; None if the law does not
+    apply to the run."""
     flaw: Callable[[Mapping[str, Any]], str]
-    """A function that takes a manifest and returns the assumption of the law that the run breaks;
-    empty if the run breaks none."""
+    """A function that takes a run's manifest and returns the assumption that the run breaks; empty
+    if the run breaks none."""
     counts: bool = False
     """Whether the horizontal axis has only whole numbers."""
     beside: tuple[str, Callable[[float], float]] | None = None
@@ -50,9 +48,9 @@ class Compared:
     """The measurement and the law's value at one point of a sweep."""
 
     x: float
-    """Position on the law's axis."""
+    """The law's first parameter."""
     fixed: float
-    """The law's other parameter."""
+    """The law's second parameter."""
     measured: Interval
     """Mean of the measured values over the seeds, with the 95 % interval."""
     formula: float
@@ -66,7 +64,7 @@ class Comparison:
     law: ChainLaw
     """The law."""
     points: tuple[Compared, ...]
-    """The points of the sweep, sorted by the law's other parameter, then by position."""
+    """The points of the sweep, sorted by the law's second parameter, then by the first."""
     flaw: str
     """The first assumption of the law that a run breaks; empty if no run breaks any."""
 
@@ -148,16 +146,12 @@ def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
 def stale_share(delay: float, miners: int | None = None) -> float:
     """Return the share of all blocks that are stale, for miners with equal shares of the work.
 
-    For very many miners, the share is delay / (1 + delay). For few miners, the formula has an error
-    of order 1 / miners^2.
+    For few miners, the formula has an error of order 1 / miners^2.
 
     Args:
         delay: travel time of a block between two miners, divided by the mean time between two
             blocks, 0 or more.
         miners: number of miners, at least 1; None: very many.
-
-    Returns:
-        The share, from 0 to below 1.
 
     >>> round(stale_share(0.3), 4), round(stale_share(0.3, 20), 4), stale_share(0.3, 1)
     (0.2308, 0.2191, 0.0)
@@ -176,15 +170,11 @@ def stale_share(delay: float, miners: int | None = None) -> float:
 
 
 def selfish_revenue(share: float, gamma: float) -> float:
-    """Return the selfish miner's share of the blocks in the main chain.
+    """Return the selfish miner's share of the blocks in the main chain, from 0 to below 1.
 
     Args:
         share: the selfish miner's share of all work, 0 to below 1/2.
         gamma: share of the honest work that builds on the selfish miner's block in a tie, 0 to 1.
-
-    Returns:
-        The share of the blocks, from 0 to below 1. The attack pays if this share is above
-        ``share``.
 
     Reference:
         Eyal and Sirer, Majority is not Enough: Bitcoin Mining is Vulnerable, 2014, equation (8).

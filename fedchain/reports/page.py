@@ -170,7 +170,6 @@ def _spent(value: object) -> str:
 
 
 def _promise(folder: Path) -> str:
-    """Return the guarantee, the warnings and the note on tuning as HTML."""
     try:
         known = read_json(folder / "privacy.json")
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))

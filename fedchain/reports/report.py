@@ -26,7 +26,7 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Each folder gets ``figures/``, ``tables/`` and ``report.html``. Findings of audits are included.
+    Each folder gets ``figures/``, ``tables/`` and ``report.html``.
 
     Args:
         paths: run folders and sweep folders.

@@ -134,26 +134,18 @@ def total_epsilon(run: Recorded) -> float | None:
 
 
 def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:
-    """Return the mean and the 95 % interval of a number over runs.
+    """Return the mean and the 95 % interval of a number over runs; None if no run has the number.
 
-    Args:
-        runs: the runs, one per seed.
-        measure: the function that reads the number from a run.
-        whole: whether every run must have the number.
-
-    Returns:
-        The mean and the interval; None if no run has the number, or with ``whole`` if not all runs
-        have it.
+    With ``whole``, the result is None unless all runs have the number.
     """
     values = [value for run in runs if (value := measure(run)) is not None]
     return interval(values) if values and not (whole and len(values) < len(runs)) else None
 
 
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
-    """Return the name of the best baseline and its mean metric over the runs.
+    """Return the name of the best baseline and the mean of its metric over the runs.
 
-    For a loss, the lowest mean is the best; for other metrics, the highest. The result is None if
-    no baseline has the metric.
+    The result is None if no baseline has the metric.
     """
     found: dict[str, list[float]] = {}
     for run in study.runs:

@@ -1,4 +1,4 @@
-"""Tables of a study: built with means and 95 % intervals, and written as CSV, Markdown or LaTeX."""
+"""Tables of a study: computes means with 95 % intervals, and writes CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LATEX = {
     "±": r"$\pm$",
     "–": "--",
 }
-"""LaTeX commands for characters that LaTeX does not print as they are."""
+"""LaTeX commands for special characters."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Table:
     name: str
     """Name of the table's file, without the ending."""
     caption: str
-    """Caption: what the numbers are."""
+    """Caption of the table."""
     columns: tuple[tuple[str, str], ...]
     """Key and heading of each column. CSV files show the key, other formats the heading."""
     rows: tuple[tuple[Cell, ...], ...]

@@ -104,7 +104,7 @@ def seed_words(counts: Collection[int]) -> str:
 
 
 def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
-    """Return the label of a privacy axis: the text ``epsilon``, with the run's delta if known."""
+    """Return the label of a privacy axis: the text ``epsilon``, and delta if the run has one."""
     delta = (study.first.manifest.get("epsilon") or {}).get("delta")
     if not isinstance(delta, float) or not 0 < delta < 1:
         return epsilon

@@ -53,12 +53,9 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
 def check_findings(
     folder: Path, findings: FindingsByAudit, rows: Mapping[str, type[BaseModel]]
 ) -> None:
-    """Check the rows of known audits. Rows of other audits are not checked.
+    """Check the findings of known audits.
 
-    Args:
-        folder: the folder from which the findings were read.
-        findings: the findings.
-        rows: the row type of each known audit, by the audit's name.
+    ``rows`` is the row type of each known audit, by the audit's name.
 
     Raises:
         RunRefused: a row does not have the type of its audit.

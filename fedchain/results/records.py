@@ -52,8 +52,7 @@ class MessageRecord:
     round: int
     """Round for which the message was made."""
     block: str
-    """Hash of the block that has the message, hexadecimal; without such a block, hash of the
-    message's parent block."""
+    """Hash of the block with the message, or else of the message's parent block, hexadecimal."""
     holder: int
     """Index of the data holder, or of the group if holders form groups."""
     id: str
@@ -61,8 +60,8 @@ class MessageRecord:
     norm: float
     """Norm of the noisy gradient."""
     cosine: float | None
-    """Cosine between the message's direction and the sum of all directions in the block; None if no
-    block has the message."""
+    """Cosine between the message's direction and the sum of all directions in the block; None if
+    the message is in no block."""
     used: bool
     """Whether the aggregation rule used the message."""
     share: float = 0.0

@@ -88,8 +88,8 @@ class Run:
 
         Raises:
             RunRefused: the scenario file in the folder cannot be read.
-            ScenarioError: the folder's scenario is wrong, or names user-defined code and the run
-                was opened without ``trust_user_parts``.
+            ScenarioError: the folder's scenario is wrong, or names user-defined code that is not
+                trusted.
         """
         return self.given or read_resolved(self.folder)
 
@@ -173,11 +173,7 @@ class Run:
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
     """Copy a run into a new folder, and damage a field of one block in the copy's ledger.
 
-    Args:
-        source: the run folder.
-        copy: the new folder, outside the run folder.
-        height: height of the block to damage.
-        field: a field in ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
+    ``field`` is one of ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
 
     Raises:
         RunError: the source is no run, or the copy exists already or cannot be written.

@@ -59,8 +59,7 @@ def prepare_run(
         ScenarioError: a part refuses its parameters, or two parts do not fit together.
         DataError: the task's data cannot be read.
         PartError: the model or the loss fails, or mixes examples.
-        RunError: the folder belongs to an unfinished run, or to a run with another scenario or
-            secret.
+        RunError: the folder belongs to an unfinished or another run.
         FedchainError: two accountants disagree on epsilon.
     """
     path = Path(out) / run_name(scenario)

@@ -91,8 +91,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
     """Return a run's warnings on privacy, each a sentence.
 
-    ``releases`` is the largest number of releases of one holder; None: the number that the noise is
-    calibrated for.
+    ``releases`` is the largest number of releases of one holder; None: the calibrated number.
     """
     if not setup.task.learns:
         return []

@@ -62,23 +62,21 @@ def run(
     Args:
         scenario: a checked scenario.
         out: the folder that holds all runs.
-        engine: engine that computes the releases: threads, processes or ray; None: the
-            scenario's. The results do not depend on the engine.
+        engine: kind of engine: threads, processes or ray; None: the scenario's.
         workers: number of workers of the engine; None: the scenario's, or one for each core.
         force: whether to delete the folder of an earlier run of the same name.
         source: text of the scenario file, to be kept as ``scenario.yaml``.
         secret: a file with 64 hexadecimal digits, from which noise and keys are drawn. A missing
             file is made. None: noise and keys are drawn from the seed, and protect nobody.
-        callback: an object whose methods are called when the run begins and after every round.
+        callback: an object that follows the progress of the run.
 
     Returns:
         The run: finished, or stopped because a privacy budget was spent or the chain stalled.
 
     Raises:
         ScenarioError, DataError, PartError, FedchainError: as in ``prepare_run``.
-        RunError: the folder is in use, cannot be written, or belongs to an unfinished run or to a
-            run with another scenario or secret; others can read the secret file, or it holds no
-            secret.
+        RunError: the folder is in use, cannot be written, or belongs to an unfinished or another
+            run; or the secret file cannot be used.
 
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
@@ -115,11 +113,9 @@ def resume(
         trust_user_parts: whether to import user-defined code that the folder's scenario names.
 
     Raises:
-        RunError: the folder has no run, another process uses it, another user owns it, it has a
-            link, a pipe or a device in it, the secret is wrong, or the genesis block that this
-            machine computes differs from the run's genesis block.
-        ScenarioError: the folder's scenario names user-defined code, and ``trust_user_parts`` is
-            False.
+        RunError: the folder has no run or cannot be used, the secret is wrong, or this machine
+            computes another genesis block.
+        ScenarioError: the folder's scenario names user-defined code that is not trusted.
     """
     leave_if_unguarded()
     found = Run.open(folder, trust_user_parts=trust_user_parts)

@@ -91,7 +91,7 @@ def open_secret(file: str | Path, folder: Path, *, must_exist: bool) -> Secret:
 def required_secret(found: Run, file: str | Path | None) -> Secret | None:
     """Read the secret of a run; None if the run has no secret.
 
-    This function does not check that the secret is the right one; ``check_genesis`` does.
+    ``check_genesis`` checks that the secret is the right one.
 
     Raises:
         RunRefused: the run has a secret but no file is given, the file cannot be used, or a file is

@@ -59,7 +59,7 @@ def sweep(
     """Run every point of a scenario's grid at every seed, and write the report.
 
     Finished runs are not repeated, and interrupted runs are resumed. If a point fails, the other
-    points still run. The results do not depend on ``workers``.
+    points still run.
 
     Args:
         scenario: a scenario. It needs a ``sweep`` section unless ``seeds`` is given.
@@ -111,7 +111,6 @@ def _check_y(scenario: Scenario, row: PointRow) -> None:
 
 
 def _run_point(scenario: Scenario, runs: Path, threads: int | None) -> object:
-    """Run a scenario to its end: begin the run, or resume it where it stopped."""
     from fedchain.runs.running import run_or_resume
 
     return run_or_resume(scenario, runs, workers=threads)

@@ -62,10 +62,7 @@ class Series:
 
 
 def metric_against_axis(study: Study) -> style.Drawing | None:
-    """Draw the score against the grid key on the axis: mean and 95 % interval over seeds.
-
-    A dotted line is the best baseline. The result is None if the study has no data for the figure.
-    """
+    """Draw the score against the grid key on the axis; None if the study has no data for it."""
     if study.x not in study.keys:
         return None
     places = ticks(study)
@@ -100,13 +97,9 @@ def metric_against_axis(study: Study) -> style.Drawing | None:
 
 
 def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
-    """Return the entries of the legend: one for each curve.
-
-    If two or more grid keys are not on the axis: one for each colour and one for each marker.
-    """
     signs = {each.label: each.sign for each in found}
     others = without(study.keys, study.axis)
-    if len(others) >= 2:
+    if len(others) >= 2:  # one entry for each colour and for each marker, not for each curve
         place = _coloured([each.rest for each in found])
         key, left = others[place : place + 1], without(others, place)
         hues = {each.rest[place]: each.sign.colour for each in found}
@@ -139,11 +132,7 @@ def curves(
 ) -> list[Series]:
     """Return a curve for each combination of values of the grid keys that are not on the axis.
 
-    Args:
-        study: the sweep.
-        places: position of each value on the axis.
-        measure: the function that reads the measured number from a run.
-        whole: whether to leave out a point if one of its runs does not have the number.
+    ``measure`` and ``whole`` are as in ``over_seeds``.
     """
     series: dict[GridValues, dict[GridValue, Interval]] = {}
     for values, runs in study.groups().items():

@@ -1,6 +1,6 @@
 """Figures of chains: draws measurements beside a published law, and the cost of forks.
 
-A function that draws returns None if the study has no data for its figure.
+Each drawing function returns None if the study has no data for its figure.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from fedchain.reports.words import epsilon_words, labelled, metric_words, seed_w
 SMOOTH = 200
 """Number of positions at which a law's curve is computed."""
 DECADES = 100.0
-"""In ``measured_against_law``, the vertical axis is logarithmic above this ratio of the largest to
-the smallest value."""
+"""Ratio of the largest to the smallest value above which a law's axis is logarithmic."""
 LOG_SPAN_OF_MEANS = 8.0
-"""In ``effort_until_target``, a vertical axis is logarithmic from this ratio of the largest to the
-smallest mean."""
+"""Ratio of the largest to the smallest mean from which the axis of an effort is logarithmic."""
 
 
 def measured_against_law(study: Study) -> style.Drawing | None:

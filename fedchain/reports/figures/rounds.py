@@ -1,6 +1,6 @@
 """Figures of rounds: draws a metric, and the privacy spent, against the round.
 
-A function that draws returns None if the study has no data for its figure.
+Each drawing function returns None if the study has no data for its figure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TITLE_LETTERS = 26
 PANELS_A_ROW, MOST_PANELS = 2, 16
 """PANELS_A_ROW: number of small panels in a row. MOST_PANELS: limit on the panels in a figure."""
 Lines = dict[str, style.Curve]
-"""The curves of a panel, by label."""
+"""Curves by label."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
@@ -58,7 +58,6 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
 
 
 def _grid(panels: int) -> Figure:
-    """Return a figure with one large panel, or with rows of small panels."""
     if panels == 1:
         return style.axes(2.7)[0]
     rows = math.ceil(panels / PANELS_A_ROW)

@@ -1,6 +1,6 @@
 """Figures of one run: draws the use of gradients, heads of nodes, samples, and time by stage.
 
-A function that draws returns None if the study has no data for its figure.
+Each drawing function returns None if the study has no data for its figure.
 """
 
 from __future__ import annotations

@@ -126,12 +126,9 @@ def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
-    """Put a legend below the axes if any line has a label.
+    """Put a legend below the axes, with ``columns`` columns at most.
 
-    Args:
-        figure: the figure.
-        columns: number of columns; long labels reduce it.
-        handles: entries of the legend; empty: the labelled lines of the first axes.
+    Without ``handles``, the legend shows the labelled lines of the first axes.
     """
     shown = list(handles) or figure.axes[0].get_legend_handles_labels()[0]
     if shown:
@@ -189,14 +186,10 @@ def finished(name: str, caption: str, figure: Figure) -> Drawing:
 
 
 def render(drawing: Drawing, kind: str) -> bytes:
-    """Return the bytes of a figure file. Equal figures give equal bytes.
-
-    Args:
-        drawing: the figure.
-        kind: ``pdf``, ``svg`` or ``png``.
+    """Return the bytes of a ``pdf``, ``svg`` or ``png`` file; equal figures give equal bytes.
 
     Raises:
-        KeyError: the kind is not known.
+        KeyError: the kind of file is not known.
     """
     written = io.BytesIO()
     with styled():
