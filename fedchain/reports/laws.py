@@ -146,7 +146,8 @@ def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
 def stale_share(delay: float, miners: int | None = None) -> float:
     """Return the share of all blocks that are stale, for miners with equal shares of the work.
 
-    For few miners, the formula has an error of order 1 / miners^2.
+    The share is from 0 to below 1. For very many miners, it is delay / (1 + delay). For few miners,
+    the formula has an error of order 1 / miners^2.
 
     Args:
         delay: travel time of a block between two miners, divided by the mean time between two
