@@ -1,4 +1,4 @@
-"""Forecast of a run before it starts: noise, epsilon, time, memory and disk space."""
+"""Forecast: computes a run's noise and epsilon, and estimates its time, memory and disk space."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ from fedchain.system import peak_memory
 from fedchain.timing import duration_words
 
 LATER_MB = 100
-"""Measured memory of libraries that a run imports only later, MB: Opacus and dp-accounting for the
-cross-check of epsilon, matplotlib for pictures."""
+"""Measured memory of the libraries that a run imports after the forecast, MB."""
 COPIES = 4
 """Number of copies of the data in memory: raw data, features, records and tensors."""
 UNSAID = 0.01
-"""Share of a round's time below which a stage is not listed."""
+"""A stage is listed if its share of a round's time is at least this number."""
 BLOCK_S, HEARD_S, BLOCK_BYTES = 1.6e-4, 2.4e-5, 1_400
 """Rough costs of a chain without learning. BLOCK_S: seconds per block. HEARD_S: seconds per
 delivery of a block to one compute node. BLOCK_BYTES: bytes per block in ledger and events."""
@@ -38,16 +37,16 @@ delivery of a block to one compute node. BLOCK_BYTES: bytes per block in ledger 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The guarantee and the cost of a run on this machine; times and sizes are estimates."""
+    """The guarantee of a run, and its estimated cost on this machine."""
 
     values: dict[str, Any]
-    """The resolved scenario and the forecast: the object that ``explain --format json`` prints."""
+    """The object that ``fedchain explain --format json`` prints."""
     rows: list[tuple[str, str]]
-    """The lines that ``fedchain explain`` prints, each a name and a text."""
+    """The lines that ``fedchain explain`` prints: a name and a text each."""
 
 
 def forecast(scenario: Scenario) -> Forecast:
-    """Compute the noise of a scenario, and estimate its cost from a trial of its parts.
+    """Compute the noise of a scenario, and estimate its cost.
 
     Raises:
         DataError: the task's data cannot be read.
@@ -168,7 +167,7 @@ def _weights(rule: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _memory_mb(trial: Trial) -> float:
-    """Return the peak memory of a run in MB: of this process, its data, libraries and caches."""
+    """Return the estimated peak memory of a run, MB."""
     rounds, holders, records = (
         trial.scenario.rounds,
         trial.scenario.nodes.holders,
@@ -184,7 +183,7 @@ def _memory_mb(trial: Trial) -> float:
 
 
 def _forecast_of_chain(scenario: Scenario) -> Forecast:
-    """Return the expected cost of a chain without learning, whose blocks have no messages."""
+    """Return the forecast for a chain without learning."""
     nodes, rounds, work = scenario.nodes, scenario.rounds, works.build(scenario.ledger.work)
     hashing_s = expected_hashing_s(scenario)
     seconds = round(rounds * (BLOCK_S + HEARD_S * nodes.miners) + hashing_s, 1)

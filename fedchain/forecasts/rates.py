@@ -1,6 +1,6 @@
-"""Rates: seconds per operation, for the parts of a round that a trial does not time.
+"""Rates: measures, keeps and reads a machine's seconds per operation.
 
-Small runs measure the rates of a machine, which are kept in a file of the user's cache folder.
+A forecast uses them for the parts of a round that its trial does not measure.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from fedchain.cache import RATES, add, cache_folder
 from fedchain.errors import RunError
 
 RATES_FILE = f"{RATES}-2.json"
-"""Name of the file in the cache folder; the number is the version of its layout."""
+"""Name of the file in the cache folder, with the version of its layout."""
 LARGEST_RATES = 65_536
-"""Largest file of rates that is read, bytes."""
+"""Limit on the bytes of the file of rates."""
 SMALL_RUNS = (8, 1, 1), (64, 1, 1), (64, 9, 1), (8, 1, 1000), (32, 1, 1000)
-"""(holders, compute nodes, hidden units) of each small run."""
+"""Numbers of holders, compute nodes and hidden units of each small run."""
 ROUNDS = 12
 """Number of rounds of each small run."""
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -31,8 +31,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Rates(BaseModel, frozen=True):
     """Seconds that a machine needs per operation of each kind.
 
-    ``fedchain doctor --calibrate`` measures them. ``Trial.counts`` uses the same type for the
-    number of operations of each kind in a round.
+    In ``Trial.counts``, the fields are numbers of operations.
 
     >>> ROUGH.rows()[-1]
     ('everything else of a round', '200 /s', '5 ms')
@@ -60,14 +59,11 @@ class Rates(BaseModel, frozen=True):
 
 
 ROUGH = Rates(message=2e-9, state=2e-9, event=5.3e-6, holder=2.8e-4, round=5e-3)
-"""Rates of two cores of a server, for machines that were not measured."""
+"""Rates for machines that were not measured: those of two cores of a server."""
 
 
 def read_rates() -> Rates | None:
-    """Return the rates that were measured on this machine, or None.
-
-    A file that is damaged, or of another layout, is ignored.
-    """
+    """Return the rates measured on this machine; None if no valid file has them."""
     path = cache_folder() / RATES_FILE
     try:
         if path.stat().st_size > LARGEST_RATES:
@@ -78,7 +74,7 @@ def read_rates() -> Rates | None:
 
 
 def keep_rates(rates: Rates) -> Path:
-    """Write rates into the user's cache folder, and return the file.
+    """Write rates into the user's cache folder, and return the path of the file.
 
     Raises:
         RunError: the folder cannot be written.
@@ -101,22 +97,20 @@ class RoundTimes:
         """Do nothing: the first round has not begun."""
 
     def on_round_end(self, *_: object) -> None:
-        """Note the time at which a round ends."""
+        """Store the time at which a round ends."""
         self._ends.append(time.perf_counter())
 
     @property
     def median(self) -> float:
-        """Median duration of a round, in seconds; the first two rounds do not count."""
+        """Median duration of a round in seconds, without the first two rounds."""
         ends = itertools.pairwise(self._ends[1:])
         return statistics.median(end - begin for begin, end in ends)
 
 
 def measured() -> Rates:
-    """Return the seconds per operation of this machine, from small runs of a few seconds in all.
+    """Measure the rates of this machine with small runs, within a few seconds.
 
-    The runs are written to a temporary folder inside the current folder. A trial times some stages
-    of a round; the rates are fitted to the rest of the round's measured time, such that the
-    relative errors are small.
+    The runs are written to a temporary folder inside the current folder.
 
     Raises:
         OSError: the current folder cannot be written.

@@ -1,4 +1,4 @@
-"""Trial: one round of a scenario, measured with a few of its records: its time and its bytes."""
+"""Trial: measures the time and the bytes of one round of a scenario, with a few of its records."""
 
 from __future__ import annotations
 
@@ -37,43 +37,42 @@ from fedchain.transition import check_quorum
 from fedchain.update import updates
 
 TIMES = 3
-"""Number of times that a part is run. The first run warms up; the mean of the others counts."""
+"""Number of measurements of each part. The first one is ignored."""
 COUNTED_HOLDERS = 1000
-"""Largest number of holders whose records are counted. They are evenly spaced among all holders."""
+"""Limit on the holders whose examples are counted."""
 SAMPLE = {"records_per_holder": 50, "held_out": 10}
 """Size of the data that a task generates for the trial."""
 EVEN = ("by_site", "iid", "dirichlet_mixtures")
-"""Splits that give equal parts of the records of as many sites as there are holders."""
+"""Splits that give every holder the same number of generated records."""
 MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 690 + 600
-"""Measured bytes of a message (MESSAGE_ROWS) and of a block (BLOCK_ROWS): in the database with its
-indexes, plus in the events."""
+"""Measured bytes of a message (MESSAGE_ROWS) and of a block (BLOCK_ROWS). Each is a sum: bytes in
+the database with its indexes, plus bytes in the events."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One round of a scenario: how long its parts take, and the bytes that it moves."""
+    """Time and bytes of one round of a scenario."""
 
     scenario: Scenario
     """The scenario."""
     mechanism: Mechanism
-    """The mechanism, with noise that is calibrated for the whole run."""
+    """The mechanism, with noise calibrated for the whole run."""
     task: Task
-    """The task, with records for every holder, possibly fewer than in the scenario."""
+    """The task, possibly with fewer records than in the scenario."""
     records: Sequence[int]
-    """Number of records of each holder in the scenario; empty if they are known only when the data
-    are generated, and then dealt."""
+    """Number of records of each holder in the scenario; empty if the trial cannot know them."""
     examples: float
-    """Mean number of examples of a holder in the scenario."""
+    """Mean number of examples per holder in the scenario."""
     held_out: int
-    """Number of examples on which the scenario measures the model."""
+    """Number of held-out examples in the scenario."""
     dimension: int
     """Number of entries of a gradient."""
     spent_s: Mapping[str, float]
-    """Wall time of those stages of a round that the trial covers, seconds, by stage."""
+    """Wall time of each measured stage of a round, seconds, by the stage's name."""
     message: int
     """Bytes of a message."""
     block: int
-    """Bytes of a block on the network: its header and its messages."""
+    """Bytes of a block with its messages."""
     weights: int
     """Bytes of the weights."""
     memory: int
@@ -81,10 +80,7 @@ class Trial:
 
     @property
     def counts(self) -> Rates:
-        """Number of operations of each kind in a round.
-
-        Every message is delivered to all compute nodes, and the block to all other nodes.
-        """
+        """Number of operations of each kind in a round."""
         holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
         return Rates(
             message=self.block - START_BYTES,
@@ -95,7 +91,7 @@ class Trial:
         )
 
     def seconds(self, rates: Rates) -> dict[str, float]:
-        """Return the wall time of a round in seconds, by stage; the stages add up to the round."""
+        """Return the wall time of each stage of a round, seconds, by the stage's name."""
         found = self.counts
         return {
             **self.spent_s,
@@ -106,19 +102,16 @@ class Trial:
         }
 
     def stored_bytes(self) -> int:
-        """Return the bytes that a round adds to the run folder: blobs, database rows, events."""
+        """Return the bytes that a round adds to the run folder."""
         rows = self.scenario.nodes.asked * MESSAGE_ROWS + BLOCK_ROWS
         return self.block - START_BYTES + self.weights + self.memory + rows
 
     def wire_bytes(self) -> dict[str, int]:
-        """Return the bytes that nodes would exchange in a round if each were a separate machine.
-
-        A holder sends its message to every compute node, and fetches a header and weights. The
-        compute node that found the block sends it, with all messages, to the others.
+        """Return the bytes that nodes exchange in a round if every node is a separate machine.
 
         Returns:
-            The size of one ``message`` and of one ``block``; what one ``holder`` and one
-            ``compute node`` send and receive; and what all nodes send, ``all``.
+            Bytes of one ``message`` and of one ``block``; bytes that one ``holder`` and one
+            ``compute node`` send and receive; and bytes that ``all`` nodes send.
         """
         holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
         fetched = START_BYTES + self.weights
@@ -134,7 +127,7 @@ class Trial:
 
 
 def tried(scenario: Scenario) -> Trial:
-    """Measure the time and the bytes of a round's parts; the bytes are those in the ledger.
+    """Measure the time and the bytes of one round.
 
     Raises:
         DataError: the task's data cannot be read.
@@ -182,7 +175,7 @@ def tried(scenario: Scenario) -> Trial:
 def _check_quorum(
     scenario: Scenario, task: Task, mechanism: Mechanism, records: Sequence[int]
 ) -> None:
-    """Raise ScenarioError if the aggregation rule fails with the fewest messages of a block."""
+    """Raise ScenarioError if the aggregation rule fails for a block with the fewest messages."""
     registered = registered_records(scenario, records)
     try:
         check_quorum(rules_of(scenario, mechanism, layout(task.model()), registered))
@@ -191,11 +184,13 @@ def _check_quorum(
 
 
 def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
-    """Return a task for the trial, and the scenario's own numbers as ``Trial`` has them.
+    """Return a task for the trial, and three numbers of the scenario.
 
-    These are the records of each holder, the mean examples of a holder, and the held-out examples.
-    A task that generates its data generates only a little, for one holder; other data is read
-    whole.
+    A task that generates its data generates only a few records, for one holder.
+
+    Returns:
+        The task, the number of records of each holder, the mean number of examples per holder, and
+        the number of held-out examples.
     """
     part, holders, given = scenario.task, scenario.nodes.holders, scenario.task.parameters
     made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
@@ -219,7 +214,7 @@ def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
-    """Return one request per participant; its proof of identity is as long as in a run."""
+    """Return one request per participant, with as many bytes as in a run."""
     nodes, zero = scenario.nodes, bytes(HASH)
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
@@ -229,12 +224,7 @@ def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRe
 
 
 def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:
-    """Return the wall time of a round's releases in seconds, by stage.
-
-    Every worker computes one chunk of releases twice. The first time also includes the public
-    directions, which are computed once per parent block. The second time stands for all further
-    chunks.
-    """
+    """Return the wall time of a round's releases, seconds, by stage."""
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of
     asked = _requests(scenario, sampling_of(scenario).holders_of(1))
@@ -245,6 +235,8 @@ def _releases_s(source: Source, workers: int, examples: float) -> dict[str, floa
         for lap in range(TIMES):
             parent = bytes([lap]) * HASH
             new = [[replace(r, context=replace(r.context, parent=parent)) for r in c] for c in few]
+            # The first turn includes work that is done once per parent block. The second turn
+            # stands for all further chunks.
             for turns in (1, math.ceil(len(chunks) / workers) - 1):
                 batches = list(engine.map(weights, new))
                 for stage in spent if lap else ():

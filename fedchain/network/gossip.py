@@ -1,4 +1,4 @@
-"""Network of one run: it computes when each node receives an item, and counts the bytes."""
+"""Network of one run: delivers items to nodes, and counts the bytes that each node exchanges."""
 
 from __future__ import annotations
 
@@ -26,57 +26,56 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
-"""Most numbers that all cached routes together may hold; a fuller cache is emptied."""
+"""Limit on the size of the route cache, as a count of numbers."""
+# Traffic is linear in both sizes, so these three items give the traffic of any item.
 UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
-"""Three items: an empty one, one whose size is 1 byte, and one whose size for light clients is 1
-byte. Traffic is linear in both sizes, so these three give the traffic of any item."""
+"""An empty item, an item of 1 byte, and an item of which light clients receive 1 byte."""
 
 Route = tuple[int, Group, bool, int, int]
-"""Key of a cached route: the sender's node id; the group; whether other nodes relay the item; the
-item's size in bytes; and its size for light clients in bytes. Both sizes are 0 if the bandwidth is
-not limited."""
+"""Key of a cached route: sender id, group, whether nodes relay the item, bytes of the item, and
+bytes of its part for light clients. Both sizes are 0 if the bandwidth is unlimited."""
 
 
 @dataclass(eq=False, kw_only=True)
 class _Way:
-    """Arrival times and traffic that all items of one route share, and the number of items."""
+    """Arrival times and traffic of the items on one route."""
 
     nodes: WholeNumbers
-    """Nodes that hear the item, shape (heard,)."""
+    """Ids of the nodes that receive the item, shape (heard,)."""
     seconds: Vector
-    """Seconds until each of these nodes hears the item, shape (heard,)."""
+    """Simulated seconds until each of these nodes receives the item, shape (heard,)."""
     reached: WholeNumbers
-    """Nodes that send or receive any part of the item, shape (reached,)."""
+    """Ids of the nodes that send or receive any part of the item, shape (reached,)."""
     costs: Matrix
-    """Traffic of each node in bytes, shape (3, 2, reached). First axis: for an empty item, for each
-    byte of the item, for each byte of the part for light clients. Second axis: sent, received."""
+    """Bytes of each node, shape (3, 2, reached). First axis: per item, per byte of an item, per
+    byte of an item's part for light clients. Second axis: sent, received."""
     items: int = 0
     """Number of items that took this route."""
     sizes: int = 0
     """Sum of the items' sizes, bytes."""
     leaf_sizes: int = 0
-    """Sum of the items' sizes for light clients, bytes."""
+    """Sum of the sizes of the items' parts for light clients, bytes."""
 
 
 @dataclass
 class Traffic:
-    """Bytes that each node has sent and received, two vectors of shape (nodes,)."""
+    """Bytes that each node has sent and received."""
 
     sent: Vector
-    """Bytes sent, including lost transmissions."""
+    """Bytes sent by each node, including lost transmissions, shape (nodes,)."""
     received: Vector
-    """Bytes received."""
+    """Bytes received by each node, shape (nodes,)."""
 
 
 class Network:
-    """Carries the items that nodes send. Seed and order of the items determine all results."""
+    """Delivers the items that nodes send, such as blocks and messages."""
 
     def __init__(self, graph: Graph, gossip: Gossip, seed: int) -> None:
         """Start with no traffic.
 
         Args:
-            graph: the nodes of the network, and their links.
-            gossip: how items travel, and which losses and outages occur.
+            graph: the nodes and their links.
+            gossip: settings of relaying, bandwidth, losses and outages.
             seed: seed of the scenario.
         """
         self._graph, self._gossip, self._seed = graph, gossip, seed
@@ -90,19 +89,18 @@ class Network:
     def deliveries(
         self, sender: int, group: Group, parcel: Parcel, leaves_s: float, relayed: bool = True
     ) -> tuple[WholeNumbers, Vector]:
-        """Send an item.
+        """Send an item, and return when each node receives it.
 
         Args:
-            sender: the node that sends it.
-            group: the nodes that the item is for. A holder's item reaches the compute nodes even if
-                holders pass nothing on.
+            sender: id of the node that sends the item.
+            group: the nodes that the item is for.
             parcel: the item.
             leaves_s: time at which the item leaves the sender, simulated seconds.
-            relayed: whether other nodes pass the item on, as they do with a valid item.
+            relayed: whether the receiving nodes pass the item on; False for an invalid item.
 
         Returns:
-            The nodes that hear the item, without the sender, and the simulated seconds at which
-            they hear it, each of shape (heard,).
+            Ids of the receiving nodes, shape (heard,), and the simulated seconds at which each of
+            them receives the item, shape (heard,).
         """
         if self._gossip.loss or self._breaks:
             return self._follow(sender, group, parcel, leaves_s, relayed)
@@ -113,14 +111,14 @@ class Network:
         return way.nodes, leaves_s + way.seconds
 
     def ready(self, node: int, now_s: float) -> float:
-        """Return the first time, now or later, when a node is online and has all that it missed."""
+        """Return when a node is online and has all missed items, at ``now_s`` or later."""
         if not self._breaks:
             return now_s
         back_s = self._outages.back(node, now_s)
         return max(back_s, self._missed.get((node, self._outages.came(node, back_s)), 0.0))
 
     def hears(self, one: int, other: int, now_s: float) -> bool:
-        """Return whether one node can send directly to another now."""
+        """Return whether one node can send directly to another at ``now_s``."""
         return self._outages.heard(one, other, now_s) == now_s
 
     def traffic(self) -> Traffic:
@@ -129,10 +127,7 @@ class Network:
         return self._traffic
 
     def slowest_s(self) -> float:
-        """Return the longest time that an item takes between two compute nodes, seconds.
-
-        The item is empty, and there are no losses or outages.
-        """
+        """Return the longest delivery time of an empty item between two compute nodes, seconds."""
         longest = [
             self._way(node, "compute", UNIT_PARCELS[0], True).seconds.max(initial=0.0)
             for node in range(self._graph.compute)

@@ -15,12 +15,13 @@ from fedchain.registry import Family, Part
 Links = npt.NDArray[np.int64]
 """The two ends of each link, shape (links, 2)."""
 Latency = Callable[[Links, np.random.Generator], Vector]
-"""Function of (links, generator) that returns each link's latency, milliseconds, shape (links,)."""
+"""A function that takes links and a random generator, and returns the latency of each link in
+milliseconds, shape (links,)."""
 Milliseconds = Annotated[float, Field(gt=0)]
 MOST_REGIONS = 64
 
 latencies: Family[Latency] = Family("latency", ("fedchain.network.latencies",))
-"""Each part is a function ``(*, ...) -> Latency``."""
+"""Latency distributions. Each part is a function ``(*, ...) -> Latency``."""
 
 HUNDRED_MS = Part("constant", {"value": 100.0})
 
@@ -68,7 +69,7 @@ def uniform(*, low: Milliseconds, high: Milliseconds) -> Latency:
 def lognormal(
     *, median: Annotated[float, Field(gt=0)], sigma: Annotated[float, Field(ge=0)]
 ) -> Latency:
-    """Draw each link's latency from a lognormal distribution, so that only a few are slow.
+    """Draw each link's latency from a lognormal distribution: most links are fast, a few are slow.
 
     Args:
         median: median latency, milliseconds, above 0.
@@ -97,8 +98,8 @@ def regions(
     Nodes are assigned to the regions in turn: node 0 to the first, node 1 to the second, and so on.
 
     Args:
-        matrix: median latency between every two regions, milliseconds, above 0; the diagonal has
-            that within each region. The matrix is symmetric, with one row for each region.
+        matrix: median latency between two regions, milliseconds, above 0, as a symmetric matrix
+            with one row for each region. The diagonal has the median latency within each region.
         sigma: standard deviation of the latency's logarithm, 0 or more.
 
     Returns:

@@ -1,8 +1,7 @@
 """Outages: the times at which nodes are offline and links are broken.
 
-A node that churns is online and offline in turn. The lengths of these times are exponentially
-distributed, and each node has its own random stream for them. Late joiners are offline until they
-join. A partition breaks every link between its two parts.
+A node with churn goes offline and online at random times. A partition breaks every link between its
+two parts.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 Missed = dict[tuple[int, float], float]
-"""Time at which a node received the last item that it had missed, by (node, end of the outage)."""
+"""Simulated seconds at which a node received the last item that it had missed during an outage.
+Keys: the node's id, and the end of the outage in simulated seconds."""
 HEADERS_STEPS = 2
-"""Number of steps in which a node learns what it missed: it asks for headers, and receives them."""
+"""Number of transmissions for the headers of missed blocks: the request and the answer."""
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,22 @@ class _Cut:
     """One partition of the network."""
 
     start_s: float
-    """When the links between the two parts break."""
+    """Simulated seconds at which the links between the two parts break."""
     end_s: float
-    """When these links work again."""
+    """Simulated seconds at which the links between the two parts work again."""
     part: frozenset[int]
-    """The nodes on one side."""
+    """Ids of the nodes in one of the two parts."""
 
 
 class Outages:
-    """Tells which nodes are online, and which of them hear each other, at a given time.
-
-    Callers may ask about times in any order.
-    """
+    """Tells when nodes are online, and when neighbours can exchange data, in simulated seconds."""
 
     def __init__(self, gossip: Gossip, graph: Graph, seed: int) -> None:
-        """Draw the nodes that join late, and the nodes on one side of each partition.
+        """Draw the nodes that join late, and the nodes in one part of each partition.
 
         Args:
-            gossip: churn, partitions and late joiners.
-            graph: the network's compute nodes and data holders' slots, from which nodes are drawn.
+            gossip: settings of churn, partitions and late joiners.
+            graph: the network from which the nodes are drawn.
             seed: seed of the scenario.
         """
         self._churn, self._seed = gossip.churn, seed
@@ -63,16 +60,16 @@ class Outages:
         self._draws: dict[int, np.random.Generator] = {}
 
     def came(self, node: int, now_s: float) -> float:
-        """Return the time at which a node last came online; the node must be online now."""
+        """Return when a node last came online; the node must be online at ``now_s``."""
         return self._turns[node][self._count_changes(node, now_s) - 1]
 
     def back(self, node: int, now_s: float) -> float:
-        """Return the first time, now or later, at which a node is online."""
+        """Return the first time, ``now_s`` or later, at which a node is online."""
         place = self._count_changes(node, now_s)
         return now_s if place % 2 else self._turns[node][place]
 
     def heard(self, one: int, other: int, now_s: float) -> float:
-        """Return the first time, now or later, at which two neighbours hear each other."""
+        """Return the first time, ``now_s`` or later, at which two neighbours can exchange data."""
         while True:
             later = max(self.back(one, now_s), self.back(other, now_s))
             for cut in self._cuts_between(one, other):
@@ -86,10 +83,10 @@ class Outages:
         """Return when an exchange between two neighbours is complete.
 
         Args:
-            one: a node.
-            other: its neighbour.
-            start_s: when the exchange begins; the two must hear each other then.
-            lasts_s: seconds that the exchange takes; after an outage it continues where it stopped.
+            one: id of a node.
+            other: id of the node's neighbour.
+            start_s: time at which the exchange begins, outside every outage.
+            lasts_s: seconds that the exchange takes. An outage interrupts the exchange.
         """
         while True:
             until = min(self._next_departure(one, start_s), self._next_departure(other, start_s))
@@ -105,14 +102,14 @@ class Outages:
         return [cut for cut in self._cuts if (one in cut.part) != (other in cut.part)]
 
     def _next_departure(self, node: int, now_s: float) -> float:
-        """Return the time at which a node next goes offline; the node must be online now."""
+        """Return when a node next goes offline; the node must be online at ``now_s``."""
         place, turns = self._count_changes(node, now_s), self._turns[node]
         return turns[place] if place < len(turns) else math.inf
 
     def _count_changes(self, node: int, now_s: float) -> int:
-        """Return how often a node has gone online or offline so far.
+        """Return how often a node has gone online or offline until ``now_s``.
 
-        The node is online if the number is odd.
+        If the number is odd, the node is online.
         """
         turns = self._turns[node]
         if self._churn is not None:
@@ -140,18 +137,16 @@ def followed(
 ) -> Spread:
     """Return how one item spreads over links that break and work again.
 
-    An item that an outage delays arrives after the outage, and after the headers of the missed
-    blocks. All items that one outage delays arrive at a node in the order in which they were sent,
-    one after another. This also holds for nodes that get them from a node that had to wait.
+    After an outage, a node receives the missed items in the order in which they were sent.
 
     Args:
         lanes: the lanes that the item may take.
-        seconds: seconds that it takes over each lane while both ends are online, shape (lanes,).
-        sender: the node where the item starts.
+        seconds: seconds that the item takes over each lane without an outage, shape (lanes,).
+        sender: id of the node where the item starts.
         leaves_s: time at which the item starts, simulated seconds.
-        outages: the times at which nodes are offline and links are broken.
-        missed: times at which missed items have arrived so far; this call updates them.
-        gap_s: seconds that a link needs for the item's bytes alone, 0 or more.
+        outages: the outages of nodes and links.
+        missed: arrival times of missed items so far; this call adds the item's times.
+        gap_s: least time between two missed items that arrive at a node, seconds, 0 or more.
     """
     lasts, latency = seconds.tolist(), lanes.seconds.tolist()
     waiting: list[tuple[float, int, int, float | None]] = [(leaves_s, sender, -1, None)]

@@ -1,9 +1,6 @@
-"""Spreading over a network's graph: when an item reaches each node, and over which lane.
+"""Spreading of an item over a network: when it reaches each node, and over which lane.
 
-A lane is one direction of a link. A node passes an item on as soon as the item arrives. If nothing
-is lost and no link ever breaks, the quickest way is the same for all items of one size. Otherwise
-each item is followed separately (``outages``), and its time over a link depends on when it arrives
-there.
+A lane is one direction of a link.
 """
 
 from __future__ import annotations
@@ -22,12 +19,12 @@ from fedchain.network.latencies import Links
 from fedchain.scenario import Gossip
 
 Group = Literal["everybody", "compute"]
-"""The nodes that an item is for: all nodes, or the compute nodes."""
+"""The nodes that an item is for: all nodes, or only the compute nodes."""
 WholeNumbers = npt.NDArray[np.int64]
 Losses = npt.NDArray[np.int64]
-"""Number of lost transmissions of one item in each step over each lane, shape (steps, lanes)."""
+"""Number of lost transmissions in each step of ``steps_bytes``, shape (steps, lanes)."""
 ANNOUNCEMENT, REQUEST = 61, 61
-"""Bytes of an item's announcement and of a request for the item. They are those of Bitcoin's
+"""Bytes of an item's announcement, and of a request for an item. Both numbers are from Bitcoin:
 ``inv`` and ``getdata`` with one entry."""
 
 
@@ -36,19 +33,19 @@ class Lanes:
     """Directed links, sorted by the node where they begin, then by the node where they end."""
 
     tails: WholeNumbers
-    """Node where each lane begins, shape (lanes,)."""
+    """Id of the node where each lane begins, shape (lanes,)."""
     heads: WholeNumbers
-    """Node where each lane ends, shape (lanes,)."""
+    """Id of the node where each lane ends, shape (lanes,)."""
     seconds: Vector
-    """Latency of each lane in seconds, shape (lanes,)."""
+    """Latency of each lane in simulated seconds, shape (lanes,)."""
     leaf: npt.NDArray[np.bool_]
-    """Whether the node at the head passes nothing on, shape (lanes,)."""
+    """Whether the node at the end of each lane passes nothing on, shape (lanes,)."""
 
     def __getitem__(self, which: slice | npt.NDArray[Any]) -> Lanes:
         return Lanes(self.tails[which], self.heads[which], self.seconds[which], self.leaf[which])
 
     def __add__(self, others: Lanes) -> Lanes:
-        """Return these lanes followed by others, which must begin at nodes with higher ids."""
+        """Return these lanes, then other lanes that begin at nodes with higher ids."""
         return Lanes(
             np.concatenate((self.tails, others.tails)),
             np.concatenate((self.heads, others.heads)),
@@ -58,7 +55,7 @@ class Lanes:
 
     @functools.cached_property
     def out(self) -> Mapping[int, list[tuple[int, int]]]:
-        """For each node, the lanes that begin there: the index and the end of each lane."""
+        """Lanes by the id of the node where they begin: pairs of lane index and end node id."""
         out: dict[int, list[tuple[int, int]]] = {}
         ends = zip(self.tails.tolist(), self.heads.tolist(), strict=True)
         for lane, (tail, head) in enumerate(ends):
@@ -70,7 +67,7 @@ class Lanes:
 class Graph:
     """The nodes of a network and the links between them.
 
-    Compute nodes come first, then the slots: access points at which data holders listen.
+    The compute nodes have the lowest ids. The other nodes are slots: access points of data holders.
     """
 
     compute: int
@@ -82,17 +79,16 @@ class Graph:
     seconds: Vector
     """Latency of each link in seconds, the same in both directions, shape (links,)."""
     holders_relay: bool
-    """Whether data holders pass on what they hear, as compute nodes always do."""
+    """Whether data holders pass items on. Compute nodes always do."""
 
     def lanes(self, sender: int, group: Group, relayed: bool) -> Lanes:
         """Return the lanes that an item may take.
 
         Args:
-            sender: the node where the item starts.
-            group: the nodes that the item is for; nodes outside the group are left out if they
-                pass nothing on.
-            relayed: whether other nodes pass the item on; if not, it reaches only the sender's
-                neighbours.
+            sender: id of the node where the item starts.
+            group: the nodes that the item is for.
+            relayed: whether other nodes pass the item on. If not, the item reaches only the
+                sender's neighbours.
         """
         if not relayed:
             own = self._lanes_of(sender)
@@ -128,14 +124,14 @@ class Graph:
 
 @dataclass(frozen=True)
 class Parcel:
-    """One item on its way."""
+    """One item that travels through the network."""
 
     name: bytes
-    """Name of the item; its losses are drawn from the random stream with this name."""
+    """Name of the item, and of the random stream for its losses."""
     size: int
     """Bytes of the whole item."""
     leaf_size: int
-    """Bytes of the part that is sent to a light client, which passes nothing on."""
+    """Bytes of the item's part for light clients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,18 +139,17 @@ class Spread:
     """The nodes that an item has reached, in the order of arrival; the sender comes first."""
 
     nodes: WholeNumbers
-    """Nodes that have the item, shape (reached,)."""
+    """Ids of the nodes, shape (reached,)."""
     times_s: Vector
-    """Seconds at which the item reaches each of these nodes, shape (reached,)."""
+    """Simulated seconds at which the item reaches each of these nodes, shape (reached,)."""
     lanes: WholeNumbers
-    """Lane over which the item reached each node except the sender, shape (reached - 1,)."""
+    """Index of the lane to each of these nodes except the sender, shape (reached - 1,)."""
 
 
 def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
-    """Return the bytes of each step of an exchange over each lane, shape (steps, lanes).
+    """Return the bytes of each step of an item's transfer over each lane, shape (steps, lanes).
 
-    A pushed item takes one step. An announced item takes three: the announcement, the request,
-    which goes against the lane, and the item.
+    A pushed item takes one step. An announced item takes three steps: announcement, request, item.
     """
     item = np.where(lanes.leaf, parcel.leaf_size, parcel.size).astype(np.float64)
     if gossip.relay == "push":
@@ -163,15 +158,15 @@ def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
 
 
 def bytes_per_s(gossip: Gossip) -> float:
-    """Return the bytes that a link carries in a second; infinite if bandwidth is not limited."""
+    """Return the bytes that a link carries per second; infinite without a limit on bandwidth."""
     rate = gossip.bandwidth_mbit_s
     return math.inf if rate is None else 125_000.0 * rate
 
 
 def exchange_s(gossip: Gossip, lanes: Lanes, parcel: Parcel, lost: Losses | None) -> Vector:
-    """Return the seconds that one item takes over each lane if no link breaks, shape (lanes,).
+    """Return the seconds that an item takes over each lane without an outage, shape (lanes,).
 
-    ``lost`` is None if no transmission can be lost.
+    ``lost`` is None if no transmission is lost.
     """
     steps = steps_bytes(gossip, lanes, parcel)
     seconds: Vector = len(steps) * lanes.seconds + steps.sum(axis=0) / bytes_per_s(gossip)
@@ -182,9 +177,9 @@ def quickest(lanes: Lanes, seconds: Vector, sender: int) -> Spread:
     """Return how an item spreads by the quickest way over links that never break.
 
     Args:
-        lanes: the lanes that the item may take, sorted by their two ends.
+        lanes: the lanes that the item may take.
         seconds: seconds that the item takes over each lane, shape (lanes,), above 0.
-        sender: the node where the item starts, at time 0.
+        sender: id of the node where the item starts, at time 0.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
@@ -207,22 +202,19 @@ def traffic(
 ) -> tuple[Vector, Vector]:
     """Return the bytes that each node has sent and received for one item.
 
-    Each link is used once, from the end that has the item first. If items are pushed, the link
-    carries the whole item. If items are announced, the link carries the announcement; request and
-    item then use only the lanes by which the item first reached a node. A node that passes nothing
-    on hears from all its neighbours.
-
     Args:
         gossip: the settings, which say whether items are pushed or announced.
-        lanes: the lanes that the item could take.
-        spread: the nodes that the item reached, and the lanes that it took.
+        lanes: the lanes that the item may take.
+        spread: the nodes that the item reached, and the lanes to them.
         parcel: the item.
-        lost: numbers of lost transmissions, which are repeated; None: no losses.
+        lost: numbers of lost transmissions; None: no losses.
 
     Returns:
         Bytes sent and bytes received, in the order of ``spread.nodes``, each of shape (reached,).
-        Lost transmissions count as sent, not as received.
+        Lost transmissions count as sent, but not as received.
     """
+    # Pushed items and announcements cross each link once. Requests and announced items use only the
+    # lanes over which the item first reached a node.
     count = len(spread.nodes)
     order = np.argsort(spread.nodes)
     tails, heads = (

@@ -1,4 +1,4 @@
-"""Topologies: they link the nodes of a network, and draw the latency of each link once."""
+"""Topologies: the links between the nodes of a network, with a latency drawn for each link."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     import networkx
 
 topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Graph)
-"""Each part is a function ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come
-first, then the slots of data holders."""
+"""Topologies. Each part is a function ``(compute, nodes, generator, *, ...) -> Graph``."""
 MOST_DRAWS = 100
-"""Most random graphs that are drawn until one is connected."""
+"""Limit on the random graphs that are drawn until one is connected."""
 MOST_BYTES = 2**22
-"""Most bytes of a file of links; 5,000 nodes with 20 links each take a fifth of it."""
+"""Limit on the bytes of a file of links."""
 
 
 @topologies
@@ -35,16 +34,13 @@ def complete(
     *,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Link every compute node with every other node; data holders pass nothing on.
+    """Link every compute node with every other node; data holders do not pass items on.
 
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
         generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     >>> complete(2, 3, np.random.default_rng(0), latency_ms=HUNDRED_MS).links.tolist()
     [[0, 1], [2, 0], [2, 1]]
@@ -74,13 +70,10 @@ def ring(
     """Link every node with two neighbours, in a ring.
 
     Args:
-        compute: number of compute nodes, which come first.
+        compute: number of compute nodes.
         nodes: number of all nodes, at least 3.
         generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     >>> ring(1, 4, np.random.default_rng(0), latency_ms=HUNDRED_MS).links.tolist()
     [[0, 1], [0, 3], [1, 2], [2, 3]]
@@ -107,9 +100,6 @@ def random_regular(
         generator: random generator for the links and the latencies.
         degree: neighbours of each node, at least 2; nodes times degree must be even.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Raises:
         ValueError: nodes times degree is odd, or no connected graph was found.
@@ -140,18 +130,15 @@ def watts_strogatz(
     rewired: Annotated[float, Field(ge=0, le=1)] = 0.1,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Link nodes to near neighbours in a ring, and redirect some links across it: a small world.
+    """Link each node to near neighbours in a ring, and replace some links: a small world.
 
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
         generator: random generator for the links and the latencies.
         degree: neighbours of each node in the ring, at least 2; an odd number counts as one less.
-        rewired: share of the links that lead to a node chosen at random instead, 0 to 1.
+        rewired: share of the links that are replaced by links to a random node, 0 to 1.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Reference:
         Watts and Strogatz, Collective dynamics of small-world networks, Nature 1998.
@@ -176,17 +163,14 @@ def barabasi_albert(
     attached: Annotated[int, Field(ge=1), AtMost("nodes.others", "the number of other nodes")],
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Let nodes join one by one and prefer neighbours with many links, so that few become hubs.
+    """Add nodes one by one, and link each preferably to nodes with many links: a few become hubs.
 
     Args:
-        compute: number of compute nodes, which come first and so are the likely hubs.
+        compute: number of compute nodes. They join first, and are the likely hubs.
         nodes: number of all nodes.
         generator: random generator for the links and the latencies.
         attached: links that each new node makes, at least 1.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Reference:
         Barabasi and Albert, Emergence of scaling in random networks, Science 1999.
@@ -213,8 +197,8 @@ def file(
 ) -> Graph:
     """Read the links from a file: GraphML (``.graphml``), or two nodes on each line.
 
-    Nodes are numbered from 0, compute nodes first, then the data holders. In a file of lines, text
-    after ``#`` is a comment. The file has at most 4 MiB.
+    Nodes are numbered from 0, first the compute nodes, then the data holders. In a file with two
+    nodes on each line, text after ``#`` is a comment. The file has at most 4 MiB.
 
     Args:
         compute: number of compute nodes.
@@ -222,9 +206,6 @@ def file(
         generator: random generator for the latencies.
         path: path of the file, relative to the working folder.
         latency_ms: distribution of a link's latency, milliseconds.
-
-    Returns:
-        The graph.
 
     Raises:
         ValueError: the file cannot be read, has missing or unknown nodes, or is not connected.
@@ -259,11 +240,7 @@ def file(
 def _draw_connected(
     make: Callable[[int], networkx.Graph], generator: np.random.Generator
 ) -> networkx.Graph:
-    """Draw graphs until one is connected.
-
-    Raises:
-        ValueError: a hundred graphs in a row are not connected.
-    """
+    """Draw graphs until one is connected; raise ValueError after ``MOST_DRAWS`` graphs."""
     import networkx
 
     for _ in range(MOST_DRAWS):
@@ -282,13 +259,13 @@ def _make_graph(
     latency_ms: Part,
     generator: np.random.Generator,
 ) -> Graph:
-    """Return a graph whose nodes all pass on what they hear, with a latency drawn for each link."""
+    """Return a graph in which all nodes pass items on."""
     links = _sort_links(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
     seconds = latencies.build(latency_ms)(links, generator) / 1000.0
     return Graph(compute=compute, nodes=nodes, links=links, seconds=seconds, holders_relay=True)
 
 
 def _sort_links(links: Links) -> Links:
-    """Sort links by their ends, so that their latencies do not depend on a library's order."""
+    # The latency of a link must not depend on a library's order of links.
     ends = np.sort(links, axis=1)
     return ends[np.lexsort((ends[:, 1], ends[:, 0]))]

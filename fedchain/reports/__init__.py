@@ -1,1 +1,1 @@
-"""Reports: figures, tables and one page about runs and sweeps."""
+"""Reports: figures, tables and HTML pages about runs and sweeps."""

@@ -1,4 +1,4 @@
-"""Assumptions of the laws of chains: each function says which of them a run breaks."""
+"""Assumptions of the laws of chains: each function names an assumption that a run breaks."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ QUIET: Mapping[str, Any] = {
     "partitions": [],
     "late_joiners": None,
 }
-"""Settings of gossip under which a block reaches every node after one latency."""
+"""Settings of ``gossip`` with which a block reaches every node after one latency."""
 AT_ONCE = 0.01
-"""Longest latency, in mean intervals of blocks, that counts as none."""
+"""Share of the mean time between two blocks up to which a latency counts as zero."""
 GIVEN_UP = 0.005
-"""Largest probability of a success after the attacker has given up that counts as none."""
+"""Probability of an attack's success up to which the attack counts as hopeless."""
 
 
 def stale_flaw(manifest: Mapping[str, Any]) -> str:
-    """Say which assumption of the law of stale blocks a run breaks; empty if none."""
+    """Return the assumption of the law of stale blocks that a run breaks; empty if none."""
     return _unquiet(manifest["scenario"]) or _uneven(manifest["chain"]["nodes"])
 
 
 def selfish_flaw(manifest: Mapping[str, Any]) -> str:
-    """Say which assumption of the law of selfish mining a run breaks; empty if none."""
+    """Return the assumption of the law of selfish mining that a run breaks; empty if none."""
     (attack,) = manifest["scenario"]["attacks"]
     own = manifest["chain"]["nodes"][attack["nodes"][0]]
     honest = [node for node in manifest["chain"]["nodes"] if node is not own]
@@ -36,7 +36,7 @@ def selfish_flaw(manifest: Mapping[str, Any]) -> str:
 
 
 def double_spend_flaw(manifest: Mapping[str, Any]) -> str:
-    """Say which assumption of the law of double spends a run breaks; empty if none."""
+    """Return the assumption of the law of double spends that a run breaks; empty if none."""
     (attack,) = manifest["scenario"]["attacks"]
     share = manifest["chain"]["nodes"][attack["nodes"][0]]["hash_share"]
     if flaw := _race_flaw(manifest["scenario"], attack, share):
@@ -48,7 +48,6 @@ def double_spend_flaw(manifest: Mapping[str, Any]) -> str:
 
 
 def _race_flaw(scenario: Mapping[str, Any], attack: Mapping[str, Any], share: float) -> str:
-    """Say which assumption of a race between two branches a run breaks; empty if none."""
     if flaw := _unquiet(scenario):
         return flaw
     if attack["from_round"] != 1 or attack["to_round"] is not None:
@@ -65,7 +64,6 @@ def _race_flaw(scenario: Mapping[str, Any], attack: Mapping[str, Any], share: fl
 
 
 def _unquiet(scenario: Mapping[str, Any]) -> str:
-    """Say what keeps blocks from all nodes, or changes how often they come; empty if nothing."""
     if (kind := scenario["network"]["kind"]) != "complete":
         return f"the network is {kind}, not complete"
     for key, value in QUIET.items():
@@ -77,7 +75,7 @@ def _unquiet(scenario: Mapping[str, Any]) -> str:
 
 
 def _slowest_ms(latency: Mapping[str, Any]) -> float | None:
-    """Return the latency that hardly any link exceeds, milliseconds; None if it is not known."""
+    """Return a latency that hardly any link exceeds, milliseconds; None if it is unknown."""
     wide = math.exp(3.0 * latency.get("sigma", 0.0))  # one of 740 draws is above
     if latency["kind"] == "regions":
         return wide * float(max(map(max, latency["matrix"])))

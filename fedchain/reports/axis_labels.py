@@ -1,4 +1,4 @@
-"""Labels for values of a sweep's axis that are YAML mappings: only the keys that differ."""
+"""Axis labels: short labels for the values of a sweep's axis that are YAML mappings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from fedchain.scenario.writing import yaml_text
 
 
 def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
-    """Name each mapping of an axis by its kind, and by the keys that differ within the kind.
+    """Label each mapping of an axis with its kind, and with the keys that differ within the kind.
 
     Args:
         key: the grid key, dotted.
-        texts: the different values of the axis, as points.csv writes them.
+        texts: the different values of the axis, as text in ``points.csv``.
 
     Returns:
-        The label of each text that is a mapping, and of null beside mappings. Empty if no text is a
-        mapping, or if two labels would be equal.
+        The label of each text that is a mapping or null. Empty if no text is a mapping, or if two
+        labels would be equal.
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
@@ -57,7 +57,7 @@ def _distinguish(blocks: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> list[str]:
-    """Return the keys, without the kind, in which a mapping differs from others of its kind."""
+    """Return labels for the keys whose values differ between mappings of the same kind."""
     alone = len(peers) == 1 and "kind" not in block
     found = []
     for key, value in block.items():

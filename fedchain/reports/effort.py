@@ -1,4 +1,4 @@
-"""Effort of a run: its stale blocks, releases per block, and costs until it reaches a score."""
+"""Effort of a run: reads stale blocks, releases per block, and the cost of a target score."""
 
 from __future__ import annotations
 
@@ -10,28 +10,27 @@ from fedchain.files import read_json
 from fedchain.reports.study import Recorded, Study, finite_value
 
 CHAIN = ("network.", "gossip.", "ledger.work.")
-"""Prefixes of the grid keys that change how often the chain forks."""
+"""Prefixes of the grid keys that influence how often the chain forks."""
 
 
 def forks_varied(study: Study) -> bool:
-    """Return whether a sweep of learning runs varies how often the chain forks."""
+    """Return whether a study of learning runs varies a setting that causes forks."""
     learns = study.first.manifest.get("score", "") != ""
     return learns and any(key.startswith(CHAIN) for key in study.keys)
 
 
 def stale_blocks(run: Recorded) -> float | None:
-    """Return the share of all blocks that are stale: not on the main chain."""
+    """Return the share of all blocks that are stale (not on the main chain); None if unknown."""
     return finite_value(run.manifest.get("chain", {}), "stale_share")
 
 
 def releases_per_block(run: Recorded) -> float | None:
     """Return the mean number of releases per asked holder and block of the main chain.
 
-    Without forks it is 1. It is larger if holders also answered blocks that became stale. None if
-    privacy.json does not list the holders because there are too many.
+    The number is 1 without forks. It is None if ``privacy.json`` has no list of all holders.
 
     Raises:
-        RunError: the run's privacy.json cannot be read.
+        RunError: the run's ``privacy.json`` cannot be read.
     """
     file = run.folder / "privacy.json"
     try:
@@ -46,8 +45,8 @@ def releases_per_block(run: Recorded) -> float | None:
 
 
 def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | None:
-    """Return the first round whose score is at least the target (at most, for a loss), or None."""
-    sign = -1.0 if score == "loss" else 1.0
+    """Return the row of the first round that reaches the target score; None if no round does."""
+    sign = -1.0 if score == "loss" else 1.0  # a loss reaches its target from above
     for row in run.metrics:
         value = finite_value(row, score)
         if value is not None and sign * value >= sign * target:
@@ -56,5 +55,5 @@ def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | Non
 
 
 def until(study: Study, column: str, run: Recorded) -> float | None:
-    """Return a column's value at the first round that reaches the target score, or None."""
+    """Return a column's value in the first round that reaches the study's target score, or None."""
     return finite_value(reached(run, study.score, study.target or 0.0) or {}, column)

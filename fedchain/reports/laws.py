@@ -1,4 +1,4 @@
-"""Published laws (formulas) of proof-of-work chains, to compare with the runs of a sweep."""
+"""Laws: compares the runs of a sweep with published formulas for proof-of-work chains."""
 
 from __future__ import annotations
 
@@ -12,69 +12,70 @@ from fedchain.reports.study import Recorded, Study
 from fedchain.statistics import Interval, interval
 
 Setting = tuple[float, float, float | None]
-"""Of one run: (position on the law's axis, the law's other parameter, measured value or None)."""
+"""The first and the second parameter of a law in one run, and the measured value or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChainLaw:
-    """A published law of chains, and how to read its parameters from a run's manifest."""
+    """A published formula with two parameters. The first is on the horizontal axis of a figure."""
 
     name: str
-    """File name of its figure and of its table."""
+    """Name of the law's figure file and table file, without the ending."""
     caption: str
-    """What the figure shows, and the source of the law."""
+    """Caption of the figure, with the source of the law."""
     x: str
     """Label of the horizontal axis."""
     y: str
     """Label of the measured value."""
     fixed: str
-    """Label of a curve, with ``{:g}`` in place of the law's other parameter."""
+    """Label of a curve, with a placeholder such as ``{:g}`` for the second parameter."""
     formula: Callable[[float, float], float]
-    """The law as a function of the position on the axis and the other parameter."""
+    """A function that takes the two parameters and returns the law's value."""
     read: Callable[[Mapping[str, Any]], Setting | None]
-    """A function that reads a run's ``Setting`` from its manifest, or returns None if the law is
-    not about such runs."""
+    """A function that takes a run's manifest and returns its ``Setting``; None if the law does not
+    apply to the run."""
     flaw: Callable[[Mapping[str, Any]], str]
-    """A function that says which assumption of the law a run breaks; empty if it fulfils all."""
+    """A function that takes a run's manifest and returns the assumption that the run breaks; empty
+    if the run breaks none."""
     counts: bool = False
     """Whether the horizontal axis has only whole numbers."""
     beside: tuple[str, Callable[[float], float]] | None = None
-    """Label and formula of another curve for comparison; None without one."""
+    """Label and formula of an additional curve; None: no additional curve."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The measurement at one point of a sweep, and the law's value there."""
+    """The measurement and the law's value at one point of a sweep."""
 
     x: float
-    """Position on the law's axis."""
+    """The law's first parameter."""
     fixed: float
-    """The law's other parameter."""
+    """The law's second parameter."""
     measured: Interval
-    """Mean and interval over the seeds."""
+    """Mean of the measured values over the seeds, with the 95 % interval."""
     formula: float
     """The law's value at this point."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The measurements of a sweep beside a law."""
+    """The comparison of a sweep with a law."""
 
     law: ChainLaw
-    """The law that is about the runs."""
+    """The law."""
     points: tuple[Compared, ...]
-    """The points of the sweep, by the law's other parameter and the position."""
+    """The points of the sweep, sorted by the law's second parameter, then by the first."""
     flaw: str
-    """The assumption that a run of the sweep breaks, so that the law says nothing about it; empty
-    if all runs fulfil all assumptions."""
+    """The first assumption of the law that a run breaks; empty if no run breaks any."""
 
 
 def compare(study: Study) -> Comparison | None:
-    """Return the law that is about the runs of a sweep, and each point's measurement.
+    """Compare a sweep with the first law that applies to it; None if no law does.
 
-    Return None for a single run, or if no law is about all runs. Return None also if two points
-    have the same parameters of the law: the sweep then varies something that the law ignores.
+    A law applies to a sweep if it applies to each run, and no two points have the same parameters
+    of the law.
     """
+    # Points with equal parameters differ in something that the law ignores.
     groups = list(study.groups().values())
     if study.kind == "sweep":
         for law in LAWS:
@@ -135,7 +136,7 @@ def _double(manifest: Mapping[str, Any]) -> Setting | None:
 
 
 def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
-    """Return whether nothing is learned, and the attacks are exactly these, each by one node."""
+    """Return whether a scenario learns nothing and has exactly these attacks, each by one node."""
     made = scenario["attacks"]
     alone = all(len(attack.get("nodes", ())) == 1 for attack in made)
     kinds = [each["kind"] for each in made]
@@ -143,19 +144,15 @@ def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
 
 
 def stale_share(delay: float, miners: int | None = None) -> float:
-    """Return the stale share of all blocks, for equal miners.
+    """Return the share of all blocks that are stale, for miners with equal shares of the work.
 
-    With very many miners and the delay x, the share is x / (1 + x). With few miners it is smaller,
-    because a miner that has found a block works on the next height at once. The formula for few
-    miners neglects that two heights may be found in one delay, an error of order 1 / miners^2.
+    The share is from 0 to below 1. For very many miners, it is delay / (1 + delay). For few miners,
+    the formula has an error of order 1 / miners^2.
 
     Args:
-        delay: travel time of a block between any two miners, divided by the mean time between two
+        delay: travel time of a block between two miners, divided by the mean time between two
             blocks, 0 or more.
-        miners: number of equal miners, at least 1; None: very many.
-
-    Returns:
-        The share, from 0 to below 1.
+        miners: number of miners, at least 1; None: very many.
 
     >>> round(stale_share(0.3), 4), round(stale_share(0.3, 20), 4), stale_share(0.3, 1)
     (0.2308, 0.2191, 0.0)
@@ -163,7 +160,8 @@ def stale_share(delay: float, miners: int | None = None) -> float:
     if miners is None:
         return delay / (1.0 + delay)
     # With n miners and N blocks found in a delay (Poisson), one height lasts
-    # T = sum_j P(N >= j) prod_{i<=j} (1 - i/n) mean intervals, and the share is 1 - 1/T.
+    # T = sum_j P(N >= j) prod_{i<=j} (1 - i/n) mean intervals, and the share is 1 - 1/T. This
+    # neglects that two heights may be found in one delay.
     lasts, alone, exactly, at_least = 0.0, 1.0, math.exp(-delay), 1.0
     for found in range(miners):
         lasts += alone * at_least
@@ -173,14 +171,11 @@ def stale_share(delay: float, miners: int | None = None) -> float:
 
 
 def selfish_revenue(share: float, gamma: float) -> float:
-    """Return the selfish miner's share of the main chain.
+    """Return the selfish miner's share of the blocks in the main chain, from 0 to below 1.
 
     Args:
-        share: the attacker's share of all work, 0 to below 1/2.
-        gamma: share of the honest work that builds on the attacker's block in a tie, 0 to 1.
-
-    Returns:
-        The share of the main chain, from 0 to below 1. The attack pays if it is above ``share``.
+        share: the selfish miner's share of all work, 0 to below 1/2.
+        gamma: share of the honest work that builds on the selfish miner's block in a tie, 0 to 1.
 
     Reference:
         Eyal and Sirer, Majority is not Enough: Bitcoin Mining is Vulnerable, 2014, equation (8).
@@ -194,15 +189,12 @@ def selfish_revenue(share: float, gamma: float) -> float:
 
 
 def double_spend_success(share: float, confirmations: int) -> float:
-    """Return the probability of a double spend whose attacker has mined one block in advance.
+    """Return the exact probability that a double spend succeeds, with one block mined in advance.
 
     Args:
         share: the attacker's share of all work, 0 to below 1/2.
         confirmations: number of blocks that confirm the payment before the merchant delivers, at
             least 1.
-
-    Returns:
-        The exact probability, not Nakamoto's Poisson approximation.
 
     Reference:
         Rosenfeld, Analysis of Hashrate-Based Double Spending, 2014, equation (1).
@@ -255,4 +247,4 @@ LAWS = (
         counts=True,
     ),
 )
-"""The laws, in the order in which they are tried."""
+"""All laws, in the order in which ``compare`` tries them."""

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: settings, results, and how to reproduce them."""
+"""Page: shows a study's settings and results, and how to reproduce them, as one HTML page."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from fedchain.reports.tables import Table, cell_words
 from fedchain.reports.words import labelled, value_words
 
 FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-"""The page around its title and its body, with its style: readable on a phone, light or dark."""
+"""Template of the page, with places for its title and its body."""
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """The findings of a run's audits, ready for the page."""
+    """The findings of a run's audits, as the page shows them."""
 
     violations: tuple[str, ...]
     """A sentence for each lower bound that exceeds the claimed epsilon."""
     drawings: tuple[Drawing, ...]
     """Figures of the audits."""
     tables: tuple[Table, ...]
-    """Tables of the audits, one per audit."""
+    """Tables of the audits."""
 
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study with its figures and tables, ready for the page."""
+    """A study with its figures and tables, as the page shows them."""
 
     study: Study
     """The run or sweep."""
     drawings: tuple[Drawing, ...]
     """Figures of the study."""
     tables: tuple[Table, ...]
-    """Tables of the study, the final metrics first."""
+    """Tables of the study. The first one has the final metrics."""
     attacked: Attacked
     """The findings of the run's audits."""
 
 
 def page(findings: Sequence[StudyReport]) -> str:
-    """Return the page: it has no scripts, loads nothing, and escapes every text."""
+    """Return the HTML page, which has no scripts and loads no other files."""
     title = ", ".join(dict.fromkeys(found.study.name for found in findings))
     body = "\n".join(block for found in findings for block in _blocks(found))
     return Template(FRAME).substitute(title=_text(title), body=body)
@@ -125,7 +125,7 @@ def _attack(attack: Mapping[str, Any]) -> str:
 
 
 def _attackers(attack: Mapping[str, Any]) -> str:
-    """Return who attacks, in words: the numbers of nodes, or how many holders the seed draws."""
+    """Return the attackers in words: the ids of nodes or holders, or the number of holders."""
     if attack.get("nodes"):
         return f"compute nodes {', '.join(map(str, attack['nodes']))}"
     if attack.get("holders"):
@@ -170,7 +170,6 @@ def _spent(value: object) -> str:
 
 
 def _promise(folder: Path) -> str:
-    """Return the guarantee in words, its warnings, and its note on tuning, as HTML."""
     try:
         known = read_json(folder / "privacy.json")
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))

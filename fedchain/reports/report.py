@@ -1,4 +1,4 @@
-"""Report: figures, tables and a page for runs and sweeps."""
+"""Report: writes figures, tables and a page for runs and sweeps."""
 
 from __future__ import annotations
 
@@ -26,26 +26,23 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Each run or sweep folder gets ``figures/``, ``tables/`` and a page ``report.html``. With
-    ``html``, one common page replaces these pages. The report of an audited run also shows the
-    findings of its audits. All folders are opened before the first file is written, so a wrong path
-    leaves nothing behind.
+    Each folder gets ``figures/``, ``tables/`` and ``report.html``.
 
     Args:
         paths: run folders and sweep folders.
         figures: kinds of figure files, any of ``pdf``, ``svg``, ``png``.
         tables: kinds of table files, any of ``csv``, ``md``, ``tex``.
-        html: file of one common page; None: a page in each folder.
+        html: file of one common page for all folders; None: a page in each folder.
         trust_user_parts: whether to import user-defined audits that ``audit.json`` names.
-            Otherwise their rows are shown as the file has them.
-        left_out: called with a sentence for each folder that has no results yet, while the others
-            are reported; None: such a folder is an error, as it is where no folder has results.
+        left_out: a function that is called with a message for each folder without results; None: a
+            folder without results is an error.
 
     Returns:
         The files written, in order.
 
     Raises:
-        RunError: a folder is neither a run nor a sweep, or cannot be written.
+        RunError: a folder is neither a run nor a sweep, or cannot be written; or no folder has
+            results.
         PartError: the figure of a user-defined audit fails.
         ValueError: a kind of file is not known.
     """
@@ -65,7 +62,7 @@ def report(
 
 
 def _open(paths: Iterable[str | Path], left_out: Callable[[str], None] | None) -> list[Study]:
-    """Open every folder; tell which ones have no results yet, if others have some."""
+    """Open every folder, and pass a message to ``left_out`` for each folder without results."""
     studies, early = list[Study](), list[NothingYet]()
     for path in paths:
         try:
@@ -94,7 +91,7 @@ def _files(
     tables: Sequence[str],
     html: str | Path | None,
 ) -> Iterator[tuple[Path, str | bytes]]:
-    """Yield each file with its content: figures and tables of every study, then the pages."""
+    """Yield each file's path and content: figures and tables of every study, then the pages."""
     for found in studies:
         for drawn, kind in product((*found.drawings, *found.attacked.drawings), figures):
             yield found.study.folder / "figures" / f"{drawn.name}.{kind}", render(drawn, kind)

@@ -1,4 +1,4 @@
-"""Study: the subject of a report (one run, or the runs of a sweep with their grid values)."""
+"""Study: reads the run or the sweep that a report shows."""
 
 from __future__ import annotations
 
@@ -21,74 +21,74 @@ _Value = TypeVar("_Value")
 SWEEP_FORMAT = 1
 """Version of the sweep folder's layout."""
 DONE = ("finished", "budget_exhausted")
-"""Statuses of a run with a result: it ran all its rounds, or all that its budgets allowed."""
+"""Statuses of a run with a result."""
 EPSILON = "privacy.epsilon"
 """The grid key of the privacy budget."""
 GridValue = float | str
-"""One value of a grid, read from text: a number, or else the text itself."""
+"""One value of a grid: a number or a text."""
 GridValues = tuple[GridValue, ...]
 """One value per grid key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """The data of a run, as figures and tables need it."""
+    """The data of one run for figures and tables."""
 
     folder: Path
     """The run folder."""
     manifest: Mapping[str, Any]
-    """The content of ``manifest.json``: what the run is and how far it came."""
+    """The content of ``manifest.json``."""
     metrics: list[dict[str, Any]]
-    """One row per round; a metric that was not measured is absent."""
+    """One row per round. A metric that was not measured is absent."""
     messages: list[dict[str, Any]] = field(default_factory=list)
-    """One row per message; empty for the runs of a sweep, whose figures need none."""
+    """One row per message; empty for the runs of a sweep."""
     heads: list[dict[str, Any]] = field(default_factory=list)
-    """One row per change of a compute node's head, if nodes can be cut off; empty in a sweep."""
+    """One row per new head of a compute node; empty for the runs of a sweep."""
     values: GridValues = ()
-    """One value per grid key, with a label instead of a YAML mapping; empty for a single run."""
+    """One value per grid key; empty for a single run. YAML mappings are replaced by labels."""
 
 
 Reading = Callable[[Recorded], float | None]
-"""A function that reads one number from a run; None if the run does not have it."""
+"""A function that reads a number from a run; None if the run does not have the number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A run or a sweep: all data of figures, tables and the page."""
+    """All data of a run or a sweep for figures, tables and the page."""
 
     folder: Path
-    """Folder of the run or sweep, in which its figures and tables are written."""
+    """Folder of the run or sweep."""
     kind: Literal["run", "sweep"]
-    """Whether it is a single run or a sweep."""
+    """Kind of the folder: a single run or a sweep."""
     name: str
     """The scenario's name."""
     score: str
     """The main metric of the study, such as ``iou`` or ``accuracy``."""
     runs: tuple[Recorded, ...]
-    """The runs that finished, in the order of the grid."""
+    """The runs with results, in the order of the grid."""
     keys: tuple[str, ...] = ()
     """The grid keys, dotted."""
     x: str = ""
     """The grid key of the horizontal axis; empty without a grid."""
     target: float | None = None
-    """Target score, if a figure is to show the time and epsilon until it is reached; else None."""
+    """Score until which figures and tables show time and epsilon; None: no target."""
     blocks: frozenset[str] = frozenset()
     """The grid keys whose values are labels of YAML mappings."""
     unfinished: tuple[Mapping[str, str], ...] = ()
-    """Rows of points.csv without a finished run: failed, interrupted, waiting."""
+    """Rows of ``points.csv`` for points without a result."""
 
     @property
     def first(self) -> Recorded:
-        """The first run; it stands for the settings that all runs have in common."""
+        """The first run of the study."""
         return self.runs[0]
 
     @property
     def axis(self) -> int:
-        """Index of the horizontal axis's grid key."""
+        """Index in ``keys`` of the grid key of the horizontal axis."""
         return self.keys.index(self.x)
 
     def groups(self) -> dict[GridValues, list[Recorded]]:
-        """Return the runs by grid values; repetitions over seeds are in one group."""
+        """Return the runs by grid values. Runs that differ only in the seed are in one group."""
         found: dict[GridValues, list[Recorded]] = {}
         for run in self.runs:
             found.setdefault(run.values, []).append(run)
@@ -96,7 +96,7 @@ class Study:
 
 
 def without(values: tuple[_Value, ...], place: int) -> tuple[_Value, ...]:
-    """Return the values except the one at a place.
+    """Return all values except the value at an index.
 
     >>> without(("a", "b", "c"), 1)
     ('a', 'c')
@@ -105,7 +105,7 @@ def without(values: tuple[_Value, ...], place: int) -> tuple[_Value, ...]:
 
 
 def finite_value(row: Mapping[str, Any], key: str) -> float | None:
-    """Return a number of a row, or None if it is absent, empty or not finite."""
+    """Return the number under a key of a row; None if it is absent, empty or not finite."""
     value = row.get(key)
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
@@ -119,7 +119,7 @@ def final(run: Recorded, metric: str) -> float | None:
 
 
 def metric_names(run: Recorded) -> list[str]:
-    """Return the names of the metrics that the run measured, the score first."""
+    """Return the names of the metrics that the run measured, first the score."""
     bookkeeping = {"round", "height", "time_s", "messages", "used", "byzantine", "byzantine_used"}
     bookkeeping |= {"block", "miner", "epsilon", "releases", "stale_blocks", "reorganisations"}
     names = dict.fromkeys(key for row in run.metrics for key in row)
@@ -134,19 +134,18 @@ def total_epsilon(run: Recorded) -> float | None:
 
 
 def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:
-    """Return a measure's mean and interval over the runs that have it; None if none has it.
+    """Return the mean and the 95 % interval of a number over runs; None if no run has the number.
 
-    With ``whole``, return None also if one of the runs does not have it.
+    With ``whole``, the result is None unless all runs have the number.
     """
     values = [value for run in runs if (value := measure(run)) is not None]
     return interval(values) if values and not (whole and len(values) < len(runs)) else None
 
 
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
-    """Return the name of the best baseline, and its mean over the runs.
+    """Return the name of the best baseline and the mean of its metric over the runs.
 
-    The best loss is the lowest, any other metric's best value the highest. Return None if no
-    baseline has the metric.
+    The result is None if no baseline has the metric.
     """
     found: dict[str, list[float]] = {}
     for run in study.runs:
@@ -162,8 +161,8 @@ def open_study(folder: Path) -> Study:
     """Open a run folder or a sweep folder.
 
     Raises:
-        RunError: the folder is neither, or has another format; ``NothingYet``: it holds no run with
-            a result.
+        RunError: the folder is neither a run nor a sweep, or has another format.
+        NothingYet: the folder has no results yet.
     """
     check_folder(folder)
     if (folder / "manifest.json").is_file():
@@ -175,10 +174,10 @@ def open_study(folder: Path) -> Study:
 
 
 def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Read sweep.json and points.csv of a sweep folder.
+    """Read ``sweep.json`` and ``points.csv`` of a sweep folder.
 
     Raises:
-        RunError: one of them is missing, damaged, or of another format.
+        RunError: a file is missing, damaged, or of another format.
     """
     try:
         sweep, text = read_json(folder / "sweep.json"), read_utf8(folder / "points.csv")
@@ -200,7 +199,7 @@ def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
 
 
 def read_value(text: str) -> GridValue:
-    """Read a grid value as points.csv writes it.
+    """Read a grid value from its text in ``points.csv``.
 
     >>> read_value("0.5"), read_value("inf"), read_value("krum")
     (0.5, inf, 'krum')
@@ -212,10 +211,10 @@ def read_value(text: str) -> GridValue:
 
 
 def read_run(folder: Path, messages: bool = False) -> Recorded:
-    """Read one run folder; with ``messages`` also its messages and changes of heads.
+    """Read one run folder; with ``messages``, also read the messages and the new heads.
 
     Raises:
-        RunError: no run is here, or it is damaged.
+        RunError: the folder holds no run, or a damaged run.
     """
     run = Run.open(folder)
     read = Recorded(folder=folder, manifest=run.manifest, metrics=run.metrics)

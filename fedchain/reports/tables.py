@@ -1,4 +1,4 @@
-"""Tables of a study as CSV, Markdown and LaTeX: means with 95 % intervals over seeds."""
+"""Tables of a study: computes means with 95 % intervals, and writes CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fedchain.statistics import Interval
 TABLE_KINDS = ("csv", "md", "tex")
 """Kinds of table files."""
 Cell = str | int | float | Interval | None
-"""One entry of a table; None if there is no value."""
+"""Content of one cell; None: no value."""
 LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: "\\" + sign for sign in "&%$#_{}"},
@@ -43,7 +43,7 @@ LATEX = {
     "±": r"$\pm$",
     "–": "--",
 }
-"""Characters with a meaning in LaTeX, and how to write them."""
+"""LaTeX commands for special characters."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Table:
     """Rows under named columns."""
 
     name: str
-    """File name without its ending."""
+    """Name of the table's file, without the ending."""
     caption: str
-    """What the numbers are."""
+    """Caption of the table."""
     columns: tuple[tuple[str, str], ...]
-    """(key, heading) of each column; CSV files show the key, other formats the heading."""
+    """Key and heading of each column. CSV files show the key, other formats the heading."""
     rows: tuple[tuple[Cell, ...], ...]
     """The rows, each with one cell per column."""
 
 
 def tabulate(study: Study) -> list[Table]:
-    """Return every table for which the study has data, the most important first."""
+    """Return all tables for which the study has data, first the most important one."""
     if study.kind == "sweep":
         return [*(_against_law(study) or [_points(study)]), *_effort(study)]
     return [_metrics(study.first), *_holders(study.first)]
@@ -73,7 +73,7 @@ def write_table(table: Table, kind: str) -> str:
 
 
 def cell_words(cell: Cell) -> str:
-    """Return a cell as Markdown, LaTeX and HTML show it.
+    """Return the text of a cell for Markdown, LaTeX and HTML.
 
     >>> [cell_words(Interval(0.9, half, 5)) for half in (0.0123, math.inf)], cell_words(None)
     (['0.900 ± 0.012', '0.900'], '–')
@@ -174,7 +174,7 @@ def _holders(run: Recorded) -> list[Table]:
 
 
 def _csv(table: Table) -> str:
-    """Return the table as CSV; a column with intervals becomes three: mean, low, high."""
+    """Return the table as CSV. A column with intervals becomes three columns: mean, low, high."""
     columns: list[tuple[str, ...]] = []
     for place, (key, _) in enumerate(table.columns):
         cells = [row[place] for row in table.rows]
@@ -225,7 +225,7 @@ def _latex(table: Table) -> str:
 
 
 def escape_latex(text: str) -> str:
-    r"""Return text that LaTeX prints as it is, without any package.
+    r"""Return a text escaped for LaTeX. It needs no LaTeX package.
 
     >>> print(escape_latex("a_b & 5 % ± ∞"))
     a\_b \& 5 \% $\pm$ $\infty$

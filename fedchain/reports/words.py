@@ -1,4 +1,4 @@
-"""Words: readable names for the keys, values and metrics of a study."""
+"""Words: gives readable names to the keys, values and metrics of a study."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.reports.study import EPSILON, GridValue, GridValues, Recorded, Study
 
 METRICS = {"iou": "IoU", "f1": "F1"}
-"""Names of the metrics whose name is not their key."""
+"""Readable names of metrics with special names, by metric."""
 KEY_UNITS = ("s", "ms")
-"""Units with which a grid key may end."""
+"""Units that may be the end of a grid key."""
 
 
 def metric_words(metric: str) -> str:
-    """Return a metric's name for an axis.
+    """Return the readable name of a metric.
 
     >>> metric_words("iou"), metric_words("outlier_recall")
     ('IoU', 'outlier recall')
@@ -24,7 +24,7 @@ def metric_words(metric: str) -> str:
 
 
 def baseline_words(baseline: str) -> str:
-    """Return a baseline's name for a legend or a column.
+    """Return the readable name of a baseline.
 
     >>> baseline_words("majority"), baseline_words("public_only")
     ('majority (no learning)', 'public records alone')
@@ -35,7 +35,7 @@ def baseline_words(baseline: str) -> str:
 
 
 def key_words(key: str) -> str:
-    """Return a grid key's name: ε for the privacy budget, else the key's last part with its unit.
+    """Return the readable name of a grid key: ε for the privacy budget, else its last part.
 
     >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
     ('ε', 'keep')
@@ -53,7 +53,7 @@ def key_words(key: str) -> str:
 
 
 def value_words(value: GridValue) -> str:
-    """Return a grid value without needless digits.
+    """Return a grid value as short text.
 
     >>> value_words(8.0), value_words(0.5), value_words(math.inf), value_words("null")
     ('8', '0.5', '∞', 'none')
@@ -64,12 +64,12 @@ def value_words(value: GridValue) -> str:
 
 
 def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = frozenset()) -> str:
-    """Return the label of a group of runs: their grid values in words.
+    """Return the label of a group of runs with the same grid values.
 
     Args:
         keys: grid keys, dotted.
         values: the group's value for each key.
-        blocks: keys whose values are labels of YAML mappings, shown without the key.
+        blocks: keys whose values appear in the label without the key.
 
     >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
     'ε = 8, keep = 14'
@@ -88,13 +88,13 @@ def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = fr
 
 
 def labelled(study: Study) -> dict[str, list[Recorded]]:
-    """Return the runs of each grid point by the label of the point; "" for a single run."""
+    """Return the runs of each grid point, by the point's label. A single run has an empty label."""
     groups = study.groups().items()
     return {group_words(study.keys, values, study.blocks): runs for values, runs in groups}
 
 
 def seed_words(counts: Collection[int]) -> str:
-    """Return how many seeds the points of a study have.
+    """Return a text with the number of seeds per point.
 
     >>> seed_words([1]), seed_words([3, 5])
     ('1 seed', '3 to 5 seeds')
@@ -104,7 +104,7 @@ def seed_words(counts: Collection[int]) -> str:
 
 
 def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
-    """Return the label of a privacy axis, with delta if the run states it."""
+    """Return the label of a privacy axis: the text ``epsilon``, and delta if the run has one."""
     delta = (study.first.manifest.get("epsilon") or {}).get("delta")
     if not isinstance(delta, float) or not 0 < delta < 1:
         return epsilon

@@ -1,4 +1,4 @@
-"""Agreed values of a run folder: does the scenario in it say what the chain's genesis says?"""
+"""Agreed values: compares the scenario of a run folder with the genesis block of its chain."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ OPEN = (
 def compared(
     found: Verification, folder: Path, ledger: Path, secret: bool, trust_user_parts: bool
 ) -> Verification:
-    """Return the verdict on a sound ledger after its genesis was compared with the scenario.
+    """Compare the genesis of a valid ledger with the scenario, and return the new verdict.
 
     Args:
         found: the verdict so far.
         folder: the run folder.
-        ledger: its ledger.
+        ledger: the folder of the ledger.
         secret: whether the run's manifest says that its seed is secret.
         trust_user_parts: whether to import user-defined code that the scenario names.
 
     Returns:
-        A refusal that names each key in which the two differ; or the verdict with what was not
-        compared, and with a sentence on the seed.
+        A refusal that names each key with different values; or, if all values agree, the verdict
+        with a list of unchecked values and a note on the seed.
     """
     notes = (*found.notes, SECRET if secret else OPEN)
     try:

@@ -1,4 +1,4 @@
-"""Events of a run: an append-only file that the page, reports, replays and resume read."""
+"""Events of a run: writes and reads their append-only file."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from fedchain.results.shapes import event_flaw
 from fedchain.system import sync_open
 
 LONGEST = 2**20
-"""Bytes that the line of an event never has, with its newline."""
+"""Limit on the bytes of an event's line."""
 
 
 class EventLog:
     """The append-only file of a run's events, one JSON object per line.
 
-    A resumed run replays its rounds. An event that the file already has is not written again:
-    it is read when the replay reaches it, and must be equal. Opening the file drops an incomplete
-    last line, which a crash leaves behind.
+    A resumed run replays its rounds. An event that the file already has is compared with the
+    replayed event, and not written again.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file; create it if it does not exist.
+        """Open or create the file, and drop an incomplete last line.
 
         Raises:
-            RunError: it cannot be read or written.
+            RunError: the file cannot be read or written.
         """
         self._path = path
         self.recorded = size = 0
@@ -51,7 +50,7 @@ class EventLog:
             raise cannot(path, "be written", error) from error
 
     def metrics_of(self, block: str) -> Mapping[str, float | None]:
-        """Return the metrics that the file has for the replay's next round; {} if it has none.
+        """Return the recorded metrics of the next round to be replayed; {} without such a record.
 
         Args:
             block: hash of the block that ends the round, hexadecimal.
@@ -67,13 +66,13 @@ class EventLog:
         return told["metrics"] if told and told["block"] == block else {}
 
     def write(self, event: str, record: Record) -> None:
-        """Append one event, unless the file has it already.
+        """Append one event, unless the file already has it.
 
         Raises:
-            RunError: the file has another event in this place, or a line in its middle is not a
-                JSON object. Another event means that the machine or the data have changed: going
-                on would release other gradients with the same noise.
+            RunError: the file has another event at this position, or a line in the middle of the
+                file is not a JSON object.
         """
+        # After another event, going on would release other gradients with the same noise.
         if self._replayed < self.recorded:
             before = self._ahead.popleft() if self._ahead else next(self._unread)
             self._replayed += 1
@@ -90,7 +89,7 @@ class EventLog:
         self._unwritten.append(json.dumps({"event": event, **vars(record)}) + "\n")
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system.
+        """Hand all events to the operating system.
 
         Raises:
             RunError: the disk is full or may not be written.
@@ -104,7 +103,7 @@ class EventLog:
             raise self._failed(error) from error
 
     def sync(self) -> None:
-        """Sync the file, so that everything flushed survives a loss of power.
+        """Sync the file: all flushed events survive a loss of power.
 
         Raises:
             RunError: the disk fails.
@@ -119,16 +118,13 @@ class EventLog:
         return RunError(f"{self._path}: {words}")
 
     def close(self) -> None:
-        """Close the file, and its reader if a replay has not ended."""
+        """Close the file."""
         self._unread.close()
         self._file.close()
 
 
 def _fields_to_repeat(event: str, record: Record) -> dict[str, object]:
-    """Return the fields in which a replayed event must equal the recorded one.
-
-    For a round or a message, these are only the round number and the hashes.
-    """
+    """Return the fields in which a replayed event must equal the recorded event."""
     match record:
         case RoundRecord():
             return {"event": event, "round": record.round, "block": record.block}
@@ -139,10 +135,10 @@ def _fields_to_repeat(event: str, record: Record) -> dict[str, object]:
 
 
 def whole_lines(path: Path) -> Generator[bytes, None, None]:
-    """Yield the complete lines of a file; none if the file does not exist.
+    """Yield the complete lines of a file; no line if the file does not exist.
 
     Raises:
-        RunError: the file cannot be read, or a line is too long for an event.
+        RunError: the file cannot be read, or a line has ``LONGEST`` bytes or more.
     """
     try:
         with open_to_read(path) as file:
@@ -160,7 +156,7 @@ def read_events(path: Path) -> Generator[dict[str, Any], None, None]:
     """Yield the events of a file, without an incomplete last line.
 
     Raises:
-        RunError: the file cannot be read, or a line in the middle is not a JSON object.
+        RunError: the file cannot be read, or a complete line is not a JSON object.
     """
     with contextlib.closing(whole_lines(path)) as lines:
         for number, line in enumerate(lines, 1):

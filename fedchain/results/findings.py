@@ -1,4 +1,4 @@
-"""Findings of audits, as ``audit.json`` keeps them for later audits and for reports."""
+"""Findings of audits: reads them from ``audit.json`` and checks them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fedchain.registry import problems_of
 AUDIT = "audit.json"
 """Name of the file with the findings of audits."""
 AUDIT_FORMAT = 1
-"""Version of that file's format."""
+"""Version of the format of ``audit.json``."""
 DEEPEST = 32
-"""Limit on the nesting of lists and mappings."""
+"""Limit on the depth of nested lists and mappings in a row."""
 Finding = dict[str, Any]
 """One row of an audit: the claimed epsilon, the attacked runs and the attack's result."""
 FindingsByAudit = Mapping[str, Sequence[Finding]]
@@ -25,12 +25,10 @@ FindingsByAudit = Mapping[str, Sequence[Finding]]
 
 
 def read_findings(folder: Path) -> dict[str, list[Finding]]:
-    """Return the findings in the audit file of a folder; {} if it has none.
-
-    Rows of unknown audits are included; nothing is imported for them.
+    """Return the findings in the audit file of a folder; {} without an audit file.
 
     Raises:
-        RunRefused: the file cannot be read, is of another format, or holds no findings.
+        RunRefused: the file cannot be read, has another format, or holds no findings.
     """
     path = folder / AUDIT
     try:
@@ -55,12 +53,9 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
 def check_findings(
     folder: Path, findings: FindingsByAudit, rows: Mapping[str, type[BaseModel]]
 ) -> None:
-    """Check the rows of known audits; rows of others are not checked.
+    """Check the findings of known audits.
 
-    Args:
-        folder: the folder from which the findings were read.
-        findings: its findings.
-        rows: the row type of each known audit, by the audit's name; rows may have more fields.
+    ``rows`` is the row type of each known audit, by the audit's name.
 
     Raises:
         RunRefused: a row does not have the type of its audit.
@@ -71,7 +66,7 @@ def check_findings(
 
 
 def wrong_row(name: str, findings: Sequence[Finding], row: type[BaseModel]) -> str | None:
-    """Return the error of the first row that is not of the audit's type; None if there is none.
+    """Return the error of the first row that does not have the audit's row type, or None.
 
     >>> class Counted(BaseModel):
     ...     trials: int

@@ -1,4 +1,4 @@
-"""The run folder: locked while it is written; each of its files is complete or absent."""
+"""Run folder: locks it, and reads and writes its manifest, tables and log."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.system import open_files_hold_folders, patiently
 
 EVENTS = "events.ndjson"
-"""The file of a run's events."""
+"""Name of the file with a run's events."""
 MANIFEST = "manifest.json"
-"""The file that says what a run is and how far it came."""
+"""Name of the file with the summary of a run."""
 LEDGER = "ledger"
-"""Folder of the ledger inside a run folder."""
+"""Name of the ledger's folder in a run folder."""
 LOCK, LOG = ".lock", "run.log"
-"""The file by which the folder is locked, and the log of the program."""
+"""Names of the lock file and of the log file."""
 IN_PLACE = (LOCK, LOG, EVENTS, *(f"{LEDGER}/{LEDGER_FILE}{end}" for end in ("", "-wal", "-shm")))
-"""Files that are changed in place; all others are replaced as a whole."""
+"""Files that are changed in place. Each other file is replaced as a whole."""
 RUN_FORMAT = 2
-"""Version of the run folder's layout; a folder of another version is refused with a reason."""
+"""Version of the run folder's layout."""
 
 
 class Manifest(dict[str, Any]):
-    """The content of ``manifest.json``; reading a key that the file lacks raises RunRefused."""
+    """The content of ``manifest.json``. Reading a missing key raises RunRefused."""
 
     def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
         super().__init__(content)
@@ -52,18 +52,18 @@ class Manifest(dict[str, Any]):
 
 
 class RunFolder:
-    """The folder of one run, locked by the OS while it is written."""
+    """The folder of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / LOCK)
 
     def lock(self) -> None:
-        """Lock the folder for this process; the OS unlocks it when the process ends in any way.
+        """Lock the folder until this process unlocks it or ends.
 
         Raises:
-            RunError: another process uses the folder, it may not be written, or what is written
-                into it could go elsewhere: see ``check_folder`` and ``check_unshared``.
+            RunError: another process uses the folder, the folder may not be written, or
+                ``check_folder`` or ``check_unshared`` refuses it.
         """
         check_folder(self.path, own=True)
         check_unshared(self.path / name for name in IN_PLACE)
@@ -79,10 +79,10 @@ class RunFolder:
         self._lock.release()
 
     def throw_away(self, place: Path) -> None:
-        """Move the folder to a place where it can be deleted, unless another process uses it.
+        """Move the folder to a place where it can be deleted.
 
         Args:
-            place: the new path of the folder; nothing may exist there.
+            place: the new path of the folder. Nothing may exist there.
 
         Raises:
             RunError: another process uses the folder, or it may not be moved.
@@ -101,10 +101,10 @@ class RunFolder:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The content of ``manifest.json``: what the run is and how far it came.
+        """The content of ``manifest.json``.
 
         Raises:
-            RunError: no run is here, one of another format, or a value is of a wrong type.
+            RunError: the folder holds no run, a run of another format, or a value of a wrong type.
         """
         file = self.path / MANIFEST
         try:
@@ -123,12 +123,12 @@ class RunFolder:
         return Manifest(file, manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, in place of the earlier one."""
+        """Write the manifest, and replace an earlier one."""
         text = json.dumps({"format": RUN_FORMAT, **manifest}, indent=2, allow_nan=False)
         write_whole(self.path / MANIFEST, text + "\n")
 
     def write_tables(self) -> None:
-        """Write metrics.csv and messages.csv from the events, in place of earlier ones."""
+        """Write ``metrics.csv`` and ``messages.csv`` from the events of the run."""
         events = self.path / EVENTS
         write_whole(self.path / "metrics.csv", metrics_csv(events))
         write_whole(self.path / "messages.csv", messages_csv(events))
@@ -140,7 +140,7 @@ class _LogFile(logging.FileHandler):
         return TextIOWrapper(opened, "utf-8", SHOWN)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Ignore a full disk: the ledger reports it, and stops the run."""
+        """Ignore the error: on a full disk the ledger stops the run."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Records of a run: of rounds, messages, refusals, evidence and changes of a head."""
+"""Records of a run: rounds, messages, refusals, evidence and new heads."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 class RoundRecord:
     """One round as the first honest compute node saw it.
 
-    If a reorganisation of that node's chain replaces the round's block, the round is written again.
+    If a reorganisation replaces the round's block, the round is written again.
     """
 
     round: int
-    """Round number t, from 1."""
+    """Number of the round, from 1."""
     height: int
     """Height of the block that ended the round."""
     block: str
-    """Hash of that block, hexadecimal."""
+    """Hash of the block that ended the round, hexadecimal."""
     miner: int
     """Index of the compute node that made the block."""
     time_s: float
@@ -26,13 +26,13 @@ class RoundRecord:
     messages: int
     """Number of messages in the block."""
     used: int
-    """Number of those messages that the aggregation rule used."""
+    """Number of messages in the block that the aggregation rule used."""
     byzantine: int
-    """Number of messages in the block that a Byzantine holder sent."""
+    """Number of messages in the block from Byzantine holders."""
     byzantine_used: int
-    """Number of those Byzantine messages that the rule used."""
+    """Number of messages from Byzantine holders that the aggregation rule used."""
     epsilon: float | None
-    """Tight total epsilon of the holder with the most releases so far; None without a guarantee."""
+    """Tight total epsilon so far of the holder with the most releases; None without a guarantee."""
     releases: int
     """Number of releases so far of the holder with the most releases."""
     stale_blocks: int
@@ -40,19 +40,19 @@ class RoundRecord:
     reorganisations: int
     """Number of reorganisations of the node's chain so far."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """Metrics that the simulator measured on held-out data, outside the guarantee; may be empty."""
+    """Metrics on held-out data, by name. The privacy guarantee does not cover them."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by stage since the previous record, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageRecord:
-    """What happened to one message; only the simulator knows its holder."""
+    """What happened to one message."""
 
     round: int
     """Round for which the message was made."""
     block: str
-    """Hash of the block that carries it, or of its parent if none does."""
+    """Hash of the block with the message, or else of the message's parent block, hexadecimal."""
     holder: int
     """Index of the data holder, or of the group if holders form groups."""
     id: str
@@ -60,28 +60,27 @@ class MessageRecord:
     norm: float
     """Norm of the noisy gradient."""
     cosine: float | None
-    """Cosine between the message's direction and the sum of all directions in the block; None if no
-    block carries the message."""
+    """Cosine between the message's direction and the sum of all directions in the block; None if
+    the message is in no block."""
     used: bool
-    """Whether the aggregation rule used it."""
+    """Whether the aggregation rule used the message."""
     share: float = 0.0
-    """Its share in the global gradient of the block: 0 if the rule used nothing of it."""
+    """Share of the message in the global gradient of the block; 0 if the message was not used."""
     reason: str
-    """Why the message was not used: ``late`` or the rule's reason; empty if it was used."""
+    """Why the message was not used: ``late``, or the aggregation rule's reason; else empty."""
     epsilon: float | None
     """The holder's tight total epsilon after this release; None without a guarantee."""
     attack: str
-    """Name of the attack that made the message; empty if none did."""
+    """Name of the attack that made the message; empty without an attack."""
     late: bool
-    """Whether no block of the main chain carries it."""
+    """Whether no block of the main chain has the message."""
     members: int
-    """Number of holders whose gradients are in the message: 1, or the members of a group that were
-    not lost."""
+    """Number of holders whose gradients are in the message: 1 without groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefusalRecord:
-    """A block or message that an honest compute node did not accept, and why."""
+    """A block or message that an honest compute node refused."""
 
     round: int
     """Height that the refused block claims, or round of the refused message."""
@@ -101,31 +100,31 @@ class RefusalRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceRecord:
-    """Evidence against a compute node: two of its blocks on one parent, seen by an honest node."""
+    """Evidence against a compute node: two blocks that it made on the same parent block."""
 
     round: int
     """Height of both blocks."""
     node: int
-    """Index of the compute node that holds the evidence."""
+    """Index of the honest compute node that received both blocks."""
     time_s: float
-    """Simulated seconds since genesis when the node had both blocks."""
+    """Simulated seconds from genesis until the honest node had both blocks."""
     maker: int | None
     """Index of the compute node that made both blocks; None for an unknown maker."""
     first: str
-    """Hash of the block that the node accepted first, hexadecimal."""
+    """Hash of the block that the honest node accepted first, hexadecimal."""
     second: str
     """Hash of the other block, hexadecimal."""
     first_signed: str
     """Header, public key and signature of the first block, 720 hexadecimal digits."""
     second_signed: str
-    """The same of the other block; with both, everybody can check the evidence."""
+    """Header, public key and signature of the other block, 720 hexadecimal digits."""
 
 
 @dataclass(frozen=True)
 class HeadRecord:
     """A compute node's new head: the last block of its main chain.
 
-    Heads are recorded only in runs whose nodes can be cut off from the network.
+    Heads are recorded only if the scenario can cut nodes off from the network.
     """
 
     round: int

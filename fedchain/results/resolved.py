@@ -1,4 +1,4 @@
-"""Scenario of a run folder: it may be a stranger's, so it chooses neither files nor code."""
+"""Scenario of a run folder: reads it, and does not trust the code that it names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fedchain.scenario import Scenario, from_resolved, user_parts
 from fedchain.scenario.reading import MAX_BYTES, read_yaml, text_in
 
 RESOLVED = "resolved.yaml"
-"""The file of a run folder that holds the scenario with all its values."""
+"""Name of the file with the scenario and all default values."""
 
 
 def read_resolved(folder: Path, *, trust_user_parts: bool = False) -> Scenario:
@@ -21,18 +21,18 @@ def read_resolved(folder: Path, *, trust_user_parts: bool = False) -> Scenario:
         trust_user_parts: whether to import user-defined parts that the scenario names.
 
     Raises:
-        RunRefused: the file is missing, or cannot be read.
+        RunRefused: the file is missing or cannot be read.
         ScenarioError: the scenario is wrong, or names user-defined parts that are not trusted.
     """
     return from_resolved(_text(folder), folder / RESOLVED, trust_user_parts=trust_user_parts)
 
 
 def names_user_parts(folder: Path) -> bool:
-    """Return whether the scenario of a run folder names user-defined parts, as far as it tells.
+    """Return whether the scenario of a run folder names user-defined parts.
 
     Raises:
-        RunRefused: the file is missing, or cannot be read.
-        ScenarioError: it is no YAML.
+        RunRefused: the file is missing or cannot be read.
+        ScenarioError: the file is no YAML.
     """
     return bool(user_parts(read_yaml(_text(folder), str(folder / RESOLVED))[0].plain()))
 

@@ -1,4 +1,4 @@
-"""A run on disk: read it, check its ledger, damage a copy, export or import its chain."""
+"""A run on disk: reads it, checks its ledger, damages a copy, exports and imports its chain."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class Run:
     folder: Path
     """The run folder."""
     given: Scenario | None = field(default=None, compare=False, repr=False)
-    """The run's scenario, if the user has it from elsewhere; None: it is read from the folder."""
+    """The run's scenario; None: the scenario in the folder is used."""
 
     @classmethod
     def open(cls, folder: str | Path, *, trust_user_parts: bool = False) -> Run:
         """Open a run folder, finished or not.
 
         Args:
-            folder: the run folder; there may be no link, pipe or device in it.
+            folder: the run folder, without links, pipes and devices.
             trust_user_parts: whether to import user-defined code that the folder's scenario names.
 
         Raises:
-            RunError: no run is here, or one of another format, or the folder may not be read.
+            RunError: the folder holds no run, or a run of another format, or may not be read.
             ScenarioError: with ``trust_user_parts``, the folder's scenario is wrong.
         """
         check_folder(Path(folder))
@@ -65,10 +65,8 @@ class Run:
     def of(cls, folder: str | Path, scenario: Scenario) -> Run:
         """Open the run folder of a scenario, finished or not.
 
-        User-defined code that the scenario names is trusted, since the user has given it.
-
         Raises:
-            RunError: no run is here, or that of another scenario or seed.
+            RunError: the folder holds no run, or the run of another scenario or seed.
         """
         run = cls.open(folder)
         there = run.manifest["digest"], run.manifest["seed"]
@@ -81,7 +79,7 @@ class Run:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What the run is and how far it came: the content of ``manifest.json``."""
+        """The content of ``manifest.json``: the summary of the run."""
         return RunFolder(self.folder).manifest
 
     @property
@@ -89,35 +87,35 @@ class Run:
         """The scenario with every value resolved.
 
         Raises:
-            RunRefused: the folder's file cannot be read.
-            ScenarioError: the folder's scenario is wrong, or names user-defined code, which is
-                imported only with ``trust_user_parts``.
+            RunRefused: the scenario file in the folder cannot be read.
+            ScenarioError: the folder's scenario is wrong, or names user-defined code that is not
+                trusted.
         """
         return self.given or read_resolved(self.folder)
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """Every event, in the order in which it was written."""
+        """All events, in the order in which they were written."""
         return list(read_events(self.folder / EVENTS))
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One row per round, as ``metrics.csv`` has it."""
+        """The rows of ``metrics.csv``, one per round."""
         return list(round_rows(main_rounds(self.folder / EVENTS)))
 
     @property
     def refusals(self) -> list[dict[str, Any]]:
-        """What each honest compute node refused, and why; only its first refusals are kept."""
+        """The first blocks and messages that each honest compute node refused."""
         return self._events_of("refusal")
 
     @property
     def evidence(self) -> list[dict[str, Any]]:
-        """Pairs of blocks that one node made on one parent, for each honest node that saw both."""
+        """Evidence of honest compute nodes: two blocks that one node made on the same parent."""
         return self._events_of("evidence")
 
     @property
     def heads(self) -> list[dict[str, Any]]:
-        """Every change of a compute node's head; empty unless nodes can be cut off."""
+        """New heads of all compute nodes; empty unless the scenario can cut nodes off."""
         return self._events_of("head")
 
     def _events_of(self, event: str) -> list[dict[str, Any]]:
@@ -126,23 +124,22 @@ class Run:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """One row per message, as ``messages.csv`` has it."""
+        """The rows of ``messages.csv``, one per message."""
         return list(last_fates(self.folder / EVENTS))
 
     def verify(
         self, progress: BlockProgress | None = None, trust_user_parts: bool = False
     ) -> Verification:
-        """Check every hash, signature and link of the ledger on disk, and recompute every model.
+        """Check the ledger on disk: every hash, signature and link, every model, and genesis.
 
-        Then compare what genesis says was agreed with the scenario in the folder.
-        ``fedchain.verify`` checks the rest of the folder too.
+        ``fedchain.verify`` checks all other files of the folder too.
 
         Args:
-            progress: called with (blocks done, blocks in all).
+            progress: called with the number of checked blocks and the number of all blocks.
             trust_user_parts: whether to run user-defined code that the ledger names.
 
         Raises:
-            RunRefused: there is a link, a pipe or a device in the folder.
+            RunRefused: the folder has a link, a pipe or a device.
         """
         check_folder(self.folder)
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
@@ -157,7 +154,7 @@ class Run:
         return compared(found, self.folder, self.folder / LEDGER, secret, trust_user_parts)
 
     def summary(self) -> dict[str, Any]:
-        """Return a summary of the run: the object that ``fedchain run --format json`` prints."""
+        """Return the summary of the run that ``fedchain run --format json`` prints."""
         manifest = self.manifest
         measured: Mapping[str, Any] = {}
         messages = dict.fromkeys(("messages", "used", "byzantine", "byzantine_used"), 0)
@@ -176,11 +173,11 @@ class Run:
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
     """Copy a run into a new folder, and damage a field of one block in the copy's ledger.
 
-    The fields are those of ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
+    ``field`` is one of ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
 
     Raises:
-        RunError: the source is no run, the copy exists or cannot be written.
-        ValueError: no such field, or no such block.
+        RunError: the source is no run, or the copy exists already or cannot be written.
+        ValueError: the field or the block does not exist.
     """
     Run.open(source)
     if copy.exists():
@@ -199,10 +196,10 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
 
 
 def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
-    """Write the chain of a run, or an imported chain, as one file, which is complete or absent.
+    """Write the chain of a run, or an imported chain, into one file.
 
     Returns:
-        The number of blocks above genesis.
+        The number of blocks after the genesis block.
 
     Raises:
         RunError: there is no ledger, or the file cannot be written.
@@ -220,13 +217,13 @@ def imported_from(
     """Check an exported chain, and write its ledger to a new folder if every block is valid.
 
     Args:
-        file: written by ``exported_to``.
-        folder: the new folder; it must not exist. A failure leaves no folder behind.
+        file: the file from ``exported_to``.
+        folder: the new folder. A failure leaves no folder behind.
         trust_user_parts: whether to run user-defined code that the chain names.
-        progress: called with (blocks done, blocks in all).
+        progress: called with the number of checked blocks and the number of all blocks.
 
     Raises:
-        RunError: the file cannot be read; the folder exists already, or cannot be written.
+        RunError: the file cannot be read, or the folder exists already or cannot be written.
     """
     if folder.exists():
         raise RunRefused(f"{folder}: is there already; give a new folder")

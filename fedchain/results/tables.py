@@ -1,8 +1,7 @@
-"""Tables of a run's final events: one with a row per round, one with a row per message.
+"""Tables of a run: one with a row per round, one with a row per message.
 
-A reorganisation writes the events of its rounds again, and only the last ones count. A run may
-have any number of rounds, so no events are kept in memory: only a byte per line, the line numbers
-of the rounds, and the ids of the messages of a few rounds that were written twice.
+A reorganisation writes the events of its rounds again. Only the last event of each round and
+message is final, and is shown in the tables.
 """
 
 from __future__ import annotations
@@ -22,17 +21,18 @@ from fedchain.results.events import event_of, whole_lines
 from fedchain.results.records import MessageRecord
 
 EventRow = dict[str, Any]
+# A run may have any number of rounds, so no function keeps the events in memory.
 MOST_REPLACED = 65_536
-"""Limit on the rounds that one reorganisation replaces, far above realistic partitions."""
+"""Limit on the rounds that one reorganisation replaces."""
 _ROUND = b'{"event": "round"'
-"""Start of a round's line; most lines are messages, which can be skipped without parsing."""
+"""Start of a round's line."""
 _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
-"""A round's line as it is written: its number can be read without parsing the rest."""
+"""Start of a round's line with the number of the round."""
 _MESSAGE = b'{"event": "message"'
 
 
 def told_rounds(path: Path) -> Iterator[EventRow]:
-    """Return every round event in the order of the file, also those that later events replace."""
+    """Return all round events in the order of the file, final or not."""
     lines = enumerate(whole_lines(path), 1)
     return (event_of(line, path, number) for number, line in lines if line.startswith(_ROUND))
 
@@ -40,14 +40,12 @@ def told_rounds(path: Path) -> Iterator[EventRow]:
 def main_rounds(path: Path) -> Iterator[EventRow]:
     """Return the final round events in order.
 
-    A round's event replaces earlier events of this and all later rounds.
-
     Args:
-        path: the events of a run.
+        path: the file of a run's events.
 
     Raises:
-        RunError: the file cannot be read, a round's line is not a JSON object, or a round replaces
-            more than MOST_REPLACED rounds.
+        RunError: the file cannot be read, a round's line is not a JSON object, or a reorganisation
+            replaces more than ``MOST_REPLACED`` rounds.
     """
     final, _ = _find_final_rounds(path)
     lines = compress(enumerate(whole_lines(path), 1), final)
@@ -58,8 +56,8 @@ def last_fates(path: Path) -> Iterator[EventRow]:
     """Return the last event of each message, in the order of the file.
 
     Raises:
-        RunError: the file cannot be read, a line is not a JSON object, or a round replaces more
-            than MOST_REPLACED rounds.
+        RunError: the file cannot be read, a line is not a JSON object, or a reorganisation replaces
+            more than ``MOST_REPLACED`` rounds.
     """
     _, replaced = _find_final_rounds(path)
     final = _find_final_messages(path, replaced)
@@ -71,7 +69,7 @@ def last_fates(path: Path) -> Iterator[EventRow]:
 
 
 def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
-    """Return one flat row per round: fields, metrics, and a ``seconds_`` column per stage."""
+    """Return one row per round: its fields, its metrics, and a ``seconds_`` column per stage."""
     nested = ("event", "metrics", "seconds")
     return (
         {key: value for key, value in event.items() if key not in nested}
@@ -82,12 +80,12 @@ def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
 
 
 def columns_of(rows: Iterable[EventRow]) -> list[str]:
-    """Return the columns of rows in the order in which they first appear."""
+    """Return the names of the columns in the order in which they first appear."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Return the lines of a CSV file; a value that a row does not have is an empty cell."""
+    """Return the lines of a CSV file. A missing value is an empty cell."""
     # ``writerow`` returns what the file's ``write`` returns: here the text of the row.
     file = cast(TextIO, SimpleNamespace(write=str))
     writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
@@ -105,7 +103,7 @@ def messages_csv(path: Path) -> Iterator[str]:
 
 
 def _find_final_rounds(path: Path) -> tuple[bytearray, set[int]]:
-    """Return a flag per line (1 for a final round event), and the numbers of replaced rounds."""
+    """Return a flag per line (1: final round event), and the numbers of all replaced rounds."""
     final, lines, replaced = bytearray(), array("q"), set[int]()
     for number, line in enumerate(whole_lines(path), 1):
         final.append(line.startswith(_ROUND))
@@ -127,10 +125,7 @@ def _find_final_rounds(path: Path) -> tuple[bytearray, set[int]]:
 
 
 def _find_final_messages(path: Path, replaced: set[int]) -> bytearray:
-    """Return a flag per line: 1 if the line is the last event of its message.
-
-    Only a message of a replaced round can have an earlier line.
-    """
+    """Return a flag per line: 1 if the line is the last event of its message."""
     final, told = bytearray(), dict[int, dict[str, int]]()
     for number, line in enumerate(whole_lines(path), 1):
         final.append(line.startswith(_MESSAGE))

@@ -1,1 +1,1 @@
-"""Runs: functions that run a scenario, resume an interrupted run, and write its results."""
+"""Runs: functions that run a scenario, resume an interrupted run, and write the results."""

@@ -1,4 +1,4 @@
-"""Beginning of a run: its folder appears as a whole, with everything that ``resume`` needs."""
+"""Beginning of a run: makes the run folder with everything that ``resume`` needs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fedchain.system import move_folder, place_beside
 
 
 def make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
-    """Make a run folder under a temporary name, then move it into place as a whole.
+    """Make a run folder, completely or not at all.
 
     Args:
         path: the run folder.
         setup: the setup of the run.
-        source: text of the scenario file; None: the scenario with every value resolved.
+        source: text for ``scenario.yaml``; None: the scenario with every value resolved.
         force: whether to delete the folder of an earlier run.
 
     Raises:
-        RunError: the folder is there or in use, or cannot be written.
+        RunError: the folder exists, is in use, or cannot be written.
     """
     resolved = resolved_yaml(setup.scenario)
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Run callback: an object that follows the progress of a run, for example to display it."""
+"""Run callback: follows the progress of a run, for example to display it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fedchain.simulation.setup import RunSetup
 
 
 class RunCallback(Protocol):
-    """An object whose methods a run calls. It must not change the run."""
+    """A user-defined object whose methods a run calls. It must not change the run."""
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Act when the setup is ready, before the first round."""
+        """Called before the first round."""
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Act when a round is over, and it is known which messages were used."""
+        """Called after each round, with the records of the round and of its messages."""

@@ -1,4 +1,4 @@
-"""Genesis of a run: the setup that scenario, data and secret give, and whether a folder has it."""
+"""Genesis of a run: builds the setup, and compares its genesis block with a run folder's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fedchain.scenario import Scenario
 from fedchain.simulation.setup import RunSetup, build_setup
 
 HIDDEN = {"commitment", "ledger.identity_root"}
-"""Keys of genesis that follow from the secret, from the data and from all other keys."""
+"""Keys of genesis whose values depend on the secret."""
 
 
 def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
@@ -22,7 +22,7 @@ def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
 
     Raises:
         ScenarioError: a part refuses its parameters.
-        RunRefused: a setting of this process makes torch round.
+        RunRefused: an environment variable makes torch round.
     """
     try:
         with exact_arithmetic():
@@ -32,9 +32,10 @@ def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
 
 
 def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
-    """Raise RunRefused if the ledger of a run folder begins with another genesis block.
+    """Check that a run folder has the genesis block of a setup.
 
-    Nothing is written into the folder.
+    Raises:
+        RunRefused: the folder has another genesis block.
     """
     with Store.open(folder / LEDGER, writable=False) as store:
         rules, there = store.rules, store.genesis.header.hash
@@ -57,7 +58,11 @@ def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
 
 
 def check_secret(found: Run, file: str | Path | None) -> None:
-    """Raise RunRefused unless a run was begun with the secret in a file, or without one if None."""
+    """Check that a run has the secret in the file; None: check that the run has no secret.
+
+    Raises:
+        RunRefused: the run has another secret, or the file cannot be used.
+    """
     secret = required_secret(found, file)
     if secret is not None:
         check_genesis(found.folder, setup_of(found.scenario, secret), secret)

@@ -1,4 +1,4 @@
-"""Manifest: the summary of a run; also its sample pictures."""
+"""Manifest: builds the summary of a run, and its sample pictures."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from fedchain.timing import STAGES
 from fedchain.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
-"""Packages whose versions a manifest states beside fedchain's, since results depend on them."""
+"""Packages whose versions a manifest states."""
 
 NAMED = 6
-"""Most participants that are named for one reason to stay silent."""
+"""Limit on the participants that a text names for each reason."""
 
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
@@ -82,11 +82,8 @@ def final_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run that has ended or was interrupted.
 
-    Args:
-        folder: the run folder; its event log says how far the run has come.
-        manifest: the manifest from the last start or resumption of the run.
-        status: how the run has ended.
-        elapsed: wall time since the last start or resumption, seconds.
+    ``manifest`` is from the run's last start or resumption. ``elapsed`` is the wall time since
+    then, in seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
@@ -108,7 +105,7 @@ def final_manifest(
 
 
 def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[str]]:
-    """Return the names of participants that sent no message when they should have, by reason."""
+    """Return the names of silent participants by reason, given the reason by participant id."""
     letter, found = setup.scenario.nodes.participant[0], dict[str, list[str]]()
     for participant, reason in sorted(silent.items()):
         found.setdefault(reason, []).append(f"{letter}{participant}")
@@ -116,7 +113,7 @@ def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[s
 
 
 def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
-    """Return who sent no message and why, given the names of participants by reason.
+    """Return a text that names the silent participants for each reason.
 
     >>> silent_words({"gradient is not finite": ["h0", "h3"]})
     'h0, h3: gradient is not finite'
@@ -129,7 +126,7 @@ def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
 
 
 def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
-    """Yield pictures of held-out examples and of the model's outputs: (name, PNG bytes)."""
+    """Yield the name and the PNG bytes of each picture of held-out examples and model outputs."""
     count = setup.scenario.evaluate.samples
     if setup.task.pictures is None or count == 0:
         return
@@ -144,7 +141,7 @@ def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tupl
 def in_json(value: Any) -> Any:
     """Return a value in a form that JSON can hold: infinity becomes the text ``inf``.
 
-    Bytes of a file name that are not characters become escapes.
+    Characters that cannot be encoded become escapes.
 
     >>> in_json({"epsilon": float("inf"), "grid": (1, 2)})
     {'epsilon': 'inf', 'grid': [1, 2]}

@@ -1,4 +1,4 @@
-"""Preparation of a run: all that is built and checked before its first round."""
+"""Preparation of a run: builds its parts and checks them before the first round."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from fedchain.simulation.setup import RunSetup, check_hashing
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A run that can begin or go on: every check before its first round has passed."""
+    """A run that passed all checks, and can begin or go on."""
 
     folder: Path
-    """The run folder; a new run has none yet."""
+    """The run folder. It does not exist yet if the run is new."""
     setup: RunSetup
     """The parts of the run."""
     source: Source
-    """The parts from which the workers of its engine are built."""
+    """The parts from which the engine's workers are built."""
     engine: Part
     """Kind and parameters of the engine."""
     secret: Secret | None = None
-    """The secret of a new run; None: noise and keys come from the seed."""
+    """The secret of the run; None: noise and keys come from the seed."""
 
 
 def prepare_run(
@@ -42,25 +42,24 @@ def prepare_run(
     force: bool = False,
     secret: str | Path | None = None,
 ) -> Run | Prepared:
-    """Build a run, and make every check before its first round; nothing is written.
+    """Build and check a run, without writing anything.
 
     Args:
-        scenario: as in ``run``, like all other arguments.
+        scenario: a checked scenario.
         out: folder of all runs.
         engine: kind of engine; None: the scenario's.
         workers: number of workers of the engine; None: the scenario's.
-        force: whether an earlier run of the same name is to be deleted.
-        secret: the secret file; None: there is none.
+        force: whether the run replaces an earlier run of the same name.
+        secret: the secret file; None: no secret.
 
     Returns:
-        What a run needs to begin; or the run itself, if it is over already.
+        The prepared run; or the run itself, if it is over already.
 
     Raises:
         ScenarioError: a part refuses its parameters, or two parts do not fit together.
         DataError: the task's data cannot be read.
         PartError: the model or the loss fails, or mixes examples.
-        RunError: the folder belongs to an unfinished run, or to one of another scenario or
-            with another secret.
+        RunError: the folder belongs to an unfinished or another run.
         FedchainError: two accountants disagree on epsilon.
     """
     path = Path(out) / run_name(scenario)
@@ -88,9 +87,9 @@ def prepare_again(
     workers: int | None = None,
     secret: str | Path | None = None,
 ) -> Run | Prepared:
-    """Build an interrupted run from its folder, and check that it is the run that was begun.
+    """Build and check an interrupted run from its folder.
 
-    The other arguments, the result and the errors are those of ``prepare_run``.
+    Options, result and errors are those of ``prepare_run``.
     """
     path = found.folder
     if found.manifest["status"] in OVER:

@@ -1,4 +1,4 @@
-"""Privacy statement: what a run guarantees, for how many releases, and with which warnings."""
+"""Privacy statement: states a run's guarantee, its releases and its warnings."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 
 LISTED = 1000
-"""A privacy statement lists up to this number of holders one by one; it summarises more holders."""
+"""Limit on the holders that a privacy statement lists one by one."""
 
 
 def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return epsilon and delta for the participant with the most releases.
 
-    ``releases`` is the number of releases by participant, including those on forks. A holder that
-    receives the last block late may release once more after the last round is recorded. That
-    release counts too.
+    ``releases`` is the number of releases by participant id, including those on forks.
     """
+    # A holder that gets the last block late may release after the last round is recorded.
     mechanism, worst = setup.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
     return {
@@ -47,7 +46,7 @@ def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any
 
 
 def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return the contents of ``privacy.json``, given the number of releases by participant."""
+    """Return the content of ``privacy.json``, given the number of releases by participant id."""
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
@@ -90,9 +89,9 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 
 
 def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
-    """Return what a run's user must know of its privacy, each as a sentence.
+    """Return a run's warnings on privacy, each a sentence.
 
-    ``releases`` is the largest number of releases of one holder; None: all that the noise covers.
+    ``releases`` is the largest number of releases of one holder; None: the calibrated number.
     """
     if not setup.task.learns:
         return []
@@ -104,7 +103,7 @@ def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
 def all_warnings(
     scenario: Scenario, mechanism: Mechanism, task: Task, releases: int, records: Sequence[int]
 ) -> list[str]:
-    """Return all warnings on a guarantee; ``records`` are the holders' numbers of records."""
+    """Return all warnings on a guarantee, given each holder's number of records."""
     return [
         *warnings_for(mechanism, records),
         *outnumbered(mechanism, releases, scenario.nodes.groups, attackers_in(scenario)),
@@ -115,7 +114,7 @@ def all_warnings(
 def guarantee_of(
     scenario: Scenario, mechanism: Mechanism, record: str, hidden: bool = False
 ) -> Callable[[int], str]:
-    """Return a function that takes a number of releases and returns their guarantee in words."""
+    """Return a function that takes a number of releases and returns the guarantee in words."""
     nodes = scenario.nodes
     return functools.partial(
         guarantee,
@@ -136,7 +135,7 @@ def attackers_in(scenario: Scenario) -> set[int]:
 
 
 def tuning_of(scenario: Scenario) -> str:
-    """Return what the scenario declares as tuned on private records; no guarantee covers tuning."""
+    """Return the scenario's text on private tuning, which no guarantee covers."""
     return scenario.tuning or "none was declared"
 
 
@@ -154,7 +153,7 @@ def in_groups(groups: Groups | None) -> dict[str, int] | None:
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
-    """Return the count of each holder; for more than ``LISTED`` holders, the range and median."""
+    """Return each holder's count; for more than ``LISTED`` holders, the range and median."""
     if len(counts) <= LISTED:
         return [int(count) for count in counts]
     return {

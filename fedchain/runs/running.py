@@ -1,4 +1,4 @@
-"""Running: functions that run a scenario in a folder of its own, and resume an interrupted run."""
+"""Running: runs a scenario in a new folder, and resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from fedchain.transition import model_of
 
 _log = logging.getLogger("fedchain")
 PRUNED_TOGETHER = 16
-"""Number of block heights whose message directions are deleted from the disk at a time."""
+"""Number of block heights whose message directions are deleted from the disk together."""
 
 
 def run(
@@ -55,33 +55,28 @@ def run(
     secret: str | Path | None = None,
     callback: RunCallback | None = None,
 ) -> Run:
-    """Run a scenario, and write its results into a folder of its own.
+    """Run a scenario, and write its results into a new folder in ``out``.
 
-    The folder's name follows from the scenario. If the folder has a finished run, that run is
-    returned and not repeated.
+    If the folder of this scenario already has a finished run, that run is returned.
 
     Args:
         scenario: a checked scenario.
         out: the folder that holds all runs.
-        engine: engine that computes the releases: threads, processes or ray; None: the
-            scenario's. The results do not depend on it.
+        engine: kind of engine: threads, processes or ray; None: the scenario's.
         workers: number of workers of the engine; None: the scenario's, or one for each core.
-        force: delete the folder of an earlier run of the same name.
-        source: text of the scenario file; it is kept as ``scenario.yaml``.
-        secret: a file of your own with 256 bits, 64 hexadecimal digits and a newline, from which
-            noise and keys come; it is made if it is missing. None: they come from the seed, and
-            the run's files protect nobody.
-        callback: its methods are called when the run begins and after every round.
+        force: whether to delete the folder of an earlier run of the same name.
+        source: text of the scenario file, to be kept as ``scenario.yaml``.
+        secret: a file with 64 hexadecimal digits, from which noise and keys are drawn. A missing
+            file is made. None: noise and keys are drawn from the seed, and protect nobody.
+        callback: an object that follows the progress of the run.
 
     Returns:
         The run: finished, or stopped because a privacy budget was spent or the chain stalled.
 
     Raises:
-        ScenarioError, DataError, PartError, FedchainError: as in ``prepare_run``; nothing is left
-            behind.
-        RunError: the folder is in use, belongs to an unfinished run or to one of another scenario
-            or with another secret, or cannot be written; others can read the secret file, or it
-            holds no secret.
+        ScenarioError, DataError, PartError, FedchainError: as in ``prepare_run``.
+        RunError: the folder is in use, cannot be written, or belongs to an unfinished or another
+            run; or the secret file cannot be used.
 
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
@@ -107,21 +102,20 @@ def resume(
     callback: RunCallback | None = None,
     trust_user_parts: bool = False,
 ) -> Run:
-    """Resume an interrupted run; it ends at the same block as without the interruption.
+    """Resume an interrupted run. It ends at the same block as without the interruption.
 
     Args:
         folder: a run folder.
         engine: as in ``run``.
         workers: as in ``run``.
-        secret: the file with which the run was begun; None: it was begun without.
+        secret: the secret file of the run; None: the run has no secret.
         callback: as in ``run``; it is called for repeated rounds too.
         trust_user_parts: whether to import user-defined code that the folder's scenario names.
 
     Raises:
-        RunError: the folder has no run, another process uses it, another user owns it, there is a
-            link, a pipe or a device in it, the secret is another one, or the genesis block that
-            this machine computes differs from the genesis block of the run.
-        ScenarioError: the folder's scenario names user-defined code, which is not trusted.
+        RunError: the folder has no run or cannot be used, the secret is wrong, or this machine
+            computes another genesis block.
+        ScenarioError: the folder's scenario names user-defined code that is not trusted.
     """
     leave_if_unguarded()
     found = Run.open(folder, trust_user_parts=trust_user_parts)
@@ -136,10 +130,7 @@ def run_or_resume(
     secret: str | Path | None = None,
     callback: RunCallback | None = None,
 ) -> Run:
-    """Run a scenario to its end: begin the run, or resume it where it stopped, as ``resume`` does.
-
-    The user-defined code that the scenario names is trusted, since the user has given it.
-    """
+    """Run a scenario to its end: begin the run, or resume it where it stopped."""
     path = out / run_name(scenario)
     if not path.exists():
         return run(scenario, out, workers=workers, secret=secret, callback=callback)
@@ -162,7 +153,7 @@ def _resume(
 
 
 def _run_folder(made: Prepared, callback: RunCallback | None, started: float) -> None:
-    """Run the scenario of a folder to its end; write the manifest even if the run fails."""
+    """Run the scenario of a folder to its end. Write the manifest even if the run fails."""
     path = made.folder
     folder = RunFolder(path)
     folder.lock()
@@ -190,7 +181,7 @@ def _run_folder(made: Prepared, callback: RunCallback | None, started: float) ->
 def _run_to_the_end(
     folder: RunFolder, made: Prepared, callback: RunCallback | None, started: float
 ) -> tuple[str, dict[str, Any]]:
-    """Run until no event is left; return the status and the final figures of the manifest."""
+    """Run the scenario to its end; return the status and the final figures of the manifest."""
     path, setup = folder.path, made.setup
     with (
         exact_arithmetic(),
@@ -228,7 +219,7 @@ def _run_to_the_end(
 
 
 def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
-    """Return the figures of the manifest that a simulation gives when its events have ended."""
+    """Return the figures that the manifest takes from a finished simulation."""
     silent = silent_names(setup, simulation.silent)
     epsilon = epsilon_spent(setup, simulation.releases)
     return {**simulation.figures(), "silent": silent, "epsilon": epsilon}
@@ -237,7 +228,7 @@ def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
 def _begin(
     setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Build a run's simulation at genesis; no round of the event log is measured again."""
+    """Build a run's simulation at genesis. Metrics in the event log are not measured again."""
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
         known = events.metrics_of(block.hex())
@@ -254,7 +245,7 @@ def _play(
     simulation: Simulation,
     callback: RunCallback | None,
 ) -> None:
-    """Play the simulation from genesis on, and write the records of every round as it ends."""
+    """Play the simulation from genesis on, and write the records of every round."""
     deepest = deepest_read(setup.scenario)
     for record, messages in simulation.rounds():
         for name, found in simulation.tracker.new():
@@ -278,7 +269,7 @@ def _play(
 
 
 def status_of(simulation: Simulation, silent: Mapping[str, Sequence[str]]) -> str:
-    """Return the status of a run that has no more events to play, and log it."""
+    """Return and log the status of a run whose simulation has ended."""
     if simulation.chain.height >= simulation.chain.rules.rounds:
         _log.info("finished at height %d", simulation.chain.height)
         return "finished"

@@ -1,4 +1,4 @@
-"""Secret file: 256 bits of the user's own, from which a run draws its noise and keys."""
+"""Secret file: holds 256 bits of the user, from which a run draws its noise and keys."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fedchain.results.resolved import names_user_parts
 from fedchain.system import WINDOWS, sync_open
 
 BYTES = 32
-"""Bytes of a secret; its file holds two hexadecimal digits for each, and a newline."""
+"""Bytes of a secret. The file holds two hexadecimal digits per byte, and a newline."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """The secret of a run, and the file that holds it; no file of the run does."""
+    """The secret of a run."""
 
     file: Path
-    """The file of the user's own."""
+    """The secret file."""
     bits: bytes = field(repr=False)
-    """The 32 bytes."""
+    """The secret, 32 bytes."""
     is_new: bool = False
-    """Whether the file is missing, so that the bits were drawn just now."""
+    """Whether the secret was just drawn, and is not in the file yet."""
 
     def keep(self) -> None:
-        """Write the file if it is missing; nobody but its owner may read it.
+        """Write a new secret into the file. Only the owner may read the file.
 
         Raises:
             RunRefused: the file may not be written, or another process has just made it.
@@ -61,15 +61,16 @@ class Secret:
 
 
 def open_secret(file: str | Path, folder: Path, *, must_exist: bool) -> Secret:
-    """Read a secret file; draw a new secret if the file is missing and need not exist.
+    """Read a secret file, or draw a new secret if the file is missing.
 
     Args:
-        file: the file of the user's own.
-        folder: the run folder, in which the file must not lie: who gets the folder would get it.
-        must_exist: whether a run was begun with the secret already.
+        file: the secret file.
+        folder: the run folder. The secret file must not be in it.
+        must_exist: whether a missing file is an error.
 
     Raises:
-        RunRefused: the file is missing, others can read it, or it holds no secret.
+        RunRefused: the file is missing or in the run folder, others can read it, or it holds no
+            secret.
     """
     path = Path(file)
     if folder.resolve() in path.resolve().parents:
@@ -88,13 +89,13 @@ def open_secret(file: str | Path, folder: Path, *, must_exist: bool) -> Secret:
 
 
 def required_secret(found: Run, file: str | Path | None) -> Secret | None:
-    """Return the secret with which a run was begun, as far as the manifest tells; None: none.
+    """Read the secret of a run; None if the run has no secret.
 
-    Whether the file is the right one only the commitment in genesis tells: see ``check_genesis``.
+    ``check_genesis`` checks that the secret is the right one.
 
     Raises:
-        RunRefused: the run has a secret and no file is given, or the file cannot be used; or a
-            file is given for a run that was begun without.
+        RunRefused: the run has a secret but no file is given, the file cannot be used, or a file is
+            given but the run has no secret.
     """
     if (file is not None) != bool(found.manifest.get("secret")):
         anew = "fedchain run --force --secret FILE"
@@ -105,7 +106,7 @@ def required_secret(found: Run, file: str | Path | None) -> Secret | None:
 
 
 def resume_command(folder: Path, file: str | Path | None) -> str:
-    """Return the command that continues a run, with its secret file and trust if it needs them."""
+    """Return the command that continues a run, with the options that the run needs."""
     options: list[str | Path] = [] if file is None else ["--secret", Path(file)]
     with contextlib.suppress(RunRefused, ScenarioError):
         options += ["--trust-user-parts"] if names_user_parts(folder) else []
@@ -113,7 +114,7 @@ def resume_command(folder: Path, file: str | Path | None) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """Return the bits in a file; a pipe or a device is refused, not waited for."""
+    """Return the secret in a file, 32 bytes."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise RunRefused(

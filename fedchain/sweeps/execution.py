@@ -1,4 +1,4 @@
-"""Execution of the points of a sweep: one after the other, or in several processes."""
+"""Execution: runs the points of a sweep, one after the other or in several processes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from fedchain.sweeps.points import Point
 from fedchain.system import at_most_processes, stop
 
 Execute = Callable[[Scenario, Path, int | None], object]
-"""A function that runs a scenario in a folder of runs, with a number of threads (None: one per
-core). It continues an unfinished run, and leaves a finished run as it is."""
+"""A function that runs or continues a scenario, given the scenario, the folder of all runs and the
+number of threads (None: one per core)."""
 Ended = Generator[tuple[Point, str], None, None]
-"""Yields every point when it ends, with its error as text; the text is empty on success."""
+"""Yields each point when it ends, with its error as text. The text is empty on success."""
 FAILURES = (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError)
-"""Errors of a run that can occur without a bug in fedchain; the other points go on."""
+"""Errors of one point after which the other points still run."""
 LARGEST_SENT = 16 * 1024 * 1024
-"""Limit on the bytes of a scenario or an answer that is sent between processes."""
+"""Limit on the bytes of a scenario or error text that one process sends to another."""
 MOST_SAVING_S = 120.0
-"""Time in which an interrupted worker must save its run, seconds."""
+"""Seconds that an interrupted process has to save its run."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,27 @@ class Worker:
     process: BaseProcess
     """The process."""
     pipe: Connection
-    """Sends scenarios to the process and receives each point's error, all as JSON. The sweep closes
-    it at its end."""
+    """Connection to the process: sends scenarios and receives the error of each point, as JSON."""
 
 
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
-    """Run the points one after the other; yield each with its error as text, empty on success."""
+    """Run the points one after the other, and yield each when it ends.
+
+    ``runs`` is the folder of all runs.
+    """
     for point in points:
         yield point, _attempt(execute, point.scenario, runs, None)
 
 
 def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
-    """Run the points in several processes; yield each when it ends.
+    """Run the points in several processes, and yield each when it ends.
 
-    A point is yielded with its error as text, empty on success.
-
-    If a process dies, only its point fails: a new process runs the next point. On Ctrl-C, and if
-    the sweep is killed, every process saves its run. Ctrl-C then raises KeyboardInterrupt.
+    If a process dies, only its point fails. ``runs`` is the folder of all runs, and ``workers`` the
+    number of processes.
 
     Raises:
         RunError: the user's script begins the sweep again in every process.
+        KeyboardInterrupt: Ctrl-C, after every process has saved its run.
     """
     waiting, workers = deque(points), at_most_processes(workers)
     busy: dict[Worker, Point] = {}
@@ -125,10 +126,8 @@ def _serve(pipe: Connection, runs: str, execute: Execute) -> None:
 
 
 def _listen(pipe: Connection, heard: SimpleQueue[bytes]) -> None:
-    """Hand points to the main thread, and interrupt it when the sweep has ended or died.
-
-    The closed pipe tells it so: Windows has no signal that asks a process to stop.
-    """
+    """Hand points to the main thread, and interrupt it when the sweep has ended or died."""
+    # Windows has no signal that asks a process to stop, so a closed pipe does.
     try:
         while True:
             heard.put(pipe.recv_bytes(LARGEST_SENT))

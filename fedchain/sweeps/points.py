@@ -1,4 +1,4 @@
-"""Points of a sweep: a scenario for each combination of grid values and each seed."""
+"""Points of a sweep: builds a scenario for each combination of grid values and each seed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Point:
     """One run of a sweep."""
 
     values: Mapping[str, Any]
-    """Grid values of the point, by dotted key."""
+    """The point's value for each grid key; keys are dotted."""
     scenario: Scenario
-    """The sweep's scenario with these values and this point's seed."""
+    """The scenario with the point's grid values and seed."""
 
     @property
     def run(self) -> str:
@@ -31,7 +31,7 @@ class Point:
 
 
 def with_seeds(scenario: Scenario, seeds: int | None) -> Scenario:
-    """Return the scenario, with an empty grid if it has none and only a number of seeds is given.
+    """Return the scenario; add an empty grid if it has no ``sweep`` section but ``seeds`` is given.
 
     >>> import fedchain
     >>> with_seeds(fedchain.load("breast_cancer"), 5).sweep.grid
@@ -43,9 +43,7 @@ def with_seeds(scenario: Scenario, seeds: int | None) -> Scenario:
 
 
 def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]:
-    """Return every point of a sweep; points that differ only in the seed are adjacent.
-
-    Run names depend only on the scenario, so a sweep that is started again finds its runs.
+    """Return all points of a sweep. Points that differ only in the seed are adjacent.
 
     Args:
         scenario: a scenario with a ``sweep`` section.
@@ -77,7 +75,7 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
 
 
 def _check_different(points: list[Point]) -> None:
-    """Raise ScenarioError if two points are one run, which statistics would count twice."""
+    """Raise ScenarioError if two points are the same run."""
     seen: dict[tuple[str, str, int], Point] = {}
     for point in points:
         asked = point.scenario
@@ -96,11 +94,9 @@ def _check_different(points: list[Point]) -> None:
 
 
 def sweep_name(scenario: Scenario) -> str:
-    """Return the name of the sweep's folder: it depends on the scenario, its grid and first seed.
-
-    The number of seeds is not part of the name, so that a sweep can get more seeds later.
-    """
+    """Return the name of the sweep's folder, from the scenario, its grid and its first seed."""
     assert scenario.sweep is not None
+    # The number of seeds is not part of the name, so that a sweep can get more seeds later.
     grid = {path: list(values) for path, values in scenario.sweep.grid.items()}
     text = json.dumps([scenario_digest(scenario), scenario.seed, grid], default=str, sort_keys=True)
     return f"{scenario.name}-{hashlib.sha256(text.encode()).hexdigest()[:NAMED_DIGITS]}"

@@ -1,4 +1,4 @@
-"""Sweep: many runs of one scenario in one folder; a stopped sweep can resume."""
+"""Sweep: runs a scenario at many grid values and seeds, and writes a report."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from fedchain.sweeps.execution import Execute, in_processes, in_turn
 from fedchain.sweeps.points import Point, points_of, sweep_name, with_seeds
 
 PointRow = dict[str, Any]
-"""One row of points.csv."""
+"""One row of ``points.csv``."""
 Watch = Callable[[Point, PointRow, bool], None]
-"""Called with a point, its row, and a flag: True if it ran now, False if it was finished before."""
+"""A function that takes a point, its row, and whether the point ran now (True) or earlier."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Swept:
     folder: Path
     """The sweep folder."""
     rows: tuple[PointRow, ...]
-    """One row per point: values, seed, run, status, error, final metrics."""
+    """One row per point: grid values, seed, run, status, error, final metrics and total epsilon."""
     report: tuple[Path, ...]
     """Files of the report; empty if no point finished."""
 
     @property
     def failed(self) -> tuple[PointRow, ...]:
-        """The rows of the points without a result."""
+        """The rows of all points without a result."""
         return tuple(row for row in self.rows if row["status"] not in DONE)
 
 
@@ -58,23 +58,23 @@ def sweep(
 ) -> Swept:
     """Run every point of a scenario's grid at every seed, and write the report.
 
-    A finished run is left as it is, an interrupted one continues, and a point that fails is
-    recorded in points.csv while the others go on. The results do not depend on ``workers``.
+    Finished runs are not repeated, and interrupted runs are resumed. If a point fails, the other
+    points still run.
 
     Args:
-        scenario: a scenario with a ``sweep`` section, or without one if ``seeds`` is given.
-        out: folder that holds the sweep's own folder.
+        scenario: a scenario. It needs a ``sweep`` section unless ``seeds`` is given.
+        out: folder of all sweeps.
         seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
-        workers: number of points that run at the same time, 1 or more. If there are several, each
-            runs in a process with one thread.
-        run: the function that runs one point; None: the simulation. Tests pass other functions.
-        watch: called for every point when it ends.
+        workers: number of points that run at the same time, 1 or more.
+        run: the function that runs one point; None: the simulation.
+        watch: a function that is called for every point when it ends; None: no function.
 
     Raises:
         ScenarioError: there is neither a ``sweep`` section nor a number of seeds, a point is no
             valid scenario, or the runs have no metric ``sweep.y``.
+        ValueError: ``workers`` or ``seeds`` is below 1.
         RunError: the folder cannot be written, or another process uses it.
-        KeyboardInterrupt: Ctrl-C, after everything was saved.
+        KeyboardInterrupt: Ctrl-C, after all runs were saved.
     """
     leave_if_unguarded()
     if workers < 1:
@@ -101,11 +101,9 @@ def sweep(
 
 
 def _check_y(scenario: Scenario, row: PointRow) -> None:
-    """Raise ScenarioError if a finished run has not the metric that the figures are to show.
-
-    If tasks are swept, a metric may belong to a few of them; the report then checks it.
-    """
+    """Raise ScenarioError if a finished run does not have the metric ``sweep.y``."""
     assert scenario.sweep is not None
+    # If tasks are swept, only some may have the metric, and the report checks it.
     y, known = scenario.sweep.y, list(row)[list(row).index("error") + 1 : -1]
     tasks = any(key.partition(".")[0] == "task" for key in scenario.sweep.grid)
     if y and known and not tasks and row["status"] in DONE and y not in known:
@@ -113,7 +111,6 @@ def _check_y(scenario: Scenario, row: PointRow) -> None:
 
 
 def _run_point(scenario: Scenario, runs: Path, threads: int | None) -> object:
-    """Run a scenario to its end: begin the run, or resume it where it stopped."""
     from fedchain.runs.running import run_or_resume
 
     return run_or_resume(scenario, runs, workers=threads)
@@ -162,7 +159,7 @@ def _run_all(
 
 
 def _row(folder: Path, point: Point, error: str) -> PointRow:
-    """Return the row of a point, from the present content of its run folder."""
+    """Return the row of a point, read from its run folder."""
     place = {"seed": point.scenario.seed, "run": point.run}
     path = folder / "runs" / point.run
     run = None
@@ -193,7 +190,7 @@ def _write(folder: Path, points: tuple[Point, ...], rows: Mapping[str, PointRow]
 
 
 def value_text(value: object) -> str:
-    """Return a grid value as the text that points.csv holds.
+    """Return a grid value as text for ``points.csv``.
 
     >>> value_text(math.inf), value_text(0.5), value_text("krum"), value_text({"kind": "krum"})
     ('inf', '0.5', 'krum', '{kind: krum}')

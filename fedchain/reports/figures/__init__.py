@@ -1,4 +1,4 @@
-"""Figures of a study: all those for which the study has data."""
+"""Figures of a study: draws all figures for which the study has data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIGURE_KINDS = ("pdf", "svg", "png")
 
 
 def draw(study: Study) -> list[style.Drawing]:
-    """Return every figure for which the study has data, the most important first."""
+    """Return all figures for which the study has data, first the most important one."""
     with style.styled():
         drawn = (
             chains.measured_against_law(study),

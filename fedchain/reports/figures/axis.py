@@ -1,4 +1,4 @@
-"""Figure of a metric against a grid key of a sweep, such as the score against epsilon."""
+"""Figure of a sweep: draws a metric against a grid key, such as the score against epsilon."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from fedchain.statistics import Interval
 LEGEND_LINE_IN = 0.13
 """Height of a legend's line, inches."""
 BESIDE = 1.03
-"""Ratio of the positions of two neighbouring points at infinity; it keeps them from overlapping."""
+"""Ratio of the positions of two neighbouring points at infinity."""
 LOG_SPAN = 20.0
-"""An axis of positive values is logarithmic from this ratio of the largest to the smallest."""
+"""An axis is logarithmic if its largest value divided by its smallest is at least this number."""
 MOST_TICKS = 9
 """Limit on the values that are written at the axis."""
 
@@ -50,24 +50,19 @@ class Series:
     """A curve along the axis, for one combination of values of the other grid keys."""
 
     rest: GridValues
-    """The combination: a value for each grid key except that of the axis."""
+    """The combination: a value for each grid key that is not on the axis."""
     label: str
-    """The combination in words; empty if there are no other keys."""
+    """The combination in words; empty if all grid keys are on the axis."""
     sign: style.Sign
-    """Colour, marker and dashes."""
+    """Colour, marker and dashes of the curve."""
     curve: style.Curve
-    """The intervals by position on the axis."""
+    """Means with their 95 % intervals, by position on the axis."""
     beyond: Interval | None
-    """The measurement at infinity, which has no place on the axis; None if there is none."""
+    """Mean with its 95 % interval at the grid value infinity; None without this value."""
 
 
 def metric_against_axis(study: Study) -> style.Drawing | None:
-    """Draw the score against the swept key: mean and 95 % interval over seeds.
-
-    Infinity has no place on an axis. If there is one curve, the score at an infinite epsilon is
-    drawn as a dashed line; if there are several, as a point to the right of each curve. The dotted
-    line is the best baseline, which needs no data holder.
-    """
+    """Draw the score against the grid key on the axis; None if the study has no data for it."""
     if study.x not in study.keys:
         return None
     places = ticks(study)
@@ -102,13 +97,9 @@ def metric_against_axis(study: Study) -> style.Drawing | None:
 
 
 def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
-    """Return the handles of the legend: one for each curve.
-
-    If two or more grid keys are not on the axis: one for each colour, and one for each marker.
-    """
     signs = {each.label: each.sign for each in found}
     others = without(study.keys, study.axis)
-    if len(others) >= 2:
+    if len(others) >= 2:  # one entry for each colour and for each marker, not for each curve
         place = _coloured([each.rest for each in found])
         key, left = others[place : place + 1], without(others, place)
         hues = {each.rest[place]: each.sign.colour for each in found}
@@ -125,7 +116,7 @@ def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
 
 
 def ticks(study: Study) -> dict[GridValue, float]:
-    """Return the position of every swept value on the axis; infinity has none."""
+    """Return the position of each value on the axis. Infinity is left out."""
     values = list(dict.fromkeys(run.values[study.axis] for run in study.runs))
     if all(isinstance(v, float) for v in values):
         return {v: v for v in sorted(v for v in values if isinstance(v, float)) if math.isfinite(v)}
@@ -141,8 +132,7 @@ def curves(
 ) -> list[Series]:
     """Return a curve for each combination of values of the grid keys that are not on the axis.
 
-    A point is the mean of ``measure`` over its runs, as in ``over_seeds``. If two or more keys are
-    not on the axis, the one with most values sets the colour, and the others set marker and dashes.
+    ``measure`` and ``whole`` are as in ``over_seeds``.
     """
     series: dict[GridValues, dict[GridValue, Interval]] = {}
     for values, runs in study.groups().items():
@@ -163,7 +153,7 @@ def curves(
 
 
 def _coloured(rests: Sequence[GridValues]) -> int:
-    """Return the index of the grid key that sets the colour: the one with most values."""
+    """Return the index of the grid key with the most values, which determines the colour."""
     counts = [len(set(values)) for values in zip(*rests, strict=True)]
     return max(range(len(counts)), key=lambda place: (counts[place], place))
 
@@ -178,7 +168,7 @@ def _signs(rests: Sequence[GridValues]) -> list[style.Sign]:
 
 
 def draw_series(ax: Axes, series: Series) -> None:
-    """Draw a curve with a band, and a bar at each of its points."""
+    """Draw a curve with a band, and with a vertical bar at each point."""
     style.draw_curve(ax, series.curve, series.sign, series.label or "mean, 95 % interval")
     for x, found in series.curve.items():
         if math.isfinite(found.half):
@@ -201,7 +191,7 @@ def draw_baseline(ax: Axes, study: Study, metric: str) -> None:
 
 
 def scale(ax: Axes, study: Study, places: dict[GridValue, float]) -> None:
-    """Mark the swept values on the horizontal axis, logarithmic for epsilon and wide spans."""
+    """Mark the values on the horizontal axis. It is logarithmic for epsilon and for wide ranges."""
     if _logarithmic(study, places):
         ax.set_xscale("log")
     step = max(1, math.ceil(len(places) / MOST_TICKS))  # 0 places if infinity is the only value
@@ -219,7 +209,7 @@ def _logarithmic(study: Study, places: dict[GridValue, float]) -> bool:
 
 
 def _right_of(study: Study, places: dict[GridValue, float]) -> float:
-    """Return the place of infinity: one step beyond the last value."""
+    """Return the position for infinity: one step to the right of the last value."""
     *_, before, last = [0.0, *places.values()] if len(places) == 1 else places.values()
     if _logarithmic(study, places):
         return last * (last / before if before else 2.0)

@@ -1,4 +1,7 @@
-"""Figures of sweeps of chains: measurements beside a published law, and the cost of forks."""
+"""Figures of chains: draws measurements beside a published law, and the cost of forks.
+
+Each drawing function returns None if the study has no data for its figure.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ from fedchain.reports.words import epsilon_words, labelled, metric_words, seed_w
 SMOOTH = 200
 """Number of positions at which a law's curve is computed."""
 DECADES = 100.0
-"""A vertical axis is logarithmic above this ratio of a law's largest to its smallest value."""
+"""Ratio of the largest to the smallest value above which a law's axis is logarithmic."""
 LOG_SPAN_OF_MEANS = 8.0
-"""A vertical axis is logarithmic from this ratio of the largest to the smallest mean."""
+"""Ratio of the largest to the smallest mean from which the axis of an effort is logarithmic."""
 
 
 def measured_against_law(study: Study) -> style.Drawing | None:
     """Draw measurements as points with 95 % intervals, and the law as a curve.
 
-    No curve is drawn if a run breaks an assumption of the law; the caption says which.
+    If a run breaks an assumption of the law, the caption names the assumption, and no law is drawn.
     """
     found = compare(study)
     if found is None:
@@ -65,10 +68,7 @@ def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int, *, curve:
 
 
 def releases_against_stale(study: Study) -> style.Drawing | None:
-    """Draw a holder's releases per block of the main chain against the share s of stale blocks.
-
-    A holder that answers every block releases 1 / (1 - s) times for each block of the main chain.
-    """
+    """Draw a holder's releases per block of the main chain against the share of stale blocks."""
     if not forks_varied(study):
         return None
     found = []
@@ -99,8 +99,7 @@ def releases_against_stale(study: Study) -> style.Drawing | None:
 def effort_until_target(study: Study) -> style.Drawing | None:
     """Draw the simulated time and the epsilon spent until the score reaches the target.
 
-    A point is left out if one of its seeds never reached the target: the mean over the others
-    would be too good.
+    A point is left out if one of its seeds never reached the target.
     """
     if study.target is None or not study.x:
         return None

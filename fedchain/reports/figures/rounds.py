@@ -1,4 +1,7 @@
-"""Figures of a metric, and of the privacy spent, against the round."""
+"""Figures of rounds: draws a metric, and the privacy spent, against the round.
+
+Each drawing function returns None if the study has no data for its figure.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,19 @@ from fedchain.reports.words import epsilon_words, group_words, labelled, metric_
 from fedchain.statistics import interval
 
 MARKED = 8
-"""Number of markers on a line: enough to tell lines apart, and few enough to see each."""
+"""Number of markers on a line."""
 TITLE_LETTERS = 26
 """Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
-"""PANELS_A_ROW: small panels in a row. MOST_PANELS: limit on the panels in a figure."""
+"""PANELS_A_ROW: number of small panels in a row. MOST_PANELS: limit on the panels in a figure."""
 Lines = dict[str, style.Curve]
-"""The curves of a panel by label; a curve has an interval for each round."""
+"""Curves by label."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
-    """Draw a metric against the round: one line per grid point, with 95 % intervals over its seeds.
+    """Draw a metric against the round: one line per grid point, with 95 % intervals over seeds.
 
-    If there are more lines than colours, they are drawn in several panels. The lines in one panel
-    differ only in the value of the sweep's axis.
+    More lines than colours are drawn in several panels.
     """
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
@@ -56,7 +58,6 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
 
 
 def _grid(panels: int) -> Figure:
-    """Return a figure with one large panel, or rows of small ones on common axes."""
     if panels == 1:
         return style.axes(2.7)[0]
     rows = math.ceil(panels / PANELS_A_ROW)
@@ -68,10 +69,7 @@ def _grid(panels: int) -> Figure:
 
 
 def _panels(study: Study, metric: str) -> dict[str, Lines]:
-    """Return the curves of each panel by the title of the panel.
-
-    A title names all grid values except that of the axis.
-    """
+    """Return the curves of each panel, by the title of the panel."""
     others = without(study.keys, study.axis)
     found: dict[str, Lines] = {}
     for values, runs in study.groups().items():
@@ -84,7 +82,7 @@ def _panels(study: Study, metric: str) -> dict[str, Lines]:
 
 
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
-    """Draw the epsilon spent by the holder with most releases against the round, and the budget."""
+    """Draw the budget, and the epsilon that the worst holder has spent, against the round."""
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None

@@ -1,4 +1,7 @@
-"""Figures of one run: fates of gradients, heads of nodes, samples, and time by stage."""
+"""Figures of one run: draws the use of gradients, heads of nodes, samples, and time by stage.
+
+Each drawing function returns None if the study has no data for its figure.
+"""
 
 from __future__ import annotations
 
@@ -21,29 +24,28 @@ from fedchain.reports.figures import style
 from fedchain.reports.study import Recorded, Study, finite_value
 
 ABSENT, USED, REJECTED = 0, 1, 2
-"""What happened to a holder's gradient in a round. ABSENT: the round's block has no message of the
-holder."""
+"""Fate of a holder's gradient in a round. ABSENT: the block has no message of the holder."""
 FILLS = {"#FFFFFF": "in no block", style.SKY: "used", style.VERMILION: "rejected"}
-"""Colours of the cells, and what they mean, in the order of ABSENT, USED and REJECTED."""
+"""Colour and label of each fate, in the order of ABSENT, USED and REJECTED."""
 Stay = tuple[float, float, int, bool]
-"""One head of a node: (begin, end, height, whether the block is in the final main chain). Begin and
-end are in simulated seconds."""
+"""One head of a node: begin and end in simulated seconds, height, and whether the block is in the
+final main chain."""
 MOST_PICTURES = 6
 """Limit on the pictures in the figure."""
 PIXELS = 4_000_000
-"""Limit on the pixels of a picture that is read; a run's samples are far smaller."""
+"""Limit on the pixels of a picture."""
 PREFIX = "seconds_"
-"""Prefix of the columns of metrics.csv that hold wall time."""
+"""Prefix of the columns of ``metrics.csv`` that hold wall time."""
 NO_PICTURE = (
     OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError,
 )  # fmt: skip
-"""What Pillow raises for the bytes of a damaged picture."""
+"""Errors of Pillow for damaged pictures."""
 BARS = 50
-"""Limit on the bars in a figure; in longer runs a bar is the mean of neighbouring rounds."""
+"""Limit on the bars in a figure."""
 
 
 def used_and_rejected(study: Study) -> style.Drawing | None:
-    """Draw a cell for each holder and round: used, rejected or absent; a dot marks an attack."""
+    """Draw the fate of each holder's gradient in each round: used, rejected or absent."""
     run = study.first
     if study.kind == "sweep" or not run.messages:
         return None
@@ -78,13 +80,10 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
 
 
 def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    """Return what happened to each holder's gradient in each round, and if an attack made it.
-
-    If a holder sent two messages in a round because of a fork, the one in the main chain's block
-    counts.
+    """Return the fate of each holder's gradient in each round.
 
     Returns:
-        Two arrays of shape (holders, rounds): what happened (0 absent, 1 used, 2 rejected), and
+        Two arrays of shape (holders, rounds): the fate (``ABSENT``, ``USED`` or ``REJECTED``), and
         whether an attack made the gradient.
     """
     blocks = {int(row["round"]): row["block"] for row in run.metrics}
@@ -102,7 +101,7 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
 
 
 def heads_over_time(study: Study) -> style.Drawing | None:
-    """Draw the height of each node's head over time, and whether it is on the final main chain."""
+    """Draw the height of each node's head over time, and whether the head becomes stale."""
     run = study.first
     if study.kind == "sweep" or not run.heads:
         return None
@@ -142,10 +141,7 @@ def heads_over_time(study: Study) -> style.Drawing | None:
 
 
 def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
-    """Yield each head of a node, in order.
-
-    The last head ends at the last change of any node's head.
-    """
+    """Yield the heads of a node in the order of time."""
     main = {row["block"] for row in run.metrics}
     own: list[dict[str, Any]] = [row for row in run.heads if row["node"] == node]
     end = max(float(row["time_s"]) for row in run.heads)
@@ -155,7 +151,7 @@ def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
 
 
 def samples(study: Study) -> style.Drawing | None:
-    """Draw the pictures in samples/ one below the other, each under its name."""
+    """Draw the pictures in ``samples/``, one below the other."""
     files = sorted((study.first.folder / "samples").glob("*.png"))[:MOST_PICTURES]
     if study.kind == "sweep" or not files:
         return None
@@ -186,13 +182,13 @@ def _read(file: Path) -> npt.NDArray[np.uint8]:
 
 
 def time_per_round(study: Study) -> style.Drawing | None:
-    """Draw the wall time of each round, stacked by stage, the most expensive stage lowest."""
+    """Draw the wall time of each round, stacked by stage."""
     rows = study.first.metrics
     stages = {key for row in rows for key in row if key.startswith(PREFIX)}
     if study.kind == "sweep" or not stages:
         return None
     spent = {s: np.array([finite_value(row, s) or 0.0 for row in rows]) for s in stages}
-    width = -(-len(rows) // BARS)
+    width = -(-len(rows) // BARS)  # rounds of a bar
     starts = np.arange(0, len(rows), width)
     sizes = np.diff(np.append(starts, len(rows)))
     centres = np.add.reduceat([float(row["round"]) for row in rows], starts) / sizes

@@ -1,4 +1,4 @@
-"""Style of figures: column width, embedded fonts, colour-blind-safe palette, reproducible bytes."""
+"""Style of figures: sets their size, fonts, colours and legends, and writes their files."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from fedchain.statistics import Interval
 
 NO_FILE_NAME = r'[<>:"/\\|?*]'
-"""Characters that some operating system forbids in the name of a file."""
+"""Characters that an operating system forbids in file names."""
 WIDTH_IN = 3.35
 """Width of one column of a two-column paper, inches."""
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""The colours of Okabe and Ito that are visible as lines on white, in the order of use."""
+"""Colours of lines, by Okabe and Ito, in the order of use."""
 STAGE_COLOURS = ("#0072B2", SKY, "#009E73", YELLOW, "#E69F00", VERMILION, "#CC79A7", "#999999")
-"""Colours for areas, in an order in which neighbours differ clearly."""
+"""Colours of areas, in the order of use."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
-"""LEGEND_LETTERS: width of a legend's line, in letters. HANDLE_LETTERS: width of a handle."""
+"""LEGEND_LETTERS: width of a legend, in letters. HANDLE_LETTERS: width of a handle, in letters."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
-"""Dashes, which tell lines apart in print without colour."""
+"""Dashes of lines, in the order of use."""
 Curve = dict[float, Interval]
-"""Intervals by position on the horizontal axis."""
+"""Means with their intervals, by position on the horizontal axis."""
 RC_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -67,27 +67,27 @@ UNDATED: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
-"""Metadata by file format, without date and version, so that equal figures give equal files."""
+"""Metadata by file format, without date and version."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, ready to be written."""
+    """A finished figure."""
 
     name: str
-    """File name without its ending: ``accuracy_against_epsilon``."""
+    """File name without its ending, such as ``accuracy_against_epsilon``."""
     caption: str
-    """What the figure shows, and what its bands and lines mean."""
+    """Caption of the figure."""
     figure: Figure
-    """The figure itself."""
+    """The figure."""
 
 
 @dataclass(frozen=True)
 class Sign:
-    """Colour, marker and dashes that tell a curve from the others."""
+    """Colour, marker and dashes of a curve."""
 
     colour: str
-    """A colour of the palette."""
+    """Colour of the curve."""
     marker: str
     """Marker at the points."""
     line: Any
@@ -95,19 +95,19 @@ class Sign:
 
     @property
     def look(self) -> dict[str, Any]:
-        """The sign as arguments of a matplotlib line."""
+        """Arguments of a matplotlib line for this sign."""
         return {"color": self.colour, "marker": self.marker, "linestyle": self.line}
 
 
 def sign_of(colour: int, mark: int) -> Sign:
-    """Return the sign with colour number ``colour``, and marker and dashes number ``mark``."""
+    """Return the sign for two indices: one of the colour, one of the marker and the dashes."""
     marker, line = MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
     return Sign(PALETTE[colour % len(PALETTE)], marker, line)
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in fedchain's style inside the block; nothing outside it changes."""
+    """Use fedchain's style for figures inside a ``with`` block."""
     # The backend is not changed: a notebook's backend must survive the block.
     defaults: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
     with mpl.rc_context({**defaults, **RC_SETTINGS}):
@@ -126,9 +126,9 @@ def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
-    """Put the legend under the axes, where it hides no data; add none if nothing has a label.
+    """Put a legend below the axes, with ``columns`` columns at most.
 
-    Labels that are too long for their column reduce the number of columns.
+    Without ``handles``, the legend shows the labelled lines of the first axes.
     """
     shown = list(handles) or figure.axes[0].get_legend_handles_labels()[0]
     if shown:
@@ -138,7 +138,7 @@ def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -
 
 
 def logarithmic(ax: Axes) -> None:
-    """Make the vertical axis logarithmic, with plain numbers at its ticks."""
+    """Make the vertical axis logarithmic, with plain numbers at the ticks."""
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -146,12 +146,12 @@ def logarithmic(ax: Axes) -> None:
 
 
 def whole_numbers(axis: Axis) -> None:
-    """Mark only whole numbers on an axis, also if it shows a single one."""
+    """Mark only whole numbers on an axis."""
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def draw_curve(ax: Axes, curve: Curve, sign: Sign, label: str, **more: Any) -> None:
-    """Draw means as a line, and their intervals as a band."""
+    """Draw means as a line, and the intervals as a band."""
     means = [found.mean for found in curve.values()]
     ax.plot(list(curve), means, label=label, **sign.look, **more)
     banded = {x: found for x, found in curve.items() if math.isfinite(found.half)}
@@ -160,14 +160,14 @@ def draw_curve(ax: Axes, curve: Curve, sign: Sign, label: str, **more: Any) -> N
 
 
 def drawn_half(found: Interval) -> float:
-    """Return the half width of an error bar: 0 for one value, whose interval is infinite."""
+    """Return half the length of an error bar; 0 for an infinite interval."""
     return found.half if math.isfinite(found.half) else 0.0
 
 
 def draw_points(
     ax: Axes, places: Sequence[float], found: Sequence[Interval], sign: Sign, **more: Any
 ) -> None:
-    """Draw means as points, with their intervals as error bars."""
+    """Draw means as points, and the intervals as error bars."""
     means, halves = [each.mean for each in found], [drawn_half(each) for each in found]
     ax.errorbar(places, means, halves, fmt=sign.marker, color=sign.colour, elinewidth=0.8, **more)
 
@@ -175,8 +175,7 @@ def draw_points(
 def finished(name: str, caption: str, figure: Figure) -> Drawing:
     """Lay out the figure, and return it as a drawing.
 
-    In the name, characters that some system forbids in file names become underscores: a
-    user-defined task may name its metrics freely.
+    Characters of the name that are forbidden in file names become underscores.
     """
     # The layout engine moves things a little at every draw. It is switched off after the first, so
     # that the bytes of a file do not depend on how many files were written before it.
@@ -187,10 +186,10 @@ def finished(name: str, caption: str, figure: Figure) -> Drawing:
 
 
 def render(drawing: Drawing, kind: str) -> bytes:
-    """Return the bytes of the figure as ``pdf``, ``svg`` or ``png``; equal data give equal bytes.
+    """Return the bytes of a ``pdf``, ``svg`` or ``png`` file; equal figures give equal bytes.
 
     Raises:
-        KeyError: another kind of file.
+        KeyError: the kind of file is not known.
     """
     written = io.BytesIO()
     with styled():
