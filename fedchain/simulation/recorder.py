@@ -1,7 +1,4 @@
-"""Recorder: it makes the records of rounds, messages, incidents and heads of chains.
-
-The records name participants by their ids, not by their pseudonyms.
-"""
+"""Recorder: it makes the records of rounds, messages, incidents and heads of chains."""
 
 from __future__ import annotations
 
@@ -26,12 +23,11 @@ from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
-"""A function that starts to measure the metrics of a model in the background. Its arguments are a
-block's hash and the parameters of the model after the block, shape (dimension,)."""
+"""A function (hash of a block, model after the block) that starts to measure the model's metrics.
+The model is a vector of shape (dimension,)."""
 
 UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
-"""A round whose metrics are still being measured: the record of the round, its future metrics, and
-the records of its messages."""
+"""A round without its metrics: its record, its future metrics and the records of its messages."""
 NOBODY = -1
 """Node id in place of the genesis block's maker, since no node makes the genesis block."""
 KEPT_INCIDENTS = 10_000
@@ -59,12 +55,11 @@ class Recorder:
             chain: the chain whose rounds are recorded.
             steps: aggregates the messages of a block.
             state_of: returns the state after a block, given the block's hash.
-            measure: starts to measure the metrics of the model after a block.
+            measure: starts to measure the metrics of a model.
             measured_every: rounds between two measurements; the last round is always measured.
             miners: the id of each compute node, by the node's address.
             watch: counts wall time by stage.
-            keep: number of rounds below the head whose messages are remembered. Reorganisations
-                must not be deeper.
+            keep: largest depth of a reorganisation, in rounds.
         """
         self._keep = keep
         self._chain, self._steps, self._state_of = chain, steps, state_of
@@ -125,7 +120,7 @@ class Recorder:
     def round_record(
         self, block: Block, time_s: float, worst: tuple[int, float | None]
     ) -> UnfinishedRound:
-        """Return the record of a block's round, the round's future metrics and message records.
+        """Return the record of a round, its future metrics and the records of its messages.
 
         Args:
             block: a block of the main chain, which ends the round.
@@ -219,10 +214,9 @@ class NodeTracker:
             self._new_heads.append(head)
 
     def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
-        """Yield the new records since the last call, incidents first, then heads of chains.
+        """Yield (kind, record) of each incident, then of each new head, since the last call.
 
-        Yields:
-            The kind of the record (``refusal``, ``evidence`` or ``head``), and the record.
+        The kinds are ``refusal``, ``evidence`` and ``head``.
         """
         for node in self._honest:
             refusals, evidence = self._read[node.node]

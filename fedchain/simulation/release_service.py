@@ -29,8 +29,7 @@ from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
-"""A function that yields the releases in batches. Its arguments are the weights, shape
-(dimension,), and the requests."""
+"""A function (weights, requests) that yields the releases in batches."""
 KEPT_PARENTS = 8
 """Number of blocks whose messages are cached."""
 
@@ -44,8 +43,7 @@ class Cohort:
     steps: dict[int, int]
     """The position in the mechanism's noise schedule of each answer, by participant id."""
     decided: dict[int, Message | None] = field(default_factory=dict)
-    """The messages of participants with colluders, by participant id, once the colluders have
-    decided what they send."""
+    """The message that colluders have decided to send, by participant id."""
 
 
 class ReleaseService:
@@ -84,8 +82,7 @@ class ReleaseService:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Number of releases by participant id, including releases on forks. Participants without a
-        release are missing."""
+        """Number of releases by participant id, including releases on forks."""
         spent = self._budgets.items()
         return {participant: budget.releases for participant, budget in spent if budget.releases}
 
@@ -101,13 +98,9 @@ class ReleaseService:
             self._clips.carry(block)
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
-        """Draw which members of a group drop out of an attempt. Without groups nobody drops out.
+        """Draw which members of a group drop out of attempt ``number``, counted from 1.
 
-        Args:
-            participant: id of the group or holder.
-            parent: hash of the block whose weights the participant uses, 32 bytes.
-            round_: height of the block that may carry the message.
-            number: number of the attempt, from 1.
+        Without groups nobody drops out.
         """
         if self._groups is None:
             return DropoutOutcome()

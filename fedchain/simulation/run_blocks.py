@@ -1,4 +1,4 @@
-"""Blocks of a run: it finds each block and the state after it in the cache, ledger and nodes."""
+"""Blocks of a run: it finds each block, and the state after the block."""
 
 # A valid block is in the cache or in the ledger. A block that honest nodes refuse is only with its
 # maker, if the maker knows the state that the block claims.
@@ -57,10 +57,8 @@ class RunBlocks:
         return block
 
     def has_weights(self, block: Block) -> bool:
-        """Return whether holders can get the weights to which a block commits.
-
-        Nobody has the weights of a made-up block.
-        """
+        """Return whether holders can get the weights to which a block commits."""
+        # Nobody has the weights of a made-up block, whose header may meet the target by chance.
         name = block.header.hash
         known = name in self._tree.links or block.header.height < self._tree.lowest
         return known or self._claim(name) is not None
@@ -68,13 +66,10 @@ class RunBlocks:
     def keep(self, sender: int, block: Block, now_s: float) -> bool:
         """Store a block that leaves its sender, if the state after the block is known.
 
-        Args:
-            sender: node id of the sender.
-            block: the block; a copy with wrong messages or a wrong signature is not stored.
-            now_s: simulated seconds since genesis.
+        A block with wrong messages or a wrong signature is not stored.
 
         Returns:
-            Whether holders may follow the block: the state is known, or its maker claims a state.
+            Whether holders may follow the block.
         """
         if block.flaw:
             return False  # the header may be that of a valid block

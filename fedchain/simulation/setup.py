@@ -64,7 +64,7 @@ class RunSetup:
     genesis: Block
     """The genesis block."""
     graph: Graph
-    """The network graph. Its first nodes are the compute nodes, then come the holders' slots."""
+    """The network: compute nodes, then the data holders' slots, and the links between them."""
 
     @property
     def compute_ids(self) -> range:
@@ -145,14 +145,8 @@ def build_compute_nodes(
 ) -> tuple[ComputeNode, ...]:
     """Return the compute nodes of a run, each with a chain of the genesis block alone.
 
-    Args:
-        setup: the parts of the run.
-        steps: computes the state after a block; shared by all nodes.
-        verdict_cache: the cache of checked messages and blocks; shared by all nodes.
-        recall: returns the block that an interrupted run found, given the hash of the parent and
-            the address of the maker; None: the run is new.
-        slowest_s: returns the longest delay between two compute nodes, simulated seconds.
-        watch: counts wall time by stage.
+    ``recall`` is described in ``ComputeNode``. ``slowest_s`` returns the longest delay between two
+    compute nodes, simulated seconds.
     """
     seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
     secrets = [digest(setup.secret, "compute node", node) for node in setup.compute_ids]

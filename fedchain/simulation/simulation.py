@@ -146,7 +146,7 @@ class Simulation:
         yield from self._finish_round()
 
     def _play(self) -> float:
-        """Handle events until the chain has a new head or none is left. Return the time in s."""
+        """Handle events until the chain has a new head; return the simulated time in seconds."""
         transport, queue, head, now_s = self._transport, self._transport.queue, self.chain.head, 0.0
         breaks = self._setup.scenario.gossip.breaks
         with self._watch("network"):
@@ -180,7 +180,7 @@ class Simulation:
             self._speak(slot, event.payload, event.time_s)
 
     def _plan(self, slot: DataHolder, intent: Speak | None, now_s: float) -> None:
-        """Schedule a release of the data holder on a slot; None: nothing is scheduled."""
+        """Schedule the release that a data holder intends."""
         if intent is not None:
             self._transport.post(slot.node, [Send(intent, slot.node, GRADIENT_S)], now_s)
 
@@ -257,12 +257,11 @@ class Simulation:
 
     @property
     def releases(self) -> dict[int, int]:
-        """Number of releases by participant id, including releases on forks. Participants without a
-        release are missing."""
+        """Number of releases by participant id, including releases on forks."""
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Store a block that leaves its sender; update the clips if holders may follow the block."""
+        """Store a block that leaves its sender, and update the clips of holders."""
         if self.blocks.keep(sender, block, now_s):
             self._releases.carry(block)
 

@@ -1,7 +1,4 @@
-"""Transport: it delivers the payloads of nodes over the network, as events in simulated time.
-
-Events are ordered by time. Events of the same time keep the order in which they were added.
-"""
+"""Transport: it delivers the payloads of nodes over the network, as events in simulated time."""
 
 from __future__ import annotations
 
@@ -24,8 +21,8 @@ from fedchain.nodes.payloads import Objection, Send
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
-"""A function that is called for every block that leaves a node. Its arguments are the sender's id,
-the block and the time in simulated seconds."""
+"""A function that is called with every block that leaves a node: (sender's id, block, simulated
+seconds)."""
 FEW = 32
 """Up to this number of deliveries of one payload are sorted in Python; more are sorted in numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
@@ -47,7 +44,7 @@ class Event(NamedTuple):
 
 
 class EventQueue:
-    """A queue of deliveries that returns the earliest delivery first.
+    """A queue of deliveries, the earliest first. Equal times keep the order of insertion.
 
     >>> queue = EventQueue()
     >>> queue.put(2.0, 1, "late"); queue.put(1.0, 0, "soon"); queue.put(1.0, 1, "next")
@@ -65,19 +62,13 @@ class EventQueue:
         return self._waiting
 
     def put(self, time_s: float, to: int, payload: Any) -> None:
-        """Add a delivery to node ``to`` at a time in simulated seconds."""
+        """Add a delivery to node ``to``."""
         heapq.heappush(self._heap, (time_s, self._count, to, payload, _NONE))
         self._count += 1
         self._waiting += 1
 
     def put_all(self, times_s: Vector, to: npt.NDArray[np.int64], payload: Any) -> None:
-        """Add deliveries of one payload to several nodes.
-
-        Args:
-            times_s: time of each delivery, simulated seconds, shape (nodes,).
-            to: ids of the receiving nodes, shape (nodes,).
-            payload: the payload that every node receives.
-        """
+        """Add one delivery of a payload for each node; both arrays have shape (nodes,)."""
         if not len(times_s):
             return
         rest: Arrivals
@@ -110,16 +101,16 @@ class Transport:
     """Takes the payloads that nodes send, and queues their delivery to each receiver."""
 
     def __init__(self, setup: RunSetup, sent: Sent) -> None:
-        """Start with an empty queue; ``sent`` is called for every block that leaves a node."""
+        """Start with an empty queue."""
         self._setup, self._sent = setup, sent
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
         self.listeners: list[int] = []
         """Ids of compute nodes that receive every block without delay."""
         self.queue = EventQueue()
-        """The future deliveries."""
+        """All deliveries that are still due."""
 
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
-        """Queue the delivery of all payloads that a node sends at a simulated time."""
+        """Queue the delivery of all payloads that a node sends."""
         for send in sends:
             leaves_s = now_s + send.after_s
             if send.to == sender:
@@ -181,8 +172,8 @@ class Transport:
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
     """Return the name of an item and its sizes in bytes, for full nodes and for light clients.
 
-    A full node receives the whole item. A light client receives the signed header of a block and
-    the weights after the block. Of an objection it receives the signed header and a signature.
+    A full node receives the whole item. A light client receives a block as its signed header and
+    weights, and an objection as a signed header and a signature.
 
     Raises:
         EncodingError: the item has no encoding.
