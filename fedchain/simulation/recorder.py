@@ -31,7 +31,7 @@ UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
 NOBODY = -1
 """Node id in place of the genesis block's maker, since no node makes the genesis block."""
 KEPT_INCIDENTS = 10_000
-"""Largest number of incidents that a run records; later incidents are only counted."""
+"""Largest number of incidents that a run records: the first ones."""
 
 
 class Recorder:
