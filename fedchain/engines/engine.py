@@ -1,4 +1,4 @@
-"""Engine: the interface of engines, which compute releases in parallel, and their start."""
+"""Engine: the interface of all engines, and the functions that check and start an engine."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Send:
     """A message, a block, an objection or a timer."""
     to: Group | int
     """The receivers: a group of nodes without the sender, or the id of one node. The sender's own
-    id sets a timer. Only attackers send to another single node, and without delay."""
+    id sets a timer. Only attackers send to one other node, without delay."""
     after_s: float = 0.0
     """Simulated seconds until the payload leaves the sender."""
     relayed: bool = True

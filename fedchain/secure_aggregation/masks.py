@@ -51,7 +51,7 @@ def key_pair(secret: bytes) -> KeyPair:
 def derived(secret: bytes, *names: bytes) -> bytes:
     """Derive 32 bytes from a secret for one purpose, by HKDF with SHA-256 (RFC 5869).
 
-    The first name is the purpose, further names such as the session's name may follow.
+    The first name is the purpose; more names, such as the session's name, may follow.
     """
     return HKDF(SHA256(), 32, None, b"fedchain:" + b":".join(names)).derive(secret)
 

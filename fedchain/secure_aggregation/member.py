@@ -26,7 +26,7 @@ _TAG_BYTES = 16
 
 @dataclass(frozen=True)
 class Session:
-    """One attempt to compute a sum. All members agree on these values before."""
+    """The public parameters of one attempt to compute a sum."""
 
     name: bytes
     """Unique name of the session, 32 bytes."""

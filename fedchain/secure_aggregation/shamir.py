@@ -58,9 +58,9 @@ def _weights_at_zero(points: tuple[int, ...], prime: int) -> list[int]:
 
 
 def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
-    """Return the secret, given as many shares as the threshold, by member number.
+    """Return the secret from the shares of enough members, by member number.
 
-    With fewer shares the result is a random number.
+    With fewer shares than the threshold, the result is a random number.
 
     >>> secret_of({2: 329, 4: 176, 5: 1188}, prime=1613)
     1234

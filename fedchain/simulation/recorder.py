@@ -35,7 +35,7 @@ KEPT_INCIDENTS = 10_000
 
 
 class Recorder:
-    """Makes the records of one chain, and knows which participant sent which message."""
+    """Makes the records of one chain."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Recorder:
         return record, metrics, messages
 
     def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
-        """Return the records of a block's messages, then of earlier messages in no block."""
+        """Return the records of a block's messages, then of earlier messages without a block."""
         name, height = self._reported[block.header.height].hex(), block.header.height
         records = []
         for row, message in enumerate(block.messages):

@@ -41,7 +41,7 @@ class Cohort:
     answers: dict[int, Answer]
     """The message or the withheld release of each participant, by participant id."""
     steps: dict[int, int]
-    """The position in the mechanism's noise schedule of each answer, by participant id."""
+    """The index of each answer's noise in the noise schedule, by participant id."""
     decided: dict[int, Message | None] = field(default_factory=dict)
     """The message that colluders have decided to send, by participant id."""
 
@@ -74,8 +74,8 @@ class ReleaseService:
         # computed again. A read-only store is being checked, so every release is computed again.
         self._recorded_rounds = 0 if follows or not store.writable else store.highest
         self.released: list[MessageRecord] = []
-        """Records of the messages sent since the recorder last emptied the list. Here every message
-        is recorded as late."""
+        """Records of the messages sent since the recorder last emptied the list. A message is
+        recorded as late until a block carries the message."""
         self.worst: tuple[int, float | None] = 0, None
         """The largest number of releases of one participant so far, and the total epsilon of these
         releases; None: the epsilon is infinite."""
@@ -257,7 +257,7 @@ def _other_noise(message: Message, due: ReleaseContext) -> str:
 
 
 def finite(epsilon: float) -> float | None:
-    """Return epsilon, or None if it is infinite.
+    """Return epsilon, or None if epsilon is infinite.
 
     >>> finite(math.inf) is None
     True

@@ -13,7 +13,7 @@ from fedchain.nodes.holders.trail import Trail
 from fedchain.simulation.setup import RunSetup, deepest_fork
 
 TABLES_A_HEIGHT = 4
-"""Number of cached tables for each block height that a fork may reach, on average."""
+"""Average number of blocks at one height for which the last messages are cached."""
 
 
 def trail_of_run(setup: RunSetup, block_of: Callable[[bytes], Block]) -> Trail | None:

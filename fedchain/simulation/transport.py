@@ -24,7 +24,7 @@ Sent = Callable[[int, Block, float], None]
 """A function that is called with every block that leaves a node: (sender's id, block, simulated
 seconds)."""
 FEW = 32
-"""Up to this number of deliveries of one payload are sorted in Python; more are sorted in numpy."""
+"""Largest number of deliveries of one payload that are sorted without numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
 """The remaining deliveries of one payload. Each is a tuple (time in simulated seconds, insertion
 number, id of the receiving node)."""
@@ -172,8 +172,8 @@ class Transport:
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
     """Return the name of an item and its sizes in bytes, for full nodes and for light clients.
 
-    A full node receives the whole item. A light client receives a block as its signed header and
-    weights, and an objection as a signed header and a signature.
+    A full node receives the whole item. A light client receives only the signed header and the
+    weights of a block, or the signed header and the signature of an objection.
 
     Raises:
         EncodingError: the item has no encoding.

@@ -164,7 +164,7 @@ class ComputeNode:
         return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
-        """Log an own block that the node's chain has refused; a dishonest node keeps its state."""
+        """Log the node's own refused block; a dishonest node also keeps the claimed state."""
         if self.schedule.honest:
             self.incidents.refuse_block(now_s, block, reason)
             return
@@ -242,7 +242,7 @@ class ComputeNode:
         return self._search(self._template(messages, now_s), 0)
 
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
-        """Begin or continue sampled work; return a new timer if its end has changed."""
+        """Begin or continue sampled work; return a new timer if the end of the work has changed."""
         self._carried, before = messages, self._sampled.due_s
         due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]

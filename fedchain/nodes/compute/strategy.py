@@ -1,7 +1,7 @@
-"""Strategy: the decisions of a compute node about its parents, its blocks and their publication.
+"""Strategy: it decides on which block a compute node builds, and what the node publishes when.
 
-A strategy is a record of functions, one for each decision. A dishonest strategy replaces some
-functions of the honest strategy.
+A strategy has one function for each decision. A dishonest strategy replaces some functions of the
+honest strategy.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class Place:
     """Longest delay of a block between two compute nodes, simulated seconds."""
     key_of: Callable[[int, int], bytes]
     """A function that returns a holder's public key in a round, given the holder's id and the
-    round. The node may know whose key it is from the network address of the sender."""
+    round."""
+    # A real node may recognise a holder by the network address of the sender.
 
 
 strategies: Family[Strategy] = Family(

@@ -1,4 +1,4 @@
-"""Adversary: it decides what colluding data holders send, from what they see of a round."""
+"""Adversary: it decides what attacking data holders send in a round."""
 
 from __future__ import annotations
 
@@ -25,28 +25,25 @@ from fedchain.scenario import Scenario
 from fedchain.transition import split_memory
 
 APART = 6
-"""Copies of a direction are not counted, so equal directions are changed slightly. Colluders change
-every sixth entry; the made-up names of one holder change the other entries."""
+"""To make equal directions different, colluders change only every sixth entry. The made-up names of
+one holder change only the other entries."""
 
 
 @dataclass
 class Wire:
-    """The messages that have been sent at one block."""
+    """The honest messages that were sent at one block."""
 
     round: int
     """Height of the block that may carry the messages."""
     sent: dict[int, None] = field(default_factory=dict)
     """Ids of the honest participants that have sent their messages, in the order of sending."""
     heard: dict[int, int] = field(default_factory=dict)
-    """Number of messages that each attack has heard, by index of the attack. An attack hears the
-    messages that were sent before its first holder had to send."""
+    """Number of honest messages that were sent before an attack's first holder had to send, by
+    index of the attack."""
 
 
 class Adversary:
-    """Decides what colluders send.
-
-    The same releases at the same block, in the same order of events, give the same decision.
-    """
+    """Decides what colluding data holders send. A resumed run repeats the same decisions."""
 
     def __init__(self, scenario: Scenario, keep: int) -> None:
         """Begin with nothing sent. Forks are at most ``keep`` blocks deep."""
@@ -57,7 +54,7 @@ class Adversary:
         self._wires: dict[bytes, Wire] = {}
 
     def listen(self, holders: Iterable[int], parent: bytes, round_: int) -> set[int]:
-        """Return the indices of the attacks of these holders; the attacks hear no later messages.
+        """Return the indices of these holders' attacks, which hear no more messages from now on.
 
         Args:
             holders: ids of the holders that now have to send.
@@ -89,7 +86,7 @@ class Adversary:
         Args:
             participant: id of an attacking holder, or of a group with attacking members. The
                 decision covers everybody in the same attacks.
-            cohort: the answer of each participant of the round, by participant id.
+            cohort: the message or withheld release of each participant, by participant id.
             parent: hash of the block at which the participants release.
             state: the state after the block.
 
@@ -142,7 +139,7 @@ class Adversary:
     def rule_at(self, state: State) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
-        The function ignores the numbers of records, and leaves out rows that are not finite.
+        The function ignores numbers of records, and leaves out vectors that are not finite.
         """
 
         def rule(rows: Rows) -> Vector:
@@ -232,7 +229,7 @@ def under_names(message: Message, names: int, secret: bytes, holder: int) -> Ite
 
 
 def _nudge(direction: Integers, number: int, *, apart: bool) -> Integers:
-    """Return a direction with the binary digits of a number added to its smallest entries.
+    """Add the binary digits of a number to the smallest entries of a direction.
 
     If ``apart`` is true, only every sixth entry may change, otherwise only the other entries.
     """

@@ -1,4 +1,4 @@
-"""Colluders: which data holders attack in which rounds, and from which poisoned records."""
+"""Colluders: it tells which data holders attack in which rounds, and poisons their records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Colluders:
         self._poisonous = {i for i, attack in self.attacks.items() if poison_of(attack.part)}
 
     def attack_of(self, holder: int, round_: int) -> int | None:
-        """Return the index of the attack that a holder takes part in; None if it is honest."""
+        """Return the index of the attack that a holder takes part in; None: no attack."""
         active = (i for i in self._of.get(holder, ()) if self.attacks[i].active(round_))
         return next(active, None)
 
@@ -37,7 +37,7 @@ class Colluders:
         return {index for index in found if index is not None}
 
     def names_of(self, holder: int, round_: int) -> int:
-        """Return the number of names under which a holder sends in a round; 1 if it is honest."""
+        """Return the number of names that a holder uses in a round; 1 for an honest holder."""
         index = self.attack_of(holder, round_)
         return 1 if index is None else self.attacks[index].names
 
@@ -46,7 +46,7 @@ class Colluders:
         return ", ".join(sorted({self.attacks[index].part.kind for index in indices}))
 
     def records_of(self, holder: int, round_: int) -> int:
-        """Return the index in ``poisoned_task`` of the records from which a holder learns."""
+        """Return the index of the records from which a holder learns, in a ``poisoned_task``."""
         index = self.attack_of(holder, round_)
         return holder if index not in self._poisonous else self._holders * (1 + index) + holder
 
@@ -54,7 +54,7 @@ class Colluders:
         """Return the secret root, 32 bytes, for a message of these holders.
 
         If a holder learns from poisoned records or attacks in a group, the root also depends on the
-        attacks of the scenario. Otherwise it is the run's root.
+        attacks of the scenario. Otherwise the result is the run's root.
         """
         # Two runs, one with the attack and one without, must not have the same noise: the
         # difference of their messages would bare the poison or one member's part of a group's sum.
@@ -66,7 +66,7 @@ class Colluders:
         return digest(root, "attacked", repr(entries), repr(sorted(self._of.items())))
 
     def see_others(self, round_: int) -> bool:
-        """Return whether an attack knows honest messages in a round."""
+        """Return whether any attack sees honest messages in a round."""
         seeing = (each for each in self.attacks.values() if each.knowledge != "own")
         return any(each.active(round_) for each in seeing)
 
@@ -87,8 +87,8 @@ def poison_of(part: Part) -> Part | None:
 def poisoned_task(task: Task, scenario: Scenario) -> Task:
     """Return a task that also has the poisoned records of attackers.
 
-    The records of holder k stay at index k. Among n holders, the poisoned records of holder k in
-    attack i have the index n (1 + i) + k.
+    The records of holder k stay at index k. In a scenario with n holders, the poisoned records of
+    holder k in attack i have the index n (1 + i) + k.
     """
     named = {
         index: a.part for index, a in enumerate(scenario.attacks) if isinstance(a, HolderAttack)

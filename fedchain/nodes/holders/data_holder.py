@@ -1,7 +1,7 @@
 """Data holder: it follows the head of the chain, and plans one release at each new head.
 
 A slot is a place in the network for one participant (a holder or a group of holders). If cohorts
-are sampled, each round puts other participants on the slots.
+are sampled, the participants on the slots change in every round.
 """
 
 from __future__ import annotations

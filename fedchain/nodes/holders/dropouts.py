@@ -1,4 +1,4 @@
-"""Dropouts: it draws which members a group loses, and whether the group's sum is opened."""
+"""Dropouts: it draws which members a group loses during secure aggregation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ class DropoutOutcome:
     number: int = 1
     """Number of the attempt, from 1."""
     lost: Mapping[int, Step] = field(default_factory=dict)
-    """The first step of secure aggregation that each lost member misses, by the member's number in
-    the group, from 1."""
+    """The first step that each lost member misses, by member number from 1."""
     reconstructs: bool = True
-    """Whether enough members stay to the end to open the sum."""
+    """Whether enough members stay to the end, so that the sum can be unmasked."""
     is_release: bool = True
-    """Whether the attempt counts as a release of each member: the members were asked for their
-    secret shares, even if the sum was not opened."""
+    """Whether the attempt counts as a release: the members were asked for their secret shares."""
     again_s: float | None = None
     """Simulated seconds until the next attempt if this attempt fails; None: no more attempts."""
 

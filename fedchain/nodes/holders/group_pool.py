@@ -53,7 +53,7 @@ class GroupPool:
     """Computes the releases of groups in one worker."""
 
     def __init__(self, parts: PoolParts) -> None:
-        """Store the parts; their mechanism must divide the noise among a group's members."""
+        """Store the parts. The mechanism must divide the noise among the members of a group."""
         groups, noise = parts.scenario.nodes.groups, parts.mechanism.group_noise
         assert groups is not None, "holders without groups have a pool of their own"
         assert noise is not None, "it was built with shares"
@@ -157,7 +157,7 @@ class GroupPool:
             return messages_of(mean, [attempt.asked], [declaration], storage)[0]
 
     def _noise_keys(self, attempt: OpenedSum) -> list[bytes]:
-        """Return the secret key of each member's share of the noise, new in every attempt."""
+        """Return the secret keys for the members' shares of the noise, new in every attempt."""
         context = attempt.asked.context
         at = context.round, context.parent, attempt.outcome.number
         return [digest(context.secret, "share", holder, *at) for holder in attempt.holders]

@@ -1,7 +1,7 @@
 """Holder pool: it computes the gradients of many holders together, then their messages.
 
-The steps of a message are noise, momentum, direction and signature. The releases of colluders are
-returned before the direction, and signed when the colluders have decided what they send.
+The steps of a message are noise, momentum, direction and signature. Releases of colluders are first
+returned unsigned, since colluders may change them.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
 NOISED_TOGETHER = 2**21
 """Number of gradient entries that get noise and are quantised in one call."""
 FEW, MANY = 25, 256
-"""Numbers of holders in one chunk of a dense network: FEW, or up to MANY if the model is small."""
+"""Largest number of holders that a worker computes together: FEW for a large dense network, MANY
+for a small dense network."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Numbers of gradient entries in one chunk. A chunk of more than FEW holders has at most
-FEW_NUMBERS entries. A chunk of more than one holder has at most MOST_NUMBERS entries."""
+"""Largest number of gradient entries that a worker computes together: FEW_NUMBERS for more than FEW
+holders, MOST_NUMBERS for 2 to FEW holders. A single holder has no limit."""
 Asked = TypeVar("Asked")
 
 
@@ -67,7 +68,7 @@ class ReleaseBackend(Protocol):
     """Computes releases in one worker: ``HolderPool`` for holders, ``GroupPool`` for groups."""
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        """Return the releases for these requests, at the weights, shape (dimension,)."""
+        """Return the releases for the requests, computed at the weights, shape (dimension,)."""
 
     def twin(self) -> ReleaseBackend:
         """Return an equal backend for another thread."""
@@ -75,7 +76,7 @@ class ReleaseBackend(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PoolParts:
-    """The parts of a holder pool or group pool. Workers do not share them."""
+    """The parts of a holder pool or group pool. Each worker has its own parts."""
 
     gradients: CohortGradients
     """Computes the gradients."""
@@ -200,7 +201,7 @@ class HolderPool:
         mechanism: Mechanism,
         watch: Stopwatch,
     ) -> list[Answer]:
-        """Return the releases of holders, given clipped mean gradients, one row each."""
+        """Return messages or withheld releases, given mean gradients, shape (holders, dimension)."""
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
@@ -231,7 +232,7 @@ class HolderPool:
     def _sign(
         self, releases: Singles | Matrix, asked: Sequence[ReleaseRequest], mechanism: Mechanism
     ) -> list[Message | None]:
-        """Return the signed messages of releases, shape (requests, dimension)."""
+        """Sign releases, shape (requests, dimension), and return the messages."""
         at = [each.context for each in asked]
         said = [declaration_of(mechanism, self._parts.count(o.holder), o.noise_step) for o in at]
         return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)

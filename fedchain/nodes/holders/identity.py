@@ -36,7 +36,7 @@ class Sampling:
     seed: int
     """The scenario's seed."""
     holders: int
-    """Number of registered participants: of groups if holders form groups, else of holders."""
+    """Number of registered participants: groups if holders form groups, otherwise holders."""
     asked: int
     """Number of participants in a round."""
     rounds: int
@@ -70,15 +70,15 @@ def _cohort(seed: int, holders: int, asked: int, round_: int) -> tuple[int, ...]
 
 @dataclass(frozen=True)
 class RoundKey:
-    """The key of a participant for one round, and the proof that it is registered."""
+    """The key of a participant for one round, and the proof that the key is registered."""
 
     secret: bytes = field(repr=False)
     """Ed25519 secret key, 32 bytes."""
     public_key: bytes
     """Ed25519 public key, 32 bytes. The SHA-256 of the public key is the pseudonym P*."""
     proof: InclusionProof | None
-    """Proof that P* and the number of records are registered for this round; None if they are
-    not."""
+    """Proof that the pseudonym and the number of records are registered for this round; None: they
+    are not registered."""
 
 
 class Identities:

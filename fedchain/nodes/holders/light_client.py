@@ -13,7 +13,7 @@ from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEADERS = 64
-"""Default depth below the head, in blocks, to which headers are remembered."""
+"""Default number of blocks below the head whose headers are remembered."""
 MOST_OF_A_HEIGHT = 16
 """Largest average number of remembered headers for each height. Beyond this number, the headers
 with the least work are forgotten."""
@@ -23,7 +23,7 @@ class Above(NamedTuple):
     """The place of a block in the chain."""
 
     height: int
-    """Number of blocks below the block."""
+    """Height of the block; the genesis block has height 0."""
     work: int
     """Expected number of tries for all blocks from height 1 to the block."""
     parent: bytes
@@ -102,7 +102,7 @@ class LightClient:
         return self.head != before
 
     def has_work(self, header: Header) -> bool:
-        """Return whether a header belongs to this chain, with enough work for an allowed target."""
+        """Return whether a header belongs to this chain, has an allowed target and meets it."""
         first = self._genesis
         if (header.version, header.chain_id) != (first.version, first.hash):
             return False

@@ -1,8 +1,8 @@
 """Momentum of holders: in place of each release, a holder sends a running mean of its releases.
 
 The mean is m_t = m_(t-1) + gain_t (g_t - m_(t-1)), where g_t is the release with its noise,
-equation (10), and m_(t-1) is the mean in the holder's last message. The mean costs no privacy
-beyond the release.
+equation (10), m_(t-1) is the mean in the holder's last message, and gain_t is the weight of the
+release. The mean costs no privacy beyond the release.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def with_momentum(
 def release_behind(message: Message, last: LastMessage | None, momentum: Momentum | None) -> Vector:
     """Return the release behind a message with momentum, shape (dimension,).
 
-    The release is g_t = m_(t-1) + (m_t - m_(t-1)) / gain_t. The rounding error of the mean m_t in
-    the message is divided by the gain, too.
+    The release is g_t = m_(t-1) + (m_t - m_(t-1)) / gain_t. The rounding error of m_t grows by the
+    factor 1 / gain_t.
 
     Args:
         message: the message with the mean m_t.

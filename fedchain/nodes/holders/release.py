@@ -1,4 +1,4 @@
-"""Release: the steps from a gradient to a signed message, the only thing that leaves a holder."""
+"""Release: it turns the gradient of a holder into a signed message with noise."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Withheld:
     next_clip: float | None = None
     """The clip of the holder's next release, if clips follow a quantile."""
     nudge: int = 0
-    """Number of equal directions before this release. If it is above 0, the direction is changed
+    """Number of earlier releases with the same direction. A number above 0 changes the direction
     slightly."""
 
 
@@ -98,7 +98,7 @@ def secret_key(purpose: str, context: ReleaseContext) -> bytes:
 def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -> Flags:
     """Draw the records that take part in a release, independently and with the same probability.
 
-    The result is as secret as the noise.
+    The result must stay secret, like the noise.
 
     Args:
         context: holder, round and block of the release, which determine the draw.
@@ -129,10 +129,10 @@ def private_releases(
     """Add the mechanism's noise z_k to the gradient g_k of each holder k: ĝ_k = g_k + z_k.
 
     Args:
-        gradients: clipped mean gradients g_k (6), shape (holders, dimension).
+        gradients: clipped mean gradients g_k, equation (6), shape (holders, dimension).
         mechanism: draws the noise.
         records: public number of records of each holder.
-        contexts: holder, round, block and noise step of each release, which determine its noise.
+        contexts: holder, round, block and noise step of each release, which determine the noise.
 
     Returns:
         The releases ĝ_k, shape (holders, dimension), rounded to float32 after the noise was added.

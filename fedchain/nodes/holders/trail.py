@@ -58,7 +58,7 @@ class Trail:
     def at(self, block: bytes) -> Mapping[int, LastMessage]:
         """Return the last message of each participant at a block, by participant id.
 
-        ``block`` is the hash of the block, whose messages count too.
+        ``block`` is the block's hash. Messages in the block itself count, too.
         """
         places = self._places(block)
         blocks = {name: self._block_of(name) for name in {each.block for each in places.values()}}

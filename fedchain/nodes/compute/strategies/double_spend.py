@@ -68,7 +68,7 @@ class DoubleSpender:
         self._tip: bytes | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the hash of the secret branch's last block, or of the head without a branch."""
+        """Return the hash of the secret branch's last block; without a branch, of the head."""
         return chain.head if self._tip is None or self._tip not in chain else self._tip
 
     def publishes(self, scene: Scene) -> list[Send]:
@@ -109,10 +109,11 @@ def double_spend(
     """Pay, wait for the confirmations, then publish a longer branch without the payment.
 
     The attacker finds one secret block before it pays. Let z be the number of confirmations, q the
-    attacker's share of the hash power, and p = 1 - q. If q is below one half, the attacker succeeds
-    with probability ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``. Otherwise it always
-    succeeds. In a learning task, holders send no messages for secret blocks, so the secret branch
-    has at most one block.
+    attacker's share of the hash power, p = 1 - q, and C the binomial coefficient. If q is below one
+    half, the attacker succeeds with probability
+    ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``. Otherwise the attacker always succeeds. In a
+    learning task, holders send no messages for secret blocks, so the secret branch has at most one
+    block.
 
     Args:
         place: not used.

@@ -20,7 +20,7 @@ class Equivocator:
         self._first: Block | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the hash of the first block's parent, or of the head without a first block."""
+        """Return the hash of the first block's parent; without a first block, of the head."""
         return chain.head if self._first is None else self._first.header.parent
 
     def writes(self, draft: Draft) -> Draft:

@@ -18,7 +18,7 @@ from fedchain.nodes.payloads import Send
 def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
     """Send the node's own block, even if the node's chain has refused the block.
 
-    A refused block reaches only the sender's neighbours. Blocks are counted in ``counters``.
+    A refused block reaches only the sender's neighbours.
     """
     if not scene.own:
         return at_once(scene)
