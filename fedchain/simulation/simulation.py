@@ -88,15 +88,13 @@ class Simulation:
         self._transport.listeners += listeners
         self._reporter = min(self.compute_nodes, key=lambda node: not node.schedule.honest)
         self.chain = self._reporter.chain
-        """The reported chain: the chain of the first honest compute node. If all compute nodes
-        attack, it is the chain of node 0."""
+        """The reported chain: that of the first honest compute node; of node 0 if all nodes attack."""
         self.holder_slots = build_data_holders(setup)
         """The data holders, one for each slot of the network."""
         self.silent: dict[int, str] = {}
         """The latest reason why a participant could not send a message, by participant id."""
         self.tracker = NodeTracker(self.compute_nodes)
-        """Records the incidents of honest compute nodes. If links can be down, the tracker
-        also records the heads of all compute nodes."""
+        """Records incidents, and also the nodes' heads if links can be down."""
         self.wasted_releases = 0
         """Number of releases at blocks that no honest node accepts."""
         self._recorder = self._build_recorder(measure)

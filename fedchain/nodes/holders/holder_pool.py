@@ -201,7 +201,7 @@ class HolderPool:
         mechanism: Mechanism,
         watch: Stopwatch,
     ) -> list[Answer]:
-        """Return messages or withheld releases, given mean gradients, shape (holders, dimension)."""
+        """Turn mean gradients, shape (holders, dimension), into messages or withheld releases."""
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
