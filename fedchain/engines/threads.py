@@ -16,7 +16,7 @@ from fedchain.nodes.holders.release import ReleaseRequest
 
 @engines
 def threads(source: Source, *, workers: Workers = None, device: Device = "auto") -> Engine:
-    """Compute in threads of this process: the default, and the fastest engine on one machine.
+    """Compute in threads of this process, the default and usually fastest engine on one machine.
 
     Args:
         source: the parts from which a worker is built.

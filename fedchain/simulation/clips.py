@@ -36,7 +36,7 @@ class Clips:
         self._leads[message.id] = message.round, holder, clip
 
     def carry(self, block: Block) -> None:
-        """Apply the messages of a block to the clips. The parent must have been applied before."""
+        """Apply the messages of a block to the clips. The block's parent must come first."""
         name, height = block.header.hash, block.header.height
         if name in self._after:
             return

@@ -29,7 +29,7 @@ The model is a vector of shape (dimension,)."""
 UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
 """A round without its metrics: its record, its future metrics and the records of its messages."""
 NOBODY = -1
-"""Node id in place of the genesis block's maker, since no node makes the genesis block."""
+"""Node id that stands for the maker of the genesis block."""
 KEPT_INCIDENTS = 10_000
 """Largest number of incidents that a run records: the first ones."""
 
@@ -214,7 +214,7 @@ class NodeTracker:
             self._new_heads.append(head)
 
     def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
-        """Yield (kind, record) of each incident, then of each new head, since the last call.
+        """Yield the kind and the record of each new incident, then of each new head.
 
         The kinds are ``refusal``, ``evidence`` and ``head``.
         """

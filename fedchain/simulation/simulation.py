@@ -88,7 +88,7 @@ class Simulation:
         self._transport.listeners += listeners
         self._reporter = min(self.compute_nodes, key=lambda node: not node.schedule.honest)
         self.chain = self._reporter.chain
-        """The reported chain: that of the first honest compute node; of node 0 if all nodes attack."""
+        """The chain of the first honest compute node; if all nodes attack, the chain of node 0."""
         self.holder_slots = build_data_holders(setup)
         """The data holders, one for each slot of the network."""
         self.silent: dict[int, str] = {}

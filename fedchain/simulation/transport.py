@@ -21,8 +21,8 @@ from fedchain.nodes.payloads import Objection, Send
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
-"""A function that is called with every block that leaves a node: (sender's id, block, simulated
-seconds)."""
+"""A function (sender's id, block, simulated seconds) that is called for every block that leaves a
+node."""
 FEW = 32
 """Largest number of deliveries of one payload that are sorted without numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
@@ -44,7 +44,7 @@ class Event(NamedTuple):
 
 
 class EventQueue:
-    """A queue of deliveries, the earliest first. Equal times keep the order of insertion.
+    """A queue of deliveries, ordered by time, then by insertion.
 
     >>> queue = EventQueue()
     >>> queue.put(2.0, 1, "late"); queue.put(1.0, 0, "soon"); queue.put(1.0, 1, "next")

@@ -52,9 +52,9 @@ def attempts(bits: float, n_compute: int) -> float:
 
 
 def expected_hashing_s(scenario: Scenario) -> float:
-    """Return the estimated seconds that this machine hashes for the main chain of a run.
+    """Return the estimated seconds that this machine hashes for a run; 0 for sampled work.
 
-    The estimate measures the speed of the machine, and assumes a constant target.
+    The estimate counts the main chain only, and assumes a constant target.
     """
     work = works.build(scenario.ledger.work)
     if work.kind == "sampled":

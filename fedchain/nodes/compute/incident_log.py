@@ -13,7 +13,7 @@ from fedchain.ledger.chain.message import Message
 KEPT_REFUSALS = 1_000
 """Largest number of refusals, and of pieces of evidence, that a node keeps: the first ones."""
 KEPT_NAMES = 1_024
-"""Largest number of hashes of refused blocks, and of accepted blocks, that a node remembers."""
+"""Largest number of refused blocks, and of accepted blocks, that a node remembers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class IncidentLog:
     def saw(self, time_s: float, block: Block) -> None:
         """Log evidence if an accepted block is the maker's second block on the same parent.
 
-        ``block`` has no messages.
+        ``block`` is the accepted block without messages.
         """
         first = self._made.setdefault((block.header.parent, block.header.address), block)
         if first is block:

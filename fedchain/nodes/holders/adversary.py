@@ -54,7 +54,9 @@ class Adversary:
         self._wires: dict[bytes, Wire] = {}
 
     def listen(self, holders: Iterable[int], parent: bytes, round_: int) -> set[int]:
-        """Return the indices of these holders' attacks, which hear no more messages from now on.
+        """Return the indices of these holders' attacks.
+
+        An attack with the knowledge ``heard`` sees only messages that were sent before this call.
 
         Args:
             holders: ids of the holders that now have to send.

@@ -102,7 +102,7 @@ class LightClient:
         return self.head != before
 
     def has_work(self, header: Header) -> bool:
-        """Return whether a header belongs to this chain, has an allowed target and meets it."""
+        """Return whether a header belongs to this chain and meets an allowed target."""
         first = self._genesis
         if (header.version, header.chain_id) != (first.version, first.hash):
             return False
