@@ -56,7 +56,7 @@ class Adversary:
     def listen(self, holders: Iterable[int], parent: bytes, round_: int) -> set[int]:
         """Return the indices of these holders' attacks.
 
-        An attack with the knowledge ``heard`` sees only messages that were sent before the first call.
+        An attack with the knowledge ``heard`` sees only messages sent before the first call.
 
         Args:
             holders: ids of the holders that now have to send.
