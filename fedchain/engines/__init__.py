@@ -1,7 +1,4 @@
-"""Engines: they compute the releases of a round in parallel, one file for each engine.
-
-All engines yield the same bits.
-"""
+"""Engines: they compute the releases of a round in parallel. All engines yield the same bits."""
 
 from fedchain.engines.engine import Engine, Source, at_work, check_engine, chosen, engines
 

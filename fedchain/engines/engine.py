@@ -1,4 +1,4 @@
-"""Engine: the interface of all engines, the parts of a worker, and the start of an engine."""
+"""Engine: the interface of all engines, and the functions that check and start an engine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
 
 class Engine(Protocol):
-    """Computes releases in parallel, in several workers."""
+    """Computes releases in several workers."""
 
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
@@ -46,38 +46,35 @@ class Engine(Protocol):
         """Yield the releases of each chunk, in the order of the chunks.
 
         Args:
-            weights: the weights (d,) at which all gradients are computed.
-            chunks: lists of requests; the requests of one list are computed together. The bits of
-                a message may depend on the chunks, but not on the engine.
+            weights: the weights at which all gradients are computed, shape (dimension,).
+            chunks: lists of requests that are computed together. The last bits of a message may
+                depend on the chunks, but not on the engine.
         """
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop the workers."""
 
 
 engines: Family[Engine] = Family(
     "engine", ("fedchain.engines.threads", "fedchain.engines.processes", "fedchain.engines.ray")
 )
-"""The family of engines. Functions ``(source, *, workers, device, ...) -> Engine`` make them."""
+"""The family of engines; functions ``(source, *, workers, device, ...) -> Engine`` make engines."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The parts from which a worker is built.
-
-    A source without a task can be sent to another process, which then builds the task itself.
-    """
+    """The parts from which a worker is built."""
 
     scenario: Scenario
     """The scenario of the run."""
     mechanism: Mechanism
-    """The mechanism, with noise that is calibrated for the whole run."""
+    """The privacy mechanism; its noise is calibrated for the whole run."""
     task: Task | None
-    """Data, model and loss; None: the worker builds them in its own process."""
+    """Data, model and loss; None: the worker builds the task in its own process."""
 
     @functools.cached_property
     def gradients(self) -> CohortGradients:
-        """The object that computes the gradients of several holders, on the CPU of this machine."""
+        """Computes the gradients of several holders on the CPU."""
         from fedchain.learning.gradients.cohort import (
             CohortGradients,  # imports torch, which a check of a scenario file does not need
         )
@@ -88,10 +85,10 @@ class Source:
         return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
     def backend(self, device: str) -> ReleaseBackend:
-        """Return the object that computes releases in one worker: a pool of holders, or of groups.
+        """Return the pool of holders or groups that computes releases in one worker.
 
         Args:
-            device: where gradients are computed: ``auto``, ``cpu`` or ``cuda``.
+            device: device for the gradients: ``auto``, ``cpu`` or ``cuda``.
 
         Raises:
             ValueError: torch cannot reach the device.
@@ -114,9 +111,9 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
     """Return the kind and the parameters of a run's engine.
 
     Args:
-        scenario: names an engine.
-        kind: an engine to use instead; None: the scenario's.
-        workers: a number of workers to use instead; None: the scenario's.
+        scenario: the scenario of the run.
+        kind: kind of the engine; None: the kind in the scenario.
+        workers: number of workers; None: the number in the scenario.
 
     Raises:
         ScenarioError: there is no such engine.
@@ -130,12 +127,12 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
 
 
 def check_engine(part: Part, source: Source) -> None:
-    """Check that an engine can compute the releases of a source on this machine; start nothing.
+    """Check that an engine can compute the releases of a source on this machine.
 
     Raises:
-        ScenarioError: the device does not exist here.
+        ScenarioError: the device does not exist on this machine.
         MissingExtra: the engine needs a package that is not installed.
-        PartError: the model or the loss fails, or mixes examples.
+        PartError: the model or the loss fails, or lets examples influence each other.
     """
     if source.task is not None and not source.task.learns:
         return
@@ -159,14 +156,14 @@ def at_work(
 
     Args:
         part: kind and parameters of the engine.
-        source: the parts from which its workers are built.
+        source: the parts from which the workers are built.
 
     Yields:
-        A function of the weights (d,) and the requests. It yields the releases, one chunk after the
-        other. If the task learns nothing, no engine starts, and the function yields nothing.
+        A function that yields the releases in chunks, given the weights, shape (dimension,), and
+        the requests. If the task learns nothing, the function yields nothing.
 
     Raises:
-        ScenarioError: the engine cannot start, since the device does not exist here.
+        ScenarioError: the device does not exist on this machine.
     """
     if source.task is not None and not source.task.learns:
         yield lambda *_: iter(())
@@ -188,7 +185,7 @@ def at_work(
 
 
 def placed(device: str) -> str:
-    """Return the device for torch: ``auto`` becomes a GPU if there is one, else the CPU.
+    """Return the name of a torch device; ``auto`` means a GPU if there is one, else the CPU.
 
     Raises:
         ValueError: torch cannot reach the device.
@@ -207,7 +204,7 @@ def placed(device: str) -> str:
 
 
 def cores(workers: int | None) -> int:
-    """Return the number of workers: the given number, or one for each core.
+    """Return the number of workers; None means one worker for each processor core.
 
     >>> cores(3)
     3

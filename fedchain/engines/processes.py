@@ -1,6 +1,6 @@
-"""Engine ``processes``: worker processes on this machine.
+"""Engine ``processes``: it computes in worker processes of this machine.
 
-They are faster than threads if the Python code of a model takes longer than its arithmetic.
+Processes are faster than threads if the Python code of a model takes longer than its arithmetic.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.system import at_most_processes
 
 _backends: list[ReleaseBackend] = []
-"""The backend of this process, if it is a worker. It is global because a process pool has no other
-place for the state of a worker."""
+"""The backend of this process, if the process is a worker."""
 
 
 @engines
@@ -33,14 +32,14 @@ def processes(source: Source, *, workers: Workers = None, device: Device = "auto
 
     Args:
         source: the parts from which a worker is built.
-        workers: number of processes; null: one for each core.
-        device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
+        workers: number of processes; null: one for each processor core.
+        device: device for the gradients: auto (a GPU if there is one), cpu, cuda.
     """
     return Processes(source, cores(workers), device)
 
 
 class Processes:
-    """A pool of processes: they receive weights and requests, and return releases."""
+    """A pool of processes that receive weights and requests, and return releases."""
 
     def __init__(self, source: Source, workers: int, device: str) -> None:
         self._pool = ProcessPoolExecutor(
@@ -65,7 +64,7 @@ class Processes:
         return self._explain_failure(said)
 
     def _explain_failure(self, said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
-        """Yield the releases; if a process has ended, raise an error that gives the cause."""
+        """Yield the releases; raise RunError with the likely cause if a process has died."""
         try:
             yield from said
         except BrokenExecutor as error:
@@ -75,14 +74,14 @@ class Processes:
             raise RunError(f"engine: {words}") from error
 
     def close(self) -> None:
-        """Kill the processes at once: they hold nothing that must be saved."""
+        """Kill the processes."""
         for process in self._processes:
             process.kill()
         self._pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(source: Source, device: str) -> None:
-    """Prepare a worker process, and build its backend."""
+    """Prepare a worker process, and build the backend of this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems that cannot block signals
     end_with_parent()
     prepare()

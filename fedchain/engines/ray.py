@@ -1,4 +1,4 @@
-"""Engine ``ray``: Ray actors on the machines of a cluster."""
+"""Engine ``ray``: it computes in Ray actors on the machines of a cluster."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def ray(
     device: Device = "auto",
     address: str | None = None,
 ) -> Engine:
-    """Compute on a Ray cluster; each of its machines needs fedchain and the task's data.
+    """Compute on a Ray cluster; every machine needs fedchain and the task's data.
 
     Args:
         source: the parts from which a worker is built.
-        workers: number of actors; null: one for each CPU of the cluster.
-        device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
-        address: address of a running cluster, or ``auto``; null: start one on this machine alone.
+        workers: number of Ray actors; null: one for each CPU of the cluster.
+        device: device for the gradients: auto (a GPU if there is one), cpu, cuda.
+        address: address of a running cluster, or auto; null: start a cluster on this machine alone.
     """
     return Ray(
         cluster=ray_package(),
@@ -50,7 +50,7 @@ def ray_package() -> Any:
 
 
 class _Worker:
-    """A Ray actor: it builds its model and data once, and keeps them."""
+    """A Ray actor that builds its model and data once."""
 
     def __init__(self, source: Source, device: str) -> None:
         prepare()
@@ -93,7 +93,7 @@ class Ray:
         yield from map(self._cluster.get, asked)
 
     def close(self) -> None:
-        """End the actors, and the cluster if this engine has started it."""
+        """Stop the actors, and also the cluster if this engine has started the cluster."""
         for actor in self._actors:
             self._cluster.kill(actor)
         if self._started:

@@ -1,4 +1,4 @@
-"""Engine ``threads``: threads of this process, each with its own model and one torch thread."""
+"""Engine ``threads``: it computes in threads of this process, each with its own model."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from fedchain.nodes.holders.release import ReleaseRequest
 
 @engines
 def threads(source: Source, *, workers: Workers = None, device: Device = "auto") -> Engine:
-    """Compute in threads of this process: the default, and the fastest engine on one machine.
+    """Compute in threads of this process, the default and usually fastest engine on one machine.
 
     Args:
         source: the parts from which a worker is built.
-        workers: number of threads; null: one for each core.
-        device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
+        workers: number of threads; null: one for each processor core.
+        device: device for the gradients: auto (a GPU if there is one), cpu, cuda.
     """
     keep_freed_memory()
     return Threads(source.backend(device), cores(workers))
 
 
 class Threads:
-    """A pool of threads; for each chunk a thread borrows a backend that no other thread uses."""
+    """A pool of threads. For each chunk, a thread uses a backend that no other thread uses."""
 
     def __init__(self, backend: ReleaseBackend, workers: int) -> None:
         self._free: SimpleQueue[ReleaseBackend] = SimpleQueue()
@@ -43,7 +43,7 @@ class Threads:
         return self._pool.map(partial(self._release, weights), chunks)
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._pool.shutdown()
 
     def _release(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:

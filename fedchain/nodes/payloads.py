@@ -1,4 +1,4 @@
-"""Payloads: what nodes send to each other, and the timers that they send to themselves."""
+"""Payloads: the records that nodes send to each other, and the timers that they set."""
 
 from __future__ import annotations
 
@@ -11,60 +11,54 @@ from fedchain.network.spreading import Group
 
 @dataclass(frozen=True)
 class Send:
-    """A payload that a node sends, with its receivers.
-
-    Nodes return ``Send`` objects; they hold no clock and no reference to another node.
-    """
+    """A payload that a node sends, with its receivers."""
 
     payload: Any
-    """A frozen record: a message, a block, or a note of the node to itself."""
+    """A message, a block, an objection or a timer."""
     to: Group | int
-    """The receivers: a group (all its nodes except the sender) or the id of one node. A payload to
-    the sender itself is a timer. A payload to one other node goes to it directly, without the
-    delays of the network; only attackers can do this."""
+    """The receivers: a group of nodes without the sender, or the id of one node. The sender's own
+    id sets a timer. Only attackers send to one other node, without delay."""
     after_s: float = 0.0
     """Simulated seconds until the payload leaves the sender."""
     relayed: bool = True
-    """Whether other nodes pass the payload on. Honest nodes do not pass on a payload that they
-    refuse, so a refused payload reaches only the sender's neighbours."""
+    """Whether other nodes pass the payload on. Otherwise the payload reaches only the sender's
+    neighbours."""
 
 
 @dataclass(frozen=True)
 class Objection:
     """A full node's statement that it has refused a block whose work is done.
 
-    Light clients see only headers, so the work is all that they can check themselves. A full node
-    that receives an objection checks the block itself, and objects as well if it refuses the block.
-    The node's id takes the place of a signature.
+    Light clients need objections, since they see only headers and can check only the work.
     """
 
     block: Block
-    """The refused block with its messages, so that other full nodes can check it."""
+    """The refused block, with its messages."""
     node: int
-    """Id of the node that objects."""
+    """Id of the objecting node, in place of a signature."""
 
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """A timer of a compute node: the node may now start its work with the quorum of messages."""
+    """A timer of a compute node: the quorum of messages is now enough to start the work."""
 
     parent: bytes
-    """Hash of the block at which the node has waited for messages."""
+    """Hash of the block on which the node builds."""
 
 
 @dataclass(frozen=True)
 class Searching:
-    """A timer of a compute node: it is time to try the next nonces for this header."""
+    """A timer of a compute node: the node now tries the next nonces for a block."""
 
     block: Block
-    """The unfinished block; its nonce is 0."""
+    """The unfinished block, with nonce 0."""
     first_nonce: int
-    """The nonce at which the search continues."""
+    """The first nonce to try."""
 
 
 @dataclass(frozen=True)
 class NonceFound:
-    """A timer of a compute node: the work on this block is done."""
+    """A timer of a compute node: the work on a block is done."""
 
     block: Block
     """The finished block."""
@@ -72,8 +66,8 @@ class NonceFound:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A timer of a compute node: its work, whose duration was drawn at random, is done."""
+    """A timer of a compute node: sampled work, whose duration was drawn at random, is done."""
 
     due_s: float
-    """Simulated time at which the work is done, seconds. If the node now expects another time, this
-    timer is stale."""
+    """Time at which the work is done, simulated seconds. The timer is stale if the node now expects
+    another time."""

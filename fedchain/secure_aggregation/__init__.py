@@ -1,1 +1,1 @@
-"""Secure aggregation: it sums vectors that nobody sees, with masks that cancel out in the sum."""
+"""Secure aggregation: it sums secret vectors, with masks that cancel out in the sum."""

@@ -1,4 +1,4 @@
-"""Assembler: it collects what the members of a group send, and removes the masks from their sum."""
+"""Assembler: it adds the masked vectors of group members, and removes the masks from the sum."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fedchain.secure_aggregation.shamir import secret_of
 
 
 class Step(IntEnum):
-    """The four steps of a session; in each step, every member sends one message."""
+    """The four steps of a session. In each step, every member sends one message."""
 
     KEYS = 1
-    """Each member sends the public key of its pair masks."""
+    """Each member sends its public mask key."""
     SHARES = 2
-    """Each member sends sealed shares of its two secrets to every other member."""
+    """Each member sends encrypted shares of its two secrets to every other member."""
     NUMBERS = 3
-    """Each member sends its masked numbers."""
+    """Each member sends its masked vector."""
     OPENING = 4
-    """Each member sends shares that reveal the masks which are left in the sum."""
+    """Each member sends the shares that reveal the remaining masks in the sum."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Sum:
     """The result of a session."""
 
     words: Words
-    """Sum of the members' numbers modulo 2^64, (d,)."""
+    """Sum of the members' vectors modulo 2^64, shape (dimension,)."""
     members: tuple[int, ...]
-    """Members whose numbers are in the sum, in ascending order."""
+    """Numbers of the members whose vectors are in the sum, ascending."""
 
 
 def summed(
@@ -42,17 +42,17 @@ def summed(
     numbers: Mapping[int, Words],
     lost: Mapping[int, Step],
 ) -> Sum:
-    """Run a whole session: carry the messages between the members, as the assembler does.
+    """Run a whole session among members of a group, and return the sum.
 
     Args:
         members: all members, in the order of their member numbers.
         session: the session of these members.
-        numbers: the words that each member adds to the sum, by member number; members that are lost
-            by step 3 may be left out.
-        lost: the first step that a lost member misses, by member number; all others stay.
+        numbers: the vector of each member, by member number. Members that are lost by step 3 may be
+            missing.
+        lost: the first step that a lost member misses, by member number.
 
     Raises:
-        TooFewMembers: fewer than the threshold took part in a step; no mask was revealed.
+        TooFewMembers: fewer members than the threshold took part in a step.
     """
 
     def there(step: Step) -> dict[int, GroupMember]:
@@ -76,12 +76,12 @@ def opened(
     masked: Mapping[int, Words],
     openings: Mapping[int, Opening],
 ) -> Sum:
-    """Add the masked numbers of all members, and remove the masks that do not cancel out.
+    """Add the masked vectors of all members, and remove the masks that do not cancel out.
 
-    Each mapping holds, by member number, what the members sent in step 1, 3 or 4.
+    The mappings hold the messages of steps 1, 3 and 4, by member number.
 
     Raises:
-        TooFewMembers: fewer than the threshold sent masked numbers, or an opening.
+        TooFewMembers: fewer members than the threshold sent masked vectors or openings.
         ValueError: the shares of a member's mask key give another key.
     """
     session.check(masked.keys(), "numbers")

@@ -1,4 +1,4 @@
-"""Masks: words that two members can compute, and that look random to everybody else."""
+"""Masks: random words that hide a vector, from seeds that only one or two members know."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fedchain.randomness import KeyStream
 
 Words = npt.NDArray[np.uint64]
-"""Whole numbers modulo 2^64, shape (d,); their sums wrap around."""
+"""Integers modulo 2^64, shape (dimension,)."""
 _REMEMBERED = 2**15
-"""Most key agreements in a cache; the second member of a pair reuses the result of the first."""
+"""Largest number of cached key agreements."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class KeyPair:
     """An X25519 key pair of one member."""
 
     secret: X25519PrivateKey = field(compare=False, repr=False)
-    """Key that only the member knows."""
+    """The secret key."""
     public: bytes
-    """Key that all others know, 32 bytes."""
+    """The public key, 32 bytes."""
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """The keys of two members, for a cache: equal for both, whichever of the two is ``own``."""
+    """The keys of two members as a cache key. Both members have equal cache keys."""
 
     public: frozenset[bytes]
     own: KeyPair = field(compare=False)
@@ -39,7 +39,7 @@ class _Pair:
 
 
 def key_pair(secret: bytes) -> KeyPair:
-    """Return the key pair of 32 secret bytes.
+    """Return the X25519 key pair of 32 secret bytes.
 
     >>> len(key_pair(bytes(32)).public)
     32
@@ -51,20 +51,21 @@ def key_pair(secret: bytes) -> KeyPair:
 def derived(secret: bytes, *names: bytes) -> bytes:
     """Derive 32 bytes from a secret for one purpose, by HKDF with SHA-256 (RFC 5869).
 
-    The first name is the purpose. Others may follow, such as the session's name. Each name has a
-    fixed length.
+    The first name is the purpose; more names, such as the session's name, may follow.
     """
     return HKDF(SHA256(), 32, None, b"fedchain:" + b":".join(names)).derive(secret)
 
 
 def agreed(own: KeyPair, other: bytes, *names: bytes) -> bytes:
-    """Return 32 secret bytes for one purpose that only two members can compute (RFC 7748).
+    """Return 32 secret bytes that only two members can compute, by X25519 (RFC 7748).
 
-    Each computes them from its own key pair and the other's public key. The names are as in
-    ``derived``.
+    Args:
+        own: the member's own key pair.
+        other: the other member's public key, 32 bytes.
+        names: the purpose and further names, as in ``derived``.
 
     Raises:
-        ValueError: the other's public key has small order, and gives no secret.
+        ValueError: the other member's public key has small order.
 
     >>> one, other = key_pair(bytes(31) + b"1"), key_pair(bytes(31) + b"2")
     >>> agreed(one, other.public, b"mask") == agreed(other, one.public, b"mask")
@@ -84,14 +85,14 @@ def _exchanged(pair: _Pair) -> bytes:
 
 
 def mask(seed: bytes, count: int) -> Words:
-    """Return the mask of a 32-byte seed: uniform words (count,) from a key stream of AES-256."""
+    """Return ``count`` random words from a 32-byte seed, by a key stream of AES-256."""
     return KeyStream(seed).words(count)
 
 
 def add_pair_mask(words: Words, seed: bytes, own: int, other: int) -> None:
-    """Add the mask of a pair in place to the words (d,) that member ``own`` sends.
+    """Add the mask of members ``own`` and ``other`` in place to the vector of ``own``.
 
-    The other member of the pair uses the opposite sign, so that the two masks cancel out.
+    The mask of the other member has the opposite sign, so the two masks cancel out in the sum.
     """
     if own < other:
         words += mask(seed, len(words))

@@ -1,4 +1,4 @@
-"""Member of a group: it sends masked numbers, and helps to remove masks from the sum."""
+"""Member of a group: it sends a masked vector, and helps to remove the masks from the sum."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from fedchain.secure_aggregation.masks import (
 from fedchain.secure_aggregation.shamir import SHARE_BYTES, polynomial, share_at
 
 _TAG_BYTES = 16
-"""Number of bytes that sealing adds to a message."""
+"""Number of bytes that encryption adds to a message."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One attempt to compute one sum; every member knows these facts before it begins."""
+    """The public parameters of one attempt to compute a sum."""
 
     name: bytes
-    """32 bytes that no other session has."""
+    """Unique name of the session, 32 bytes."""
     channels: tuple[bytes, ...]
-    """X25519 public keys of the members, the same for a whole run. Entry 0 is that of member 1."""
+    """X25519 public keys for encryption between members, in the order of the member numbers."""
     threshold: int
-    """Number of members that must take part in every step; fewer cannot reveal any mask."""
+    """Smallest number of members that must take part in every step."""
 
     def __post_init__(self) -> None:
         if not len(self.channels) < 2 * self.threshold <= 2 * len(self.channels):
@@ -44,14 +44,13 @@ class Session:
 
     @property
     def numbers(self) -> range:
-        """The member numbers, from 1; a member's shares are the values of polynomials there."""
+        """The member numbers, from 1."""
         return range(1, len(self.channels) + 1)
 
     def check(self, numbers: Set[int], step: str) -> None:
-        """Check that enough members take part in a step.
+        """Raise TooFewMembers if fewer members than the threshold take part in a step.
 
-        Raises:
-            TooFewMembers: they are fewer than the threshold.
+        ``numbers`` holds the numbers of the members; ``step`` is a name for the error text.
         """
         if len(numbers) < self.threshold:
             raise TooFewMembers(
@@ -62,33 +61,35 @@ class Session:
 
 @dataclass(frozen=True)
 class Opening:
-    """A member's message in the last step: for each member, a share of one of its two secrets."""
+    """A member's message in step 4: shares of the secrets of all members."""
 
     seeds: Mapping[int, int]
-    """By number of each member in the sum: a share of the seed of that member's own mask."""
+    """A share of the own-mask seed of each member in the sum, by member number."""
     keys: Mapping[int, int]
-    """By number of each member that sent no numbers: a share of that member's secret mask key."""
+    """A share of the secret mask key of each lost member, by member number."""
 
 
 class GroupMember:
-    """One member in one session; it adds masks to its numbers, and helps to remove them.
+    """One member in one session of secure aggregation.
 
-    A member adds a mask of its own, and one mask for each pair with another member. The two masks
-    of a pair cancel out in the sum. The assembler must remove the own masks of the members in the
-    sum, and the pair masks of the lost members. For each member it reconstructs one of two secrets:
-    the seed of the own mask, or the secret mask key. A member reveals its share of only one of the
-    two.
+    A member adds its own mask to its vector, and a pair mask for each other member. The pair masks
+    of two members cancel out in the sum. The assembler removes the own masks of the members in the
+    sum, and the pair masks of the lost members. For each member, the assembler learns only one of
+    two secrets: the seed of the own mask, or the secret mask key.
 
     Reference:
         Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning",
-        CCS 2017, figure 4, for an assembler that follows the protocol but is curious.
+        CCS 2017, figure 4, for an honest but curious assembler.
     """
 
     def __init__(self, session: Session, number: int, channel: KeyPair, secret: bytes) -> None:
         """Enter a session as member ``number``.
 
-        ``channel`` is the member's key pair for the whole run. ``secret`` has 32 bytes for this
-        session only; the mask key, the seed and the shares are derived from it.
+        Args:
+            session: the session.
+            number: the member's number, from 1.
+            channel: the member's key pair for encryption, the same for the whole run.
+            secret: 32 secret bytes for this session only.
         """
         self._session, self._number, self._channel = session, number, channel
         self._mask_secret = derived(secret, b"mask key")
@@ -100,17 +101,19 @@ class GroupMember:
         self._opened = False
 
     def mask_key(self) -> bytes:
-        """Return the public key of this member's pair masks, 32 bytes (step 1)."""
+        """Return this member's public mask key, 32 bytes, which it sends in step 1."""
         return self._mask_key.public
 
     def sealed_shares(self, mask_keys: Mapping[int, bytes]) -> dict[int, bytes]:
-        """Return sealed shares of this member's two secrets for each other member (step 2).
+        """Return encrypted shares of this member's two secrets for step 2, by receiver's number.
 
-        ``mask_keys`` holds the public mask keys, by member number, of all members that took part in
-        step 1, including this one.
+        The secrets are the secret mask key and the seed of the own mask.
+
+        Args:
+            mask_keys: the public mask keys of all members from step 1, by member number.
 
         Raises:
-            TooFewMembers: fewer than the threshold took part in step 1.
+            TooFewMembers: fewer members than the threshold took part in step 1.
         """
         self._session.check(mask_keys.keys(), "mask keys")
         self._mask_keys = mask_keys
@@ -124,13 +127,15 @@ class GroupMember:
         return {number: self._seal(number, pair) for number, pair in shares.items()}
 
     def masked(self, sealed: Mapping[int, bytes], numbers: Words) -> Words:
-        """Return this member's numbers (d,) with all masks added: words that look uniform (step 3).
+        """Return this member's masked vector for step 3, shape (dimension,).
 
-        ``sealed`` holds the sealed shares that this member received in step 2, by sender.
+        Args:
+            sealed: the encrypted shares that this member received in step 2, by sender's number.
+            numbers: this member's vector, shape (dimension,).
 
         Raises:
-            TooFewMembers: fewer than the threshold took part in step 2, including this member.
-            ValueError: a share was not sealed by its sender for this member in this session.
+            TooFewMembers: fewer members than the threshold took part in step 2.
+            ValueError: a share was not encrypted by its sender for this member and session.
         """
         self._session.check({*sealed, self._number}, "shares")
         words = numbers + mask(self._seed, len(numbers))
@@ -141,12 +146,13 @@ class GroupMember:
         return words
 
     def opening(self, summed: Set[int]) -> Opening:
-        """Return this member's shares of the masks that must leave the sum (step 4); only once.
+        """Return this member's shares for step 4; only one call is allowed.
 
-        ``summed`` holds the numbers of the members in the sum.
+        Args:
+            summed: numbers of the members whose vectors are in the sum.
 
         Raises:
-            TooFewMembers: fewer than the threshold have sent numbers.
+            TooFewMembers: fewer members than the threshold are in the sum.
             ValueError: a member in ``summed`` took no part, or this is the second call.
         """
         self._session.check(summed, "numbers")
@@ -174,16 +180,15 @@ class GroupMember:
         return int.from_bytes(text[:SHARE_BYTES]), int.from_bytes(text[SHARE_BYTES:])
 
     def _cipher(self, other: int) -> ChaCha20Poly1305:
-        """Return the cipher that seals messages between this member and another in this session."""
+        """Return the cipher for messages between this member and another member in this session."""
         channel = self._session.channels[other - 1]
         return ChaCha20Poly1305(agreed(self._channel, channel, b"shares", self._session.name))
 
 
 def sent_bytes(members: int, dimension: int) -> int:
-    """Return the number of bytes that a member sends in a session, if no member is lost.
+    """Return the number of bytes that a member sends in a session without lost members.
 
-    It sends a mask key, sealed shares for each other member, its numbers, and a share of each seed.
-    For 5 members and vectors of length 30,000:
+    For example, with 5 members and vectors of length 30,000:
 
     >>> sent_bytes(5, 30_000)
     240525
@@ -193,7 +198,10 @@ def sent_bytes(members: int, dimension: int) -> int:
 
 
 def pair_seed(session: Session, own: KeyPair, mask_key: bytes) -> bytes:
-    """Return the seed of a pair's mask in a session; both members compute the same seed."""
+    """Return the seed of a pair mask in a session. Both members compute the same seed.
+
+    ``own`` is the mask key pair of one member, ``mask_key`` the public mask key of the other.
+    """
     return agreed(own, mask_key, b"pair mask", session.name)
 
 

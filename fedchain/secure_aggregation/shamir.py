@@ -8,19 +8,20 @@ from collections.abc import Mapping, Sequence
 from fedchain.randomness import KeyStream
 
 PRIME = 2**257 - 93
-"""The largest prime of 257 bits: every secret of 32 bytes is a number below it."""
+"""The largest prime of 257 bits, above every secret of 32 bytes."""
 SHARE_BYTES = 33
 """Length of a share in bytes."""
 _DRAWN_WORDS = 8
-"""Random 64-bit words for one coefficient, modulo the prime; the bias is below 2^-250."""
+"""Number of random 64-bit words for one coefficient; the bias modulo the prime is below 2^-250."""
 
 
 def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
-    """Return the coefficients of a polynomial whose value at 0 is the secret.
+    """Return the coefficients of a random polynomial whose value at 0 is the secret.
 
-    The first coefficient is the secret of 32 bytes, as a number. The others are uniform numbers
-    below the prime. There are ``threshold`` coefficients: this number of shares gives the secret
-    back. The key has 32 bytes for this polynomial only.
+    Args:
+        secret: the secret, 32 bytes.
+        threshold: number of coefficients, and of shares that give the secret back.
+        key: 32 secret bytes for the other coefficients of this polynomial only.
     """
     words = KeyStream(key).words(_DRAWN_WORDS * (threshold - 1)).reshape(-1, _DRAWN_WORDS)
     drawn = [int.from_bytes(row.tobytes()) % PRIME for row in words]
@@ -28,7 +29,7 @@ def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
 
 
 def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int:
-    """Return a member's share: the polynomial's value at a point, which is the member's number.
+    """Return the share of a member: the polynomial's value at the member's number ``point``.
 
     Reference:
         Shamir, "How to share a secret", 1979.
@@ -44,7 +45,7 @@ def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int
 
 @functools.lru_cache
 def _weights_at_zero(points: tuple[int, ...], prime: int) -> list[int]:
-    """Return Lagrange's weights: the secret is the sum of the shares times these weights."""
+    """Return the Lagrange weights at 0. The secret is the weighted sum of the shares."""
     weights = []
     for point in points:
         over = under = 1
@@ -57,9 +58,9 @@ def _weights_at_zero(points: tuple[int, ...], prime: int) -> list[int]:
 
 
 def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
-    """Return the secret from shares, given by point; there must be as many as the threshold.
+    """Return the secret from the shares of enough members, by member number.
 
-    With fewer shares the result is a uniform number.
+    With fewer shares than the threshold, the result is a random number.
 
     >>> secret_of({2: 329, 4: 176, 5: 1188}, prime=1613)
     1234

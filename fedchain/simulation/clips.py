@@ -1,4 +1,4 @@
-"""Clips of holders that follow a quantile: which clip a release has at which block."""
+"""Clips: it finds the clip of each holder at each block, if clips follow a quantile."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from fedchain.ledger.chain.message import Message
 
 
 class Clips:
-    """The clips of holders, if clips follow a quantile: each message sets its holder's next clip.
+    """The clips of holders. A holder's clip changes when a block carries the holder's message.
 
-    The clip at a block follows from the messages that the blocks below it and the block itself
-    carry. Messages that no block of this branch carries have no effect. In the example, holder 3
-    uses clip 1.0 at genesis and clip 0.9 at a block with its message.
+    Only messages on the same branch count. In the example, holder 3 uses clip 1.0 at genesis and
+    clip 0.9 at a block with its message.
 
     >>> from types import SimpleNamespace as Record
     >>> message, header = Record(id=b"m", round=1), Record(hash=b"1", parent=b"0", height=1)
@@ -23,21 +22,21 @@ class Clips:
     """
 
     def __init__(self, first: float, keep: int) -> None:
-        """Start all holders with the same clip; no fork is deeper than ``keep`` blocks."""
+        """Start all holders with the clip ``first``. Forks are at most ``keep`` blocks deep."""
         self._first, self._keep = first, keep
         self._leads: dict[bytes, tuple[int, int, float]] = {}
         self._after: dict[bytes, tuple[int, dict[int, float]]] = {}
 
     def at(self, holder: int, parent: bytes) -> float:
-        """Return the clip for a holder's release at a block."""
+        """Return the clip for a holder's release at a block, given the block's hash."""
         return self._clips_after(parent).get(holder, self._first)
 
     def lead(self, message: Message, holder: int, clip: float) -> None:
-        """Note the clip that a holder uses after a block that carries this message."""
+        """Store the clip that a holder uses after a block with this message."""
         self._leads[message.id] = message.round, holder, clip
 
     def carry(self, block: Block) -> None:
-        """Take in a block after its parent; a second call for the same block changes nothing."""
+        """Apply the messages of a block to the clips. The block's parent must come first."""
         name, height = block.header.hash, block.header.height
         if name in self._after:
             return

@@ -1,7 +1,4 @@
-"""Recorder: it makes the records of rounds, messages, incidents and heads of chains.
-
-The simulator knows which participant is behind each pseudonym, so its records name participants.
-"""
+"""Recorder: it makes the records of rounds, messages, incidents and heads of chains."""
 
 from __future__ import annotations
 
@@ -26,19 +23,19 @@ from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
-"""A function of a block's hash and the model (d,) after the block. It starts to measure the model's
-metrics in the background."""
+"""A function (hash of a block, model after the block) that starts to measure the model's metrics.
+The model is a vector of shape (dimension,)."""
 
 UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
-"""A round whose metrics are still being measured: its record, these metrics, its messages."""
+"""A round without its metrics: its record, its future metrics and the records of its messages."""
 NOBODY = -1
-"""Stands for the maker of the genesis block, which no node has made."""
+"""Node id that stands for the maker of the genesis block."""
 KEPT_INCIDENTS = 10_000
-"""A run records its first incidents, at most this many. Each node still counts all of its own."""
+"""Largest number of incidents that a run records: the first ones."""
 
 
 class Recorder:
-    """Makes the records of one chain, and knows which participant sent which message."""
+    """Makes the records of one chain."""
 
     def __init__(
         self,
@@ -56,14 +53,13 @@ class Recorder:
 
         Args:
             chain: the chain whose rounds are recorded.
-            steps: computes the step of a block; its outcome says which messages were used.
+            steps: aggregates the messages of a block.
             state_of: returns the state after a block, given the block's hash.
-            measure: starts to measure the metrics of the model after a block.
+            measure: starts to measure the metrics of a model.
             measured_every: rounds between two measurements; the last round is always measured.
-            miners: the id of each compute node, by its address.
+            miners: the id of each compute node, by the node's address.
             watch: counts wall time by stage.
-            keep: number of rounds below the head whose messages are remembered; no reorganisation
-                is deeper.
+            keep: largest depth of a reorganisation, in rounds.
         """
         self._keep = keep
         self._chain, self._steps, self._state_of = chain, steps, state_of
@@ -75,10 +71,7 @@ class Recorder:
         self._unreported: dict[str, MessageRecord] = {}
 
     def note(self, released: list[MessageRecord]) -> None:
-        """Remember the records of messages that were just sent, and empty the list.
-
-        Messages are remembered whether or not a block will carry them.
-        """
+        """Remember the records of messages that were just sent, and empty the list."""
         for each in released:
             self._released[each.id] = self._unreported[each.id] = each
         released.clear()
@@ -99,10 +92,10 @@ class Recorder:
         return blocks
 
     def tally(self, shares: Sequence[float]) -> dict[str, Any]:
-        """Return the numbers of blocks in the main chain and of stale blocks, in total and by node.
+        """Count main-chain blocks and stale blocks, in total and for each compute node.
 
         Args:
-            shares: share of each compute node in the hash power; they sum to 1.
+            shares: each compute node's share of the hash power, by node id; the sum is 1.
         """
         chain, main = self._chain, Counter(self._makers[1:])
         made = {number: chain.made[address] for address, number in self._miners.items()}
@@ -127,13 +120,13 @@ class Recorder:
     def round_record(
         self, block: Block, time_s: float, worst: tuple[int, float | None]
     ) -> UnfinishedRound:
-        """Return the record of the round that a block ended, with its metrics and its messages.
+        """Return the record of a round, its future metrics and the records of its messages.
 
         Args:
-            block: a block of the main chain.
+            block: a block of the main chain, which ends the round.
             time_s: when the chain accepted the block, simulated seconds.
-            worst: the largest number of releases of one participant so far, and the epsilon of
-                these releases.
+            worst: the largest number of releases of one participant so far, and the total epsilon
+                of these releases; None: the epsilon is infinite.
         """
         height, name = block.header.height, self._reported[block.header.height]
         before = self._state_of(block.header.parent)
@@ -162,7 +155,7 @@ class Recorder:
         return record, metrics, messages
 
     def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
-        """Return the records of a block's messages, then of older messages that are in no block."""
+        """Return the records of a block's messages, then of earlier messages without a block."""
         name, height = self._reported[block.header.height].hex(), block.header.height
         records = []
         for row, message in enumerate(block.messages):
@@ -185,12 +178,12 @@ class Recorder:
         return records
 
     def stragglers(self, before: int) -> list[MessageRecord]:
-        """Return the messages of earlier rounds that no block carries; each is returned once.
+        """Return the records of messages that no block of the main chain carries.
 
-        Only blocks of the main chain count, not blocks that a reorganisation has removed.
+        Each record is returned only once.
 
         Args:
-            before: the first round whose messages are not returned.
+            before: only messages of rounds below this round are returned.
         """
         late = [record for record in self._unreported.values() if record.round < before]
         for record in late:
@@ -211,7 +204,7 @@ class NodeTracker:
         self._new_heads: list[HeadRecord] = []
 
     def look(self, node: int, now_s: float) -> None:
-        """Record the head of a node that has just acted, if the head has changed."""
+        """Record the head of a compute node if the head has changed; data holders are ignored."""
         if node >= len(self._nodes):
             return
         chain = self._nodes[node].chain
@@ -221,7 +214,10 @@ class NodeTracker:
             self._new_heads.append(head)
 
     def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
-        """Yield kind and record of each incident, then of each new head, since the last call."""
+        """Yield the kind and the record of each new incident, then of each new head.
+
+        The kinds are ``refusal``, ``evidence`` and ``head``.
+        """
         for node in self._honest:
             refusals, evidence = self._read[node.node]
             found = node.incidents
@@ -239,10 +235,7 @@ class NodeTracker:
         yield from (("head", head) for head in heads)
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures of the incidents for the manifest.
-
-        The counts of misconduct come from the dishonest nodes; only the simulator knows them.
-        """
+        """Return the numbers of refusals, evidence and acts of misconduct for the manifest."""
         pairs = {
             (e.first.header.hash, e.second.header.hash)
             for node in self._honest

@@ -1,9 +1,4 @@
-"""Release service: it computes every release of a run once, and counts the privacy cost.
-
-The simulation calls it when a gradient is due. The service holds the privacy budgets, and draws
-which members of a group drop out. It computes the releases of all participants at one block
-together, on the engine. If a run is resumed, it reads earlier releases from the ledger instead.
-"""
+"""Release service: it computes the releases of a run, and counts their privacy cost."""
 
 from __future__ import annotations
 
@@ -34,22 +29,21 @@ from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
-"""A function of the weights (d,) and the requests. It yields the releases in batches."""
+"""A function (weights, requests) that yields the releases in batches."""
 KEPT_PARENTS = 8
-"""Number of blocks whose messages are cached. Messages at an older block are computed again, with
-the same bits."""
+"""Number of blocks whose messages are cached."""
 
 
 @dataclass
 class Cohort:
-    """What was computed at one block for all participants of the round."""
+    """The releases of all participants of a round at one block."""
 
     answers: dict[int, Answer]
-    """By participant: its message, or what is withheld until its colluders decide."""
+    """The message or the withheld release of each participant, by participant id."""
     steps: dict[int, int]
-    """By participant: the index of the noise of its answer."""
+    """The index of each answer's noise in the noise schedule, by participant id."""
     decided: dict[int, Message | None] = field(default_factory=dict)
-    """The messages of participants whose colluders have decided."""
+    """The message that colluders have decided to send, by participant id."""
 
 
 class ReleaseService:
@@ -77,18 +71,18 @@ class ReleaseService:
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
-        # computed again. Whoever only reads a ledger checks it: it asks for every release.
+        # computed again. A read-only store is being checked, so every release is computed again.
         self._recorded_rounds = 0 if follows or not store.writable else store.highest
         self.released: list[MessageRecord] = []
-        """Records of the messages sent since the recorder last emptied the list. Each message is
-        recorded as late until a block carries it."""
+        """Records of the messages sent since the recorder last emptied the list. A message is
+        recorded as late until a block carries the message."""
         self.worst: tuple[int, float | None] = 0, None
         """The largest number of releases of one participant so far, and the total epsilon of these
-        releases; None: it is infinite."""
+        releases; None: the epsilon is infinite."""
 
     @property
     def counts(self) -> dict[int, int]:
-        """Number of releases so far by participant, forks included; it omits those without any."""
+        """Number of releases by participant id, including releases on forks."""
         spent = self._budgets.items()
         return {participant: budget.releases for participant, budget in spent if budget.releases}
 
@@ -99,12 +93,15 @@ class ReleaseService:
         return self._budgets[participant]
 
     def carry(self, block: Block) -> None:
-        """Note a block that leaves its sender: its messages set the next clips of their holders."""
+        """Update the holders' clips after a block, if clips follow a quantile."""
         if self._clips is not None:
             self._clips.carry(block)
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
-        """Draw which members of a group drop out of an attempt; without groups it never fails."""
+        """Draw which members of a group drop out of attempt ``number``, counted from 1.
+
+        Without groups nobody drops out.
+        """
         if self._groups is None:
             return DropoutOutcome()
         context = self._request(participant, parent, round_).context
@@ -114,12 +111,16 @@ class ReleaseService:
         """Return the messages of a participant, and add their records to ``released``.
 
         Args:
-            participant: a holder or group of the round's cohort.
-            parent: hash of the block whose weights the participant used, 32 bytes.
-            round_: the height of the block that may carry the messages.
+            participant: id of a holder or group in the round's cohort.
+            parent: hash of the block whose weights the participant uses, 32 bytes.
+            round_: height of the block that may carry the messages.
 
         Returns:
-            One message for each name of the participant; no message if the release is not finite.
+            One message, or one for each name of a Sybil attacker; empty if the release is not
+            finite.
+
+        Raises:
+            FedchainError: a message in the store has other noise than the privacy budget allows.
         """
         request, message = self._request(participant, parent, round_), None
         members, adversary = self._members_behind(request), self._adversary
@@ -162,7 +163,7 @@ class ReleaseService:
         return messages
 
     def _members_behind(self, request: ReleaseRequest) -> tuple[int, ...]:
-        """Return the holders whose gradients are in a participant's message."""
+        """Return the ids of the holders whose gradients are in a participant's message."""
         if self._groups is None:
             return (request.context.holder,)
         return contributors(self._groups, request.context, self._seed)
@@ -184,12 +185,9 @@ class ReleaseService:
         return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
 
     def _message(self, participant: int, parent: bytes, round_: int) -> Message | None:
-        """Return a participant's message at a block; None if the release is not finite.
-
-        The first call at a block computes the messages of the whole cohort of the round, since the
-        last bits of a gradient may depend on who is computed together. They are computed again if
-        the participant has answered another block since, and its noise has changed.
-        """
+        """Return a participant's message at a block; None if the release is not finite."""
+        # The whole cohort is computed, since the last bits of a gradient may depend on who is
+        # computed together. It is computed again if a release elsewhere has changed the noise.
         cohort = self._cohorts.get(parent)
         if (
             cohort is None
@@ -213,7 +211,7 @@ class ReleaseService:
         return answer
 
     def _decide(self, participant: int, cohort: Cohort, parent: bytes, round_: int) -> None:
-        """Let the adversaries behind a participant decide, and sign what their holders send."""
+        """Let a participant's colluders decide what they send, and sign their messages."""
         state = self._blocks.state(parent)
         assert self._adversary is not None, "only colluders withhold a release"
         sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
@@ -227,7 +225,7 @@ class ReleaseService:
             cohort.decided[k] = message
 
     def _compute(self, parent: bytes, asked: Sequence[ReleaseRequest]) -> list[Answer]:
-        """Compute messages together; check a batch of them while the next batch is computed."""
+        """Compute the messages of requests, and check finished messages in the meantime."""
         if self._trail is not None:
             last = self._trail.at(parent)
             asked = [replace(each, last=last.get(each.context.holder)) for each in asked]
@@ -259,7 +257,7 @@ def _other_noise(message: Message, due: ReleaseContext) -> str:
 
 
 def finite(epsilon: float) -> float | None:
-    """Return epsilon, or None if it is infinite.
+    """Return epsilon, or None if epsilon is infinite.
 
     >>> finite(math.inf) is None
     True

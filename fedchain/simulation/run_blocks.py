@@ -1,8 +1,7 @@
-"""Blocks of a run: each block and the state after it, wherever the run still has them.
+"""Blocks of a run: it finds each block, and the state after the block."""
 
-A valid block is in the cache or in the ledger. A block that honest nodes refuse is only with its
-maker, if the maker knows the state that the block claims.
-"""
+# A valid block is in the cache or in the ledger. A block that honest nodes refuse is only with its
+# maker, if the maker knows the state that the block claims.
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from fedchain.timing import Stopwatch
 
 
 class RunBlocks:
-    """Finds the blocks and states of one run, and stores the valid blocks that nodes send."""
+    """Finds the blocks and states of one run, and stores valid blocks."""
 
     def __init__(
         self, setup: RunSetup, store: Store, verdict_cache: VerdictCache, watch: Stopwatch
@@ -29,13 +28,13 @@ class RunBlocks:
         self._watch = watch
         self._tree = verdict_cache.tree(setup.genesis, setup.rules)
         self.nodes: Sequence[ComputeNode] = ()
-        """The compute nodes, which keep the states that their refused blocks claim."""
+        """The compute nodes, in the order of their ids."""
 
     def state(self, name: bytes) -> State:
-        """Return the state after a block.
+        """Return the state after a block, given the block's hash.
 
         Raises:
-            LedgerError: the state is no longer in the store, in the cache or at a node.
+            LedgerError: the run no longer has the state.
         """
         is_genesis = name == self._setup.genesis.header.hash
         state = self._setup.state if is_genesis else self._verdict_cache.states.get(name)
@@ -46,7 +45,11 @@ class RunBlocks:
         return state
 
     def block(self, name: bytes) -> Block:
-        """Return a block; raises a LedgerError if it is nowhere any more."""
+        """Return a block, given its hash.
+
+        Raises:
+            LedgerError: the run no longer has the block's messages.
+        """
         claimed, _ = self._claim(name) or (None, None)
         block = self._verdict_cache.blocks.get(name) or claimed
         if block is None:
@@ -54,19 +57,19 @@ class RunBlocks:
         return block
 
     def has_weights(self, block: Block) -> bool:
-        """Return whether a block's header reaches holders with the weights to which it commits.
-
-        Nobody has the weights of a made-up block, whose header may meet the target by chance.
-        """
+        """Return whether holders can get the weights to which a block commits."""
+        # Nobody has the weights of a made-up block, whose header may meet the target by chance.
         name = block.header.hash
         known = name in self._tree.links or block.header.height < self._tree.lowest
         return known or self._claim(name) is not None
 
     def keep(self, sender: int, block: Block, now_s: float) -> bool:
-        """Store a sound copy of a block when it leaves its sender, if its state is known.
+        """Store a block that leaves its sender, if the state after the block is known.
+
+        A block with wrong messages or a wrong signature is not stored.
 
         Returns:
-            Whether holders may follow the block: its state is known, or its maker claims one.
+            Whether holders may follow the block.
         """
         if block.flaw:
             return False  # the header may be that of a valid block
@@ -85,5 +88,5 @@ class RunBlocks:
         return True
 
     def _claim(self, name: bytes) -> tuple[Block, State] | None:
-        """Return a refused block and the state that it claims, if its maker still has them."""
+        """Return a refused block and the state that the block claims; None: its maker has none."""
         return next((node.claims[name] for node in self.nodes if name in node.claims), None)

@@ -1,4 +1,4 @@
-"""Trail of a run: the last message of each participant, on which its momentum builds."""
+"""Trail of a run: it finds each participant's last message, which momentum needs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from fedchain.nodes.holders.trail import Trail
 from fedchain.simulation.setup import RunSetup, deepest_fork
 
 TABLES_A_HEIGHT = 4
-"""Number of tables that are kept for each height from which a fork may begin, on average."""
+"""Average number of blocks at one height for which the last messages are cached."""
 
 
 def trail_of_run(setup: RunSetup, block_of: Callable[[bytes], Block]) -> Trail | None:
-    """Return the trail of a run, given a function from hashes to blocks; None without momentum.
+    """Return the trail of a run; None if the scenario has no momentum.
 
-    A message is found by the identity that its sender has in its round. What a holder sends under
-    an attack is no mean of its releases, so that it does not count; a group's sum always does.
+    Messages of attacking holders do not count. Messages of groups always count.
+
+    Args:
+        setup: the parts of the run.
+        block_of: returns a block, given its hash.
     """
+    # What an attacking holder sends is not the mean of its releases.
     scenario = setup.scenario
     if scenario.nodes.momentum is None:
         return None

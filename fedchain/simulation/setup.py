@@ -1,4 +1,4 @@
-"""Setup of a run: all parts that a scenario fixes before the first event, from task to genesis."""
+"""Setup of a run: it builds all parts of a scenario before the first event."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ from fedchain.transition import Steps, check_quorum
 
 @dataclass(frozen=True, kw_only=True)
 class RunSetup:
-    """The parts of one run. All of them follow from the scenario."""
+    """The parts of one run, built from its scenario."""
 
     scenario: Scenario
     """The scenario of the run."""
     task: Task
     """The data, model, loss and metrics."""
     mechanism: Mechanism
-    """The mechanism, with noise that is calibrated for the whole run."""
+    """The privacy mechanism; its noise is calibrated for the whole run."""
     sampling: Sampling
     """The participants of each round."""
     identities: Identities
     """The keys of the participants."""
     secret: bytes = field(repr=False)
-    """The secret root, 32 bytes: noise and keys come from it."""
+    """The secret root, 32 bytes, from which noise and keys are drawn."""
     hidden: bool
-    """Whether the secret root comes from a file of 256 bits, and not from the seed."""
+    """Whether the secret root comes from a secret file; otherwise it comes from the seed."""
     rules: Rules
-    """The rules of the chain, which the genesis block fixes."""
+    """The rules of the chain."""
     work: Work
-    """Proof of work and its difficulty."""
+    """Kind and difficulty of the proof of work."""
     state: State
-    """The initial state: the first weights, and an empty memory of the update."""
+    """The initial weights and an empty memory of the update rule."""
     genesis: Block
     """The genesis block."""
     graph: Graph
-    """The network: its nodes (first the compute nodes, then the data holders' slots) and links."""
+    """The network: compute nodes, then the data holders' slots, and the links between them."""
 
     @property
     def compute_ids(self) -> range:
@@ -73,21 +73,21 @@ class RunSetup:
 
     @property
     def holder_slots(self) -> range:
-        """Node ids of the data holders' slots in the network; slot k is node ``miners + k``."""
+        """Node ids of the data holders' slots in the network, after the compute nodes' ids."""
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
 
 
 def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
-    """Build every part of a scenario; the same scenario gives the same genesis, bit for bit.
+    """Build every part of a run. The same arguments give the same genesis block, bit for bit.
 
     Args:
         scenario: a checked scenario.
-        secret: 256 bits from which noise and keys come; None: they come from the seed.
+        secret: 32 secret bytes from which noise and keys are drawn; None: the seed is used.
 
     Raises:
         DataError: the task's data cannot be read.
-        ValueError: a part refuses its parameters; only the part itself can check them.
+        ValueError: a part refuses its parameters.
     """
     seed, nodes = scenario.seed, scenario.nodes
     task = tasks.build(scenario.task, nodes.holders, seed)
@@ -121,7 +121,7 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
 
 
 def build_data_holders(setup: RunSetup) -> tuple[DataHolder, ...]:
-    """Return the data holders of a round, one for each slot, each with a light client."""
+    """Return the data holders, one for each slot of the network, each with a light client."""
     keep, scenario = deepest_fork(setup.scenario), setup.scenario
     return tuple(
         DataHolder(
@@ -145,8 +145,8 @@ def build_compute_nodes(
 ) -> tuple[ComputeNode, ...]:
     """Return the compute nodes of a run, each with a chain of the genesis block alone.
 
-    The nodes share the caches of steps and verdicts. ``slowest_s`` returns the longest delay
-    between two compute nodes, which dishonest nodes know.
+    ``recall`` is described in ``ComputeNode``. ``slowest_s`` returns the longest delay between two
+    compute nodes, simulated seconds.
     """
     seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
     secrets = [digest(setup.secret, "compute node", node) for node in setup.compute_ids]
@@ -202,7 +202,7 @@ def _place_of(setup: RunSetup, node: int, secrets: Sequence[bytes], slowest_s: f
 
 
 def check_hashing(setup: RunSetup) -> None:
-    """Raise ScenarioError if this machine is expected to hash for longer than a run allows."""
+    """Raise ScenarioError if hashing is expected to take longer than the scenario allows."""
     most = setup.work.most_hashing_s
     if most is None or (expected := expected_hashing_s(setup.scenario)) <= most:
         return
@@ -212,29 +212,27 @@ def check_hashing(setup: RunSetup) -> None:
 
 
 def deepest_fork(scenario: Scenario) -> int:
-    """Return the largest depth of a fork below the head, in blocks, that honest nodes can follow.
+    """Return the largest depth of a fork that honest nodes can follow, in blocks below the head.
 
-    While the network is connected, forks are short. During a partition each part builds a branch
-    of its own. The bound is ``KEPT_HEADERS`` plus twice the number of blocks that are
-    expected in the longest partition: twice, since chance may yield more than expected.
+    The depth is ``KEPT_HEADERS`` plus twice the expected number of blocks during the longest
+    partition.
     """
+    # Each part of a partitioned network builds its own branch. By chance a branch may have more
+    # blocks than expected, so the expected number is doubled.
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
     return KEPT_HEADERS + int(2.0 * longest / interval_s)
 
 
 def deepest_read(scenario: Scenario) -> int:
-    """Return how far below the head a run may still read messages, in blocks.
-
-    A fork may begin at ``deepest_fork``; with momentum, its holders also need the blocks below it
-    that may have their last messages.
-    """
+    """Return the largest depth from which a run reads messages, in blocks below the head."""
+    # With momentum, holders on the deepest fork also need their last messages from further below.
     further = 0 if scenario.nodes.momentum is None else REMEMBERED_ROUNDS
     return deepest_fork(scenario) + further
 
 
 def retention_of(scenario: Scenario) -> RetentionPolicy:
-    """Return the policy that says which states and directions the ledger keeps on disk."""
+    """Return which states and directions the ledger keeps on disk."""
     weights, messages = scenario.disk.keep_weights, scenario.disk.keep_messages
     every = weights if isinstance(weights, int) else int(weights == "all")
     return RetentionPolicy(every, 0 if messages == "all" else messages)

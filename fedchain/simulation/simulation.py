@@ -1,16 +1,14 @@
-"""Simulation: it plays the events of a run, and yields one round after the other.
+"""Simulation: it runs the nodes of one run through all events, and records each round."""
 
-One round, from a block to the next:
-
-1. A block arrives at a holder (``_act_on_holder``). If its light client accepts the block, the
-   holder plans a release (``_plan``).
-2. When the gradient is due (``_speak``), the release service computes the private gradients of
-   the cohort at the weights w_t, adds noise, normalises, quantises and signs (``_release``).
-3. The network carries the message to the mempools of the compute nodes.
-4. When a compute node has all messages, or the quorum at the deadline, it aggregates, updates,
-   does its work and sends the block. Every full node recomputes the block and appends it.
-5. The recorder makes the record of the round (``rounds``).
-"""
+# One round, from a block to the next:
+# 1. A block arrives at a holder (_act_on_holder). If the holder's light client accepts the block,
+#    the holder plans a release (_plan).
+# 2. When the gradient is due (_speak), the release service computes the private gradients of the
+#    cohort at the block's weights, adds noise, normalises, quantises and signs (_release).
+# 3. The network carries the message to the mempools of the compute nodes.
+# 4. A compute node with all messages, or with the quorum at the deadline, aggregates, updates, does
+#    its work and sends the block. Every full node recomputes the block and appends it.
+# 5. The recorder makes the record of the round (rounds).
 
 from __future__ import annotations
 
@@ -55,10 +53,10 @@ class Simulation:
     def __init__(
         self, *, setup: RunSetup, store: Store, ask: Ask, measure: Measure, watch: Stopwatch
     ) -> None:
-        """Put every node at genesis.
+        """Start every node at genesis.
 
-        If the store already has blocks, it belongs to an interrupted run. The events of that run
-        are repeated, but its releases and blocks are taken from the store, not computed.
+        If the store already has blocks, an interrupted run is resumed. All its events are simulated
+        again, but its releases and blocks are read from the store.
         """
         self._setup, self._store, self._watch = setup, store, watch
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
@@ -84,19 +82,19 @@ class Simulation:
             slowest_s=lambda: self._transport.slowest_s,
             watch=watch,
         )
-        """The compute nodes; each holds a log of what it refused."""
+        """The compute nodes, in the order of their ids."""
         self.blocks.nodes = self.compute_nodes
         listeners = [node.node for node in self.compute_nodes if node.schedule.hears_at_once]
         self._transport.listeners += listeners
         self._reporter = min(self.compute_nodes, key=lambda node: not node.schedule.honest)
         self.chain = self._reporter.chain
-        """The reported chain: that of the first honest compute node, or of node 0 if all attack."""
+        """The chain of the first honest compute node; if all nodes attack, the chain of node 0."""
         self.holder_slots = build_data_holders(setup)
-        """The data holders of a round, one for each slot."""
+        """The data holders, one for each slot of the network."""
         self.silent: dict[int, str] = {}
-        """Participants that sent no message when they should have, and the last reason why."""
+        """The latest reason why a participant could not send a message, by participant id."""
         self.tracker = NodeTracker(self.compute_nodes)
-        """Records the incidents of honest compute nodes, and all heads if nodes can be cut off."""
+        """Records incidents, and also the nodes' heads if links can be down."""
         self.wasted_releases = 0
         """Number of releases at blocks that no honest node accepts."""
         self._recorder = self._build_recorder(measure)
@@ -115,15 +113,18 @@ class Simulation:
         )
 
     def close(self) -> None:
-        """End the threads that check messages ahead of time."""
+        """Stop the threads that check messages in the background."""
         self._verdict_cache.close()
 
     def rounds(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
-        """Play all events, until none is left or the run has to stop.
+        """Simulate the run until no event is left.
+
+        With ``on_exhausted: stop`` the run also ends when a participant has spent its privacy
+        budget.
 
         Yields:
-            The record of each round that the reported chain has reached, and the records of the
-            round's messages. If a reorganisation replaces a round, the round is yielded again.
+            The record of each round of the reported chain, and the records of the round's messages.
+            If a reorganisation replaces a round, the round is yielded again.
         """
         for node in self.compute_nodes:
             self._transport.post(node.node, node.start(), 0.0)
@@ -143,7 +144,7 @@ class Simulation:
         yield from self._finish_round()
 
     def _play(self) -> float:
-        """Play events until the chain has a new head or no event is left; return the time."""
+        """Handle events until the chain has a new head; return the simulated time in seconds."""
         transport, queue, head, now_s = self._transport, self._transport.queue, self.chain.head, 0.0
         breaks = self._setup.scenario.gossip.breaks
         with self._watch("network"):
@@ -160,7 +161,7 @@ class Simulation:
         return now_s
 
     def _act(self, event: Event) -> None:
-        """Hand an event to its receiver, and send what the receiver returns."""
+        """Deliver an event to its receiver, and send the payloads that the receiver returns."""
         if event.to >= len(self.compute_nodes):
             self._act_on_holder(event)
             return
@@ -168,7 +169,7 @@ class Simulation:
         self._transport.post(event.to, sends, event.time_s)
 
     def _act_on_holder(self, event: Event) -> None:
-        """Hand a block or an objection to a holder, or release the gradient that has come due."""
+        """Deliver a block or an objection to a holder, or release the holder's gradient."""
         slot = self.holder_slots[event.to - len(self.compute_nodes)]
         if not isinstance(event.payload, Speak):
             if not isinstance(event.payload, Block) or self.blocks.has_weights(event.payload):
@@ -177,12 +178,12 @@ class Simulation:
             self._speak(slot, event.payload, event.time_s)
 
     def _plan(self, slot: DataHolder, intent: Speak | None, now_s: float) -> None:
-        """Schedule the release of the holder on a slot."""
+        """Schedule the release that a data holder intends."""
         if intent is not None:
             self._transport.post(slot.node, [Send(intent, slot.node, GRADIENT_S)], now_s)
 
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
-        """Release the gradient of the participant on a slot, if its budget and group allow it."""
+        """Release a participant's gradient, unless its budget is spent or its group too small."""
         participant = self._participant(slot, intent)
         if self._releases.budget(participant).noise_step(intent.parent, intent.round) is None:
             self.silent[participant] = BUDGET_SPENT
@@ -194,7 +195,7 @@ class Simulation:
             self._retry(slot, intent, outcome, now_s)
 
     def _release(self, slot: DataHolder, participant: int, intent: Speak, now_s: float) -> None:
-        """Send the messages of a participant, and count the release against its budget."""
+        """Send the messages of a participant, and charge the release to its privacy budget."""
         parent = intent.parent
         messages = self._releases.release(participant, parent, intent.round)
         if not messages:
@@ -206,7 +207,7 @@ class Simulation:
         self._transport.post(slot.node, sends, now_s)
 
     def _retry(self, slot: DataHolder, intent: Speak, failed: DropoutOutcome, now_s: float) -> None:
-        """Plan a group's next attempt; the failed one costs privacy if shares were asked for."""
+        """Schedule a group's next attempt. Charge the failed attempt if it counts as a release."""
         participant = self._participant(slot, intent)
         if failed.is_release:
             attempt = intent.parent + bytes([failed.number])
@@ -218,17 +219,17 @@ class Simulation:
         self._transport.post(slot.node, [Send(again, slot.node, failed.again_s)], now_s)
 
     def _participant(self, slot: DataHolder, intent: Speak) -> int:
-        """Return the participant (holder or group) that has a slot in a round."""
+        """Return the id of the participant (holder or group) on a slot in a round."""
         place = slot.node - len(self.compute_nodes)
         return self._setup.sampling.holders_of(intent.round)[place]
 
     def _is_void(self, event: Event) -> bool:
-        """Return whether an event is a message that arrives too late for any block to carry it."""
+        """Return whether an event is a message that arrives too late for any block."""
         message = event.payload
         return isinstance(message, Message) and self.compute_nodes[event.to].is_over(message)
 
     def _finish_round(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
-        """Yield the last round; its metrics were measured while the next one was computed."""
+        """Yield the latest round, as soon as its metrics are measured."""
         if self._unfinished is not None:
             record, measuring, messages = self._unfinished
             self._unfinished = None
@@ -237,7 +238,7 @@ class Simulation:
             yield replace(record, metrics=measured.metrics, seconds=seconds), messages
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures of the run so far, as its manifest states them."""
+        """Return the figures of the run so far for the manifest."""
         return {
             "stale_blocks": self.chain.stale,
             "reorganisations": self.chain.reorganisations,
@@ -248,22 +249,22 @@ class Simulation:
         }
 
     def stragglers(self) -> list[MessageRecord]:
-        """Return the messages that no block carries and that are in no record yet."""
+        """Return the records of the messages that no block carries and no round has reported."""
         self._recorder.note(self._releases.released)
         return self._recorder.stragglers(self._setup.rules.rounds + 1)
 
     @property
     def releases(self) -> dict[int, int]:
-        """Number of releases so far by participant, forks included; it omits those without any."""
+        """Number of releases by participant id, including releases on forks."""
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Store a block of the sender, and note it if holders may follow it."""
+        """Store a block that leaves its sender, and update the clips of holders."""
         if self.blocks.keep(sender, block, now_s):
             self._releases.carry(block)
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:
-        """Return a node's recorded block on a parent; None if an interrupted run recorded none."""
+        """Return the block that a node found on a parent before an interruption, or None."""
         height = self.chain.height_of(parent)
         if height is not None and height >= self._store.highest:
             return None

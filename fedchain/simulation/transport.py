@@ -1,7 +1,4 @@
-"""Transport: it carries what nodes send over the network, and queues what arrives as events.
-
-Events come in the order of simulated time; events of the same time, in the order of insertion.
-"""
+"""Transport: it delivers the payloads of nodes over the network, as events in simulated time."""
 
 from __future__ import annotations
 
@@ -24,32 +21,30 @@ from fedchain.nodes.payloads import Objection, Send
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
-"""A function of the sender's id, a block and the simulated seconds. It is called for every block
-that leaves a node."""
+"""A function (sender's id, block, simulated seconds) that is called for every block that leaves a
+node."""
 FEW = 32
-"""Up to this number, the deliveries of one send are sorted in Python; more are sorted in numpy."""
+"""Largest number of deliveries of one payload that are sorted without numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
-"""The remaining deliveries of one send, each as (seconds, place in the order of insertion, id of
-the receiving node)."""
+"""The remaining deliveries of one payload. Each is a tuple (time in simulated seconds, insertion
+number, id of the receiving node)."""
 _NONE: Arrivals = iter(())
 
 
 class Event(NamedTuple):
-    """A due delivery. It is a tuple, which is fast to make, since a run makes very many events."""
+    """The delivery of a payload to one node."""
 
+    # A tuple is fast to make, and a run makes very many events.
     time_s: float
-    """Simulated seconds since genesis."""
+    """Time of the delivery, simulated seconds since genesis."""
     to: int
-    """The node that receives."""
+    """Id of the receiving node."""
     payload: Any
-    """What the node receives."""
+    """The block, message, objection or timer that the node receives."""
 
 
 class EventQueue:
-    """A queue of deliveries, the earliest first.
-
-    The deliveries of one send to many nodes are sorted once. Only the next of them is in the
-    heap, so the heap holds one entry for each send, not one for each node.
+    """A queue of deliveries, ordered by time, then by insertion.
 
     >>> queue = EventQueue()
     >>> queue.put(2.0, 1, "late"); queue.put(1.0, 0, "soon"); queue.put(1.0, 1, "next")
@@ -58,6 +53,7 @@ class EventQueue:
     """
 
     def __init__(self) -> None:
+        # One entry for each payload: its next delivery, and the sorted iterator of the others.
         self._heap: list[tuple[float, int, int, Any, Arrivals]] = []
         self._count = 0
         self._waiting = 0
@@ -66,13 +62,13 @@ class EventQueue:
         return self._waiting
 
     def put(self, time_s: float, to: int, payload: Any) -> None:
-        """Add a delivery at this time."""
+        """Add a delivery to node ``to``."""
         heapq.heappush(self._heap, (time_s, self._count, to, payload, _NONE))
         self._count += 1
         self._waiting += 1
 
     def put_all(self, times_s: Vector, to: npt.NDArray[np.int64], payload: Any) -> None:
-        """Add a delivery to each of n nodes, each at its own time; both arrays have shape (n,)."""
+        """Add one delivery of a payload for each node; both arrays have shape (nodes,)."""
         if not len(times_s):
             return
         rest: Arrivals
@@ -102,19 +98,19 @@ class EventQueue:
 
 
 class Transport:
-    """Takes what nodes send, and queues its arrival at each receiver."""
+    """Takes the payloads that nodes send, and queues their delivery to each receiver."""
 
     def __init__(self, setup: RunSetup, sent: Sent) -> None:
         """Start with an empty queue."""
         self._setup, self._sent = setup, sent
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
         self.listeners: list[int] = []
-        """Compute nodes that get every block at the moment that it leaves its sender."""
+        """Ids of compute nodes that receive every block without delay."""
         self.queue = EventQueue()
-        """The deliveries that are still to come."""
+        """All deliveries that are still due."""
 
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
-        """Queue the arrival of everything that a node sends."""
+        """Queue the delivery of all payloads that a node sends."""
         for send in sends:
             leaves_s = now_s + send.after_s
             if send.to == sender:
@@ -134,10 +130,11 @@ class Transport:
                 self.queue.put_all(times_s, nodes, send.payload)
 
     def waits(self, event: Event) -> bool:
-        """Return whether the receiver is offline or catching up; if so, postpone the event.
+        """Postpone an event if its receiver is offline or catching up; return whether it is.
 
-        Blocks and objections are never postponed: a node needs them to catch up.
+        Blocks and objections are never postponed.
         """
+        # A node needs blocks and objections to catch up.
         if isinstance(event.payload, Block | Objection):
             return False
         ready_s = self._network.ready(event.to, event.time_s)
@@ -147,12 +144,12 @@ class Transport:
 
     @property
     def slowest_s(self) -> float:
-        """The longest delay between two compute nodes without losses and outages, seconds."""
+        """Longest delay between two compute nodes without losses and outages, simulated seconds."""
         return self._network.slowest_s()
 
     @property
     def traffic(self) -> dict[str, Any]:
-        """Bytes sent and received: by each compute node, and by all data holders together."""
+        """Bytes sent and received, for each compute node and for all data holders together."""
         miners, traffic = len(self._setup.compute_ids), self._network.traffic()
         sent, received = traffic.sent.round(), traffic.received.round()
         return {
@@ -167,19 +164,16 @@ class Transport:
         }
 
     def _hand_over(self, sender: int, node: int, payload: object, leaves_s: float) -> None:
-        """Deliver without the delay of the links, as only attackers can.
-
-        Nothing is delivered to a node that is cut off from the sender.
-        """
+        """Queue a delivery without delay, unless the network separates sender and receiver."""
         if self._network.hears(sender, node, leaves_s):
             self.queue.put(leaves_s, node, payload)
 
 
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
-    """Return the name and the sizes of an item; the network uses only these.
+    """Return the name of an item and its sizes in bytes, for full nodes and for light clients.
 
-    A full node receives the whole item. A light client receives a part: of a block, the signed
-    header and the weights to which it commits; of an objection, that header and a signature.
+    A full node receives the whole item. A light client receives only the signed header and the
+    weights of a block, or the signed header and the signature of an objection.
 
     Raises:
         EncodingError: the item has no encoding.

@@ -30,14 +30,13 @@ from fedchain.nodes.payloads import (
 from fedchain.timing import Stopwatch
 
 KEPT_ROUNDS = 2
-"""Number of rounds below the head whose messages are kept, since most forks are that short. After
-a deeper fork the holders, who follow the same head, send their messages again."""
+"""Number of rounds below the head whose messages stay in the mempool."""
 KEPT_CLAIMS = 64
-"""A dishonest node keeps the states claimed by its latest refused blocks, at most this many."""
+"""Largest number of refused blocks whose claimed states a dishonest node keeps."""
 
 
 class ComputeNode:
-    """A full node with its own chain and mempool. It works on one block at a time."""
+    """A full node with its own chain and mempool; it works on one block at a time."""
 
     def __init__(
         self,
@@ -63,22 +62,22 @@ class ComputeNode:
             rules: the rules of the chain.
             transition: computes the state after a block from the block's messages.
             effort: when the node starts its work, and how fast it works.
-            recall: returns the block that an interrupted run has already found, given (parent,
-                address); None: the run is new.
+            recall: returns the block that an interrupted run has found, given the hash of the
+                parent and the address of the maker; None: the run is new.
             watch: counts wall time by stage.
-            schedule: which strategy the node follows in each round.
+            schedule: the node's strategy in each round.
         """
         self.node, self.chain, self._secret = node, chain, secret
         self.address = identity_of(public_key_of(secret))
-        """SHA-256 of the node's public key, 32 bytes; its blocks name it."""
+        """The node's address in block headers: SHA-256 of its public key, 32 bytes."""
         self.incidents = IncidentLog()
-        """The node's log of what it did not accept, and why."""
+        """The node's log of refused messages and blocks."""
         self.schedule = schedule
         self.strategy = schedule.at(chain.height + 1)
         """The strategy for the block above the node's head."""
         self.claims: OrderedDict[bytes, tuple[Block, State]] = OrderedDict()
-        """The node's own latest refused blocks, and the states to which they commit, by block hash.
-        Light clients may follow a refused block, and holders then need the weights after it."""
+        """The node's own latest refused blocks and the states that these blocks claim, by block
+        hash. Holders need the weights after a block that their light clients follow."""
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._watch = effort, watch
         # A dishonest node may make two blocks on one parent, so it always searches again.
@@ -92,11 +91,11 @@ class ComputeNode:
         self._claim = chain.state(chain.head)
 
     def start(self) -> list[Send]:
-        """Begin to wait for messages at the head with which the node was made."""
+        """Begin to wait for messages at the head."""
         return self._begin(self._target, 0.0)
 
     def receive(self, payload: object, now_s: float) -> list[Send]:
-        """Act on a block, a message, an objection or a timer; stale timers are ignored."""
+        """Process a block, a message, an objection or a timer; stale timers are ignored."""
         match payload:
             case Message() as message:
                 return self._on_message(message, now_s)
@@ -118,11 +117,11 @@ class ComputeNode:
                 return []
 
     def is_over(self, message: Message) -> bool:
-        """Return whether a message belongs to a round whose messages are no longer kept."""
+        """Return whether a message's round is too old for the mempool."""
         return message.round < self.chain.height - KEPT_ROUNDS
 
     def _on_message(self, message: Message, now_s: float) -> list[Send]:
-        """Add a message to the mempool; begin the work if enough messages are there."""
+        """Add a message to the mempool, and begin the work if there are enough messages."""
         try:
             with self._watch("signing"):
                 self._pool.add(message)
@@ -131,7 +130,7 @@ class ComputeNode:
         return self._begin_work(now_s) if message.parent == self._target else []
 
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
-        """Add another node's block; object to a block that is refused although its work is done."""
+        """Add another node's block, or object to a refused block whose work is done."""
         try:
             name = block.header.hash
             if name in self.incidents.ignored or name in self.chain:
@@ -150,10 +149,7 @@ class ComputeNode:
         return sends + self._turn_to_head(now_s)
 
     def _on_own_block(self, block: Block, now_s: float) -> list[Send]:
-        """Sign and add a block that the node has found, and publish what its strategy says.
-
-        The honest strategy publishes only blocks that the node's own chain has accepted.
-        """
+        """Sign and add a block that the node has found, and publish what its strategy says."""
         block = sign_block(block, self._secret)
         try:
             self._add(block, now_s)
@@ -168,10 +164,7 @@ class ComputeNode:
         return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
-        """Log a block that the node has found but its own chain has refused.
-
-        A dishonest node keeps the state that it claims, for light clients that follow the block.
-        """
+        """Log the node's own refused block; a dishonest node also keeps the claimed state."""
         if self.schedule.honest:
             self.incidents.refuse_block(now_s, block, reason)
             return
@@ -181,7 +174,7 @@ class ComputeNode:
             self.claims.popitem(last=False)
 
     def _add(self, block: Block, now_s: float) -> Added:
-        """Add a block to the node's chain, and log the maker of each block that was accepted."""
+        """Add a block to the node's chain, and look for equivocation in the accepted blocks."""
         with self._watch("ledger"):
             added = self.chain.add(block, int(now_s * 1000.0))
         self.strategy = self.schedule.at(self.chain.height + 1)
@@ -190,31 +183,29 @@ class ComputeNode:
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
-        """Return what the node sends after this block, by the strategy for the block's height."""
+        """Return what the node sends after a block, by the strategy for the block's height."""
         scene = Scene(
             block=block, own=own, accepted=accepted, chain=self.chain, withheld=self._withheld
         )
         return self.schedule.at(block.header.height).publishes(scene)
 
     def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
-        """Log a refused block; return an objection to it if its work is done."""
+        """Log a refused block; return an objection if the block's work is done."""
         self.incidents.refuse_block(now_s, block, reason)
         self.incidents.ignore(block.header)
         objection = Send(Objection(block, self.node), "everybody")
         return [objection] if worked(block.header, self._rules.work) else []
 
     def _give_up(self, now_s: float) -> list[Send]:
-        """Turn to a block of the same work, since the head has no quorum when its deadline passes.
-
-        Holders follow the smaller hash, not the block that this node has seen first. If no honest
-        node had seen their block first, all would wait for ever.
-        """
+        """Turn to the head of the holders, since this node's head has no quorum at the deadline."""
+        # Of blocks with equal work, holders follow the smallest hash, compute nodes the block that
+        # they saw first. Without this turn, all compute nodes might wait for ever.
         if self.schedule.honest and self._target == self.chain.head:
             self._given_up = self._target
         return self._turn_to_head(now_s)
 
     def _turn_to_head(self, now_s: float) -> list[Send]:
-        """Begin anew if the node now builds on another block."""
+        """Begin to work on another parent if the strategy now builds on another block."""
         target = self.strategy.works_on(self.chain)
         if target == self._given_up:
             target = self.chain.holders_head()
@@ -224,10 +215,7 @@ class ComputeNode:
         return self._begin(target, now_s)
 
     def _begin(self, target: bytes, now_s: float) -> list[Send]:
-        """Begin to work on this parent; wait for messages if there are too few.
-
-        The wait ends when enough messages are there, or when the timer of the deadline rings.
-        """
+        """Begin to work on a parent, or wait for messages until the deadline."""
         self._target, self._height = target, self.chain.link(target).header.height
         sends = self._begin_work(now_s)
         if self._working_on == target:
@@ -239,7 +227,7 @@ class ComputeNode:
         return [Send(DeadlinePassed(target), self.node, self._effort.deadline_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
-        """Begin to work if enough messages are there and no work on this parent has begun."""
+        """Begin to work if there are enough messages and no work on this parent has begun."""
         parent, strategy = self._target, self.strategy
         if self._working_on == parent or self._height >= self._rules.rounds:
             return []
@@ -254,13 +242,13 @@ class ComputeNode:
         return self._search(self._template(messages, now_s), 0)
 
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
-        """Begin or continue sampled work; set a new timer if the time of its end has changed."""
+        """Begin or continue sampled work; return a new timer if the end of the work has changed."""
         self._carried, before = messages, self._sampled.due_s
         due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
 
     def _template(self, messages: Messages, now_s: float) -> Block:
-        """Return the block to work on, with nonce 0, or the one that an interrupted run found."""
+        """Return the block to work on, with nonce 0, or the block of an interrupted run."""
         parent = self._target
         if self._recall and (recalled := self._recall(parent, self.address)):
             return recalled
@@ -273,7 +261,7 @@ class ComputeNode:
         return draft.block(self.chain, self.address)
 
     def _search(self, block: Block, first_nonce: int) -> list[Send]:
-        """Try the next ``TRIES`` nonces; return the timer for the success or for the next tries."""
+        """Try the next nonces; return the timer of the success or of the next tries."""
         nonce: int | None = block.header.nonce
         if nonce or (self._recall and self._recall(block.header.parent, self.address)):
             # An interrupted run has found this nonce. The search takes the same simulated time.

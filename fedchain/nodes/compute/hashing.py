@@ -1,6 +1,6 @@
-"""Hashing: estimates of the number of tried nonces and of the time they take; also sampled work.
+"""Hashing: it estimates the time of proof of work, and draws the time of sampled work.
 
-Sampled work draws the simulated time at which a node finds a block, and hashes nothing.
+Sampled work hashes nothing: the simulated time at which a node finds a block is drawn at random.
 """
 
 from __future__ import annotations
@@ -24,28 +24,25 @@ from fedchain.ledger.chain.work import (
 from fedchain.scenario import Scenario
 
 TRIES = 65_536
-"""Number of nonces that a compute node tries before it looks at the network again. So it
-tries at most this many in vain after another node has found the block."""
+"""Number of nonces that a compute node tries before it looks for new blocks."""
 _TRIED = 2_000
-"""Number of tries that measure the speed of this machine; they take about two milliseconds."""
+"""Number of tries that measure the speed of this machine."""
 
 
 def attempts(bits: float, n_compute: int) -> float:
     """Return the mean number of nonces that all compute nodes together try until a block is found.
 
-    A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
-    block, at most T = 65,536 nonces, and then looks at the network. The nodes repeat such turns
-    until one of them has found a block. On average a turn takes C (1 - (1-p)^T) / p tries, and
-    1 / (1 - (1-p)^(TC)) turns are needed. For example, with 4 bits one node tries 16 nonces, and
-    three nodes together try 48.
+    For example, with 4 bits one node tries 16 nonces, and three nodes together try 48.
 
     Args:
-        bits: bits of difficulty, 0 or more.
-        n_compute: number of compute nodes C.
+        bits: bits of difficulty, 0 or more. Each nonce succeeds with probability 2^-bits.
+        n_compute: number of compute nodes.
 
     >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
     (16, 48, 1.1)
     """
+    # In a turn each of C nodes tries until it has found a block, at most T nonces. With p = 2^-bits
+    # a turn takes C (1 - (1-p)^T) / p tries on average, and 1 / (1 - (1-p)^(TC)) turns are needed.
     p = math.exp2(-bits)
     if bits == 0:
         return float(n_compute)
@@ -55,10 +52,9 @@ def attempts(bits: float, n_compute: int) -> float:
 
 
 def expected_hashing_s(scenario: Scenario) -> float:
-    """Estimate how many seconds this machine hashes for the main chain of a run.
+    """Return the estimated seconds that this machine hashes for a run; 0 for sampled work.
 
-    The speed of the machine is measured by a few tries. The estimate assumes that the target does
-    not change. Sampled work hashes nothing, so it takes 0 s.
+    The estimate counts the main chain only, and assumes a constant target.
     """
     work = works.build(scenario.ledger.work)
     if work.kind == "sampled":
@@ -71,7 +67,7 @@ def expected_hashing_s(scenario: Scenario) -> float:
 
 
 def hashing_words(seconds: float) -> str:
-    """Return the text that tells a user how long the search for nonces takes.
+    """Return a text for the user about the duration of hashing, given in seconds.
 
     >>> hashing_words(0.0), hashing_words(0.1234), hashing_words(5120.4)
     ('none: work is drawn', 'about 0.123 s here', 'about 5,120 s here')
@@ -86,23 +82,20 @@ class Effort:
     """When a compute node starts its work, and how fast it works."""
 
     deadline_s: float
-    """Simulated seconds after a new head at which the quorum is enough to start."""
+    """Simulated seconds after a new head until the quorum of messages is enough to start."""
     hashes_per_second: float
     """Tries per simulated second."""
     expected: int
-    """Number of participants in a round. Once this many messages are there, no more can come."""
+    """Number of participants in a round. With this number of messages the node starts at once."""
     draw: Callable[[int], float]
-    """A function of the number of blocks that the node has found so far. It returns a random number
-    in [0, 1), which decides how long sampled work takes."""
+    """A function that returns a random number in [0, 1) for the duration of sampled work, given the
+    number of blocks that the node has found so far."""
 
 
 class SampledWork:
-    """The tries of one compute node, simulated by drawing only the time at which one succeeds.
+    """The sampled work of one compute node: the time of the next success is drawn at random.
 
-    Tries are independent: tries on one parent do not change the chances on the next. So one draw
-    is used until the node finds a block, even if the head changes in the meantime. A new draw for
-    every head would have the same distribution, but then each block would cause an
-    event at every node.
+    The same draw is used until the node finds a block, even if the head changes in the meantime.
 
     >>> work = SampledWork(100.0, lambda number: 0.3)
     >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds
@@ -111,20 +104,27 @@ class SampledWork:
     """
 
     def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
-        """Start with nothing drawn; ``Effort`` describes the two arguments."""
+        """Start without work; ``Effort`` describes the two arguments."""
         self.due_s: float | None = None
-        """Simulated time at which the next block is found, seconds; None while the node is idle."""
+        """Time at which the node finds its next block, simulated seconds; None while it pauses."""
         self._speed, self._draw = tries_per_second, draw
         self._successes = 0
         self._bits = 0
         self._left: float | None = None
 
     def begin(self, bits: int, now_s: float) -> float:
-        """Begin or continue to work at a target (``bits``); return when a block will be found."""
+        """Begin or continue to work; return the simulated time of success in seconds.
+
+        Args:
+            bits: the target in compact form, as in a block header.
+            now_s: simulated seconds since genesis.
+        """
         if self.due_s is not None:
             if bits == self._bits:
                 return self.due_s
             self.pause(now_s)
+        # Tries are independent, so a new draw for every head would have the same distribution. But
+        # then each block would cause an event at every node.
         if self._left is None:
             self._left = float(drawn_tries(bits, self._draw(self._successes)))
         elif bits != self._bits:
@@ -134,19 +134,19 @@ class SampledWork:
         return self.due_s
 
     def pause(self, now_s: float) -> None:
-        """Pause the work, and keep the number of tries that are left."""
+        """Pause the work, and keep the number of remaining tries."""
         if self.due_s is not None:
             self._left = (self.due_s - now_s) * self._speed
             self.due_s = None
 
     def succeed(self) -> None:
-        """Count a found block, so that the next block takes a new draw."""
+        """Count a found block; the next block takes a new draw."""
         self._successes += 1
         self._left = self.due_s = None
 
 
 def worked(header: Header, work: WorkKind) -> bool:
-    """Return whether the work that a header claims was done, so light clients may follow it."""
+    """Return whether the work of a header is done; False if the header cannot be encoded."""
     try:
         return is_paid(work, header.hash, target_from_compact(header.bits))
     except (EncodingError, ValueError):

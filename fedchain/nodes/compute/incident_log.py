@@ -1,4 +1,4 @@
-"""Incident log: what one compute node refused and why, and its evidence of equivocation."""
+"""Incident log: it records what a compute node refused, and evidence of equivocation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.message import Message
 
 KEPT_REFUSALS = 1_000
-"""A node keeps its first refusals and its first pieces of evidence, at most this many of each. It
-counts all refusals."""
+"""Largest number of refusals, and of pieces of evidence, that a node keeps: the first ones."""
 KEPT_NAMES = 1_024
-"""A node remembers the hashes of this many refused blocks, and this many pairs of parent and
-maker. It forgets the oldest."""
+"""Largest number of refused blocks, and of accepted blocks, that a node remembers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,38 +27,37 @@ class Refusal:
     id: bytes
     """Hash of the block, or id of the message, 32 bytes; empty if it cannot be encoded."""
     height: int
-    """Height that the header states, or round of the message."""
+    """Height in the block's header, or round of the message."""
     maker: bytes
-    """Address of the maker, 32 bytes; empty for a message, or if the maker has not signed."""
+    """Address of the block's maker, 32 bytes; empty for a message or an unsigned block."""
     reason: str
     """The rule that the message or block breaks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Evidence of equivocation: two blocks of one maker on one parent, signed by the maker.
+    """Evidence of equivocation: two blocks on one parent, both signed by the same maker.
 
-    An honest node makes only one block on a parent. Nobody can frame it, since that takes its
-    signature of another one.
+    An honest node makes only one block on a parent.
     """
 
     time_s: float
-    """When the second block was accepted, simulated seconds since genesis."""
+    """Time at which the second block was accepted, simulated seconds since genesis."""
     first: Block
-    """The block that was accepted first, without its messages."""
+    """The block that was accepted first, without messages."""
     second: Block
-    """The other block, without its messages."""
+    """The block that was accepted second, without messages."""
 
     @property
     def holds(self) -> bool:
-        """Whether the evidence proves what it says to everybody who has it."""
+        """Whether the two blocks and their signatures prove equivocation."""
         one, two = self.first.header, self.second.header
         same = (one.parent, one.address) == (two.parent, two.address)
         return same and one.hash != two.hash and not (self.first.forgery or self.second.forgery)
 
 
 class IncidentLog:
-    """The incidents of one compute node. Its size is bounded, whatever other nodes send."""
+    """The incidents of one compute node; the log has a bounded size."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
@@ -70,7 +67,7 @@ class IncidentLog:
         self.evidence: list[Evidence] = []
         """The first pieces of evidence, at most ``KEPT_REFUSALS``."""
         self.ignored: dict[bytes, None] = {}
-        """Hashes of the blocks that were refused recently, which are not checked again."""
+        """Hashes of recently refused blocks, which are not checked again."""
         self._made: dict[tuple[bytes, bytes], Block] = {}
 
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
@@ -86,7 +83,7 @@ class IncidentLog:
         self._log(refusal)
 
     def refuse_block(self, time_s: float, block: Block, reason: str) -> None:
-        """Log that a block was refused; its maker is named only if it has signed the block."""
+        """Log that a block was refused; the maker is named only if the maker signed the block."""
         header = block.header
         refusal = Refusal(
             time_s=time_s,
@@ -99,14 +96,17 @@ class IncidentLog:
         self._log(refusal)
 
     def ignore(self, header: Header) -> None:
-        """Remember a block as refused, so that it is not checked again."""
+        """Remember a block as refused."""
         name = _name_of(lambda: header.hash)
         if name:  # a block that cannot be encoded has no hash
             self.ignored[name] = None
             _drop_oldest(self.ignored)
 
     def saw(self, time_s: float, block: Block) -> None:
-        """Note an accepted block, without its messages; log evidence if it is a second one."""
+        """Log evidence if an accepted block is the maker's second block on the same parent.
+
+        ``block`` is the accepted block without messages.
+        """
         first = self._made.setdefault((block.header.parent, block.header.address), block)
         if first is block:
             _drop_oldest(self._made)
@@ -122,7 +122,7 @@ class IncidentLog:
 
 
 def _name_of(hash_of: Callable[[], bytes]) -> bytes:
-    """Return the hash of a message or header; empty if it cannot be encoded."""
+    """Return the hash of a message or header; empty if there is no encoding."""
     try:
         return hash_of()
     except EncodingError:

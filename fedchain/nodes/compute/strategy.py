@@ -1,7 +1,7 @@
-"""Strategy: what a compute node works on, what its blocks contain, and when it publishes them.
+"""Strategy: it decides on which block a compute node builds, and what the node publishes when.
 
-A strategy has one function for each decision. The honest strategy is here. A dishonest strategy
-replaces some of its functions; each kind of attack on the chain has its own file.
+A strategy has one function for each decision. A dishonest strategy replaces some functions of the
+honest strategy.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Draft:
     parent: bytes
     """Hash of the block's parent."""
     time_ms: int
-    """The time that the block's header will state, simulated milliseconds since genesis."""
+    """The time in the block's header, simulated milliseconds since genesis."""
     messages: Messages
     """The block's messages, in ascending order of id."""
     after: State
-    """The state to which the block's header will commit."""
+    """The state to which the block's header commits."""
 
     def block(self, chain: Chain, address: bytes) -> Block:
-        """Return the block of the compute node with this address, not signed, with nonce 0."""
+        """Return the unsigned block with nonce 0, given the maker's chain and address."""
         below = chain.link(self.parent)
         header = Header(
             version=BLOCK_VERSION,
@@ -59,33 +59,33 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What a compute node sees when it decides what to send."""
+    """The situation in which a compute node decides what to send."""
 
     block: Block
     """The block that was just found or accepted."""
     own: bool
-    """Whether the node has made the block itself."""
+    """Whether the node itself has made the block."""
     accepted: bool
     """Whether the node's own chain has accepted the block; always true for another node's block."""
     chain: Chain
     """The node's chain."""
     withheld: list[Block]
-    """The node's own accepted blocks that it has not published, lowest first. A strategy removes
-    the blocks that it sends."""
+    """The node's own accepted blocks that are not published yet, lowest first. A strategy removes
+    the blocks that it sends from this list."""
 
 
 def head_of(chain: Chain) -> bytes:
-    """Return the head: an honest node builds on it."""
+    """Return the hash of the head, on which an honest node builds."""
     return chain.head
 
 
 def unchanged(made: Same) -> Same:
-    """Return messages or a draft unchanged, as an honest node does."""
+    """Return the messages or the draft unchanged, as an honest node does."""
     return made
 
 
 def at_once(scene: Scene) -> list[Send]:
-    """Send each own block to everybody as soon as the node's own chain has accepted it."""
+    """Send the node's own accepted blocks to everybody, and empty ``scene.withheld``."""
     sends = [Send(block, "everybody") for block in scene.withheld]
     scene.withheld.clear()
     return sends
@@ -100,19 +100,19 @@ class Strategy:
     carries: Callable[[Messages], Messages] = unchanged
     """A function that selects the messages for the new block, and keeps their order."""
     least: int | None = None
-    """Number of messages at which the node starts its work. None: it starts with the messages of
-    all holders, or after the deadline with the quorum."""
+    """Number of messages at which the node starts its work. None: the messages of all participants,
+    or the quorum after the deadline."""
     writes: Callable[[Draft], Draft] = unchanged
-    """A function that returns the contents of the block, given the draft of an honest node."""
+    """A function that returns the draft of the node's block, given the draft of an honest node."""
     again: bool = False
-    """Whether the node works on the same parent again after it has found a block on it."""
+    """Whether the node looks for a further block on the same parent after it has found a block."""
     publishes: Callable[[Scene], list[Send]] = at_once
-    """A function that returns what the node sends after it has found a block, or accepted another
-    node's block."""
+    """A function that returns what the node sends after it has found a block, or has accepted
+    another node's block."""
     hears_at_once: bool = False
-    """Whether the node receives every block at the moment that it leaves its sender."""
+    """Whether the node receives every block without delay."""
     counters: Counter[str] = field(default_factory=Counter)
-    """Number of dishonest acts so far, by kind, for the report."""
+    """Number of dishonest acts so far, by kind."""
 
 
 HONEST = Strategy()
@@ -126,21 +126,21 @@ class Place:
     node: int
     """Id of the node."""
     seed: int
-    """The scenario's seed; all draws come from its random streams."""
+    """The scenario's seed, from which the node draws its random numbers."""
     secret: bytes
-    """The node's Ed25519 secret key, 32 bytes; it can sign for itself alone."""
+    """The node's own Ed25519 secret key, 32 bytes."""
     quorum: int
     """Fewest messages that a block may carry."""
     shares: Mapping[int, float]
-    """Each compute node's share of the hash power, this node included; the shares sum to 1."""
+    """Share of every compute node in the hash power, by node id; the shares sum to 1."""
     makers: Mapping[bytes, int]
-    """Id of each compute node, by its address."""
+    """Id of every compute node, by the node's address."""
     slowest_s: float
     """Longest delay of a block between two compute nodes, simulated seconds."""
     key_of: Callable[[int, int], bytes]
-    """A function of a holder's id and a round. It returns the holder's public key in this round.
-    Pseudonyms should hide whose key it is. But a compute node that receives a message directly from
-    a holder may know the sender by its network address."""
+    """A function that returns a holder's public key in a round, given the holder's id and the
+    round."""
+    # A real node may recognise a holder by the network address of the sender.
 
 
 strategies: Family[Strategy] = Family(
@@ -163,7 +163,8 @@ class Schedule:
     """The strategies of one compute node, by round."""
 
     planned: tuple[tuple[ComputeAttack, Strategy], ...] = ()
-    """Each attack of the scenario that names the node, with its strategy; empty if it is honest."""
+    """The attacks of the scenario that name the node, each with its strategy; empty if the node is
+    honest."""
 
     @functools.cached_property
     def honest(self) -> bool:
@@ -172,18 +173,18 @@ class Schedule:
 
     @functools.cached_property
     def hears_at_once(self) -> bool:
-        """Whether one of the strategies receives every block when it leaves its sender."""
+        """Whether one of the node's strategies receives every block without delay."""
         return any(strategy.hears_at_once for _, strategy in self.planned)
 
     def at(self, round_: int) -> Strategy:
-        """Return the strategy while the node works on the block of this height."""
+        """Return the strategy for the work on the block of height ``round_``."""
         for attack, strategy in self.planned:
             if attack.active(round_):
                 return strategy
         return HONEST
 
     def counters(self) -> list[dict[str, object]]:
-        """Return the kind of each strategy with its counters, as the manifest states them."""
+        """Return the kind and the counters of each dishonest strategy, for the manifest."""
         return [
             {"kind": attack.part.kind, "deeds": dict(sorted((+strategy.counters).items()))}
             for attack, strategy in self.planned

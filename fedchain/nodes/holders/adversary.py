@@ -1,7 +1,4 @@
-"""Adversary: what colluding data holders see of a round, and what they decide to send.
-
-It also tells equal messages apart: those of colluders, and those of one holder under made-up names.
-"""
+"""Adversary: it decides what attacking data holders send in a round."""
 
 from __future__ import annotations
 
@@ -28,31 +25,28 @@ from fedchain.scenario import Scenario
 from fedchain.transition import split_memory
 
 APART = 6
-"""Every sixth entry of a direction tells colluders apart; the others tell the names of one holder
-apart."""
+"""To make equal directions different, colluders change only every sixth entry. The made-up names of
+one holder change only the other entries."""
 
 
 @dataclass
 class Wire:
-    """What has been sent for one block."""
+    """The honest messages that were sent at one block."""
 
     round: int
     """Height of the block that may carry the messages."""
     sent: dict[int, None] = field(default_factory=dict)
-    """The honest participants that have sent their messages, in this order."""
+    """Ids of the honest participants that have sent their messages, in the order of sending."""
     heard: dict[int, int] = field(default_factory=dict)
-    """How many of these came before the first holder of an attack was due, by attack."""
+    """Number of honest messages that were sent before an attack's first holder had to send, by
+    index of the attack."""
 
 
 class Adversary:
-    """Decides what colluders send, in the process of the simulation.
-
-    A decision depends only on the block, on the cohort's releases at this block, and on the order
-    of simulated events. It is the same if it is made again, on every engine and in resumed runs.
-    """
+    """Decides what colluding data holders send. A resumed run repeats the same decisions."""
 
     def __init__(self, scenario: Scenario, keep: int) -> None:
-        """Begin with nothing sent; no fork is deeper than ``keep`` blocks."""
+        """Begin with nothing sent. Forks are at most ``keep`` blocks deep."""
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
@@ -60,7 +54,15 @@ class Adversary:
         self._wires: dict[bytes, Wire] = {}
 
     def listen(self, holders: Iterable[int], parent: bytes, round_: int) -> set[int]:
-        """Return the attacks of holders that are due; note what has been sent for the block."""
+        """Return the indices of these holders' attacks.
+
+        An attack with the knowledge ``heard`` sees only messages sent before the first call.
+
+        Args:
+            holders: ids of the holders that now have to send.
+            parent: hash of the block at which they release.
+            round_: height of the block that may carry their messages.
+        """
         indices = self.colluders.attacks_of(holders, round_)
         for index in indices:
             wire = self._wire(parent, round_)
@@ -68,7 +70,7 @@ class Adversary:
         return indices
 
     def hear(self, participant: int, parent: bytes, round_: int) -> None:
-        """Note that an honest participant sends its message for a block."""
+        """Record that an honest participant sends its message at a block."""
         if self.colluders.see_others(round_):
             self._wire(parent, round_).sent[participant] = None
 
@@ -81,13 +83,17 @@ class Adversary:
     def decide(
         self, participant: int, cohort: Mapping[int, Answer], *, parent: bytes, state: State
     ) -> dict[int, Withheld]:
-        """Return what colluders send, by participant: all that act with those of a participant.
+        """Return what colluders send, by participant id.
 
         Args:
-            participant: a holder that attacks, or a group with members that do.
-            cohort: what was computed for each participant of the round at the block.
-            parent: hash of the block.
+            participant: id of an attacking holder, or of a group with attacking members. The
+                decision covers everybody in the same attacks.
+            cohort: the message or withheld release of each participant, by participant id.
+            parent: hash of the block at which the participants release.
             state: the state after the block.
+
+        Raises:
+            PartError: an attack makes a holder send numbers that are not finite.
         """
         withheld = {k: each for k, each in sorted(cohort.items()) if isinstance(each, Withheld)}
         rows: dict[int, Vector] = {}
@@ -122,7 +128,7 @@ class Adversary:
         }
 
     def _seen(self, index: int, cohort: Mapping[int, Answer], wire: Wire) -> list[Message]:
-        """Return the honest messages that the adversary behind an attack knows."""
+        """Return the honest messages that an attack knows."""
         match self.colluders.attacks[index].knowledge:
             case "omniscient":
                 known = sorted(cohort)
@@ -133,10 +139,9 @@ class Adversary:
         return [each for k in known if isinstance(each := cohort[k], Message)]
 
     def rule_at(self, state: State) -> Callable[[Rows], Vector]:
-        """Return the aggregation rule at a state as a function of what is sent (n, d).
+        """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
-        It counts all messages alike, whatever the numbers of records behind them. Rows that are
-        not finite are no messages, and are left out.
+        The function ignores numbers of records, and leaves out vectors that are not finite.
         """
 
         def rule(rows: Rows) -> Vector:
@@ -157,10 +162,8 @@ class Adversary:
 
 
 def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
-    """Raise PartError if an attack turned a holder's finite gradient into one that is not finite.
-
-    Such a gradient has no message, so the holder would be missing from the round.
-    """
+    """Raise PartError if an attack turned a finite gradient into numbers that are not finite."""
+    # Numbers that are not finite have no message, so the holder would be missing from the round.
     for row, before, holder in zip(made, view.own, holders, strict=True):
         if np.isfinite(before).all() and not np.isfinite(row).all():
             value, dtype = row[~np.isfinite(row)][0], row.dtype
@@ -171,12 +174,12 @@ def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> N
 
 
 def adversary_in(scenario: Scenario, keep: int) -> Adversary | None:
-    """Return the adversary of a scenario, as ``Adversary``; None if all holders are honest."""
+    """Return the adversary of a scenario; None if all holders are honest."""
     return Adversary(scenario, keep) if colluders_in(scenario) else None
 
 
 def vectors_of(messages: Sequence[Message], dimension: int) -> Matrix:
-    """Return the vectors in messages, norm times direction, shape (n, d)."""
+    """Return the vectors in messages, norm times direction, shape (messages, dimension)."""
     rows = np.empty((len(messages), dimension))
     for row, message in zip(rows, messages, strict=True):
         row[:] = message.direction
@@ -185,10 +188,7 @@ def vectors_of(messages: Sequence[Message], dimension: int) -> Matrix:
 
 
 def repeats(rows: Rows, storage: Storage, honest: Iterable[Message]) -> list[int]:
-    """Return how often each direction stands in honest messages and earlier rows.
-
-    A copy of a direction does not count, so each row is nudged by this number.
-    """
+    """Return how often the direction of each row occurs in honest messages and earlier rows."""
     seen = Counter((each.exponent, each.direction.tobytes()) for each in honest)
     found = []
     for row in rows:
@@ -200,18 +200,21 @@ def repeats(rows: Rows, storage: Storage, honest: Iterable[Message]) -> list[int
 
 
 def nudged(message: Message, number: int, secret: bytes) -> Message:
-    """Return a colluder's message with another direction for each number, signed again."""
+    """Return a colluder's message with a slightly changed direction, different for each number."""
     direction = _nudge(message.direction, number, apart=True)
     return sign_message(replace(message, direction=direction, signature=b""), secret)
 
 
 def under_names(message: Message, names: int, secret: bytes, holder: int) -> Iterator[Message]:
-    """Yield a holder's message, then a copy of it under each made-up name (a Sybil).
+    """Yield a holder's message, then a copy under each made-up name of the holder (Sybil attack).
 
-    If identities are open, each name counts as a holder. If they are registered, a message under
-    a made-up name is refused, since it has no proof of registration. The directions differ
-    slightly, because exact copies are not counted. ``names`` includes the holder's own name.
-    The made-up keys follow from the run's secret root, holder and round.
+    The copies have slightly changed directions, since exact copies are not counted.
+
+    Args:
+        message: the holder's own message.
+        names: number of names, including the holder's own.
+        secret: the run's secret root, from which the made-up keys are drawn.
+        holder: id of the holder.
     """
     yield message
     for number in range(1, names):
@@ -228,11 +231,9 @@ def under_names(message: Message, names: int, secret: bytes, holder: int) -> Ite
 
 
 def _nudge(direction: Integers, number: int, *, apart: bool) -> Integers:
-    """Return a direction with the binary digits of a number added to its smallest entries.
+    """Add the binary digits of a number to the smallest entries of a direction.
 
-    The norm hardly changes, and each number yields another direction. The digits are added to every
-    sixth entry if ``apart`` is true, else to the other entries. So one nudge after the other yields
-    another direction for each two numbers.
+    If ``apart`` is true, only every sixth entry may change, otherwise only the other entries.
     """
     entries = np.flatnonzero((np.arange(len(direction)) % APART == APART - 1) == apart)
     if not len(entries):  # fewer than six entries

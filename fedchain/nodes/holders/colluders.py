@@ -1,4 +1,4 @@
-"""Colluders: which data holders attack and when, and the poisoned records they learn from."""
+"""Colluders: it tells which data holders attack in which rounds, and poisons their records."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fedchain.scenario import HolderAttack, Scenario, attackers_of
 
 
 class Colluders:
-    """Which holders attack in which rounds; those of one attack act as one adversary."""
+    """Tells which holders attack in which rounds. Holders of one attack act together."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Draw the attackers that the scenario does not list."""
+        """Draw the attacking holders, if the scenario gives only their number."""
         entries, self._holders = dict(enumerate(scenario.attacks)), scenario.nodes.holders
         self.attacks = {i: a for i, a in entries.items() if isinstance(a, HolderAttack)}
-        """The attacks of holders, by their index in the scenario's ``attacks``."""
+        """The attacks of holders, by index in the scenario's ``attacks``."""
         self._of: dict[int, list[int]] = {}
         for index, holders in attackers_of(entries, self._holders, scenario.seed).items():
             for holder in holders:
@@ -27,7 +27,7 @@ class Colluders:
         self._poisonous = {i for i, attack in self.attacks.items() if poison_of(attack.part)}
 
     def attack_of(self, holder: int, round_: int) -> int | None:
-        """Return the index of the attack that a holder takes part in; None if it is honest."""
+        """Return the index of the attack that a holder takes part in; None: no attack."""
         active = (i for i in self._of.get(holder, ()) if self.attacks[i].active(round_))
         return next(active, None)
 
@@ -37,27 +37,27 @@ class Colluders:
         return {index for index in found if index is not None}
 
     def names_of(self, holder: int, round_: int) -> int:
-        """Return the number of names under which a holder sends its message in a round."""
+        """Return the number of names that a holder uses in a round; 1 for an honest holder."""
         index = self.attack_of(holder, round_)
         return 1 if index is None else self.attacks[index].names
 
     def label(self, indices: Iterable[int]) -> str:
-        """Return the names of some attacks, joined by commas."""
+        """Return the kinds of some attacks, joined by commas."""
         return ", ".join(sorted({self.attacks[index].part.kind for index in indices}))
 
     def records_of(self, holder: int, round_: int) -> int:
-        """Return the number of the records in ``poisoned_task`` from which a holder learns."""
+        """Return the index of the records from which a holder learns, in a ``poisoned_task``."""
         index = self.attack_of(holder, round_)
         return holder if index not in self._poisonous else self._holders * (1 + index) + holder
 
     def secret_of(self, root: bytes, holders: Iterable[int], round_: int) -> bytes:
-        """Return the secret root of a message of these holders, 32 bytes.
+        """Return the secret root, 32 bytes, for a message of these holders.
 
-        It is the run's root unless a holder learns from poisoned records, or attacks in a group.
-        Then it follows from all that the scenario says of attackers too. Otherwise the messages of
-        two runs, one with the attack and one without, would have the same noise: their difference
-        would bare what the poison changes, or what one member adds to the sum of its group.
+        If a holder learns from poisoned records or attacks in a group, the root also depends on the
+        attacks of the scenario. Otherwise the result is the run's root.
         """
+        # Two runs, one with the attack and one without, must not have the same noise: the
+        # difference of their messages would bare the poison or one member's part of a group's sum.
         members = tuple(holders)
         found = self.attacks_of(members, round_)
         if not (found if len(members) > 1 else found & self._poisonous):
@@ -66,19 +66,19 @@ class Colluders:
         return digest(root, "attacked", repr(entries), repr(sorted(self._of.items())))
 
     def see_others(self, round_: int) -> bool:
-        """Return whether an adversary needs honest messages in a round."""
+        """Return whether any attack sees honest messages in a round."""
         seeing = (each for each in self.attacks.values() if each.knowledge != "own")
         return any(each.active(round_) for each in seeing)
 
 
 def colluders_in(scenario: Scenario) -> Colluders | None:
-    """Return the holders of a scenario that attack; None if all are honest."""
+    """Return the colluders of a scenario; None if all holders are honest."""
     attacking = any(isinstance(each, HolderAttack) for each in scenario.attacks)
     return Colluders(scenario) if attacking else None
 
 
 def poison_of(part: Part) -> Part | None:
-    """Return the poison among an attack's parameters; None if it has none."""
+    """Return the poison among an attack's parameters; None if there is no poison."""
     named = parameters(attacks.find(part.kind)).items()
     names = (name for name, each in named if nested_family(each.annotation) is poisons)
     return next((part.parameters[name] for name in names), None)
@@ -87,8 +87,8 @@ def poison_of(part: Part) -> Part | None:
 def poisoned_task(task: Task, scenario: Scenario) -> Task:
     """Return a task that also has the poisoned records of attackers.
 
-    If the scenario has n holders, those of holder k in the attack of index i have the number
-    n (1 + i) + k. The records themselves stay under the numbers of the holders.
+    The records of holder k stay at index k. In a scenario with n holders, the poisoned records of
+    holder k in attack i have the index n (1 + i) + k.
     """
     named = {
         index: a.part for index, a in enumerate(scenario.attacks) if isinstance(a, HolderAttack)
@@ -102,7 +102,7 @@ def poisoned_task(task: Task, scenario: Scenario) -> Task:
 
 
 class _Twins(Sequence[Records]):
-    """The records of holders, and the poisoned records of attackers under further numbers."""
+    """The records of holders, and the poisoned records of attackers at further indices."""
 
     def __init__(
         self, own: Sequence[Records], scenario: Scenario, poison: Mapping[int, Part], classes: int

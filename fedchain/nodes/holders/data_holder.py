@@ -1,10 +1,7 @@
-"""Data holder: it follows the head of the chain, and plans one release at each head it sees.
+"""Data holder: it follows the head of the chain, and plans one release at each new head.
 
-If holders form groups, a ``DataHolder`` stands for a whole group, since that is one participant.
-
-Each data holder has a slot of the network. If all participants take part in every round, a slot
-always belongs to the same participant. If cohorts are sampled, the participant of a slot changes
-in each round.
+A slot is a place in the network for one participant (a holder or a group of holders). If cohorts
+are sampled, the participants on the slots change in every round.
 """
 
 from __future__ import annotations
@@ -19,26 +16,26 @@ BUDGET_SPENT = "privacy budget spent"
 NOT_FINITE = "gradient is not finite"
 TOO_FEW = "too few members of the group"
 KEPT_OBJECTIONS = 64
-"""A holder remembers at most this many objections of each full node, the latest. Each node has its
-own bound, so a node that floods a holder displaces only its own objections."""
+"""Largest number of objections of each full node that a holder remembers. The oldest are
+forgotten."""
 GRADIENT_S = 1.0
-"""Time that a holder takes to compute its gradient, simulated seconds."""
+"""Time that a holder needs to compute its gradient, simulated seconds."""
 
 
 @dataclass(frozen=True)
 class Speak:
-    """A holder's intent to release its gradient at a block once the gradient is computed."""
+    """A data holder's intent to release its gradient at a block."""
 
     parent: bytes
     """Hash of the block at whose weights the gradient is computed."""
     round: int
     """Height of the block that may carry the message."""
     attempt: int = 1
-    """Number of the attempt to send the message, from 1; only a group may need more than one."""
+    """Number of the attempt to send the message, from 1. Only groups need further attempts."""
 
 
 class DataHolder:
-    """The data holder on one slot: it plans one release at each head."""
+    """The data holder on one slot of the network."""
 
     def __init__(self, *, node: int, client: LightClient, rounds: int, judges: int) -> None:
         """Start at the head of the client's chain, without objections.
@@ -46,9 +43,9 @@ class DataHolder:
         Args:
             node: the slot's node id in the network.
             client: the holder's view of the chain.
-            rounds: height of the last block; after it a holder plans no release.
-            judges: number of full nodes that can object to a block: all but its maker. A header
-                to which more than half of them object is not followed.
+            rounds: height of the last block. At the last block no release is planned.
+            judges: number of full nodes without the maker of a block. A block is refused if more
+                than half of them object.
         """
         self.node = node
         """The slot's node id in the network."""
@@ -58,15 +55,15 @@ class DataHolder:
         self._objections: dict[int, dict[bytes, None]] = {}
 
     def start(self) -> Speak | None:
-        """Return the intent to release a gradient at the head; None after the last round."""
+        """Return the intent to release a gradient at the head; None at the last block."""
         if self.client.height >= self._rounds:
             return None
         return Speak(self.client.head, self.client.height + 1)
 
     def receive(self, payload: object) -> Speak | None:
-        """Take in a block or an objection; return an intent if the head has changed.
+        """Process a block or an objection; return an intent if the head has changed.
 
-        The header of a block that its maker has not signed is not followed.
+        Blocks without work or without their maker's signature are ignored.
         """
         match payload:
             case Block(header=header) if self.client.has_work(header) and not payload.forgery:
@@ -77,7 +74,7 @@ class DataHolder:
                 return None
 
     def _refuse(self, objection: Objection) -> bool:
-        """Count an objection; return whether the block is now refused and the head has changed."""
+        """Count an objection; return whether the head has changed."""
         name = objection.block.header.hash
         latest = self._objections.setdefault(objection.node, {})
         latest[name] = None

@@ -1,4 +1,4 @@
-"""Dropouts: which members a group loses in an attempt, and whether the group's sum is opened."""
+"""Dropouts: it draws which members a group loses during secure aggregation."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from fedchain.secure_aggregation.assembler import Step
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutOutcome:
-    """The outcome of one attempt to make a message. The attempt of a single holder never fails."""
+    """The outcome of one attempt to make a message. A single holder loses no members."""
 
     number: int = 1
     """Number of the attempt, from 1."""
     lost: Mapping[int, Step] = field(default_factory=dict)
-    """The first step of secure aggregation that each lost member misses, by the member's number in
-    the group, from 1."""
+    """The first step that each lost member misses, by member number from 1."""
     reconstructs: bool = True
-    """Whether enough members stay to the end, so that the sum can be opened."""
+    """Whether enough members stay to the end, so that the sum can be unmasked."""
     is_release: bool = True
-    """Whether members are asked for their secret shares. A member cannot know what happens to its
-    share, so the attempt counts as a release of each member even if the sum is not opened."""
+    """Whether the attempt counts as a release: the members were asked for their secret shares."""
     again_s: float | None = None
-    """Simulated seconds until the next attempt if this one fails; None: no attempt follows."""
+    """Simulated seconds until the next attempt if this attempt fails; None: no more attempts."""
 
     def summed(self, size: int) -> list[int]:
-        """Return the members that send their masked numbers, given the size of the group."""
+        """Return the numbers, from 1, of the members that send masked vectors.
+
+        ``size`` is the number of members of the group.
+        """
         lost = self.lost
         return [n for n in range(1, size + 1) if n not in lost or lost[n] > Step.NUMBERS]
 
@@ -37,10 +38,8 @@ class DropoutOutcome:
 def draw_dropouts(
     groups: Groups, context: ReleaseContext, seed: int, number: int
 ) -> DropoutOutcome:
-    """Draw which members of a group are lost in its attempt ``number``, and in which step.
-
-    Whoever watches the network sees who is lost, so the draw comes from the scenario's seed.
-    """
+    """Draw which members of a group are lost in attempt ``number``, and in which steps."""
+    # Lost members are visible in the network, so the draw need not be secret: the seed suffices.
     names = context.holder, context.round, context.parent, number
     draw = uniforms(seed, "lost", *names)
     may_be_lost = range(1, groups.size + 1 if groups.away else 1)
@@ -59,13 +58,13 @@ def draw_dropouts(
 def first_reconstruction(
     groups: Groups, context: ReleaseContext, seed: int
 ) -> DropoutOutcome | None:
-    """Return the outcome of the first attempt that opens the sum; None if no attempt does."""
+    """Return the outcome of the first attempt that opens the sum; None if all attempts fail."""
     outcomes = (draw_dropouts(groups, context, seed, n) for n in range(1, groups.attempts + 1))
     return next((outcome for outcome in outcomes if outcome.reconstructs), None)
 
 
 def contributors(groups: Groups, context: ReleaseContext, seed: int) -> tuple[int, ...]:
-    """Return the holders whose gradients are in the message of a group."""
+    """Return the ids of the holders whose gradients are in the message of a group."""
     opening = first_reconstruction(groups, context, seed)
     assert opening is not None, "a message was sent"
     members = groups.members_of(context.holder)

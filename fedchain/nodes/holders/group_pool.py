@@ -1,4 +1,4 @@
-"""Group pool: it computes gradients of group members, and adds them by secure aggregation."""
+"""Group pool: it computes the gradients of group members, and sums them by secure aggregation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fedchain.secure_aggregation.member import GroupMember, Session
 from fedchain.timing import Stopwatch
 
 LARGEST_ADDED = 2**62
-"""Largest number that a Byzantine member can send, since sums are computed in 64-bit words."""
+"""Largest number that a Byzantine member can add to a sum of 64-bit words."""
 
 NO_ROWS: Matrix = np.empty((0, 0))
 NoiseSteps = npt.NDArray[np.int64]
@@ -39,21 +39,21 @@ NoiseSteps = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OpenedSum:
-    """The attempt in which the sum of a group is opened, and the members that take part in it."""
+    """The attempt in which the sum of a group is opened."""
 
     asked: ReleaseRequest
-    """The request for the release of the group."""
+    """The request for the group's release."""
     outcome: DropoutOutcome
-    """Which members are lost, and in which step."""
+    """The lost members, and the steps that they miss."""
     holders: tuple[int, ...]
-    """Ids of the data holders that send their masked numbers."""
+    """Ids of the data holders whose gradients are in the sum."""
 
 
 class GroupPool:
-    """Computes the releases of groups in one worker. Without groups, ``HolderPool`` is used."""
+    """Computes the releases of groups in one worker."""
 
     def __init__(self, parts: PoolParts) -> None:
-        """Hold the parts; their mechanism must divide the noise among a group's members."""
+        """Store the parts. The mechanism must divide the noise among the members of a group."""
         groups, noise = parts.scenario.nodes.groups, parts.mechanism.group_noise
         assert groups is not None, "holders without groups have a pool of their own"
         assert noise is not None, "it was built with shares"
@@ -64,10 +64,10 @@ class GroupPool:
         return GroupPool(self._parts.twin())
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        """Return the signed messages of these groups.
+        """Return the releases of groups.
 
         Args:
-            weights: the weights (d,) at which all gradients are computed.
+            weights: the weights at which all gradients are computed, shape (dimension,).
             asked: the requests; ``context.holder`` is the id of the group.
         """
         watch = Stopwatch()
@@ -93,7 +93,7 @@ class GroupPool:
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _attempt(self, asked: ReleaseRequest) -> OpenedSum | None:
-        """Return the attempt that opens the sum of a group; None if no attempt does."""
+        """Return the attempt that opens the sum of a group; None if all attempts fail."""
         seed = self._parts.scenario.seed
         outcome = first_reconstruction(self._groups, asked.context, seed)
         if outcome is None:
@@ -103,9 +103,9 @@ class GroupPool:
     def _make_message(
         self, weights: Vector, gradients: Matrix, attempt: OpenedSum, watch: Stopwatch
     ) -> Answer:
-        """Return the message of a group: noise first, then sum, mean and signature.
+        """Return the signed message of a group, or the withheld release of a group with colluders.
 
-        A group with colluders withholds it: the sum of the others, and what colluders would add.
+        Noise is added to each gradient before the sum.
         """
         counts = [self._parts.count(holder) for holder in attempt.holders]
         round_ = attempt.asked.context.round
@@ -121,11 +121,11 @@ class GroupPool:
         return self._sign(weights, whole, attempt, watch)
 
     def _scale(self, holder: int) -> float:
-        """Return the length of a step in the mean gradient of one member."""
+        """Return the length of a grid step in one member's mean gradient."""
         return self._noise.step / self._parts.mechanism.terms.units(self._parts.count(holder))
 
     def _decided_sum(self, attempt: OpenedSum) -> NoiseSteps:
-        """Return the sum of a group when its colluders have decided what they add, modulo 2^64."""
+        """Return the sum of a group, modulo 2^64, with the vectors that its colluders add."""
         sent = attempt.asked.sent
         assert sent is not None, "its colluders have decided"
         whole = sent.rest
@@ -139,7 +139,7 @@ class GroupPool:
     def _sign(
         self, weights: Vector, whole: NoiseSteps, attempt: OpenedSum, watch: Stopwatch
     ) -> Message | None:
-        """Return the message of a group with this sum."""
+        """Return the signed message of a group, given the group's sum."""
         counts = [self._parts.count(holder) for holder in attempt.holders]
         units = sum(map(self._parts.mechanism.terms.units, counts))
         mean = (whole * (self._noise.step / units))[None]
@@ -157,19 +157,13 @@ class GroupPool:
             return messages_of(mean, [attempt.asked], [declaration], storage)[0]
 
     def _noise_keys(self, attempt: OpenedSum) -> list[bytes]:
-        """Return the key of each member's share of the noise.
-
-        A key depends on holder, round, parent and attempt, so that no two draws coincide.
-        """
+        """Return the secret keys for the members' shares of the noise, new in every attempt."""
         context = attempt.asked.context
         at = context.round, context.parent, attempt.outcome.number
         return [digest(context.secret, "share", holder, *at) for holder in attempt.holders]
 
     def _sum(self, steps: NoiseSteps, attempt: OpenedSum) -> NoiseSteps:
-        """Add the members' numbers modulo 2^64 by secure aggregation.
-
-        Each member masks its numbers before they leave the member.
-        """
+        """Return the sum of the members' vectors, modulo 2^64, by secure aggregation."""
         context, number = attempt.asked.context, attempt.outcome.number
         session = _session(context, self._groups, number)
         secret, at = context.secret, (context.round, context.parent, number)
@@ -185,7 +179,7 @@ class GroupPool:
 
 
 def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
-    """Return the secure aggregation session of one attempt; its name is made of public values."""
+    """Return the secure aggregation session of a group's attempt ``number``."""
     numbers = b"%d:%d:%d" % (context.round, context.holder, number)
     names = context.chain_id, context.parent, numbers
     holders = groups.members_of(context.holder)
@@ -195,5 +189,5 @@ def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
 
 @functools.lru_cache(2**14)
 def _channel(secret: bytes, holder: int) -> KeyPair:
-    """Return a member's key pair for the whole run; it encrypts what members send each other."""
+    """Return the key pair with which a member encrypts its shares during the whole run."""
     return key_pair(digest(secret, "channel", holder))

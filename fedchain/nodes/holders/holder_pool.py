@@ -1,8 +1,7 @@
-"""Holder pool: it computes the gradients of many holders at once, then each message.
+"""Holder pool: it computes the gradients of many holders together, then their messages.
 
-Each message takes these steps: noise, momentum if the scenario has it, direction, signature. The
-releases of colluders stop before the direction. What they send instead is signed when they have
-decided it.
+The steps of a message are noise, momentum, direction and signature. Releases of colluders are first
+returned unsigned, since colluders may change them.
 """
 
 from __future__ import annotations
@@ -43,14 +42,13 @@ if TYPE_CHECKING:
     from fedchain.learning.tasks.public_subspace import PublicDirections
 
 NOISED_TOGETHER = 2**21
-"""Number of gradient entries that get noise and are quantised in one call. With smaller calls, a
-worker would wait more often for the interpreter's lock."""
+"""Number of gradient entries that get noise and are quantised in one call."""
 FEW, MANY = 25, 256
-"""Number of holders in one chunk, if the model is a dense network: FEW, or up to MANY if the model
-is small. A dense network computes many holders faster together."""
+"""Largest number of holders that a worker computes together: FEW for a large dense network, MANY
+for a small dense network."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Number of gradient entries in one chunk. A chunk may exceed FEW holders as long as it has at most
-FEW_NUMBERS entries. Only a chunk of a single holder may have more than MOST_NUMBERS entries."""
+"""Largest number of gradient entries that a worker computes together: FEW_NUMBERS for more than FEW
+holders, MOST_NUMBERS for 2 to FEW holders. A single holder has no limit."""
 Asked = TypeVar("Asked")
 
 
@@ -59,18 +57,18 @@ class ReleaseBatch:
     """The releases that were computed for several requests."""
 
     messages: tuple[Answer, ...]
-    """The message for each request, in order, or what is withheld of it."""
+    """The message or withheld release for each request, in the order of the requests."""
     seconds: Mapping[str, float]
-    """Seconds of wall time, by stage."""
+    """Wall time in seconds, by stage."""
     clips: tuple[float, ...] = ()
-    """The clip of each holder's next release, if clips follow a quantile; otherwise empty."""
+    """The clip of each holder's next release; empty if clips do not follow a quantile."""
 
 
 class ReleaseBackend(Protocol):
     """Computes releases in one worker: ``HolderPool`` for holders, ``GroupPool`` for groups."""
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        """Return the releases for these requests, at the weights (d,)."""
+        """Return the releases for the requests, computed at the weights, shape (dimension,)."""
 
     def twin(self) -> ReleaseBackend:
         """Return an equal backend for another thread."""
@@ -78,30 +76,27 @@ class ReleaseBackend(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PoolParts:
-    """The parts with which a pool of holders or groups computes. Each worker has its own parts."""
+    """The parts of a holder pool or group pool. Each worker has its own parts."""
 
     gradients: CohortGradients
-    """Computes the gradients; no other worker uses it."""
+    """Computes the gradients."""
     scenario: Scenario
-    """Says which holders attack, which form groups, and how directions are stored."""
+    """The scenario of the run."""
     task: Task
-    """The task; it knows the records of each holder."""
+    """The task, with the records of each holder."""
     mechanism: Mechanism
-    """Draws the noise."""
+    """The privacy mechanism, which draws the noise."""
     subspace: PublicDirections | None = None
-    """Projects releases after the noise; no other worker uses it. None: no projection."""
+    """Projects releases after the noise; None: no projection."""
 
     @functools.cached_property
     def colluders(self) -> Colluders | None:
-        """Which holders attack in which rounds; None if all are honest."""
+        """The colluders of the scenario; None if all holders are honest."""
         return colluders_in(self.scenario)
 
     @functools.cached_property
     def count(self) -> Callable[[int], int]:
-        """A function that returns the number of records of a holder.
-
-        A task with a million holders builds the records of a holder only when they are needed.
-        """
+        """A function that returns the number of records of a holder, given the holder's id."""
         return functools.lru_cache(4096)(lambda holder: self.task.holders[holder].count)
 
     def twin(self) -> PoolParts:
@@ -114,7 +109,7 @@ class HolderPool:
     """Computes the releases of holders in one worker."""
 
     def __init__(self, parts: PoolParts) -> None:
-        """Hold the parts."""
+        """Store the parts."""
         self._parts = parts
 
     def twin(self) -> HolderPool:
@@ -122,12 +117,12 @@ class HolderPool:
         return HolderPool(self._parts.twin())
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        """Return the signed messages of these holders.
+        """Return the releases of holders.
 
         Args:
-            weights: the weights (d,) at which all gradients are computed.
-            asked: the requests. The rounding of a gradient may depend on which holders are computed
-                together. So only the same requests give the same messages, bit for bit.
+            weights: the weights at which all gradients are computed, shape (dimension,).
+            asked: the requests. The last bits of a gradient may depend on which requests are
+                computed together.
         """
         watch = Stopwatch()
         follower = self._parts.mechanism.clip_follower
@@ -154,7 +149,7 @@ class HolderPool:
         return holder if colluders is None else colluders.records_of(holder, context.round)
 
     def _send_decided(self, asked: Sequence[ReleaseRequest], watch: Stopwatch) -> ReleaseBatch:
-        """Return the signed messages of colluders that have decided what they send."""
+        """Return the signed messages of colluders, with the vectors that they decided to send."""
         follower, messages, clips = self._parts.mechanism.clip_follower, list[Answer](), []
         with watch("signing"):
             for each in asked:
@@ -181,7 +176,7 @@ class HolderPool:
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Answer, float]:
-        """Return one holder's message, made with the holder's clip, and the holder's next clip."""
+        """Return a holder's release with the holder's own clip, and the holder's next clip."""
         context = asked.context
         records = self._parts.count(context.holder)
         clip = self._parts.mechanism.terms.clip if asked.clip is None else asked.clip
@@ -206,7 +201,7 @@ class HolderPool:
         mechanism: Mechanism,
         watch: Stopwatch,
     ) -> list[Answer]:
-        """Return the messages of holders from their clipped mean gradients, shape (n, d)."""
+        """Turn mean gradients, shape (holders, dimension), into messages or withheld releases."""
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
@@ -237,20 +232,19 @@ class HolderPool:
     def _sign(
         self, releases: Singles | Matrix, asked: Sequence[ReleaseRequest], mechanism: Mechanism
     ) -> list[Message | None]:
-        """Return the signed messages with these releases, shape (n, d)."""
+        """Sign releases, shape (requests, dimension), and return the messages."""
         at = [each.context for each in asked]
         said = [declaration_of(mechanism, self._parts.count(o.holder), o.noise_step) for o in at]
         return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
 
 
 def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
-    """Cut the requests of a cohort into chunks, which are computed together.
+    """Divide requests into chunks of at most ``most`` requests that are computed together.
 
-    The chunks depend only on the requests and the model, so any number of workers makes the same
-    messages, bit for bit. At most ``most`` requests are in one chunk. The number of chunks is
-    even if possible, since most machines have an even number of cores.
+    The chunks do not depend on the number of workers.
     """
     count = math.ceil(len(asked) / most)
+    # Most machines have an even number of cores, so an even number of chunks is preferred.
     count = min(len(asked), count + count % 2)
     return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
 
@@ -259,9 +253,9 @@ def chunk_size(method: GradientMethod, dimension: int, members: int = 1) -> int:
     """Return the largest number of requests in one chunk.
 
     Args:
-        method: how gradients are computed; only ``segments`` computes many holders together.
-        dimension: length d of a gradient.
-        members: holders behind each request: 1, or the size of a group.
+        method: how gradients are computed. Only ``segments`` computes many holders together.
+        dimension: number of entries of a gradient.
+        members: number of holders behind each request: 1, or the size of a group.
 
     >>> chunk_size("segments", 50_000), chunk_size("layers", 50_000)
     (25, 1)

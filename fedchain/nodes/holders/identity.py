@@ -1,10 +1,7 @@
-"""Identities: the participants of each round, and a fresh key for each of them.
+"""Identities: the participants of each round, and a fresh key for each participant.
 
-The network has one slot, an access point, for each participant of a round. These participants
-are the cohort of the round. A cohort is drawn from its own random stream, and only when it is
-needed. So memory does not grow with the number of registered holders or of rounds. The cohort is
-public. Therefore sampling does not amplify the privacy guarantee; it only spreads the releases
-over more holders.
+The participants of a round are its cohort, and each of them has one slot of the network. Cohorts
+are public, so the sampling of cohorts does not amplify privacy.
 """
 
 from __future__ import annotations
@@ -22,14 +19,14 @@ from fedchain.ledger.chain.rules import ZERO
 from fedchain.randomness import digest, stream
 
 CACHED_COHORTS = 4
-"""Number of rounds whose cohort is cached. During a fork, nodes may be in different rounds."""
+"""Number of rounds whose cohort is cached."""
 CACHED_KEYS = 2
-"""Number of rounds whose keys are cached: each key is needed several times in its round."""
+"""Number of rounds whose keys are cached."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """The cohorts of a run: which participants are asked in each round.
+    """The cohorts of a run: which participants take part in each round.
 
     >>> cohorts = Sampling(seed=0, holders=1000, asked=10, rounds=50)
     >>> len(set(cohorts.holders_of(1))), cohorts.holders_of(1) == cohorts.holders_of(2)
@@ -39,22 +36,21 @@ class Sampling:
     seed: int
     """The scenario's seed."""
     holders: int
-    """Number of registered participants: holders, or groups where holders form groups."""
+    """Number of registered participants: groups if holders form groups, otherwise holders."""
     asked: int
-    """Number of participants in a round. If it equals ``holders``, slot k always belongs to
-    participant k."""
+    """Number of participants in a round."""
     rounds: int
     """Number of rounds."""
 
     def holders_of(self, round_: int) -> Sequence[int]:
-        """Return the participants of a round, by slot; they are drawn without replacement."""
+        """Return the ids of the participants of a round, by slot."""
         if self.asked == self.holders:
             return range(self.holders)
         return _cohort(self.seed, self.holders, self.asked, round_)
 
     @functools.cached_property
     def most_releases(self) -> int:
-        """Largest number of rounds that ask the same participant; the noise must suffice for it."""
+        """Largest number of rounds in which one participant takes part."""
         if self.asked == self.holders:
             return self.rounds
         times = np.zeros(self.holders, dtype=np.uint32)
@@ -74,23 +70,22 @@ def _cohort(seed: int, holders: int, asked: int, round_: int) -> tuple[int, ...]
 
 @dataclass(frozen=True)
 class RoundKey:
-    """The key of a participant for one round, and the proof that it is registered."""
+    """The key of a participant for one round, and the proof that the key is registered."""
 
     secret: bytes = field(repr=False)
-    """Ed25519 secret key, 32 bytes; only the participant knows it."""
+    """Ed25519 secret key, 32 bytes."""
     public_key: bytes
-    """Ed25519 public key, 32 bytes; its SHA-256 is the pseudonym P*."""
+    """Ed25519 public key, 32 bytes. The SHA-256 of the public key is the pseudonym P*."""
     proof: InclusionProof | None
-    """Proof that P* is registered for this round, with its number of records; None if it is not."""
+    """Proof that the pseudonym and the number of records are registered for this round; None: they
+    are not registered."""
 
 
 class Identities:
     """The keys of the participants for their rounds, and the registration of these keys.
 
-    The registered list is ordered by round and P*. P* is a hash, so the order does not reveal
-    which participant is behind an entry. A reader of the chain can link two rounds only by the
-    number of records, which is registered with each P*. Only the Merkle tree is kept in memory; the
-    keys of a round are derived again when they are needed.
+    The registered list is ordered by round and pseudonym P*, so the order reveals no participant.
+    A reader of the chain can link two rounds only by the registered numbers of records.
 
     >>> everybody = Sampling(seed=0, holders=2, asked=2, rounds=3)
     >>> names = Identities(bytes(32), everybody, lambda holder: 60)
@@ -107,20 +102,18 @@ class Identities:
             secret: the secret root of the run, from which all keys are drawn.
             sampling: the participants of each round.
             records_of: returns the registered number of records of a participant, at least 1; None:
-                identities are open, and nothing is registered.
+                identities are open, so nothing is registered.
         """
         self._secret, self._sampling = secret, sampling
         self._of_round = functools.lru_cache(CACHED_KEYS)(self._keys_of)
         self._tree = Tree(self._leaves(records_of)) if records_of else None
         self.root = self._tree.root if self._tree else ZERO
-        """Root of the Merkle tree, 32 bytes; the genesis block commits to it. It is zero if
-        identities are open: then keys need no registration."""
+        """Root of the Merkle tree of registered keys, 32 bytes; zero if identities are open."""
 
     def of(self, holder: int, round_: int) -> RoundKey:
         """Return the key of a participant in a round.
 
-        The key is unregistered if the participant is not in the round's cohort, or if identities
-        are open.
+        The key has no proof if the participant is not in the cohort, or if identities are open.
         """
         registered = 1 <= round_ <= self._sampling.rounds
         found = self._of_round(round_).get(holder) if registered else None
@@ -135,7 +128,7 @@ class Identities:
                 yield identity_leaf(round_, identity, records_of(holder))
 
     def _keys_of(self, round_: int) -> dict[int, RoundKey]:
-        """Return the keys of the cohort of a round, by participant."""
+        """Return the keys of the cohort of a round, by participant id."""
         holders = self._sampling.holders_of(round_)
         keys = {holder: self._unregistered(holder, round_) for holder in holders}
         if self._tree is None:

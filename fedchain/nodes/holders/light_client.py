@@ -1,9 +1,7 @@
 """Light client: it follows the chain with the most work from headers alone.
 
-Every data holder has one. Between heads of equal work the smaller hash wins. Therefore after a
-fork all holders choose the same head, and their messages reach the quorum there. The blocks of a
-fork arrive shortly after each other, so most holders have changed to the common head before their
-gradient is computed, and they release only once.
+Among heads of equal work, the light client follows the head with the smallest hash. So after a fork
+all data holders choose the same head.
 """
 
 from __future__ import annotations
@@ -15,27 +13,25 @@ from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEADERS = 64
-"""Headers more than this many blocks below the head are forgotten. While no link breaks, honest
-nodes do not reorganise their chains that deep."""
+"""Default number of blocks below the head whose headers are remembered."""
 MOST_OF_A_HEIGHT = 16
-"""Largest number of remembered headers for each remembered height, on average. If there are more,
-the headers with the least work are forgotten. So a branch with less work than the chain displaces
-only its own and old headers."""
+"""Largest average number of remembered headers for each height. Beyond this number, the headers
+with the least work are forgotten."""
 
 
 class Above(NamedTuple):
     """The place of a block in the chain."""
 
     height: int
-    """Number of blocks below it."""
+    """Height of the block; the genesis block has height 0."""
     work: int
-    """Expected number of tries for all blocks up to this one; genesis counts as 0."""
+    """Expected number of tries for all blocks from height 1 to the block."""
     parent: bytes
-    """Hash of its parent."""
+    """Hash of the block's parent."""
 
 
 class LightClient:
-    """Finds the head of the chain with the most work, from the headers that have arrived."""
+    """Finds the head of the chain with the most work among the known headers."""
 
     def __init__(
         self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEADERS
@@ -44,9 +40,9 @@ class LightClient:
 
         Args:
             genesis: header of the genesis block.
-            work: the kind of work that the rules of the chain name.
-            keep: largest number of remembered heights below the head, and of headers that wait for
-                their parent. The oldest are dropped.
+            work: the kind of work on the chain.
+            keep: number of remembered heights below the head, and largest number of headers that
+                wait for their parent.
         """
         self.head = genesis.hash
         """Hash of the head."""
@@ -60,16 +56,14 @@ class LightClient:
         self._waiting: dict[bytes, Header] = {}
 
     def add(self, header: Header) -> bool:
-        """Add a header, and the headers that waited for it.
+        """Add a header, and the headers that waited for this header.
 
-        Args:
-            header: any header. It is ignored if its work is not done, or if its target is easier
-                than that of genesis, the easiest on the chain. Otherwise an attacker could make
-                the holder spend its privacy budget on heads that cost nothing.
+        A header without work, or with an easier target than the genesis block, is ignored.
 
         Returns:
             Whether the head changed.
         """
+        # Otherwise an attacker could make a holder spend its privacy budget on heads without cost.
         name = header.hash
         if name in self._work or name in self._refused or not self.has_work(header):
             return False
@@ -89,9 +83,9 @@ class LightClient:
         return self.head != before
 
     def refuse(self, name: bytes) -> bool:
-        """Forget a refused block and all its descendants; return whether the head changed.
+        """Forget a refused block and its descendants; return whether the head changed.
 
-        A header with this hash is not added again.
+        ``name`` is the hash of the refused block, which is not added again.
         """
         self._refused[name] = None
         if len(self._refused) > self._keep:
@@ -108,7 +102,7 @@ class LightClient:
         return self.head != before
 
     def has_work(self, header: Header) -> bool:
-        """Return whether a header is of this chain, its target allowed and its work done."""
+        """Return whether a header belongs to this chain and meets an allowed target."""
         first = self._genesis
         if (header.version, header.chain_id) != (first.version, first.hash):
             return False
@@ -121,7 +115,7 @@ class LightClient:
         return target <= self._easiest and is_paid(self._kind, header.hash, target)
 
     def _connect(self, header: Header) -> None:
-        """Add a header whose parent is known, then the headers that waited for it."""
+        """Add a header with a known parent, then the headers that waited for this header."""
         for above in (ready := [header]):  # the list grows as waiting headers connect
             name, below = above.hash, self._work[above.parent]
             if above.height != below.height + 1 or name in self._refused:
@@ -133,11 +127,11 @@ class LightClient:
             ready += [self._waiting.pop(child) for child in children]
 
     def _rank(self, name: bytes) -> tuple[int, bytes]:
-        """Return the sort key of a block: the head has the smallest key."""
+        """Return the sort key of a block. The head has the smallest key."""
         return -self._work[name].work, name
 
 
 @functools.lru_cache(4 * KEPT_HEADERS)
 def _above(below: Above, bits: int, parent: bytes) -> Above:
-    """Return the place of a block; it is cached, so that many clients share one record."""
+    """Return the place of a block on its parent ``below``. Many clients share one record."""
     return Above(below.height + 1, below.work + work_of(bits), parent)

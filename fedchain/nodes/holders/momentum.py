@@ -1,10 +1,8 @@
-"""Momentum of holders: in place of each release, a running mean of the holder's releases is sent.
+"""Momentum of holders: in place of each release, a holder sends a running mean of its releases.
 
-m_t = m_(t-1) + gain_t (g_t - m_(t-1)), where g_t is the release with its noise, equation (10). The
-mean m_(t-1) is what the holder's last message says on the branch below the block whose weights the
-holder uses. So a holder keeps no state: m_t follows from the chain and from g_t, after a fork and
-after an interruption too. And m_t is a function of what was published and of g_t, which costs no
-privacy beyond g_t.
+The mean is m_t = m_(t-1) + gain_t (g_t - m_(t-1)), where g_t is the release with its noise,
+equation (10), m_(t-1) is the mean in the holder's last message, and gain_t is the weight of the
+release. The mean costs no privacy beyond the release.
 """
 
 from __future__ import annotations
@@ -24,16 +22,15 @@ class LastMessage:
     """The last message of a participant (holder or group) on a branch."""
 
     message: Message
-    """The message; its vector is the mean m_(t-1) of the releases so far."""
+    """The message. Its vector is the mean of the participant's releases so far."""
     count: int
-    """Number t - 1 of releases in the mean, since the mean last started anew."""
+    """Number of releases in the mean."""
 
 
 def published_vector(message: Message) -> Vector:
-    """Return the vector that a message publishes, direction times norm, as float64, shape (d,).
+    """Return the vector in a message, direction times norm, float64, shape (dimension,).
 
-    Each entry is ``q (s / 2^e)`` for the integer q, the norm s and the exponent e. The quotient is
-    exact, and the product is rounded once.
+    Each entry is q (s / 2^e), for the integer q in the direction, the norm s and the exponent e.
     """
     return np.asarray(message.direction.astype(np.float64) * (message.norm / 2.0**message.exponent))
 
@@ -41,15 +38,15 @@ def published_vector(message: Message) -> Vector:
 def with_momentum(
     releases: Singles | Matrix, last: Sequence[LastMessage | None], momentum: Momentum
 ) -> Matrix:
-    """Return the means m_t that participants send in place of their releases.
+    """Return the means that participants send in place of their releases.
 
     Args:
-        releases: the releases g_t with their noise, shape (n, d).
+        releases: the releases with their noise, one row for each participant.
         last: the last message of each participant; None: the mean starts with this release.
-        momentum: gives the gain of a release.
+        momentum: the momentum of the scenario.
 
     Returns:
-        The means, float64, shape (n, d).
+        The means, float64, with the shape of ``releases``.
     """
     means = releases.astype(np.float64)
     for row, before in zip(means, last, strict=True):
@@ -60,15 +57,15 @@ def with_momentum(
 
 
 def release_behind(message: Message, last: LastMessage | None, momentum: Momentum | None) -> Vector:
-    """Return the release g_t, shape (d,), that everybody can compute from successive messages.
+    """Return the release behind a message with momentum, shape (dimension,).
 
-    g_t = m_(t-1) + (m_t - m_(t-1)) / gain_t. The error is that of m_t, which was rounded to
-    integers, divided by the gain.
+    The release is g_t = m_(t-1) + (m_t - m_(t-1)) / gain_t. The rounding error of m_t grows by the
+    factor 1 / gain_t.
 
     Args:
-        message: the message that publishes m_t.
-        last: the last message of the same participant before it.
-        momentum: the momentum of the scenario; None: the message publishes g_t itself.
+        message: the message with the mean m_t.
+        last: the participant's previous message, with the mean m_(t-1); None: there is none.
+        momentum: the momentum of the scenario; None: the message contains g_t itself.
     """
     vector = published_vector(message)
     if momentum is None or last is None:

@@ -1,4 +1,4 @@
-"""Release: the steps from a gradient to a signed message, the only thing that leaves a holder."""
+"""Release: it turns the gradient of a holder into a signed message with noise."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from fedchain.randomness import KeyStream, digest
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseContext:
-    """Which participant releases, in which round, and at which weights."""
+    """The participant, the round and the block of a release."""
 
     secret: bytes = field(repr=False)
-    """The secret root of the run, 32 bytes, from which every secret draw comes."""
+    """The secret root, 32 bytes, from which the random numbers of the release are drawn."""
     chain_id: bytes
     """Hash of the genesis block."""
     parent: bytes
@@ -39,27 +39,29 @@ class ReleaseContext:
     round: int
     """Height of the block that may carry the message."""
     holder: int
-    """Id of the participant (holder or group); no message contains it."""
+    """Id of the participant (holder or group)."""
     noise_step: int = 0
-    """Index of the release's noise among the agreed values."""
+    """Index of the release's noise in the mechanism's noise schedule."""
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """A release of colluders, which is not signed before they decide what they send."""
+    """An unsigned release of colluders, before or after they decide what they send."""
 
     rows: Mapping[int, Array]
-    """The private gradient of each colluder, noise included, or what it sends instead, (d,)."""
+    """The vector of each colluder by holder id, shape (dimension,): first the private gradient with
+    noise, later the vector that the colluder sends instead."""
     rest: Wholes | None = None
-    """Sum of the numbers of a group's other members, (d,); None: holders form no groups."""
+    """Sum of the vectors of a group's honest members, shape (dimension,); None: without groups."""
     next_clip: float | None = None
     """The clip of the holder's next release, if clips follow a quantile."""
     nudge: int = 0
-    """How often the same direction comes before; a change in the last place tells them apart."""
+    """Number of earlier releases with the same direction. A number above 0 changes the direction
+    slightly."""
 
 
 Answer = Message | Withheld | None
-"""What is computed for a request; None: the release is not finite."""
+"""The result of a request; None: the release is not finite."""
 
 
 @dataclass(frozen=True)
@@ -67,43 +69,41 @@ class ReleaseRequest:
     """A request for one release of a participant (a holder or a group)."""
 
     context: ReleaseContext
-    """Participant, round, and the block whose weights are used."""
+    """The participant, the round and the block of the release."""
     identity: RoundKey
     """The key of the participant for this round."""
     clip: float | None = None
     """The clip of this release; None: the clip of the mechanism."""
     sent: Withheld | None = None
-    """What colluders have decided to send; None: the release is to be computed."""
+    """The vectors that colluders have decided to send; None: the release must be computed."""
     last: LastMessage | None = None
-    """The participant's last message on the branch of the parent, on which its momentum builds;
-    None: there is none, or no momentum."""
+    """The participant's last message on the branch of the parent, if the scenario has momentum;
+    None: the participant has no last message."""
 
 
 def secret_key(purpose: str, context: ReleaseContext) -> bytes:
-    """Return the secret key from which a holder draws the random numbers of a release.
+    """Return the secret key, 32 bytes, for the random numbers of a release.
 
-    The key depends on holder, round and parent. Therefore a holder draws anew after a fork, and a
-    release that is computed twice is the same both times. The secret root depends on everything
-    that is agreed, on the data and on the poison in a holder's records. Therefore two runs that
-    differ in any of them share no draw, though their seed is the same. If they did, the difference
-    of two messages with the same noise would reveal gradients.
+    The key depends on the secret root, the purpose, the holder, the round and the parent.
 
     Args:
-        purpose: what is drawn: ``noise``, ``records`` or ``clip``.
+        purpose: the random numbers to draw: ``noise``, ``records`` or ``clip``.
         context: holder, round and block of the release.
     """
+    # The secret root depends on the agreed rules, the data and the poison. So two runs that differ
+    # share no noise; otherwise the difference of two messages would reveal gradients.
     return digest(context.secret, purpose, context.holder, context.round, context.parent)
 
 
 def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -> Flags:
     """Draw the records that take part in a release, independently and with the same probability.
 
-    The draw must be kept as secret as the noise.
+    The result must stay secret, like the noise.
 
     Args:
         context: holder, round and block of the release, which determine the draw.
         records: public number of records of the holder.
-        mechanism: its ``terms.sampling_rate`` is the probability of each record.
+        mechanism: the mechanism; ``terms.sampling_rate`` is the probability of each record.
 
     Returns:
         Which records take part, shape (records,).
@@ -129,15 +129,13 @@ def private_releases(
     """Add the mechanism's noise z_k to the gradient g_k of each holder k: ĝ_k = g_k + z_k.
 
     Args:
-        gradients: clipped mean gradients g_k (6), one row for each of n holders, shape (n, d).
+        gradients: clipped mean gradients g_k, equation (6), shape (holders, dimension).
         mechanism: draws the noise.
         records: public number of records of each holder.
-        contexts: round and block of each holder's release, which determine its noise, and the index
-            of its scale if the mechanism has a schedule of noise.
+        contexts: holder, round, block and noise step of each release, which determine the noise.
 
     Returns:
-        The releases, shape (n, d), rounded to float32 after the noise was added; without noise
-        these are the gradients.
+        The releases ĝ_k, shape (holders, dimension), rounded to float32 after the noise was added.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
@@ -159,12 +157,12 @@ def private_releases(
 
 
 def declaration_of(mechanism: Mechanism, records: int, step: int = 0) -> Declaration:
-    """Return what a participant declares about a release.
+    """Return a participant's declaration about a release.
 
     Args:
-        mechanism: the mechanism of the release, with its clip.
+        mechanism: the mechanism of the release, with the clip of the release.
         records: the participant's registered number of records.
-        step: index of the noise among the agreed values.
+        step: index of the noise in the mechanism's noise schedule.
     """
     schedule = mechanism.noise_schedule
     return Declaration(
@@ -179,12 +177,14 @@ def declaration_of(mechanism: Mechanism, records: int, step: int = 0) -> Declara
 def forms_of(
     releases: Singles | Matrix, norms: Vector, storage: Storage
 ) -> dict[int, tuple[int, Integers]]:
-    """Return the exponent and the direction in integers (d,) of each finite release, by its row.
+    """Return the exponent and the quantised direction of each finite release, by row.
+
+    The direction has shape (dimension,). A release of zeros has the exponent 0.
 
     Args:
-        releases: the releases, shape (n, d).
-        norms: their norms, shape (n,). The form of a release with the norm 0 has the exponent 0.
-        storage: how the directions' integers are stored.
+        releases: the releases, shape (releases, dimension).
+        norms: norm of each release, shape (releases,).
+        storage: integer type of the directions.
     """
     moving = np.isfinite(norms) & (norms > 0.0)
     nothing = read_only(np.zeros(releases.shape[1], dtype=storage))
@@ -202,20 +202,19 @@ def messages_of(
     declarations: Sequence[Declaration],
     storage: Storage,
 ) -> list[Message | None]:
-    """Normalise, quantise and sign releases ĝ_k: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
+    """Normalise, quantise and sign releases ĝ_k: norm s_k = |ĝ_k|, direction g_k* = ĝ_k / s_k.
 
-    The norm s_k and the direction g_k* are computed from the noisy ĝ_k alone, so they cost no more
-    privacy than ĝ_k.
+    Norm and direction cost no privacy beyond the noisy release ĝ_k.
 
     Args:
-        releases: the releases ĝ_k, shape (n, d).
-        asked: the request for each release, n of them.
-        declarations: mechanism, noise, clip and number of records of each release; public.
-        storage: how the directions' integers are stored.
+        releases: the releases ĝ_k, shape (releases, dimension).
+        asked: the request for each release.
+        declarations: the public declaration about each release.
+        storage: integer type of the directions.
 
     Returns:
-        The signed messages; None for a release that is not finite. A release that is exactly zero
-        has no direction; its message says so, and counts like any other.
+        The signed message of each release; None for a release that is not finite. A release of
+        zeros has the exponent 0 and a direction of zeros.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.

@@ -11,30 +11,28 @@ from fedchain.ledger.chain.verdict_cache import LruCache
 from fedchain.nodes.holders.momentum import LastMessage
 
 REMEMBERED_ROUNDS = 16
-"""A message is a participant's last one if it is in one of this many blocks, counted down from the
-block whose weights the participant uses. Without such a message its mean starts anew."""
+"""Number of latest blocks that may contain a participant's last message. Without a message in these
+blocks, the participant's mean starts anew."""
 
 
 @dataclass(frozen=True)
 class MessagePlace:
-    """Where the last message of a participant stands."""
+    """The place of a participant's last message in the chain."""
 
     block: bytes
     """Hash of the block."""
     height: int
-    """Its height."""
+    """Height of the block."""
     index: int
-    """Number of the message in the block, from 0."""
+    """Index of the message in the block, from 0."""
     count: int
-    """Number of releases in the mean that the message publishes."""
+    """Number of releases in the mean that the message contains."""
 
 
 class Trail:
     """Finds the last message of each participant on the branch that ends with a given block.
 
-    What it returns depends on the blocks of that branch alone. Tables of places are kept, so that a
-    new block is read once; a table that was dropped is made again from the blocks. The messages are
-    read when they are needed, from at most ``REMEMBERED_ROUNDS`` blocks.
+    The last message must be in one of the upper ``REMEMBERED_ROUNDS`` blocks of the branch.
     """
 
     def __init__(
@@ -48,17 +46,20 @@ class Trail:
 
         Args:
             genesis: hash of the genesis block, 32 bytes.
-            block_of: returns a block, given its hash.
-            sender_of: returns the participant that sent a message; None: the message is nobody's
-                mean.
-            keep: number of blocks whose tables are kept.
+            block_of: returns a block, given the block's hash.
+            sender_of: returns the id of the participant that sent a message; None: the message
+                does not count.
+            keep: number of blocks for which the places of last messages are cached.
         """
         self._block_of, self._sender_of = block_of, sender_of
         self._genesis = genesis
         self._tables: LruCache[Mapping[int, MessagePlace]] = LruCache(keep)
 
     def at(self, block: bytes) -> Mapping[int, LastMessage]:
-        """Return the last message of each participant in this block and those below it."""
+        """Return the last message of each participant at a block, by participant id.
+
+        ``block`` is the block's hash. Messages in the block itself count, too.
+        """
         places = self._places(block)
         blocks = {name: self._block_of(name) for name in {each.block for each in places.values()}}
         return {
@@ -77,7 +78,7 @@ class Trail:
         return table
 
     def _above(self, below: Mapping[int, MessagePlace], name: bytes) -> Mapping[int, MessagePlace]:
-        """Return the table after a block, given the table after its parent."""
+        """Return the places of last messages at a block, given the places at its parent."""
         block = self._block_of(name)
         height = block.header.height
         table = {k: each for k, each in below.items() if each.height > height - REMEMBERED_ROUNDS}

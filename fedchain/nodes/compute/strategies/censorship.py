@@ -1,4 +1,4 @@
-"""Censorship: valid blocks without some messages. No other node can see what is missing."""
+"""Censorship: valid blocks from which some messages are left out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ def censorship(
 ) -> Strategy:
     """Leave out the messages of some holders, as far as the quorum allows.
 
-    Other nodes recompute a block from the messages that it carries, so they cannot see which ones
-    were left out. A block needs a quorum of messages. If there are too few other messages, the
-    node carries as many censored messages as the quorum needs.
+    Other nodes cannot see which messages are missing. If the other messages are fewer than the
+    quorum, the block also carries censored messages.
 
     Args:
         place: the node's place in the network, with the quorum and the keys of the holders.
@@ -46,13 +45,12 @@ def censorship(
 def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing") -> Strategy:
     """Carry as few messages as possible, and do not wait for more.
 
-    If the chain has a quorum, an empty block is refused: the quorum bounds how many messages a
-    block can leave out. A block with just the quorum is valid, and the node starts its work
-    before the others do.
+    If the chain has a quorum, other nodes refuse an empty block. A block with just the quorum is
+    valid, and the node starts its work before the other nodes.
 
     Args:
         place: the node's place in the network, with the quorum.
-        carry: nothing: no message at all; quorum: the fewest messages that a block may carry.
+        carry: nothing: no messages; quorum: the fewest messages that a block may carry.
     """
     counters: Counter[str] = Counter()
     least = place.quorum if carry == "quorum" else 0

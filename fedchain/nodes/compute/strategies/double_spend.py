@@ -1,4 +1,4 @@
-"""Double spending: a secret branch that replaces the blocks which confirm a payment."""
+"""Double spending: a secret branch replaces the blocks that confirm a payment."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Attempt:
     """One attempt to spend twice: the lengths of the two branches above their common block."""
 
     secret: int = 0
-    """Number of the attacker's blocks; the attacker finds the first one before it pays."""
+    """Number of secret blocks of the attacker. The attacker pays after the first secret block."""
     public: int = 0
-    """Number of blocks that others have found since the payment: the payment's confirmations."""
+    """Number of confirmations: blocks that other nodes have found since the payment."""
 
 
 def after_secret_block(attempt: Attempt) -> Attempt:
@@ -31,9 +31,9 @@ def after_secret_block(attempt: Attempt) -> Attempt:
 
 
 def after_public_block(attempt: Attempt) -> Attempt:
-    """Return the attempt after the others have found a block.
+    """Return the attempt after another node has found a block.
 
-    The block counts only after the first secret block, since there is no payment before that.
+    Before the payment, such a block does not count.
     """
     return Attempt(attempt.secret, attempt.public + (attempt.secret > 0))
 
@@ -41,13 +41,13 @@ def after_public_block(attempt: Attempt) -> Attempt:
 def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdict:
     """Return whether an attempt goes on, succeeds or is given up.
 
-    It succeeds once the payment has enough confirmations and the secret branch is longer.
+    An attempt succeeds if the payment has enough confirmations and the secret branch is longer.
 
     Args:
         attempt: the state of the attempt.
-        confirmations: number of confirmations z that the payee waits for, at least 1.
-        gives_up: the attacker gives up when the secret branch is this many blocks behind; None:
-            the attacker never gives up.
+        confirmations: number of confirmations that the payee waits for, at least 1.
+        gives_up: number of blocks that the secret branch is behind when the attacker gives up;
+            None: never.
 
     >>> verdict(Attempt(secret=2, public=1), 1, None)
     'succeeds'
@@ -59,7 +59,7 @@ def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdi
 
 
 class DoubleSpender:
-    """One attacker, which makes one attempt after another."""
+    """One attacker that makes one attempt after another."""
 
     def __init__(self, confirmations: int, gives_up: int | None) -> None:
         self.counters: Counter[str] = Counter()
@@ -68,11 +68,11 @@ class DoubleSpender:
         self._tip: bytes | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the tip of the secret branch, or the head if there is no secret branch."""
+        """Return the hash of the secret branch's last block; without a branch, of the head."""
         return chain.head if self._tip is None or self._tip not in chain else self._tip
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Publish the secret branch once it is longer than the branch that confirms the payment."""
+        """Return the secret branch as payloads if the attempt succeeds, else nothing."""
         height = scene.block.header.height
         if scene.own:
             self._attempt, self._tip = after_secret_block(self._attempt), scene.block.header.hash
@@ -87,7 +87,7 @@ class DoubleSpender:
                 return self._end(scene, "attempts given up", shown=False)
 
     def _end(self, scene: Scene, how: str, shown: bool) -> list[Send]:
-        """End the attempt: count it, and publish or drop the secret branch."""
+        """End and count the attempt; return the secret branch if ``shown``, else drop it."""
         self.counters["attempts"] += 1
         self.counters[how] += 1
         self.counters["public blocks undone"] += self._attempt.public if shown else 0
@@ -108,22 +108,21 @@ def double_spend(
 ) -> Strategy:
     """Pay, wait for the confirmations, then publish a longer branch without the payment.
 
-    The attacker finds one secret block first, then pays. The payee waits for z confirmations. The
-    attacker has the share q of the hash power, and the others have p = 1 - q. If q is below one
+    The attacker finds one secret block before it pays. Let z be the number of confirmations, q the
+    attacker's share of the hash power, p = 1 - q, and C the binomial coefficient. If q is below one
     half, the attacker succeeds with probability
-    ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``; otherwise it always succeeds. With
-    ``gives_up: null`` a miner with most of the hash power rewrites the chain at any depth. With a
-    learning task holders send no messages to a secret head, so the secret branch does not grow
-    beyond one block.
+    ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``. Otherwise the attacker always succeeds. In a
+    learning task, holders send no messages for secret blocks, so the secret branch has at most one
+    block.
 
     Args:
         place: not used.
         confirmations: number of confirmations z that the payee waits for, 1 to 1000.
-        gives_up: the attacker gives up when it is this many blocks behind, 1 to 1000; null: never.
+        gives_up: number of blocks that the attacker is behind when it gives up, 1 to 1000; null:
+            never.
 
     Reference:
-        Rosenfeld, "Analysis of hashrate-based double-spending", 2014: the exact probability, with
-        one block found before the payment. Nakamoto's Poisson figures approximate another attack.
+        Rosenfeld, "Analysis of hashrate-based double-spending", 2014: the exact probability.
     """
     del place
     spender = DoubleSpender(confirmations, gives_up)

@@ -1,4 +1,4 @@
-"""Equivocation: one maker sends two blocks on one parent, each to half of the nodes."""
+"""Equivocation: a compute node sends two blocks on one parent, each to half of the nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fedchain.nodes.payloads import Send
 
 
 class Equivocator:
-    """One attacker: it withholds its first block on a parent until it has found a second one."""
+    """One attacker that withholds its first block on a parent until it finds a second block."""
 
     def __init__(self, place: Place) -> None:
         self.counters: Counter[str] = Counter()
@@ -20,17 +20,17 @@ class Equivocator:
         self._first: Block | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the parent of the withheld first block, or the head if no block is withheld."""
+        """Return the hash of the first block's parent; without a first block, of the head."""
         return chain.head if self._first is None else self._first.header.parent
 
     def writes(self, draft: Draft) -> Draft:
-        """Give the second block a later time, so that it differs from the first one."""
+        """Return the draft; the second block gets a later time than the first block."""
         if self._first is None or draft.parent != self._first.header.parent:
             return draft
         return replace(draft, time_ms=max(draft.time_ms, self._first.header.time_ms + 1))
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Publish both blocks together, or only the first if another node's block has arrived."""
+        """Return both blocks of a pair, or the first block if another node's block arrives."""
         if not scene.own:
             self._first = None
             return at_once(scene)
@@ -49,8 +49,8 @@ class Equivocator:
 def equivocation(place: Place) -> Strategy:
     """Find two blocks on one parent, and send each to half of the compute nodes first.
 
-    Each block costs its own work, so the pair is late. Both blocks are valid; one of them becomes
-    stale. Every node that sees both keeps them as evidence that their maker has equivocated.
+    Both blocks are valid, and one of them becomes stale. Every node that sees both blocks keeps
+    them as evidence.
 
     Args:
         place: the node's place in the network, with the ids of the other compute nodes.

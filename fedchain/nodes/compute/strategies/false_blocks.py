@@ -16,9 +16,9 @@ from fedchain.nodes.payloads import Send
 
 
 def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
-    """Send a block that the node has made to everybody, even if its own chain has refused it.
+    """Send the node's own block, even if the node's chain has refused the block.
 
-    Honest nodes do not relay a refused block, so it reaches only the sender's neighbours.
+    A refused block reaches only the sender's neighbours.
     """
     if not scene.own:
         return at_once(scene)
@@ -30,14 +30,13 @@ def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
 def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Strategy:
     """Commit to weights that do not follow from the block's messages.
 
-    Every full node recomputes the step bit for bit. So it refuses a block with an error of one unit
-    in the last place of one weight, just as it refuses a different model. If the chain learns
-    nothing, the weights cannot be wrong.
+    Every full node recomputes the weights bit for bit, and refuses both kinds of wrong weights.
+    Without a learning task the attack has no effect.
 
     Args:
         place: not used.
-        by: ulp: the first weight is one unit in the last place too large; replaced: a different
-            model, -w - 1 for each weight w.
+        by: ulp: the first weight is one unit in the last place too large; replaced: every weight w
+            becomes -w - 1.
     """
     del place
     counters: Counter[str] = Counter()
@@ -59,14 +58,13 @@ def bad_time(
 ) -> Strategy:
     """Write a false time into the node's own blocks.
 
-    A block is valid if its time is above the median of the last 11 blocks, and at most two hours
-    ahead of the receiver's clock. Between these bounds a miner can lie, and
-    so manipulate the difficulty if the chain adjusts it.
+    Other nodes accept a time above the median of the last 11 blocks and at most two hours ahead of
+    their clock. Within these bounds, false times can change the difficulty.
 
     Args:
         place: not used.
-        ahead_s: simulated seconds that are added to the true time. A negative number gives an
-            earlier time, but none before genesis.
+        ahead_s: simulated seconds that are added to the true time; negative: an earlier time, but
+            not before genesis.
     """
     del place
     counters: Counter[str] = Counter()

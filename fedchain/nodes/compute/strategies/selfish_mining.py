@@ -1,4 +1,4 @@
-"""Selfish mining: a secret branch that is published only when the public one comes close."""
+"""Selfish mining: a secret branch is published only when the public branch comes close."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
-"""Extra delay of the attacker's block, simulated seconds. In a race some nodes get it at once. To
-the others it is sent this long after the rival block has had time to arrive everywhere, so that the
-two blocks never arrive in the same millisecond."""
+"""Delay of the attacker's block after the latest arrival of the rival block, simulated seconds. It
+applies at the nodes that do not receive the attacker's block first."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,13 @@ class Lead:
     blocks: int = 0
     """Number of secret blocks above the public branch."""
     tie: bool = False
-    """Whether the attacker's published block races with an honest block: state 0' of the paper."""
+    """Whether a published block of the attacker races with an honest block (state 0')."""
 
 
 def after_own(lead: Lead) -> tuple[Lead, int]:
-    """Return the state after the attacker has found a block, and how many blocks it publishes.
+    """Return the state after the attacker has found a block, and the number of blocks to publish.
 
-    If two blocks race, it publishes the new block. Otherwise it keeps the new block secret.
+    In a race the attacker publishes the new block; otherwise the new block stays secret.
 
     >>> after_own(Lead(0, tie=True))
     (Lead(blocks=0, tie=False), 1)
@@ -41,11 +40,10 @@ def after_own(lead: Lead) -> tuple[Lead, int]:
 
 
 def after_public(lead: Lead) -> tuple[Lead, int]:
-    """Return the state after the public branch has grown, and how many blocks are now published.
+    """Return the state after the public branch has grown, and the number of blocks to publish.
 
-    With a lead of one, the attacker publishes its block, and the two blocks race. With a lead of
-    two, it publishes both, and the block of the others becomes stale. With a longer lead it
-    publishes one block, which costs nothing and divides the other nodes.
+    With a lead of one block, the attacker publishes the block and starts a race. With a lead of two
+    blocks, it publishes both. With a longer lead, it publishes one block.
 
     Reference:
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014, Algorithm 1.
@@ -61,7 +59,7 @@ def after_public(lead: Lead) -> tuple[Lead, int]:
 
 
 class SelfishMiner:
-    """One attacker: it tracks its lead and the height of the public branch."""
+    """One attacker that tracks its lead and the height of the public branch."""
 
     def __init__(self, place: Place, gamma: float) -> None:
         self.counters: Counter[str] = Counter()
@@ -69,7 +67,7 @@ class SelfishMiner:
         self._lead, self._public = Lead(), 0
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Return what to publish after the attacker's own block, or after another node's block."""
+        """Return the blocks to publish after a block of the attacker or of another node."""
         height = scene.block.header.height
         if scene.own:
             self.counters["blocks found"] += 1
@@ -88,12 +86,9 @@ class SelfishMiner:
         return self._race(shown[0], self._place.makers.get(scene.block.header.address))
 
     def _race(self, block: Block, rival: int | None) -> list[Send]:
-        """Send the attacker's block; a share gamma of the honest hash power receives it first.
-
-        The finder of the rival block always has the rival block first. So each of the
-        other nodes is drawn with a higher probability, at most 1, to reach the share gamma in
-        total.
-        """
+        """Return the attacker's block for a race, sent first to a share gamma of the hash power."""
+        # The finder of the rival block always has the rival block first. So every other node is
+        # drawn with a higher probability, at most 1, to reach the share gamma in total.
         place = self._place
         others = {n: s for n, s in place.shares.items() if n != place.node}
         reachable = sum(share for node, share in others.items() if node != rival)
@@ -108,15 +103,14 @@ class SelfishMiner:
 def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Strategy:
     """Keep blocks secret, and publish them just in time to make the blocks of others stale.
 
-    Eyal and Sirer call the attacker's share of the main chain its revenue. The revenue exceeds
-    the attacker's share of the hash power if this share is above 1/3 at gamma 0, or above 1/4 at
-    gamma 1/2. With a learning task holders do not see a secret block and send no messages for it,
-    so the lead does not grow beyond one.
+    With more than 1/3 of the hash power at gamma 0, or 1/4 at gamma 1/2, the attacker's share of
+    the main chain exceeds its share of the hash power. In a learning task, holders send no messages
+    for secret blocks, so the lead is at most one block.
 
     Args:
         place: the node's place in the network, with the hash power and address of each node.
         gamma: share of the honest hash power that receives the attacker's block first when two
-            blocks race, 0 to 1; the finder of the rival block never does.
+            blocks race, 0 to 1.
 
     Reference:
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014.

@@ -1,4 +1,4 @@
-"""Spam: made-up blocks and messages, which cost no work and should fill other nodes' memory."""
+"""Spam: made-up blocks and messages that should fill the memory of other nodes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def spam(
 ) -> Strategy:
     """Send made-up blocks and messages to all others whenever the node finds or accepts a block.
 
-    The blocks are signed but have no work, and half of them have made-up parents; the messages have
-    made-up signatures. The other nodes check work, parent and signature before they keep or
-    recompute anything, so they drop the spam at once. Sampled work cannot be checked. With sampled
-    work each node keeps a bounded number of the blocks with made-up parents, as orphans.
+    The blocks are signed but have no work, and half of them have made-up parents. The messages have
+    made-up signatures. Other nodes drop the spam at once. With sampled work, which cannot be
+    checked, they keep a bounded number of the blocks with made-up parents.
 
     Args:
         place: the node's place in the network, with the seed for the made-up blocks and messages.

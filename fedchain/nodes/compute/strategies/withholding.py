@@ -1,4 +1,4 @@
-"""Withholding: valid blocks that are published late, or that build on a stale parent."""
+"""Withholding: valid blocks that are published late, or that build on old parents."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from fedchain.nodes.payloads import Send
 def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Strategy:
     """Publish each block of the node late, and build on it in the meantime.
 
-    The node gains nothing: the others find blocks of their own, and a late block is stale. Holders
-    do not know a withheld head and send no messages for it. So with a learning task the node
-    waits at its withheld block until it is published.
+    In a learning task, holders send no messages for a withheld block, so the node waits until the
+    block is published.
 
     Args:
         place: not used.
-        delay_s: how long a block is withheld, simulated seconds, above 0.
+        delay_s: simulated seconds for which a block is withheld, above 0.
     """
     del place
     counters: Counter[str] = Counter()
@@ -38,13 +37,12 @@ def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] 
 def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1) -> Strategy:
     """Build on a block below the head, once for each new head.
 
-    The blocks are valid, but their branch has less work than the head, so they become stale.
-    Mempools keep only the messages of the last two rounds. So with a task that needs messages,
-    the node finds no block on a deeper parent.
+    The blocks are valid but become stale, since their branch has less work. In a learning task, the
+    node finds no block on a deep parent, since mempools drop the messages of old rounds.
 
     Args:
         place: not used.
-        depth: how many blocks the parent is below the head, 1 to 64.
+        depth: number of blocks from the parent to the head, 1 to 64.
     """
     del place
     counters: Counter[str] = Counter()
