@@ -68,7 +68,6 @@ def quantise(
             raise ValueError(
                 f"direction: norm is {norm!r}; must be at least {peak!r}, its largest entry"
             )
-    # All vectors in a few NumPy calls, during which other threads can run.
     exponents, factors = np.full(len(norms), EXPONENT), (2.0**EXPONENT / norms).astype(peaks.dtype)
     while np.any(large := np.rint(peaks * factors) > LARGEST_ENTRY[storage]):
         exponents[large] -= 1

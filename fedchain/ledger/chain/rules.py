@@ -49,7 +49,7 @@ Parameters = tuple[tuple[str, tuple[int, ...]], ...]
 """Name and shape of each parameter of the model, in order."""
 
 _TAG = b"fedchain:r"
-"""Prefix of the text before it is hashed. Encoded rules of format 1 began with this prefix."""
+"""Bytes hashed before the rules' text. Encoded rules of format 1 began with these bytes."""
 _U32 = 2**32 - 1
 _MOST_VALUES = 65_536
 """Most parameters of a model, and most values of the schedule of noise."""
@@ -86,14 +86,14 @@ class Rules:
     commitment: bytes
     """Blinded commitment to the seed and the data of all holders, 32 bytes."""
     dimension: int
-    """Number of weights, at most 2^25. Every direction has as many entries."""
+    """Number of weights, and of entries of every direction; at most 2^25."""
     layout: Parameters
     """Name and shape of each parameter of the model, in the order of the flat weights."""
     dtype: WeightType
     """NumPy type of the weights."""
     holders: int
-    """Number of participants (holders or groups) asked in a round. With registered identities it
-    limits the messages of a block; the public root's message is not counted."""
+    """Number of participants (holders or groups) asked in a round. With registered identities, a
+    block has at most this many messages, and one more if there is a public root."""
     identity: Registration
     """registered: each participant asked in a round has one identity, a leaf of the identity tree;
     open: anyone may send messages."""
