@@ -20,8 +20,7 @@ from fedchain.ledger.chain.validity import (
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 REMEMBERED_HEIGHTS = 1024
-"""Least number of heights below the head whose blocks a chain remembers by default. A chain never
-accepts a fork that begins at a forgotten block."""
+"""Least number of heights below the head whose blocks a chain remembers by default."""
 
 Change = Literal["extended", "reorganised", "side", "known", "orphan"]
 
@@ -35,7 +34,7 @@ class Added(NamedTuple):
     head: bytes
     """Hash of the head after the block was added."""
     connected: tuple[bytes, ...] = ()
-    """Hashes of the blocks accepted by this call: the added block, then orphans above it."""
+    """Hashes of the accepted blocks: the added block, then the orphans above this block."""
     lost: tuple[bytes, ...] = ()
     """Hashes of the blocks that left the main chain, highest first."""
     refused: tuple[tuple[Block, str], ...] = ()
@@ -45,11 +44,8 @@ class Added(NamedTuple):
 class Chain:
     """Accepts blocks; the branch with the most work is the main chain.
 
-    A block is never accepted if the chain has forgotten the block's parent.
+    The chain forgets old blocks, and never accepts a block whose parent it has forgotten.
     """
-
-    # The verdict cache holds blocks, states and the tree. Here only the hashes of the main chain
-    # grow with the height.
 
     def __init__(
         self,
@@ -69,8 +65,8 @@ class Chain:
             rules: rules of the chain.
             transition: function that computes the state after a block.
             verdict_cache: cache shared by all chains of a simulation.
-            keep: least number of heights below the head to remember, raised to two retarget windows
-                if they are longer; None: all heights.
+            keep: least number of heights below the head to remember (two retarget windows if they
+                are longer); None: all heights.
         """
         self.rules = rules
         self.chain_id = genesis_block.header.hash
@@ -103,7 +99,7 @@ class Chain:
 
     @property
     def work(self) -> int:
-        """Cumulative work: the expected number of tries for the head and all blocks below it."""
+        """Cumulative work: the expected number of tries for the head and all blocks below."""
         return self.link(self.head).work
 
     @property
@@ -113,21 +109,17 @@ class Chain:
 
     @property
     def orphans(self) -> int:
-        """Number of blocks that wait for their parent, or until their time has come."""
+        """Number of blocks that wait to be accepted."""
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
-        """Return the link of an accepted block.
-
-        Raises:
-            KeyError: the block is unknown or forgotten.
-        """
+        """Return the link of an accepted block; raise a KeyError if it is unknown or forgotten."""
         if block not in self._seen_ms:
             raise KeyError(block)
         return self._tree.links[block]
 
     def height_of(self, block: bytes) -> int | None:
-        """Return the height of an accepted block, or None for an unknown one."""
+        """Return the height of an accepted block, or None for an unknown block."""
         return self._tree.links[block].header.height if block in self._seen_ms else None
 
     def path(self) -> list[bytes]:
@@ -140,19 +132,12 @@ class Chain:
         return height is not None and self._path[height : height + 1] == [block]
 
     def holders_head(self) -> bytes:
-        """Return the hash of the head that light clients choose.
-
-        Their head is the block with the most work; ties go to the smallest hash.
-        """
+        """Return the light clients' head: of the blocks with the most work, the smallest hash."""
         work, links = self.work, self._tree.links
         return min(name for name in self._seen_ms if links[name].work == work)
 
     def block(self, block: bytes) -> Block:
-        """Return the accepted block with this hash.
-
-        Raises:
-            KeyError: the block is unknown or forgotten, or cannot be loaded.
-        """
+        """Return an accepted block; raise a KeyError if it is unknown or forgotten."""
         if block == self.chain_id:
             return self._genesis
         found = self._verdict_cache.blocks.get(block) if block in self._seen_ms else None
@@ -161,12 +146,7 @@ class Chain:
         return found
 
     def state(self, block: bytes) -> State:
-        """Return the state after an accepted block.
-
-        Raises:
-            KeyError: the block, or an earlier block that is needed to recompute the state, is
-                unknown or forgotten.
-        """
+        """Return the state after an accepted block, recomputed if necessary."""
         missing = []
         while (known := self._held_state(block)) is None:
             missing.append(block)
@@ -177,7 +157,7 @@ class Chain:
         return known
 
     def add(self, block: Block, now_ms: int) -> Added:
-        """Check and accept a block and the orphans that waited for the block; choose the head.
+        """Check and accept a block, then its waiting children, and choose the head.
 
         The head is the block with the most work. Ties go to the block that the node accepted first,
         then to the smaller hash. In the last round every tie goes to the smaller hash.
@@ -187,10 +167,10 @@ class Chain:
             now_ms: time on the node's clock, simulated milliseconds.
 
         Raises:
-            TooEarly: the block's time is too far ahead of the clock. The block waits as an orphan,
-                and is checked again when the block or a block above it arrives.
-            WrongCopy: the messages or the signature do not belong to the header. The chain accepts
-                the block if the right copy comes later.
+            TooEarly: the block's time is too far ahead of the clock. The block waits, and is
+                checked again when the block or a child of the block arrives.
+            WrongCopy: the messages or the signature do not belong to the header. The right copy may
+                be added later.
             InvalidBlock: the block breaks a rule; the chain is unchanged.
         """
         try:

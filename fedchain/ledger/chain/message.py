@@ -78,8 +78,7 @@ def _read_proof(reader: Reader) -> InclusionProof | None:
 class Message:
     """The gradient that one identity releases in one round, usually with noise.
 
-    The hash properties raise an EncodingError if a field cannot be encoded (a negative round, for
-    example).
+    The hash properties raise an EncodingError if a field cannot be encoded.
     """
 
     version: U16
@@ -91,15 +90,14 @@ class Message:
     round: U32
     """Height of the block that may carry the message: the parent's height plus 1."""
     public_key: Digest
-    """The sender's Ed25519 public key for this round, 32 bytes. The SHA-256 of the key is the
-    identity P*."""
+    """The sender's Ed25519 public key for this round, 32 bytes."""
     proof: Annotated[InclusionProof | None, Coder(_write_proof, _read_proof)]
     """Proof that the identity is registered for this round; None where identities are open."""
     exponent: int
     """Exponent e of the quantised direction; 0 for a zero gradient."""
     direction: Integers
-    """The quantised direction, shape (entries,), read-only: round(2^e g*), where g* is the
-    normalised release. The type is int8, int16 or int32."""
+    """The quantised direction round(2^e g*) of the normalised release g*, shape (entries,),
+    read-only; int8, int16 or int32."""
     norm: F64
     """Norm of the release (gradient plus noise) before normalisation, s_k in LearningChain's
     equation (11)."""
@@ -113,10 +111,7 @@ class Message:
 
     @cached_field
     def payload(self) -> bytes:
-        """SHA-256 of the exponent, the entry size, the length and the entries of the direction.
-
-        The payload has 32 bytes. Two messages with the same direction have the same payload.
-        """
+        """SHA-256 of the exponent and the direction, 32 bytes."""
         digest = hashlib.sha256(_encode_shape(self))
         digest.update(_direction_bytes(self))
         return digest.digest()
@@ -228,9 +223,7 @@ def decode_message(data: bytes, limits: Limits) -> Message:
 
 
 def read_message(reader: Reader, limits: Limits) -> Message:
-    """Decode a message from all remaining bytes of a reader.
-
-    The direction may be a view of these bytes, not a copy.
+    """Decode a message from all remaining bytes of a reader; the direction may be a view of them.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of a message within the limits.
@@ -249,17 +242,15 @@ def read_message(reader: Reader, limits: Limits) -> Message:
 
 
 def encode_bare(message: Message) -> bytes:
-    """Return the canonical bytes of a bare message, in which the payload replaces the direction.
+    """Return the canonical bytes of a bare message: the payload replaces the direction.
 
-    The last 64 bytes are the signature. The SHA-256 of the bytes before the signature is the id.
+    The last 64 bytes are the signature. The SHA-256 of all other bytes is the message id.
     """
     return _encode_with_payload(message) + fixed(message.signature, SIGNATURE_BYTES)
 
 
 def decode_bare(data: bytes) -> Message:
-    """Decode a bare message, whose direction is empty.
-
-    The payload and the id are those of the message with its direction.
+    """Decode a bare message; its direction is empty, but payload and id are unchanged.
 
     Raises:
         EncodingError: the bytes are not the output of ``encode_bare`` for any message.

@@ -1,8 +1,7 @@
-"""Store: writes and reads the ledger on disk, which has a database and blobs for large data.
+"""Store: writes and reads the ledger on disk, a database with blobs for large data.
 
-If the process is killed at any moment, the ledger keeps all blocks up to the last whole one.
+If the process is killed, the ledger still has every block that was written.
 """
-
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ from fedchain.ledger.storage.writer import EVERYTHING, RetentionPolicy, Waiting,
 class Store:
     """Reads and appends blocks, and checks everything that it reads.
 
-    ``Store.create`` and ``Store.open`` make a store. A ``with`` statement closes the store. Blocks
-    that wait for the disk can be read like blocks on disk.
+    Blocks that wait for the disk can be read like blocks on disk.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, writable: bool = True) -> None:
@@ -74,7 +72,6 @@ class Store:
 
         Raises:
             RunError: the folder has a ledger already, or cannot be written.
-            ValueError: the genesis block commits to another state.
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
@@ -89,11 +86,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, writable: bool = True) -> Store:
-        """Open a ledger.
-
-        Args:
-            folder: folder of the ledger.
-            writable: False: nothing is written into the folder, which may be read-only.
+        """Open a ledger; if ``writable`` is False, nothing is written into the folder.
 
         Raises:
             RunError: the folder has no ledger, cannot be opened, or contains a link or a pipe.
@@ -148,10 +141,7 @@ class Store:
         return self._block(database.find_row(self.connection, "sequence = 0"))
 
     def append(self, block: Block, state: State, now_ms: int) -> None:
-        """Write a block and the state after the block in the background.
-
-        A block that is stored already is ignored. If writing fails, the next ``append``, ``flush``
-        or ``close`` raises the error.
+        """Write a block in the background, unless the block is stored already.
 
         Args:
             block: a block that a chain has accepted.
@@ -159,7 +149,8 @@ class Store:
             now_ms: time at which the node accepted the block, simulated milliseconds.
 
         Raises:
-            RunError: the disk is full or cannot be written; the run can be resumed.
+            RunError: the disk is full or cannot be written; the run can be resumed. The next
+                ``append``, ``flush`` or ``close`` raises this error.
             NotRecorded: the ledger was opened for reading only.
             KeyError: the parent is not in the store.
             ValueError: the header commits to another state.
@@ -181,20 +172,11 @@ class Store:
         self._newest_and_head, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:
-        """Wait until all appended blocks are on disk.
-
-        Raises:
-            RunError: the disk is full or cannot be written; the run can be resumed.
-        """
+        """Wait until all appended blocks are on disk."""
         self._settle(0)
 
     def set_head(self, block: bytes) -> None:
-        """Make a stored block the head.
-
-        Raises:
-            KeyError: the block is not in the store.
-            RunError: the disk is full or cannot be written.
-        """
+        """Make the stored block with this hash the head."""
         self.flush()
         newest, head = self._read_newest_and_head()[0], self._row_of(block)
         seal = database.journal_seal(newest.seal, block, self.keeping.encode())
@@ -206,13 +188,7 @@ class Store:
         self._newest_and_head = newest, head
 
     def keep_state(self, block: bytes, state: State) -> None:
-        """Write the state after a stored block, whatever the retention policy says.
-
-        Raises:
-            KeyError: the block is not in the store.
-            ValueError: the header commits to another state.
-            RunError: the disk is full or cannot be written.
-        """
+        """Write the state after a stored block, whatever the retention policy says."""
         self.flush()
         header = decode_header(self._row_of(block).header)
         check_state(header, state)
@@ -229,9 +205,6 @@ class Store:
             depth: number of heights below the head at which a fork may still begin; 0 if no block
                 will be appended.
             step: least number of heights to prune at once; for fewer heights nothing is deleted.
-
-        Raises:
-            RunError: the disk is full or cannot be written.
         """
         below = self.keeping.prunable(head, depth)
         if below < self.keeping.below + step:
@@ -252,17 +225,13 @@ class Store:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return the block with this hash and with all directions.
-
-        Raises:
-            KeyError: the block is not in the store, or its directions were pruned.
-        """
+        """Return a block with all directions; raise a KeyError if they are not in the store."""
         if not self.is_whole((found := self.shown(block)).header.height):
             raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
         return found
 
     def shown(self, block: bytes) -> Block:
-        """Return the block with this hash, with bare messages if their directions were pruned.
+        """Return a block, with bare messages if the directions were pruned.
 
         Raises:
             KeyError: the block is not in the store.
@@ -275,11 +244,7 @@ class Store:
         return self._row_of(block).arrived_ms
 
     def state(self, block: bytes) -> State:
-        """Return the state after the block with this hash.
-
-        Raises:
-            KeyError: the block or the state is not in the store.
-        """
+        """Return the state after a block; raise a KeyError if the state is not in the store."""
         if waiting := self.writer.waiting.get(block):
             return waiting.state
         header = decode_header(self._row_of(block).header)
@@ -293,11 +258,7 @@ class Store:
         return self.keeping.keeps_state(header.height) or all(map(self.blobs.has, names))
 
     def close(self) -> None:
-        """Write the waiting blocks, and close the database.
-
-        Raises:
-            RunError: the disk is full or cannot be written; the run can be resumed.
-        """
+        """Write the waiting blocks, and close the database."""
         try:
             self.writer.close()
         finally:
@@ -311,7 +272,7 @@ class Store:
             raise
 
     def _read_newest_and_head(self) -> tuple[BlockRow, BlockRow]:
-        """Return the rows of the block that was written last and of the head."""
+        """Return the rows of the last block on disk and of the head."""
         head = database.read_meta(self.connection)["head"]
         return database.find_row(self.connection, NEWEST), self._row_of(head)
 

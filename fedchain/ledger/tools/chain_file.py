@@ -46,9 +46,9 @@ TAG, FILE_VERSION = b"fedchain:x", 2
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, simulated milliseconds."""
 EMPTY_BYTES = 4
-"""Number of bytes of an empty memory of the update, which every genesis block has."""
+"""Number of bytes of an encoded empty memory, the memory of every genesis state."""
 UNCHECKED_BYTES = 2**26
-"""Number of bytes of a block's messages after which the messages read so far are checked."""
+"""Most bytes of messages that are read before their signatures are checked."""
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
@@ -98,11 +98,7 @@ def replayed(
 def verify_file(
     file: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
-    """Check a chain file as ``replayed`` does, without a new ledger.
-
-    Raises:
-        RunRefused: the file cannot be read, or no temporary folder can be written.
-    """
+    """Check a chain file as ``replayed`` does, but keep no ledger."""
     try:
         with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
             return replayed(file, Path(place) / "ledger", transition_of, progress)
@@ -111,18 +107,14 @@ def verify_file(
 
 
 class Incoming:
-    """Reads a chain file from front to back, with checks of lengths and of the final hash."""
+    """Reads a chain file from front to back; checks lengths and the hash at the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._digest = file, hashlib.sha256()
         self._remaining = os.fstat(file.fileno()).st_size
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes.
-
-        Raises:
-            LedgerError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes; raise a LedgerError if fewer bytes are left."""
         if size > self._remaining:
             raise LedgerError(f"file: {self._remaining} bytes are left; {size} must follow")
         data = self._file.read(size)
@@ -144,22 +136,14 @@ class Incoming:
         return self.take(self.length(width, most, what))
 
     def length(self, width: int, most: int, what: str) -> int:
-        """Read and return a length; the arguments are those of ``piece``.
-
-        Raises:
-            LedgerError: the length is above ``most``, or too few bytes are left.
-        """
+        """Read and return a length; arguments and errors are those of ``piece``."""
         size = int.from_bytes(self.take(width))
         if size > most:
             raise LedgerError(f"file: {what} of {size} bytes; at most {most} are allowed")
         return size
 
     def end(self) -> None:
-        """Check that the file ends here with the SHA-256 of all bytes before.
-
-        Raises:
-            LedgerError: the hash is wrong, or bytes follow.
-        """
+        """Raise a LedgerError unless only the SHA-256 of all earlier bytes follows."""
         expected = self._digest.digest()
         if self.take(HASH) != expected:
             raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")
@@ -252,10 +236,7 @@ class _Replay:
     def _read_messages(
         self, start: Block, left: int, chain: Chain, verdicts: VerdictCache
     ) -> tuple[Message, ...]:
-        """Read the messages of a block, which have ``left`` bytes in all.
-
-        If there are many bytes, the messages are checked in the meantime.
-        """
+        """Read the messages of a block; together they have ``left`` bytes."""
         rules, place = chain.rules, (start.header.parent, start.header.height)
         count, left = int.from_bytes(self._incoming.take(4)), left - 4
         if count > rules.limits.messages:
@@ -277,7 +258,7 @@ class _Replay:
 
 
 def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
-    """Check the hash of the head in the file, set the ledger's head, and return the verdict."""
+    """Check the head that the file names, set the ledger's head, and return the verdict."""
     if head not in chain:
         raise LedgerError(f"head: {head.hex()[:8]} is no block of this chain")
     if chain.link(head).work < chain.work:
