@@ -66,7 +66,7 @@ class Header:
     bits: U32
     """Target of the proof of work, in Bitcoin's compact form."""
     address: Digest
-    """SHA-256 of the compute node's public key, 32 bytes."""
+    """SHA-256 of the public key of the compute node that made the block, 32 bytes."""
     messages_root: Digest
     """Merkle root (RFC 6962) of the messages, 32 bytes; the leaves are ``Message.content``."""
     weights_hash: Digest
@@ -192,7 +192,7 @@ def address_of(messages: tuple[Message, ...]) -> bytes:
 
 
 def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
-    """Return the canonical bytes of a block's messages in parts, without a copy of directions."""
+    """Return the canonical bytes of a block's messages in parts."""
     parts: list[Piece] = [unsigned(len(messages), 4)]
     for message in messages:
         before, bulk, after = message_parts(message)
@@ -201,7 +201,7 @@ def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
 
 
 def encode_messages(messages: tuple[Message, ...]) -> bytes:
-    """Return the canonical bytes of a block's messages: their number, then length and message."""
+    """Return the canonical bytes of a block's messages."""
     return b"".join(messages_parts(messages))
 
 

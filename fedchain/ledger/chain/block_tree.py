@@ -12,12 +12,12 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.work import retarget, work_of
 
 MEDIAN_OF = 11
-"""Number of blocks whose median time the next block must exceed."""
+"""Number of blocks over which the median time is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """An accepted block without its messages, and what the next block must fulfil."""
+    """An accepted block without its messages, with values for the check of the next block."""
 
     signed: Block
     """The block without its messages: header, public key and signature."""

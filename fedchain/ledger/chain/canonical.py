@@ -129,7 +129,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | float:
-    """Return the number that these digits stand for; a float above 2^53."""
+    """Return the number with these digits: an int up to 2^53, a float above."""
     value = float(digits)
     return int(digits) if abs(value) <= LARGEST_WHOLE else value
 

@@ -25,7 +25,7 @@ LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
 
 
 def storage_of(direction: Integers) -> Storage | None:
-    """Return the storage type of a vector of integers, or None if no storage type fits it.
+    """Return the storage type of an array, or None if the array is no quantised direction.
 
     >>> storage_of(np.zeros(3, np.int16))
     'int16'
@@ -37,7 +37,7 @@ def storage_of(direction: Integers) -> Storage | None:
 def quantise(
     vectors: Matrix | Singles, norms: Vector, storage: Storage
 ) -> list[tuple[int, Integers]]:
-    """Turn vectors into integers, each at the largest exponent that the storage allows.
+    """Normalise vectors and turn them into integers.
 
     A vector v becomes ``q = round(2^e v / |v|)``. The exponent e is the largest one up to 20 for
     which every entry of q fits the storage type. Ties round to even.
@@ -128,14 +128,11 @@ def squared_norm(direction: Integers) -> int:
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
-    """Return bounds on 4 times the squared 2-norm of the integers that encode a unit vector.
+    """Return the least and greatest allowed 4 |q|^2, where |q| is the 2-norm of a direction.
 
     Args:
         dimension: the number of entries.
         exponent: the exponent of the direction.
-
-    Returns:
-        The least and the largest value that a correctly rounded direction can have.
 
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)

@@ -1,4 +1,4 @@
-"""Declared: checks that a message declares what the rules of the chain say was agreed."""
+"""Declared: checks the declaration of a message against the rules of the chain."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Reader:
         return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Read a length of 4 bytes, and return a reader of the bytes after it.
+        """Read a 4-byte length, and return a reader of that number of bytes.
 
         Raises:
             EncodingError: the length is above the limit, or above the number of bytes left.
@@ -125,7 +125,7 @@ class Reader:
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Read a blob (a length of 4 bytes, then the bytes) of at most ``limit`` bytes."""
+        """Read a 4-byte length of at most ``limit``, and return that number of bytes."""
         inner = self.inner(limit)
         return inner.take(inner.stop - inner.position)
 
@@ -161,7 +161,7 @@ class Coder(NamedTuple):
 
 
 def whole_coder(size: int) -> Coder:
-    """Return the coder of whole numbers of at least 0 that have ``size`` bytes."""
+    """Return the coder of whole numbers of at least 0, encoded as ``size`` bytes."""
     return Coder(lambda value: unsigned(value, size), lambda reader: reader.unsigned(size))
 
 

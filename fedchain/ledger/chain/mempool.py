@@ -83,9 +83,9 @@ class Mempool:
             True if the message is new, False if the mempool had the message before.
 
         Raises:
-            InvalidMessage: the message breaks a rule, its round is too low, or its payload is that
-                of another message; the identity has sent another message for this parent (both are
-                dropped); or the limit for this parent is reached.
+            InvalidMessage: the message breaks a rule, has too low a round or repeats the payload of
+                another message; the limit for this parent is reached; or the identity has sent two
+                messages for this parent, which are both dropped.
         """
         # While the parent is unknown, the round that the message names is taken as right;
         # ``messages`` later returns only messages of the right round.
@@ -119,7 +119,7 @@ class Mempool:
         return tuple(pool.evidence.values()) if pool else ()
 
     def forget_below(self, height: int) -> None:
-        """Drop the messages of all rounds below ``height``, and refuse new ones of these rounds.
+        """Drop the messages of all rounds below ``height``; refuse later messages of these rounds.
 
         The height may be lower than in an earlier call.
         """

@@ -39,7 +39,7 @@ RULES_FORMAT = 2
 MOST_RULES = 2**20
 """Most bytes of the rules' JSON text."""
 MOST_OPEN_MESSAGES = 65_536
-"""Most messages of a block if identities are open. Sums of this many directions are exact."""
+"""Most messages of a block if identities are open; sums of this many directions are exact."""
 
 WeightType = Literal["float64", "float32"]
 """NumPy type of the weights."""
@@ -49,7 +49,7 @@ Parameters = tuple[tuple[str, tuple[int, ...]], ...]
 """Name and shape of each parameter of the model, in order."""
 
 _TAG = b"fedchain:r"
-"""Bytes hashed before the rules' text. Encoded rules of format 1 began with these bytes."""
+"""Tag that is hashed before the rules' text; encoded rules of format 1 began with this tag."""
 _U32 = 2**32 - 1
 _MOST_VALUES = 65_536
 """Most parameters of a model, and most values of the schedule of noise."""
@@ -98,8 +98,8 @@ class Rules:
     """registered: each participant asked in a round has one identity, a leaf of the identity tree;
     open: anyone may send messages."""
     identity_root: bytes
-    """Root of the identity tree, 32 bytes; zero if identities are open. Each leaf of the tree holds
-    a round, an identity P* and a number of records."""
+    """Merkle root of the identity tree, 32 bytes; zero bytes if identities are open. Each leaf of
+    the tree holds a round, an identity P* and a number of records."""
     quorum: int
     """Least number of messages of a block; 0 on a chain without learning."""
     rounds: int
@@ -109,7 +109,7 @@ class Rules:
     max_norm: float
     """Largest allowed ``Message.norm``."""
     work: WorkKind
-    """hashcash: a block's hash is at most its target; sampled: the work was simulated."""
+    """hashcash: a block's hash is at most the target; sampled: work is only simulated."""
     bits: int
     """Initial target in Bitcoin's compact form; no later target is easier."""
     interval_ms: int

@@ -141,7 +141,7 @@ def check_block(
 
 
 def check_bare_block(block: Block, rules: Rules) -> None:
-    """Check a block with bare messages; neither directions nor the state are checked.
+    """Check a block with bare messages, without checking directions or the state.
 
     Raises:
         WrongCopy: the messages or the signature do not belong to the header.
@@ -158,7 +158,7 @@ def check_bare_block(block: Block, rules: Rules) -> None:
 def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
     """Check a block as far as possible while its parent is unknown.
 
-    The block needs at least the work of the easiest target.
+    The block must have at least the work of the easiest target.
 
     Raises:
         WrongCopy: the messages or the signature do not belong to the header.

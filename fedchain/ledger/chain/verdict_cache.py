@@ -22,7 +22,7 @@ from fedchain.ledger.chain.validity import Transition, check_block, check_copy, 
 Held = TypeVar("Held")
 
 KEPT_BYTES = 2**22
-"""Memory for cached blocks, bytes; the same number again is for cached states."""
+"""Bytes of memory for cached blocks, and the same again for cached states."""
 FEWEST, MOST = 3, 64
 """Least and greatest number of cached blocks, and of cached states."""
 KEPT_VERDICTS = 1024
@@ -113,15 +113,10 @@ class VerdictCache:
         load_block: Callable[[bytes], Block],
         threads: int,
     ) -> VerdictCache:
-        """Return a cache whose numbers of states and blocks depend on their sizes.
+        """Return a cache that keeps fewer blocks and states if they are large.
 
-        Args:
-            limits: greatest size of a block, by the rules of the chain.
-            load_state: function that takes a block's hash and returns the state after the block, or
-                raises a KeyError.
-            load_block: function that takes a block's hash and returns the block, or raises a
-                KeyError.
-            threads: number of threads for ``check_ahead``; 0: ``check_ahead`` does nothing.
+        The greatest size of a block follows from ``limits``. The other arguments are those of the
+        class.
         """
         return cls(
             keep_states=kept(8 * limits.entries),

@@ -1,4 +1,4 @@
-"""Proof of work: its settings, targets and their work, retargeting, and the search for nonces."""
+"""Proof of work: settings, targets, retargeting, and the search for nonces."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def hashcash(
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
         retarget_window: number of blocks between two changes of the target (Bitcoin: 2016); 0: the
             target never changes. No target is easier than the initial target, so retargeting can
-            only make blocks rarer: with a constant hash rate, by 4 % at a window of 200 and by 31 %
-            at a window of 10.
+            only make blocks rarer. With a constant hash rate, a window of 200 blocks makes the mean
+            interval 4 % longer, a window of 10 blocks 31 %.
         most_hashing_s: limit on the expected real time of a run's hashing, seconds; a run above the
             limit does not start. null: no limit.
 
@@ -171,7 +171,7 @@ def work_of(bits: int) -> int:
         bits: the block's target in compact form.
 
     Raises:
-        ValueError: the compact form is that of no target.
+        ValueError: ``bits`` is not the compact form of a target.
 
     >>> work_of(0x1d00ffff)
     4295032833
@@ -182,15 +182,15 @@ def work_of(bits: int) -> int:
 def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: int) -> int:
     """Return the target of the next window of blocks, in compact form.
 
-    The old target is multiplied by ``(last - first) / expected_timespan``, a factor limited to the
-    range from 1/4 to 4. As in Bitcoin, a window of N blocks is measured over N - 1 intervals but
-    compared with N. The example is Bitcoin's first change of the target.
+    The old target is multiplied by ``(last - first) / expected_timespan``; this factor is limited
+    to the range from 1/4 to 4. The example is Bitcoin's first change of the target.
 
     Args:
         first: time of the window's first block, in any unit.
         last: time of the window's last block, in the same unit.
         bits: target of the window, in compact form.
-        expected_timespan: wanted time of N intervals, in the same unit, at least 1.
+        expected_timespan: wanted time for all blocks of the window, in the same unit, at least 1.
+            As in Bitcoin, this is one interval more than from the first to the last block.
         easiest: initial target in compact form, which the new target never exceeds.
 
     Reference:

@@ -198,7 +198,7 @@ def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes,
 
 
 def largest_state(rules: Rules) -> tuple[int, int]:
-    """Return the most bytes that encoded weights may have, and the same for the update's memory."""
+    """Return the most bytes of the encoded weights, and the most of the encoded memory."""
     size = 8 * rules.dimension
     return size + _FREE, _MOST_MEMORY * size + _FREE
 

@@ -45,7 +45,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open a ledger's database for reading, without writing into its folder.
+    """Open a ledger's database for reading, without writing into the folder.
 
     Raises:
         sqlite3.Error: the file is no database.

@@ -71,7 +71,7 @@ message's id, the hash of the parent, and the sender's identity P*."""
 
 
 def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.Connection:
-    """Create a database with its tables and the genesis block.
+    """Create a database with its tables and the genesis block; return the connection.
 
     Args:
         path: path of the file.
@@ -107,7 +107,7 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
 
 
 def read_all_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
-    """Yield the rows of all blocks in order of arrival.
+    """Yield the rows of all blocks in order of arrival, and check that no row is missing.
 
     Raises:
         LedgerError: the database is damaged, a column has the wrong type, or a row is missing.
@@ -177,8 +177,7 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     """Return the values of the meta table, by key.
 
     Raises:
-        LedgerError: a key is unknown or missing, a value is not bytes, or the version of the tables
-            is another.
+        LedgerError: a key is unknown or missing, a value is not bytes, or the version is wrong.
     """
     rows = ask(connection, f"SELECT key, value FROM meta ORDER BY key LIMIT {2 * len(META_KEYS)}")
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}

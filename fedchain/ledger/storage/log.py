@@ -16,7 +16,7 @@ from fedchain.files import open_to_read, read_bytes
 MOST_IN_MEMORY = 2**28
 """Most bytes of a database that has a log."""
 MOST_READINGS = 20
-"""Most attempts to read a database whose log another process restarts at the same time."""
+"""Most attempts to read a database while another process restarts the log."""
 _HEADER, _FRAME = 32, 24
 """Number of bytes of the log's header, and of the header before each page."""
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}

@@ -24,7 +24,7 @@ def prune(
 ) -> RetentionPolicy:
     """Delete the directions of all blocks below a height.
 
-    If the process is killed, no file is missing; ``finish`` then deletes the remaining directions.
+    If the process is killed, ``finish`` deletes the remaining directions later.
 
     Args:
         connection: connection to the database, to which nobody else may write.

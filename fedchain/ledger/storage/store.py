@@ -202,8 +202,8 @@ class Store:
 
         Args:
             head: height of the head.
-            depth: number of heights below the head at which a fork may still begin; 0 if no block
-                will be appended.
+            depth: greatest number of heights below the head at which a fork may begin; 0 if no
+                block will be appended.
             step: least number of heights to prune at once; for fewer heights nothing is deleted.
         """
         below = self.keeping.prunable(head, depth)

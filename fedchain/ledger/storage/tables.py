@@ -1,4 +1,4 @@
-"""Tables of a ledger's database: their definition, their check, and queries with a limit of time.
+"""Tables of a ledger's database: their definition, their check, and queries with limited steps.
 
 A database may come from a stranger, so its tables are checked before a row is read.
 """

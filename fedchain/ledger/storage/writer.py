@@ -1,4 +1,7 @@
-"""Writer of the store: writes blocks in a thread, and keeps data by a retention policy."""
+"""Writer of the store: writes blocks to the disk in a thread.
+
+The retention policy says which data stay on disk.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ waits for the disk."""
 class RetentionPolicy:
     """Which states and which directions of messages stay on disk.
 
-    Everything else stays on disk. Without the directions of a block, nobody can check the state
-    after the block.
+    All other data stay on disk. Without the directions of a block, nobody can check the state after
+    the block.
     """
 
     weights_every: int = 1
@@ -51,7 +54,7 @@ class RetentionPolicy:
 
         Args:
             head: height of the head.
-            depth: number of heights below the head at which a fork may still begin.
+            depth: greatest number of heights below the head at which a fork may begin.
 
         >>> RetentionPolicy(weights_every=10, messages_last=5).prunable(48, 8)
         41
@@ -139,7 +142,7 @@ class Writer:
         """The blocks that are not on disk yet, by hash, in order."""
 
     def put(self, waiting: Waiting) -> None:
-        """Add a block to the waiting blocks; the caller makes room with ``settle`` before."""
+        """Add a block to the waiting blocks; the caller must first make room with ``settle``."""
         self.waiting[waiting.row.hash] = waiting
         if not self._scheduled:  # otherwise a job that has not begun yet writes this block too
             self._scheduled = True

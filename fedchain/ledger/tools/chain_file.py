@@ -82,7 +82,7 @@ def replayed(
         progress: function that is called after each block above genesis.
 
     Returns:
-        The verdict; for a damaged file the verification has failed.
+        The verdict; ``ok`` is False if the file is damaged.
 
     Raises:
         RunRefused: the file cannot be read.

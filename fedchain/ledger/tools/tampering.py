@@ -28,8 +28,7 @@ MESSAGE_FIELDS = (
     *(f"message.{f.name}" for f in fields(Message) if f.name != "declaration"),
     *(f"message.{f.name}" for f in fields(Declaration)),
 )
-"""Fields of the block's first message that can be changed; the changed message gets a blob with a
-matching address."""
+"""Fields of the block's first message that can be changed."""
 BLOB_FIELDS = ("weights", "memory", "messages")
 """Blobs of the block in which one bit can be flipped."""
 COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != "header")

@@ -68,7 +68,7 @@ class Verification:
 def verify(
     folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
-    """Check a ledger as a full node checks blocks, and check its files and database too.
+    """Check a ledger: all blocks as a full node does, and all files and database rows.
 
     States cannot be recomputed where directions were pruned; the verdict says so.
 
@@ -79,7 +79,7 @@ def verify(
         progress: function that is called after each block, genesis included.
 
     Returns:
-        The verdict; for a damaged ledger the verification has failed.
+        The verdict; ``ok`` is False if the ledger is damaged.
     """
     try:
         store = Store.open(folder, writable=False)
