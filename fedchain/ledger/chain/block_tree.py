@@ -48,12 +48,7 @@ class BlockTree:
         self._needed: dict[int, int] = {}
 
     def put(self, name: bytes, block: Block) -> None:
-        """Add a valid block.
-
-        Args:
-            name: hash of the block, 32 bytes.
-            block: the block; its parent must be in the tree.
-        """
+        """Add a valid block with the hash ``name``; its parent must be in the tree."""
         if name not in self.links:
             header, signed = block.header, without_messages(block)
             work = self.links[header.parent].work + work_of(header.bits)

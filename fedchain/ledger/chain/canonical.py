@@ -40,11 +40,7 @@ def canonical_text(value: object) -> str:
 
 
 def read_canonical(data: bytes, what: str) -> Any:
-    """Read a JSON value from its canonical text.
-
-    Args:
-        data: the text in UTF-8.
-        what: name of the value in error texts.
+    """Read a JSON value from its canonical text in UTF-8; error texts name the value ``what``.
 
     Raises:
         EncodingError: the bytes are not the canonical text of any value.

@@ -130,10 +130,6 @@ def squared_norm(direction: Integers) -> int:
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
     """Return the least and greatest allowed 4 |q|^2, where |q| is the 2-norm of a direction.
 
-    Args:
-        dimension: the number of entries.
-        exponent: the exponent of the direction.
-
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
     """

@@ -138,12 +138,7 @@ class Rules:
 
 
 def genesis(rules: Rules, state: State) -> Block:
-    """Return the genesis block of a chain, which has no messages and needs no work.
-
-    Args:
-        rules: rules of the chain.
-        state: the initial weights and the update's initial memory.
-    """
+    """Return the genesis block for these rules and this initial state; it needs no work."""
     header = Header(
         version=BLOCK_VERSION,
         chain_id=ZERO,

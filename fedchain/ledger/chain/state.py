@@ -66,12 +66,9 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
     Every NaN is written with the same bits.
 
-    Args:
-        tensors: float32, float64 or int64 arrays, by name.
-
     Raises:
-        EncodingError: there are more than 64 arrays, or an array has another dtype, more than 8
-            axes or a name of more than 128 bytes.
+        EncodingError: there are more than 64 arrays; an array is not float32, float64 or int64; or
+            an array has more than 8 axes or a name of more than 128 bytes.
 
     >>> encode_tensors({"b": np.zeros(1), "a": np.ones(())})[:9].hex()
     '000000020000000161'
@@ -80,11 +77,7 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Piece]:
-    """Return the output of ``encode_tensors`` in parts, without a copy of the entries if possible.
-
-    Raises:
-        EncodingError: as for ``encode_tensors``.
-    """
+    """Return the output of ``encode_tensors`` in parts; the errors are the same."""
     if len(tensors) > _MOST_TENSORS:
         raise EncodingError(f"tensors: got {len(tensors)}; at most {_MOST_TENSORS}")
     parts: list[Piece] = [unsigned(len(tensors), 4)]

@@ -193,14 +193,8 @@ class VerdictCache:
     ) -> None:
         """Check a block as ``validity.check_block`` does, but only once for all nodes.
 
-        The cache keeps a valid block and the state after the block.
-
-        Args:
-            block: a block whose header has passed ``check_header``.
-            rules: rules of the chain.
-            chain_id: hash of the genesis block, 32 bytes.
-            state_of: function that takes a block's hash and returns the state after the block.
-            transition: function that computes the state after a block.
+        The cache keeps a valid block and the state after the block. ``state_of`` is a function that
+        takes a block's hash and returns the state after that block.
 
         Raises:
             WrongCopy: the messages or the signature do not belong to the header.

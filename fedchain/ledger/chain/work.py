@@ -148,9 +148,6 @@ def target_from_compact(bits: int) -> int:
 def compact_from_target(target: int) -> int:
     """Return the compact form of a target, with the mantissa rounded down to three bytes.
 
-    Args:
-        target: 1 to 2^256 - 1.
-
     Reference:
         Bitcoin, ``arith_uint256::GetCompact``.
 
@@ -165,10 +162,7 @@ def compact_from_target(target: int) -> int:
 
 
 def work_of(bits: int) -> int:
-    """Return the work of a block: the expected number of tries, ``2^256 // (target + 1)``.
-
-    Args:
-        bits: the block's target in compact form.
+    """Return the expected number of tries for a compact target: ``2^256 // (target + 1)``.
 
     Raises:
         ValueError: ``bits`` is not the compact form of a target.

@@ -81,14 +81,10 @@ class Blobs:
         self._present = set(blobs)
 
     def read(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob, without a check of the content against the address.
-
-        Args:
-            address: address of the blob, 32 bytes.
-            limit: most bytes that the blob may have.
+        """Return the bytes of a blob, without checking that they belong to the address.
 
         Raises:
-            LedgerError: the file is missing, is too large or cannot be read.
+            LedgerError: the file is missing, has more than ``limit`` bytes or cannot be read.
         """
         try:
             return read_bytes(self.path(address), limit)
@@ -97,14 +93,11 @@ class Blobs:
             raise LedgerError(f"blob {address.hex()[:8]}: cannot be read: {reason}") from error
 
     def get(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob; check that their SHA-256 is the address.
-
-        Args:
-            address: address of the blob, 32 bytes.
-            limit: most bytes that the blob may have.
+        """Return the bytes of a blob, and check that their SHA-256 is the address.
 
         Raises:
-            LedgerError: the file is missing, is too large, cannot be read or was changed.
+            LedgerError: the file is missing, has more than ``limit`` bytes, cannot be read or was
+                changed.
         """
         data = self.read(address, limit)
         if (digest := hashlib.sha256(data).digest()) != address:
@@ -144,11 +137,7 @@ class Blobs:
 def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:
     """Read a block; check the header against the block's hash, and the messages against the header.
 
-    Args:
-        blobs: the ledger's blobs.
-        rules: rules of the chain.
-        row: row of the block.
-        whole: False if the directions were pruned, so that the messages are bare.
+    If ``whole`` is False, the bare messages are read, because the directions were pruned.
 
     Raises:
         LedgerError: the header or the messages were changed, or the blob is missing or damaged.
@@ -214,23 +203,13 @@ def check_state(header: Header, state: State) -> None:
 
 
 def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Piece]]:
-    """Return the blobs of a block's messages and of a state, each in pieces, by address.
-
-    Args:
-        block: the block.
-        state: the state after the block; None: only the messages are returned.
-    """
+    """Return the blobs of a block's messages and state (if any), each in pieces, by address."""
     messages = {address_of(block.messages): messages_parts(block.messages)}
     return messages if state is None else messages | state_bodies(block.header, state)
 
 
 def state_bodies(header: Header, state: State) -> dict[bytes, list[Piece]]:
-    """Return the blobs of the weights and of the memory of a state, each in pieces, by address.
-
-    Args:
-        header: a header that commits to the state.
-        state: the state.
-    """
+    """Return the blobs of a state's weights and memory, each in pieces, by address."""
     memory = tensor_parts(state.memory)
     return {header.weights_hash: weights_parts(state), header.memory_hash: memory}
 
@@ -245,10 +224,7 @@ def bare_address(messages: bytes) -> bytes:
 
 
 def bare_body(block: Block) -> list[Piece]:
-    """Return the blob of a block's bare messages, in pieces.
-
-    The blob has the number of messages as 4 bytes, then the length and the bytes of each message.
-    """
+    """Return the blob of a block's bare messages, in pieces."""
     bare = [blob(encode_bare(message)) for message in block.messages]
     return [unsigned(len(bare), 4), *bare]
 

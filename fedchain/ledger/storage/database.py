@@ -73,11 +73,7 @@ message's id, the hash of the parent, and the sender's identity P*."""
 def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.Connection:
     """Create a database with its tables and the genesis block; return the connection.
 
-    Args:
-        path: path of the file.
-        genesis: the genesis block.
-        rules: the encoded rules.
-        keeping: the encoded retention policy.
+    The rules and the retention policy (``keeping``) are given as encoded bytes.
 
     Raises:
         sqlite3.Error: the database has tables already, or the file cannot be written.
@@ -119,12 +115,9 @@ def read_all_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
 
 
 def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
-    """Return the row of the first block, in order of arrival, that fulfils a condition.
+    """Return the row of the first block, in order of arrival, that fulfils an SQL condition.
 
-    Args:
-        connection: connection to the database.
-        where: the SQL condition.
-        values: values for the question marks in the condition.
+    The ``values`` replace the question marks in the condition.
 
     Raises:
         KeyError: no block fulfils the condition.
@@ -196,13 +189,7 @@ def append(
     head: bytes,
     keeping: bytes,
 ) -> None:
-    """Insert the rows of several blocks and set the head, in one transaction.
-
-    Args:
-        connection: connection to the database.
-        blocks: for each block, its row and the rows of its messages.
-        head: hash of the new head, 32 bytes.
-        keeping: the encoded retention policy.
+    """Insert the rows of blocks and of their messages, and set the head, in one transaction.
 
     Raises:
         sqlite3.Error: the disk is full or cannot be written; the database is unchanged.
@@ -276,13 +263,7 @@ def message_rows(sequence: int, block: Block) -> list[MessageRow]:
 
 
 def journal_seal(last: bytes, head: bytes, keeping: bytes) -> bytes:
-    """Return the seal of the meta table, 32 bytes.
-
-    Args:
-        last: seal of the last row of the block table.
-        head: hash of the head.
-        keeping: the encoded retention policy.
-    """
+    """Return the meta table's seal: a hash of the last row's seal, the head and the policy."""
     return hashlib.sha256(b"fedchain:j" + last + head + keeping).digest()
 
 

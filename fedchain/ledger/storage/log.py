@@ -31,10 +31,6 @@ def read_with_log(path: Path, log: Path) -> bytearray:
 
     Another process may write to the database at the same time.
 
-    Args:
-        path: path of the database.
-        log: path of the write-ahead log.
-
     Raises:
         OSError: a file cannot be read, or is too large.
         LedgerError: database and log are too large, or the log was restarted at every attempt.

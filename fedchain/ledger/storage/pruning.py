@@ -22,19 +22,10 @@ NO_MESSAGES = address_of(())
 def prune(
     connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: RetentionPolicy, below: int
 ) -> RetentionPolicy:
-    """Delete the directions of all blocks below a height.
+    """Delete the directions of all blocks below a height; return the new retention policy.
 
-    If the process is killed, ``finish`` deletes the remaining directions later.
-
-    Args:
-        connection: connection to the database, to which nobody else may write.
-        blobs: the ledger's blobs.
-        rules: rules of the chain.
-        keeping: the retention policy before the call.
-        below: the height, from ``RetentionPolicy.prunable``.
-
-    Returns:
-        The retention policy after the call.
+    No other process may write to the database. If this process is killed, ``finish`` deletes the
+    remaining directions.
 
     Raises:
         OSError: the disk is full or cannot be written.
@@ -60,12 +51,7 @@ def prune(
 
 
 def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
-    """Delete the directions that an interrupted ``prune`` left behind.
-
-    Args:
-        connection: connection to the database.
-        blobs: the ledger's blobs.
-        below: height below which no directions are to be kept.
+    """Delete the directions below a height that an interrupted ``prune`` left behind.
 
     Raises:
         OSError: the folder cannot be written.

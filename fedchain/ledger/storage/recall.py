@@ -12,12 +12,7 @@ from fedchain.ledger.storage.store import Store
 
 
 def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
-    """Return the first recorded block that a compute node has made on a parent.
-
-    Args:
-        store: the ledger.
-        parent: hash of the parent, 32 bytes.
-        address: address of the compute node (SHA-256 of its public key), 32 bytes.
+    """Return the first recorded block with this parent that a compute node has made.
 
     Returns:
         The block, or None if there is no such block or its directions were pruned.
@@ -31,12 +26,7 @@ def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
 
 
 def recorded_message(store: Store, parent: bytes, identity: bytes) -> Message | None:
-    """Return the recorded message that an identity has sent for a parent.
-
-    Args:
-        store: the ledger.
-        parent: hash of the parent, 32 bytes.
-        identity: the identity P* (SHA-256 of the public key), 32 bytes.
+    """Return the recorded message that an identity (P*) has sent for a parent.
 
     Returns:
         The message, or None if no block has such a message or its direction was pruned.

@@ -61,14 +61,7 @@ class Store:
         state: State,
         keeping: RetentionPolicy = EVERYTHING,
     ) -> Store:
-        """Create a ledger that has only its genesis block.
-
-        Args:
-            folder: folder of the ledger; created if it is missing.
-            rules: rules of the chain.
-            genesis: the genesis block, made by ``rules.genesis`` from these rules and this state.
-            state: the initial weights and memory.
-            keeping: which states and directions stay on disk.
+        """Create a ledger with only a genesis block, which follows from the rules and the state.
 
         Raises:
             RunError: the folder has a ledger already, or cannot be written.

@@ -73,12 +73,7 @@ def size_of(path: Path) -> int:
 def ask(
     connection: sqlite3.Connection, query: str, *values: bytes | int
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the rows that a query finds.
-
-    Args:
-        connection: connection to the database.
-        query: the SQL query.
-        values: values for the question marks in the query.
+    """Yield the rows that an SQL query finds; ``values`` replace the question marks in the query.
 
     Raises:
         LedgerError: the database is damaged, or the query takes too many steps.

@@ -169,11 +169,7 @@ class Writer:
             self._jobs.popleft()
 
     def close(self) -> None:
-        """Write the waiting blocks, then close the database.
-
-        Raises:
-            RunError: the disk is full or cannot be written; the run can be resumed.
-        """
+        """Write the waiting blocks, then close the database; the errors are those of ``settle``."""
         try:
             self.settle()
         finally:

@@ -52,11 +52,9 @@ UNCHECKED_BYTES = 2**26
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a chain file in parts.
+    """Yield the bytes of a ledger's chain file in parts.
 
-    Args:
-        store: the ledger to export.
-        progress: function that is called after each block above genesis.
+    The ``progress`` function is called after each block above genesis.
 
     Raises:
         LedgerError: the ledger is damaged, or some of its directions were pruned.
@@ -123,12 +121,9 @@ class Incoming:
         return data
 
     def piece(self, width: int, most: int, what: str) -> bytes:
-        """Read a length, and return the bytes after the length.
+        """Read a ``width``-byte length, and return that number of bytes.
 
-        Args:
-            width: number of bytes in which the length is written.
-            most: greatest allowed length.
-            what: name of the returned bytes in error texts.
+        Error texts name the returned bytes ``what``.
 
         Raises:
             LedgerError: the length is above ``most``, or above the number of bytes left.

@@ -244,12 +244,7 @@ def _main_chain(store: Store, lowest: int) -> set[bytes]:
 
 
 def _sides(index: int, size: int) -> Iterator[Side]:
-    """Yield the side of each sibling node, from the leaf up to the root.
-
-    Args:
-        index: index of the leaf, from 0.
-        size: number of leaves of the Merkle tree.
-    """
+    """Yield the side of each sibling node, from the leaf at an index up to the root."""
     place, last = index, size - 1
     while last:
         if place % 2 or place != last:
