@@ -31,9 +31,9 @@ class Equivocation:
     """Evidence that one identity has sent two different messages for one parent."""
 
     first: Message
-    """The bare message that came first."""
+    """The message that came first, without its direction."""
     second: Message
-    """The bare message that came second."""
+    """The message that came second, without its direction."""
 
 
 @dataclass

@@ -118,7 +118,7 @@ class Message:
 
     @cached_field
     def id(self) -> bytes:
-        """SHA-256 of the bare message without its signature, 32 bytes."""
+        """SHA-256 of all fields but the signature, 32 bytes; the payload replaces the direction."""
         return hashlib.sha256(_encode_with_payload(self)).digest()
 
     @cached_field
@@ -250,7 +250,7 @@ def encode_bare(message: Message) -> bytes:
 
 
 def decode_bare(data: bytes) -> Message:
-    """Decode a bare message; its direction is empty, but payload and id are unchanged.
+    """Decode a bare message, whose direction is empty; payload and id are unchanged.
 
     Raises:
         EncodingError: the bytes are not the output of ``encode_bare`` for any message.

@@ -63,7 +63,7 @@ def check_message(
 
 
 def check_bare(message: Message, rules: Rules, header: Header) -> None:
-    """Check a bare message of the block with this header; the direction is not checked.
+    """Check a message without its direction, for the block with this header.
 
     Raises:
         InvalidMessage: the message breaks a rule.
@@ -141,7 +141,7 @@ def check_block(
 
 
 def check_bare_block(block: Block, rules: Rules) -> None:
-    """Check a block with bare messages, without checking directions or the state.
+    """Check a block whose messages have no directions; the state is not checked.
 
     Raises:
         WrongCopy: the messages or the signature do not belong to the header.

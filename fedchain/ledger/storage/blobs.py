@@ -33,7 +33,7 @@ _BUFFER = 2**20
 """Size of the file buffer, bytes."""
 _BARE_TAG = b"fedchain:p"
 _MOST_BARE = 4096
-"""Upper bound on the bytes of a bare message."""
+"""Upper bound on the bytes of a message without its direction."""
 _FREE = 65_536
 """Upper bound on the bytes of all names and shapes in a blob of arrays."""
 _MOST_MEMORY = 16
@@ -137,7 +137,7 @@ class Blobs:
 def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:
     """Read a block; check the header against the block's hash, and the messages against the header.
 
-    If ``whole`` is False, the bare messages are read, because the directions were pruned.
+    ``whole`` is False if the directions were pruned.
 
     Raises:
         LedgerError: the header or the messages were changed, or the blob is missing or damaged.
@@ -215,7 +215,7 @@ def state_bodies(header: Header, state: State) -> dict[bytes, list[Piece]]:
 
 
 def bare_address(messages: bytes) -> bytes:
-    """Return the address under which bare messages are stored, 32 bytes.
+    """Return the address of a block's messages without their directions, 32 bytes.
 
     Args:
         messages: the address of the same messages with their directions, 32 bytes.
@@ -224,7 +224,7 @@ def bare_address(messages: bytes) -> bytes:
 
 
 def bare_body(block: Block) -> list[Piece]:
-    """Return the blob of a block's bare messages, in pieces."""
+    """Return the blob of a block's messages without their directions, in pieces."""
     bare = [blob(encode_bare(message)) for message in block.messages]
     return [unsigned(len(bare), 4), *bare]
 

@@ -224,7 +224,7 @@ class Store:
         return found
 
     def shown(self, block: bytes) -> Block:
-        """Return a block, with bare messages if the directions were pruned.
+        """Return a block; if its directions were pruned, the messages are without them.
 
         Raises:
             KeyError: the block is not in the store.

@@ -1,7 +1,7 @@
 """Proof: shows to anyone who trusts a block's hash that a certain message is in the block.
 
-A proof has the header, the rules, the bare message (the message with a hash instead of its
-direction), and the path from the message to the header's Merkle root.
+A proof has the header, the rules, the message with a hash in place of its direction, and the path
+from the message to the header's Merkle root.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Proof:
     id: bytes
     """The message's id, 32 bytes."""
     message: bytes
-    """Canonical bytes of the bare message."""
+    """Canonical bytes of the message without its direction."""
     path: tuple[tuple[Side, bytes], ...]
     """Side and hash (32 bytes) of each sibling node, from the leaf up to the root."""
 
@@ -59,7 +59,7 @@ class Proven:
     header: Header
     """The header of the block."""
     message: Message
-    """The bare message."""
+    """The message, without its direction."""
     checked: tuple[str, ...]
     """Names of the checks that were made. ``work`` is missing if work was sampled; ``identity`` is
     missing if identities are open."""
