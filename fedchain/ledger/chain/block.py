@@ -1,4 +1,4 @@
-"""Block: the messages of one round, and a header that commits to them and to the new state."""
+"""Block: the messages of one round, with a header that commits to them and to the new state."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ from fedchain.ledger.chain.work import double_sha256
 BLOCK_VERSION = 2
 """Version of the block format."""
 HEADER_BYTES = 264
-"""Bytes of a header's encoding."""
+"""Number of bytes of an encoded header."""
 START_BYTES = HEADER_BYTES + HASH + SIGNATURE_BYTES
-"""Bytes of a block before its messages: the header, and its maker's key and signature."""
+"""Number of bytes of an encoded block before its messages: header, public key and signature."""
+# With this tag a header has 256 bytes before the nonce, so that each try costs only two SHA-256
+# compressions.
 _TAG = b"fedchain:h"
-"""First bytes of every header. With them a header has 256 bytes before the nonce, so that each
-nonce that is tried costs only two SHA-256 compressions."""
+"""First bytes of every encoded header."""
 _BODY_TAG = b"fedchain:b"
 _SIGNING_TAG = b"fedchain:k"
 
@@ -53,42 +54,40 @@ class Header:
     """The fields that the proof of work and the block hash cover."""
 
     version: U16
-    """Version of the format."""
+    """Version of the block format."""
     chain_id: Digest
-    """Hash of the genesis block, 32 bytes; zero in the genesis block itself."""
+    """Hash of the genesis block, 32 bytes; zero bytes in the genesis block."""
     height: U64
-    """Number of blocks below this one, which is also the number of the round."""
+    """Height of the block, which is also the number of its round; genesis has height 0."""
     parent: Digest
-    """Hash of the block below, 32 bytes."""
+    """Hash of the parent block, 32 bytes."""
     time_ms: U64
-    """When the block was made, in simulated milliseconds."""
+    """Time at which the block was made, simulated milliseconds."""
     bits: U32
-    """The target of the proof of work, in Bitcoin's compact form."""
+    """Target of the proof of work, in Bitcoin's compact form."""
     address: Digest
-    """SHA-256 of the compute node's public key, 32 bytes."""
+    """SHA-256 of the public key of the compute node that made the block, 32 bytes."""
     messages_root: Digest
-    """Merkle root (RFC 6962) over ``Message.content`` of all messages, 32 bytes."""
+    """Merkle root (RFC 6962) of the messages, 32 bytes; the leaves are ``Message.content``."""
     weights_hash: Digest
     """Hash of the weights after this block, 32 bytes."""
     memory_hash: Digest
     """Hash of the update's memory after this block, 32 bytes."""
     rules_hash: Digest
-    """Hash of the rules, the same in every block, 32 bytes."""
+    """Hash of the chain's rules, 32 bytes."""
+    # Last, so that a search for a nonce hashes the fields before it only once.
     nonce: U64
-    """The number that a node varies until the header's hash is at most the target, 0 to 2^64 - 1.
-    It stands last, so that a search hashes the fields before it only once."""
+    """Number from 0 to 2^64 - 1 that brings the header's hash to at most the target; 0 if work is
+    sampled."""
 
     @cached_field
     def hash(self) -> bytes:
-        """Double SHA-256 of the header, 32 bytes.
-
-        It names the block, and proof of work compares it with the target.
-        """
+        """Hash of the block: double SHA-256 of the encoded header, 32 bytes."""
         return double_sha256(encode_header(self))
 
     @property
     def label(self) -> str:
-        """Name of the block in error texts: ``block 0022d941 (height 25)``."""
+        """Name of the block in error texts, for example ``block 0022d941 (height 25)``."""
         return f"block {self.hash.hex()[:8]} (height {self.height})"
 
 
@@ -97,32 +96,29 @@ _HEADER = RecordCoder(Header, tag=_TAG, what="header")
 
 @dataclass(frozen=True)
 class Block:
-    """A header, the messages that it commits to, and the signature of its maker."""
+    """A header, its messages, and the signature of the compute node that made the block."""
 
     header: Header
     """The header."""
     messages: tuple[Message, ...]
     """The messages of this round, in ascending order of their ids."""
     public_key: bytes = bytes(HASH)
-    """The maker's Ed25519 public key, 32 bytes; its SHA-256 is the header's address. The genesis
-    block has no maker: its key and its signature are zero bytes."""
+    """Ed25519 public key of the block's maker, 32 bytes; zero bytes in the genesis block."""
     signature: bytes = bytes(SIGNATURE_BYTES)
-    """The maker's signature of a tag and the header's hash, 64 bytes."""
+    """The maker's Ed25519 signature of a tag and the header's hash, 64 bytes; zero bytes in the
+    genesis block."""
 
+    # Somebody may send a valid header with a wrong signature or wrong messages. The content of that
+    # copy differs, so its verdict is not used for the true block.
     @cached_field
     def content(self) -> bytes:
-        """SHA-256 of header, key, signature and messages, their signatures included, 32 bytes.
-
-        Somebody may send a valid header with a wrong signature or wrong messages. This hash then
-        differs from that of the true block, so that the verdict on the wrong copy is not used for
-        the true block.
-        """
+        """SHA-256 of header, public key, signature and all messages, 32 bytes."""
         body = b"".join([message.content for message in self.messages])
         return hashlib.sha256(_signed_start(self, self.header.hash) + body).digest()
 
     @cached_field
     def flaw(self) -> str:
-        """What is wrong with this copy, its signature or its messages; empty if nothing is."""
+        """What is wrong with the signature or the messages, as text; empty if nothing is wrong."""
         try:
             flaw, root = self.forgery, messages_root(self.messages)
         except EncodingError as error:
@@ -132,7 +128,7 @@ class Block:
 
     @cached_field
     def forgery(self) -> str:
-        """What is wrong with key and signature; empty if the maker has signed this header."""
+        """What is wrong with the key or the signature, as text; empty if nothing is wrong."""
         if identity_of(self.public_key) != self.header.address:
             return "public_key: is not that of the address"
         if not is_signature(self.public_key, self.signature, _SIGNING_TAG + self.header.hash):
@@ -141,32 +137,30 @@ class Block:
 
     @cached_field
     def size(self) -> int:
-        """Number of bytes of the block's encoding."""
+        """Number of bytes of the encoded block."""
         return START_BYTES + 4 + sum(4 + message.size for message in self.messages)
 
 
 def sign_block(block: Block, secret: bytes) -> Block:
-    """Return the block, signed with its maker's secret key (32 bytes)."""
+    """Return the block with a signature by its maker's secret key (32 bytes)."""
     signature = sign(secret, _SIGNING_TAG + block.header.hash)
     return replace(block, public_key=public_key_of(secret), signature=signature)
 
 
 def without_messages(block: Block) -> Block:
-    """Return header, key and signature alone: the proof that their maker made the block."""
+    """Return the block with its header, public key and signature, but no messages."""
     return replace(block, messages=())
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
-    """Return the Merkle root over ``Message.content`` of all messages, 32 bytes.
-
-    The root covers the signatures. So if somebody changes a signature on the way, a node sees that
-    the messages do not belong to the header, and does not blame the maker of the block.
-    """
+    """Return the Merkle root of the messages, 32 bytes; the leaves are ``Message.content``."""
+    # The leaves cover the signatures: if somebody changes one on the way, the messages do not
+    # belong to the header, and nobody blames the maker of the block.
     return Tree(message.content for message in messages).root
 
 
 def header_prefix(header: Header) -> bytes:
-    """Return the encoding of all fields before the nonce, 256 bytes, for ``work.search``."""
+    """Return the encoded header without its nonce, 256 bytes."""
     return encode_header(header)[:-8]
 
 
@@ -180,7 +174,7 @@ def encode_header(header: Header) -> bytes:
 
 
 def decode_header(data: bytes) -> Header:
-    """Decode a header.
+    """Decode a header from its canonical bytes.
 
     Raises:
         EncodingError: the bytes are not the encoding of any header.
@@ -191,15 +185,14 @@ def decode_header(data: bytes) -> Header:
 def address_of(messages: tuple[Message, ...]) -> bytes:
     """Return the address under which a block's messages are stored, 32 bytes.
 
-    The address is a hash of ``Message.content`` of all messages. It covers every byte of them, and
-    their directions need not be hashed again.
+    The address is a hash of a tag and of ``Message.content`` of all messages.
     """
     contents = b"".join([message.content for message in messages])
     return hashlib.sha256(_BODY_TAG + contents).digest()
 
 
 def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
-    """Return the canonical bytes of a block's messages in parts; a length precedes each message."""
+    """Return the canonical bytes of a block's messages in parts."""
     parts: list[Piece] = [unsigned(len(messages), 4)]
     for message in messages:
         before, bulk, after = message_parts(message)
@@ -208,48 +201,44 @@ def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
 
 
 def encode_messages(messages: tuple[Message, ...]) -> bytes:
-    """Return the canonical bytes of a block's messages; a length precedes each message."""
+    """Return the canonical bytes of a block's messages."""
     return b"".join(messages_parts(messages))
 
 
 def decode_messages(data: bytes, limits: Limits) -> tuple[Message, ...]:
-    """Decode a block's messages; the directions are views of ``data``, not copies.
+    """Decode a block's messages; the directions may be views of ``data``.
 
     Raises:
-        EncodingError: the bytes are not the encoding of any messages within the limits.
+        EncodingError: the bytes are not the encoding of messages within the limits.
     """
     return _read_messages(Reader(data), limits)
 
 
 def encode_block(block: Block) -> bytes:
-    """Return the canonical bytes of a block, as it is sent and exported."""
+    """Return the canonical bytes of a block."""
     return encode_start(block) + encode_messages(block.messages)
 
 
 def encode_start(block: Block) -> bytes:
-    """Return the canonical bytes of a block before its messages: header, key, signature."""
+    """Return the canonical bytes of a block's header, public key and signature."""
     return _signed_start(block, encode_header(block.header))
 
 
 def decode_start(data: bytes) -> Block:
-    """Decode a block up to its messages: header, key and signature, ``START_BYTES`` in all.
+    """Decode a block without messages from its first ``START_BYTES`` bytes.
 
     Raises:
-        EncodingError: the bytes are not the encoding of any header.
+        EncodingError: the bytes do not begin with an encoded header.
     """
     key, signature = data[HEADER_BYTES:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
     return Block(decode_header(data[:HEADER_BYTES]), (), key, signature)
 
 
 def decode_block(data: bytes, limits: Limits) -> Block:
-    """Decode a block.
-
-    Args:
-        data: bytes from outside.
-        limits: most messages, and most entries of a direction.
+    """Decode a block from its canonical bytes.
 
     Raises:
-        EncodingError: the bytes are not the encoding of any block within the limits.
+        EncodingError: the bytes are not the encoding of a block within the limits.
     """
     reader = Reader(data)
     start = decode_start(reader.take(START_BYTES))

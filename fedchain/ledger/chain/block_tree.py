@@ -1,7 +1,6 @@
-"""Tree of blocks: the facts about accepted blocks that are the same for every node.
+"""Tree of blocks: accepted blocks, each with its cumulative work, median time and next target.
 
-Work, median time and the next target follow from a block and those below it. They are computed
-once, and the chains of all nodes of one simulation read them from the same tree.
+The chains of all nodes of a simulation share one tree.
 """
 
 from __future__ import annotations
@@ -13,22 +12,22 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.work import retarget, work_of
 
 MEDIAN_OF = 11
-"""A block's time must be later than the median time of at most this number of blocks below it."""
+"""Number of blocks over which the median time is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """An accepted block: its header, and values that follow from it and the blocks below it."""
+    """An accepted block without its messages, with values for the check of the next block."""
 
     signed: Block
-    """The block without its messages: header, key and signature."""
+    """The block without its messages: header, public key and signature."""
     work: int
-    """Cumulative work: the expected number of tries for this block and all below it."""
+    """Cumulative work: the expected number of tries for this block and all blocks below."""
     median_ms: int
-    """Median time of this block and the 10 blocks below it, milliseconds. The time of the next
-    block must be later."""
+    """Median time of this block and the 10 blocks below, simulated milliseconds. The next block
+    must have a later time."""
     bits: int
-    """Target that the next block must have, in compact form."""
+    """Target that the next block must have, in Bitcoin's compact form."""
 
     @property
     def header(self) -> Header:
@@ -37,35 +36,30 @@ class ChainLink:
 
 
 class BlockTree:
-    """The blocks that any chain of the simulation has accepted and some chain still needs."""
+    """The blocks that at least one chain of the simulation still needs."""
 
     def __init__(self, genesis: Block, rules: Rules) -> None:
-        """Start with the genesis block.
-
-        Args:
-            genesis: the genesis block, made by ``rules.genesis``.
-            rules: rules of the chain.
-        """
+        """Start with the genesis block, which was made from these rules."""
         self._rules = rules
         self.links = {genesis.header.hash: ChainLink(genesis, 0, 0, rules.bits)}
         """The accepted blocks, by hash."""
         self.lowest = 0
-        """Height below which the tree has forgotten all blocks but genesis."""
+        """Height below which the tree has forgotten all blocks."""
         self._needed: dict[int, int] = {}
 
     def put(self, name: bytes, block: Block) -> None:
-        """Add a valid block (hash ``name``, 32 bytes) whose parent is in the tree."""
+        """Add a valid block with the hash ``name``; its parent must be in the tree."""
         if name not in self.links:
             header, signed = block.header, without_messages(block)
             work = self.links[header.parent].work + work_of(header.bits)
             self.links[name] = ChainLink(signed, work, self._median(header), self._bits(header))
 
     def need(self, chain: int, lowest: int) -> None:
-        """Note which blocks one chain still needs, and forget those that no chain needs.
+        """Store the lowest height that a chain needs; forget blocks that no chain needs.
 
         Args:
             chain: a number that identifies the chain.
-            lowest: height below which the chain needs no block any more.
+            lowest: lowest height of the blocks that the chain still needs.
         """
         self._needed[chain] = lowest
         after = min(self._needed.values())
@@ -82,12 +76,10 @@ class BlockTree:
         return sorted(times)[len(times) // 2]
 
     def _bits(self, last: Header) -> int:
-        """Return the compact target of the next block on this one.
-
-        Every ``retarget_window`` blocks the target is adapted to the time that the window took.
+        """Return the target of the block after ``last``, in compact form.
 
         Reference:
-            Bitcoin, ``GetNextWorkRequired``, with its off-by-one error (see ``work.retarget``).
+            Bitcoin, ``GetNextWorkRequired``.
         """
         window = self._rules.retarget_window
         if not window or (last.height + 1) % window:
@@ -100,30 +92,30 @@ class BlockTree:
 
 
 MOST_ORPHANS = 64
-"""Most blocks that may wait in ``Orphans``; the oldest is dropped first."""
+"""Most blocks that ``Orphans`` keeps; the oldest block is dropped first."""
 
 
 class Orphans:
-    """A bounded number of blocks that wait for their parent, or until their time has come."""
+    """Blocks that wait for their parent, or whose time is too far ahead of the node's clock."""
 
     def __init__(self) -> None:
         self.blocks: dict[bytes, Block] = {}
-        """The waiting blocks by hash, oldest first."""
+        """The waiting blocks by hash, in order of arrival."""
 
     def add(self, name: bytes, block: Block) -> None:
-        """Keep a block; if too many blocks wait, drop the oldest."""
+        """Keep a block; if too many blocks wait, drop the oldest block."""
         self.blocks[name] = block
         if len(self.blocks) > MOST_ORPHANS:
             del self.blocks[next(iter(self.blocks))]
 
     def take_lowest(self, name: bytes) -> Block:
-        """Remove and return a waiting block, or the lowest of its ancestors if they wait too."""
+        """Remove and return a waiting block's lowest waiting ancestor, else the block itself."""
         while (parent := self.blocks[name].header.parent) in self.blocks:
             name = parent
         return self.blocks.pop(name)
 
     def take_children(self, parent: bytes) -> list[tuple[bytes, Block]]:
-        """Remove and return the blocks that wait for a parent, with their hashes, oldest first."""
+        """Remove and return the waiting children of a parent: pairs (hash, block), oldest first."""
         found = [(n, b) for n, b in self.blocks.items() if b.header.parent == parent]
         for name, _ in found:
             del self.blocks[name]

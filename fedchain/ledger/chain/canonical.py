@@ -1,8 +1,6 @@
-"""Canonical text: each JSON value has exactly one text, so that one value never has two hashes.
+"""Canonical text: writes each JSON value as exactly one text, by RFC 8785 (JCS).
 
-The text is that of RFC 8785 (JCS): no spaces, keys in the order of their UTF-16 code units,
-numbers and strings as ECMAScript prints them. A whole number is at most 2^53 in absolute value. An
-infinite number is the text ``"inf"`` or ``"-inf"``, since JSON has none.
+Infinite numbers, which JSON does not have, are written as the texts ``"inf"`` and ``"-inf"``.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ from typing import Any, NoReturn
 from fedchain.errors import EncodingError
 
 LARGEST_WHOLE = 2**53
-"""Largest absolute value of a whole number; float64 holds every whole number up to it."""
+"""Largest absolute value of a whole number."""
 MOST_LEVELS = 32
-"""Most values inside each other; a number alone is one level."""
+"""Most levels of nested values; a single number has one level."""
 
 
 def canonical_text(value: object) -> str:
@@ -29,8 +27,8 @@ def canonical_text(value: object) -> str:
             texts to values.
 
     Raises:
-        EncodingError: a value has no canonical text (NaN, a whole number above 2^53, half of a
-            surrogate pair, another type), or more than 32 levels.
+        EncodingError: a value has more than 32 levels or no canonical text: NaN, a whole number
+            above 2^53, a text with half of a surrogate pair, or another type.
 
     Reference:
         Rundgren, Jordan, Erdtman, "JSON Canonicalization Scheme (JCS)", RFC 8785.
@@ -42,11 +40,7 @@ def canonical_text(value: object) -> str:
 
 
 def read_canonical(data: bytes, what: str) -> Any:
-    """Read a JSON value from the bytes of its canonical text.
-
-    Args:
-        data: UTF-8, from outside.
-        what: name of the value in error texts.
+    """Read a JSON value from its canonical text in UTF-8; error texts name the value ``what``.
 
     Raises:
         EncodingError: the bytes are not the canonical text of any value.
@@ -96,7 +90,7 @@ def _text(value: object, levels: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Return a finite number as ECMAScript prints it: its shortest digits, then their form."""
+    """Return the text of a finite number as ECMAScript prints the number."""
     sign, digits, exponent = Decimal(repr(float(value))).normalize().as_tuple()
     assert isinstance(exponent, int), "the number is finite"
     shown, point = "".join(map(str, digits)), len(digits) + exponent
@@ -131,7 +125,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | float:
-    """Return a number that is written without fraction and exponent."""
+    """Return the number with these digits: an int up to 2^53, a float above."""
     value = float(digits)
     return int(digits) if abs(value) <= LARGEST_WHOLE else value
 

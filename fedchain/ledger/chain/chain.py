@@ -1,4 +1,4 @@
-"""Chain of one node: the blocks that it has accepted, and which of them is the head."""
+"""Chain of one node: the blocks that the node has accepted, and the choice of the head."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from fedchain.ledger.chain.validity import (
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 REMEMBERED_HEIGHTS = 1024
-"""A chain remembers the blocks of at least this many heights below the head, or of two retarget
-windows if those are more. It forgets older blocks, so it accepts no fork that begins at one."""
+"""Least number of heights below the head whose blocks a chain remembers by default."""
 
 Change = Literal["extended", "reorganised", "side", "known", "orphan"]
 
@@ -30,24 +29,22 @@ class Added(NamedTuple):
     """What changed when a block was added to the chain."""
 
     kind: Change
-    """extended: the head moved up its branch; reorganised: it moved to another branch; side: the
-    head stayed; known: the block was accepted before; orphan: the block waits."""
+    """extended: the head moved up its branch; reorganised: the head moved to another branch; side:
+    the head stayed; known: the block was accepted before; orphan: the block waits."""
     head: bytes
     """Hash of the head after the block was added."""
     connected: tuple[bytes, ...] = ()
-    """Hashes of the accepted blocks: the added block, then orphans that waited for it."""
+    """Hashes of the accepted blocks: the added block, then the orphans above this block."""
     lost: tuple[bytes, ...] = ()
-    """Hashes of the blocks that left the main chain, highest first; their messages do not count."""
+    """Hashes of the blocks that left the main chain, highest first."""
     refused: tuple[tuple[Block, str], ...] = ()
-    """Orphans that were found invalid and dropped, each with the reason."""
+    """Invalid orphans that were dropped, each with the reason."""
 
 
 class Chain:
     """Accepts blocks; the branch with the most work is the main chain.
 
-    The verdict cache holds blocks, states and the tree. The chain keeps the times at which it
-    accepted recent blocks, and the hashes of the main chain, which alone grow with the height. A
-    block whose parent it has forgotten waits as an orphan, and is never accepted.
+    The chain forgets old blocks, and never accepts a block whose parent it has forgotten.
     """
 
     def __init__(
@@ -63,19 +60,20 @@ class Chain:
         """Start with the genesis block.
 
         Args:
-            genesis_block: made by ``rules.genesis``.
+            genesis_block: the genesis block, made by ``rules.genesis``.
             genesis_state: the state that the genesis block commits to.
             rules: rules of the chain.
-            transition: computes the state after a block, as the rules say.
-            verdict_cache: shared with the other chains of the same simulation.
-            keep: least number of heights below the head to remember; None: all.
+            transition: function that computes the state after a block.
+            verdict_cache: cache shared by all chains of a simulation.
+            keep: least number of heights below the head to remember (two retarget windows if they
+                are longer); None: all heights.
         """
         self.rules = rules
         self.chain_id = genesis_block.header.hash
         self.reorganisations = 0
-        """How often the head has moved from one branch to another."""
+        """Number of times that the head has moved from one branch to another."""
         self.deepest = 0
-        """Most blocks that one reorganisation has removed from the main chain."""
+        """Greatest number of blocks that one reorganisation has removed from the main chain."""
         self._genesis, self._genesis_state = genesis_block, genesis_state
         self._transition, self._verdict_cache = transition, verdict_cache
         self._keep = None if keep is None else max(keep, 2 * rules.retarget_window)
@@ -86,7 +84,7 @@ class Chain:
         self.made: Counter[bytes] = Counter()
         """Number of accepted blocks of each compute node, by the node's address."""
         self.head = self.chain_id
-        """Hash of the head, which is the block with the most cumulative work."""
+        """Hash of the head."""
         self.height = 0
         """Height of the head."""
         self._path = [self.chain_id]
@@ -96,12 +94,12 @@ class Chain:
         return block in self._seen_ms
 
     def __len__(self) -> int:
-        """Number of blocks accepted so far, genesis included."""
+        """Return the number of blocks accepted so far, genesis included."""
         return self.made.total() + 1
 
     @property
     def work(self) -> int:
-        """Cumulative work of the head: the expected number of tries for it and all below it."""
+        """Cumulative work: the expected number of tries for the head and all blocks below."""
         return self.link(self.head).work
 
     @property
@@ -111,17 +109,17 @@ class Chain:
 
     @property
     def orphans(self) -> int:
-        """Number of blocks that wait for their parent, or until their time has come."""
+        """Number of blocks that wait to be accepted."""
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
-        """Return the link of an accepted block; raises a KeyError if it is unknown or forgotten."""
+        """Return the link of an accepted block; raise a KeyError if it is unknown or forgotten."""
         if block not in self._seen_ms:
             raise KeyError(block)
         return self._tree.links[block]
 
     def height_of(self, block: bytes) -> int | None:
-        """Return the height of an accepted block, or None for an unknown one."""
+        """Return the height of an accepted block, or None for an unknown block."""
         return self._tree.links[block].header.height if block in self._seen_ms else None
 
     def path(self) -> list[bytes]:
@@ -134,12 +132,12 @@ class Chain:
         return height is not None and self._path[height : height + 1] == [block]
 
     def holders_head(self) -> bytes:
-        """Return the head of light clients: of the blocks with the most work, the smallest hash."""
+        """Return the light clients' head: of the blocks with the most work, the smallest hash."""
         work, links = self.work, self._tree.links
         return min(name for name in self._seen_ms if links[name].work == work)
 
     def block(self, block: bytes) -> Block:
-        """Return an accepted block; raises a KeyError if there is none."""
+        """Return an accepted block; raise a KeyError if it is unknown or forgotten."""
         if block == self.chain_id:
             return self._genesis
         found = self._verdict_cache.blocks.get(block) if block in self._seen_ms else None
@@ -148,7 +146,7 @@ class Chain:
         return found
 
     def state(self, block: bytes) -> State:
-        """Return the state after an accepted block; recompute it if it is not cached."""
+        """Return the state after an accepted block, recomputed if necessary."""
         missing = []
         while (known := self._held_state(block)) is None:
             missing.append(block)
@@ -159,20 +157,20 @@ class Chain:
         return known
 
     def add(self, block: Block, now_ms: int) -> Added:
-        """Check and accept a block, then the orphans that waited for it, and choose the head.
+        """Check and accept a block, then its waiting children, and choose the head.
 
-        The head is the block with the most work; of equal ones the first seen, and of those seen at
-        one time the smaller hash. In the last round, which no block follows, time does not count.
+        The head is the block with the most work. Ties go to the block that the node accepted first,
+        then to the smaller hash. In the last round every tie goes to the smaller hash.
 
         Args:
-            block: the block as received, not checked yet.
-            now_ms: time on the node's clock, milliseconds.
+            block: the block as received.
+            now_ms: time on the node's clock, simulated milliseconds.
 
         Raises:
-            TooEarly: the block's time is too far ahead of the clock. The block waits as an orphan,
-                and is checked again when it or a block above it arrives.
-            WrongCopy: messages or signature are not those of the header. The chain is unchanged,
-                and accepts the block if the right copy comes later.
+            TooEarly: the block's time is too far ahead of the clock. The block waits, and is
+                checked again when the block or a child of the block arrives.
+            WrongCopy: the messages or the signature do not belong to the header. The right copy may
+                be added later.
             InvalidBlock: the block breaks a rule; the chain is unchanged.
         """
         try:
@@ -194,7 +192,7 @@ class Chain:
         return self._connect(name, now_ms)
 
     def add_bare(self, block: Block, now_ms: int) -> Added:
-        """Accept a block whose directions were pruned; check all but the state after the block.
+        """Accept a block whose directions were pruned, without checking the state after the block.
 
         Raises:
             InvalidBlock: the block breaks a rule, or its parent is unknown.
@@ -218,10 +216,8 @@ class Chain:
         return self._retry_orphan(name, now_ms)
 
     def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
-        """Try again to accept a waiting block, or the lowest of its ancestors if they wait too.
-
-        It may have come too early, and other nodes may have accepted it meanwhile.
-        """
+        """Try again to accept a waiting block, or its lowest waiting ancestor."""
+        # The block may have come too early, and other nodes may have accepted it meanwhile.
         lowest = self._orphans.take_lowest(name)
         if lowest.header.parent not in self._seen_ms:
             self._orphans.add(lowest.header.hash, lowest)
@@ -249,7 +245,7 @@ class Chain:
         self.made[block.header.address] += 1
 
     def _connect(self, name: bytes, now_ms: int) -> Added:
-        """Accept the orphans that waited for an accepted block, and choose the head."""
+        """Accept the orphans that waited for an accepted block; choose the head."""
         connected, refused = [name], list[tuple[Block, str]]()
         for parent in connected if self._orphans.blocks else ():  # the list grows in the loop
             for orphan, block in self._orphans.take_children(parent):
@@ -272,7 +268,7 @@ class Chain:
         return -link.work, 0 if last else self._seen_ms[block], block
 
     def _move_to(self, head: bytes) -> tuple[bytes, ...]:
-        """Make a block the head, and return the hashes of the blocks that leave the main chain."""
+        """Make a block the head; return the hashes of the blocks that leave the main chain."""
         links, branch = self._tree.links, [head]
         parent = links[head].header.parent
         while parent != self.head and not self.on_path(parent):

@@ -1,10 +1,7 @@
-"""Codec: it turns directions into integers, which makes the consensus arithmetic exact.
+"""Codec: turns gradient directions into integers, so that aggregation is exact.
 
-A direction is a unit vector g. It is sent as q = round(2^e g) with an exponent e of at most 20. A
-gradient of exactly zero has no direction; it is sent as q = 0 with e = 0.
-Aggregation scales all directions to the exponent 20. Each then has a norm of about 2^20 and never
-more than 2^21. Sums of products of the entries are whole numbers that float64 holds, so they are
-exact in any order (``fedchain.aggregation.directions``, ``fedchain.aggregation``).
+A direction is a unit vector g. A message carries the integers q = round(2^e g) and the exponent e,
+which is at most 20. For a zero gradient, q and e are 0.
 """
 
 from __future__ import annotations
@@ -17,19 +14,18 @@ import numpy as np
 from fedchain.arrays import EXPONENT, Integers, Matrix, Singles, Vector, read_only
 
 Storage = Literal["int8", "int16", "int32"]
-"""The integer type that stores a quantised entry."""
+"""The integer type that stores the entries of a quantised direction."""
 
 LARGEST_ENTRY: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
 """The largest absolute value of an entry, by storage type."""
 STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
 """The storage type, by the number of bytes of an entry."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
-"""Smallest exponent that a direction may have, by storage type. At this exponent even an entry of
-1 fits, so no unit vector needs a smaller one."""
+"""Smallest exponent that a direction may have, by storage type."""
 
 
 def storage_of(direction: Integers) -> Storage | None:
-    """Return the storage type of a vector of integers, or None if no storage type fits it.
+    """Return the storage type of an array, or None if the array is no quantised direction.
 
     >>> storage_of(np.zeros(3, np.int16))
     'int16'
@@ -41,23 +37,21 @@ def storage_of(direction: Integers) -> Storage | None:
 def quantise(
     vectors: Matrix | Singles, norms: Vector, storage: Storage
 ) -> list[tuple[int, Integers]]:
-    """Turn vectors into integers, each at the largest exponent that the storage allows.
+    """Normalise vectors and turn them into integers.
 
-    A vector v becomes ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|``
-    fits; ties round to even. All vectors are handled in a few NumPy calls, so that other threads
-    can run meanwhile.
+    A vector v becomes ``q = round(2^e v / |v|)``. The exponent e is the largest one up to 20 for
+    which every entry of q fits the storage type. Ties round to even.
 
     Args:
-        vectors: n vectors of d entries, one per row, shape (n, d), finite.
-        norms: 2-norms |v| of the vectors, shape (n,), above 0.
-        storage: int8, int16 or int32.
+        vectors: finite vectors, one per row, shape (vectors, entries).
+        norms: 2-norms of the vectors, shape (vectors,), above 0.
+        storage: the integer type of q.
 
     Returns:
-        For each vector, the exponent e and the integers q of the storage's type, shape (d,),
-        read-only.
+        For each vector, the exponent e and the integers q, shape (entries,), read-only.
 
     Raises:
-        ValueError: a norm is below the largest absolute entry of its vector.
+        ValueError: a norm is smaller than the largest absolute entry of its vector.
 
     Reference:
         LearningChain, equations (11) and (12), reconstructed; the integer encoding is fedchain's.
@@ -86,15 +80,13 @@ def quantise(
 def direction_problem(
     direction: Integers, exponent: int, storage: Storage, dimension: int
 ) -> str | None:
-    """Return the reason why integers do not encode a direction, or None if they do.
-
-    A direction is a unit vector, or zero; only zero has the exponent 0.
+    """Return why the integers do not encode a direction, or None if they do.
 
     Args:
-        direction: the integers q, shape (d,).
-        exponent: the exponent e.
-        storage: the storage type that the integers must have.
-        dimension: the number of entries d that they must have.
+        direction: the quantised direction, shape (entries,).
+        exponent: the exponent; 0 is allowed only for a direction of zeros.
+        storage: the required integer type.
+        dimension: the required number of entries.
     """
     if storage_of(direction) != storage:
         return f"direction: is stored as {direction.dtype.name}; must be {storage}"
@@ -116,7 +108,7 @@ def direction_problem(
 
 
 def squared_norm(direction: Integers) -> int:
-    """Return the sum of squares of the integers, exactly.
+    """Return the exact sum of the squares of the integers.
 
     >>> squared_norm(np.array([30000, -30000], dtype=np.int16))
     1800000000
@@ -136,29 +128,20 @@ def squared_norm(direction: Integers) -> int:
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
-    """Return the least and the largest ``(2 |q|)^2`` of integers q that encode a unit vector.
-
-    Rounding moves each of the d entries by at most 1/2. So it moves the vector by at most
-    sqrt(d)/2, or a little more if the entries were scaled in float32. Rounding moves no entry by
-    more than the size of that entry, so ``|q| <= 2^(e+1)``.
-
-    Args:
-        dimension: the number of entries d.
-        exponent: the exponent e.
+    """Return the least and greatest allowed 4 |q|^2, where |q| is the 2-norm of a direction.
 
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
     """
+    # Rounding moves each entry by at most 1/2, so it moves the vector by at most sqrt(dimension)/2,
+    # or a little more in float32. No entry moves by more than its size: the norm doubles at most.
     slack, unit = math.isqrt(dimension) + 2, 2 ** (exponent + 1)
     return max(unit - slack, 1) ** 2, min(unit + slack, 2 * unit) ** 2
 
 
 def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool:
-    """Return whether the storage could hold the direction at a larger exponent.
-
-    The codec always takes the largest exponent. A smaller exponent is refused, because otherwise
-    one direction could have several encodings.
-    """
+    """Return whether the storage type could hold the direction at a larger exponent."""
+    # A node refuses such a direction: otherwise one direction could have several encodings.
     if exponent == EXPONENT:
         return False
     peak = max(abs(int(direction.max())), abs(int(direction.min())))

@@ -11,30 +11,27 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 HASH = 32
-"""Bytes of a hash."""
+"""Number of bytes of a hash."""
 SIGNATURE_BYTES = 64
-"""Bytes of a signature."""
+"""Number of bytes of a signature."""
 
 
 @dataclass(frozen=True)
 class InclusionProof:
-    """Proof that a leaf is in a tree whose root is known."""
+    """Proof that a Merkle tree with a known root has a certain leaf."""
 
     index: int
     """Index of the leaf, from 0."""
     size: int
     """Number of leaves of the tree."""
     path: tuple[bytes, ...]
-    """Hashes of the neighbouring nodes from the leaf up to the root, 32 bytes each."""
+    """Hashes of the sibling nodes from the leaf up to the root, 32 bytes each."""
 
 
 class Tree:
-    """A Merkle tree that keeps the hashes of all its nodes, so that many proofs are cheap.
+    """A Merkle tree of a sequence of leaves.
 
-    Leaves and inner nodes are hashed with different prefixes. If the number of leaves is odd,
-    Bitcoin's tree repeats the last leaf, so that (a, b, c) and (a, b, c, c) have the same root.
-    Here no leaf is repeated: a node without a neighbour moves up a level unchanged. The tree needs
-    about 64 bytes of memory per leaf, and does not keep the leaves themselves.
+    A node without a sibling moves up a level unchanged. The tree keeps about 64 bytes per leaf.
 
     Reference:
         RFC 6962, section 2.1.
@@ -54,14 +51,14 @@ class Tree:
             levels.append(_level_above(levels[-1]))
         self.size = len(lowest) // HASH
         self.root = levels[-1] or sha256(b"").digest()
-        """The root, 32 bytes; if there are no leaves, the SHA-256 of the empty string."""
+        """The root, 32 bytes; for a tree without leaves, the SHA-256 of the empty string."""
         self._levels = levels
 
     def proof(self, index: int) -> InclusionProof:
-        """Return the inclusion proof of the leaf at this index.
+        """Return the inclusion proof of the leaf at an index.
 
         Raises:
-            ValueError: there is no such leaf.
+            ValueError: the tree has no leaf at this index.
         """
         if not 0 <= index < self.size:
             raise ValueError(f"index: no leaf {index}; the tree has {self.size}")
@@ -74,14 +71,16 @@ class Tree:
 
 
 def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
-    """Return the root that a proof leads to; the leaf is in the tree if the tree has that root.
+    """Compute the Merkle root from a leaf and its inclusion proof, 32 bytes.
+
+    The proof is valid if the result is the known root of the tree.
 
     Args:
         leaf: the bytes of the leaf, not their hash.
-        proof: the leaf's index, the number of leaves, and the neighbours' hashes.
+        proof: an inclusion proof of the leaf.
 
     Raises:
-        ValueError: the index is outside the tree, or the path is too short or too long for it.
+        ValueError: the index is outside the tree, or the path has too few or too many hashes.
 
     Reference:
         RFC 9162, section 2.1.3.2.
@@ -92,7 +91,7 @@ def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
     node = hashlib.sha256(b"\x00" + leaf).digest()
     neighbours = iter(proof.path)
     while last:
-        # The last node of a level with an odd number of nodes has no neighbour, so it moves up.
+        # The last node of a level with an odd number of nodes has no sibling, so it moves up.
         if place % 2 or place != last:
             neighbour = next(neighbours, None)
             if neighbour is None:
@@ -123,11 +122,9 @@ def public_key_of(secret: bytes) -> bytes:
 
 
 def sign(secret: bytes, data: bytes) -> bytes:
-    """Return the signature of data, 64 bytes; the same key and data always give the same one.
+    """Sign data with a secret key (32 bytes); return the Ed25519 signature (64 bytes).
 
-    Args:
-        secret: secret key, 32 bytes.
-        data: the bytes to sign.
+    The same key and data always give the same signature.
 
     Reference:
         RFC 8032, section 5.1.6.
@@ -136,16 +133,16 @@ def sign(secret: bytes, data: bytes) -> bytes:
 
 
 def is_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:
-    """Return whether a signature of the data was made with the secret key of this public key.
+    """Return whether a signature of the data was made with the secret key of a public key.
 
-    A public key of small order (``_SMALL_ORDER``) is always refused, because for such a key one
-    signature fits all data.
+    Returns False for every public key of small order.
 
     >>> is_signature(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
     False
     """
     if len(public_key) != 32 or len(signature) != SIGNATURE_BYTES:
         return False
+    # For a key of small order one signature fits all data.
     if int.from_bytes(public_key, "little") % 2**255 in _SMALL_ORDER:
         return False
     try:
@@ -158,15 +155,12 @@ def is_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:
 _PRIME = 2**255 - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER = {0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8, _PRIME, _PRIME + 1}
-"""The y coordinates of the eight points of order 1, 2, 4 and 8. The last two numbers stand for the
-coordinates 0 and 1 again, because coordinates are taken modulo the prime."""
+"""The y coordinates of the curve points of order 1, 2, 4 and 8. The last two numbers are equal to 0
+and 1 modulo the prime."""
 
 
+# Cached, because a holder needs its key twice, and loading a key costs as much as signing.
 @functools.lru_cache(4096)
 def _key(secret: bytes) -> Ed25519PrivateKey:
-    """Return the private key object of a secret.
-
-    The object is cached, because a holder needs its key twice, and loading a key costs as much as
-    signing.
-    """
+    """Return the private key object of a secret key (32 bytes)."""
     return Ed25519PrivateKey.from_private_bytes(secret)

@@ -1,4 +1,4 @@
-"""Declared: the check of what a message declares against what genesis says was agreed."""
+"""Declared: checks the declaration of a message against the rules of the chain."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.chain.rules import Rules
 
 PUBLIC = Declaration(mechanism="none", noise_step=0, noise=0.0, clip=math.inf, records=0)
-"""What the message of a public root declares."""
+"""The declaration of a public root."""
 
 
 def declaration_problem(said: Declaration, rules: Rules) -> str | None:
-    """Return what a message declares and may not, with the field and what is allowed; else None.
+    """Return an error text if a declared value is not allowed, else None.
 
-    Whether the identity itself is registered with this number of records is for its proof to show.
-
-    Args:
-        said: the declaration of the message.
-        rules: rules of the chain.
+    The function does not check that the sender is registered with this number of records.
     """
     if rules.identity == "open" and said.records < 1:
         return f"records: is {said.records}; must be at least 1"
@@ -30,7 +26,10 @@ def declaration_problem(said: Declaration, rules: Rules) -> str | None:
 
 
 def zero_problem(message: Message) -> str | None:
-    """Return what is wrong unless norm and exponent agree on whether the gradient is zero."""
+    """Return an error text if only one of norm and exponent is 0, else None.
+
+    A message with a zero gradient has the norm 0 and the exponent 0.
+    """
     if (message.norm == 0) == (message.exponent == 0):
         return None
     allowed = "above 0" if message.exponent else "0.0"

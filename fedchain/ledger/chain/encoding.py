@@ -1,11 +1,7 @@
-"""Canonical encoding: each value has one byte string, and each byte string at most one value.
+"""Canonical encoding: writes each value as exactly one byte string, and reads it again.
 
-Numbers are big-endian with a fixed width. A length precedes data of variable length. A decoder
-checks bounds as it reads. ``decoded`` then encodes the value again, and refuses the bytes
-if the encoding differs from them, so that one value never has two hashes.
-
-Each field of a record has an annotation that says how the field is written (``height: U64``). The
-order of the fields and their annotations are the format. ``RecordCoder`` writes and reads records.
+``RecordCoder`` encodes a dataclass; the annotation of each field (``height: U64``) says how the
+field is written.
 """
 
 from __future__ import annotations
@@ -21,14 +17,14 @@ from fedchain.errors import EncodingError
 from fedchain.ledger.chain.crypto import HASH
 
 Piece = bytes | memoryview
-"""A piece of an encoding; large arrays are not copied."""
+"""A part of an encoding."""
 
 _Value = TypeVar("_Value")
 _NAN = bytes.fromhex("7ff8000000000000")
 
 
 def unsigned(value: SupportsIndex, size: int) -> bytes:
-    """Encode a whole number of at least 0 on ``size`` bytes, big-endian.
+    """Encode a whole number of at least 0 as ``size`` bytes, big-endian.
 
     Raises:
         EncodingError: the number is negative or too large.
@@ -46,7 +42,7 @@ def unsigned(value: SupportsIndex, size: int) -> bytes:
 
 
 def real(value: float) -> bytes:
-    """Encode a float64 as IEEE 754, big-endian; every NaN has the same bytes.
+    """Encode a float64 as 8 bytes (IEEE 754, big-endian); every NaN has the same bytes.
 
     >>> real(1.0).hex()
     '3ff0000000000000'
@@ -55,10 +51,10 @@ def real(value: float) -> bytes:
 
 
 def fixed(data: bytes, size: int) -> bytes:
-    """Return bytes of a fixed length unchanged, for example a hash, after a check of the length.
+    """Return the data unchanged if they are exactly ``size`` bytes.
 
     Raises:
-        EncodingError: the data are not bytes, or not exactly ``size`` of them.
+        EncodingError: the data are not bytes, or have another length.
     """
     if not isinstance(data, bytes) or len(data) != size:
         got = len(data) if isinstance(data, bytes) else type(data).__name__
@@ -67,7 +63,7 @@ def fixed(data: bytes, size: int) -> bytes:
 
 
 def blob(data: bytes) -> bytes:
-    """Encode bytes of any length: their length on 4 bytes, then the bytes.
+    """Encode bytes of any length: their length as 4 bytes, then the bytes.
 
     >>> blob(b"ab").hex()
     '000000026162'
@@ -76,10 +72,10 @@ def blob(data: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """Encode a text: the length of its UTF-8 on 4 bytes, then the UTF-8.
+    """Encode a text: the length of its UTF-8 as 4 bytes, then the UTF-8.
 
     Raises:
-        EncodingError: the text has half of a surrogate pair, which UTF-8 cannot write.
+        EncodingError: the text has half of a surrogate pair.
     """
     try:
         return blob(value.encode())
@@ -88,7 +84,9 @@ def text(value: str) -> bytes:
 
 
 class Reader:
-    """Reads canonical bytes from front to back, and never beyond their end.
+    """Reads canonical bytes from front to back.
+
+    All reading methods raise an EncodingError if too few bytes are left.
 
     >>> Reader(bytes.fromhex("0102")).unsigned(1)
     1
@@ -100,15 +98,15 @@ class Reader:
         self.stop = len(data) if stop is None else stop
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes; raises an EncodingError if fewer are left."""
+        """Return the next ``size`` bytes."""
         return self.data[self._advance(size) : self.position]
 
     def view(self, size: int) -> memoryview:
-        """Return the next ``size`` bytes without a copy, for large data."""
+        """Return the next ``size`` bytes without a copy."""
         return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Read a length on 4 bytes, and return a reader of that number of bytes.
+        """Read a 4-byte length, and return a reader of that number of bytes.
 
         Raises:
             EncodingError: the length is above the limit, or above the number of bytes left.
@@ -119,15 +117,15 @@ class Reader:
         return Reader(self.data, self._advance(size), self.position)
 
     def unsigned(self, size: int) -> int:
-        """Read a whole number of at least 0 on ``size`` bytes."""
+        """Read a whole number of at least 0 from ``size`` bytes."""
         return int.from_bytes(self.take(size), "big")
 
     def real(self) -> float:
-        """Read a float64."""
+        """Read a float64 from 8 bytes."""
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Read a length on 4 bytes, at most ``limit``, and return that number of bytes."""
+        """Read a 4-byte length of at most ``limit``, and return that number of bytes."""
         inner = self.inner(limit)
         return inner.take(inner.stop - inner.position)
 
@@ -145,7 +143,7 @@ class Reader:
             raise EncodingError(f"bytes: {left} left over at the end; none are allowed")
 
     def _advance(self, size: int) -> int:
-        """Move past the next ``size`` bytes, and return the position where they begin."""
+        """Move past the next ``size`` bytes, and return the position of the first byte."""
         start, left = self.position, self.stop - self.position
         if size > left:
             raise EncodingError(f"bytes: {left} left at {start}; {size} are needed")
@@ -154,51 +152,51 @@ class Reader:
 
 
 class Coder(NamedTuple):
-    """How one value is written, and how it is read again."""
+    """Two functions that encode and decode the values of one type."""
 
     write: Callable[[Any], bytes]
-    """Returns the bytes of a value, or raises an EncodingError."""
+    """Function that returns the bytes of a value, or raises an EncodingError."""
     read: Callable[[Reader], Any]
-    """Reads the value, or raises an EncodingError."""
+    """Function that reads a value from a reader, or raises an EncodingError."""
 
 
 def whole_coder(size: int) -> Coder:
-    """Return the coder of whole numbers on ``size`` bytes."""
+    """Return the coder of whole numbers of at least 0, encoded as ``size`` bytes."""
     return Coder(lambda value: unsigned(value, size), lambda reader: reader.unsigned(size))
 
 
 def bytes_coder(size: int) -> Coder:
-    """Return the coder of exactly ``size`` bytes."""
+    """Return the coder of byte strings of exactly ``size`` bytes."""
     return Coder(lambda value: fixed(value, size), lambda reader: reader.take(size))
 
 
 def text_coder(limit: int) -> Coder:
-    """Return the coder of texts; the reader refuses more than ``limit`` bytes of UTF-8."""
+    """Return the coder of texts; reading refuses a text of more than ``limit`` bytes of UTF-8."""
     return Coder(text, lambda reader: reader.text(limit))
 
 
 U16 = Annotated[int, whole_coder(2)]
-"""A whole number of at least 0 on two bytes."""
+"""A whole number of at least 0, encoded as 2 bytes."""
 U32 = Annotated[int, whole_coder(4)]
-"""A whole number of at least 0 on four bytes."""
+"""A whole number of at least 0, encoded as 4 bytes."""
 U64 = Annotated[int, whole_coder(8)]
-"""A whole number of at least 0 on eight bytes."""
+"""A whole number of at least 0, encoded as 8 bytes."""
 F64 = Annotated[float, Coder(real, Reader.real)]
-"""A float64."""
+"""A float64, encoded as 8 bytes."""
 Digest = Annotated[bytes, bytes_coder(HASH)]
 """A hash or a public key, 32 bytes."""
 
 
 class RecordCoder(Generic[_Value]):
-    """Writes and reads the records of a dataclass whose fields are annotated with coders."""
+    """Encodes and decodes records of a dataclass whose fields are annotated with coders."""
 
     def __init__(self, record: type[_Value], *names: str, tag: bytes = b"", what: str = "") -> None:
         """Collect the coders of the fields.
 
         Args:
             record: the dataclass.
-            names: fields to write, in the order of the dataclass; all fields if none is named.
-            tag: the bytes in front of the fields.
+            names: names of the fields to write, in this order; all fields if no name is given.
+            tag: bytes written before the fields.
             what: name of the record in error texts.
         """
         self._record, self._tag, self._what = record, tag, what
@@ -218,36 +216,40 @@ class RecordCoder(Generic[_Value]):
         return self._tag + b"".join(written)
 
     def read(self, reader: Reader) -> _Value:
-        """Read a record; this coder must have been made for all fields of the dataclass."""
+        """Read a record; the coder must have all fields of the dataclass."""
         return self._record(**self.read_fields(reader))
 
     def read_fields(self, reader: Reader) -> dict[str, Any]:
-        """Read the fields of a record, by name.
+        """Read the tag and the fields of a record; return the values of the fields by name.
 
         Raises:
-            EncodingError: the tag is wrong, or the bytes of a field encode no value.
+            EncodingError: the tag is wrong, or a field cannot be decoded.
         """
         if (tag := reader.take(len(self._tag))) != self._tag:
             raise EncodingError(f"{self._what}: tag is {tag!r}; must be {self._tag!r}")
         return {name: coder.read(reader) for name, coder in self._coders.items()}
 
     def decode(self, data: bytes) -> _Value:
-        """Decode a record from its canonical bytes, as ``decoded`` does."""
+        """Decode a record from its canonical bytes.
+
+        Raises:
+            EncodingError: the bytes are not the canonical encoding of any record.
+        """
         return decoded(data, self.read, self.write)
 
 
 def decoded(
     data: bytes, read: Callable[[Reader], _Value], encode: Callable[[_Value], bytes]
 ) -> _Value:
-    """Decode bytes and check that they are the canonical encoding of the value.
+    """Decode a value from its canonical bytes.
 
     Args:
-        data: bytes from outside.
-        read: reads the value from a Reader.
-        encode: encodes the value.
+        data: the canonical bytes.
+        read: function that reads a value from a reader.
+        encode: function that returns the canonical bytes of a value.
 
     Raises:
-        EncodingError: the bytes are too few or too many, or are not the canonical encoding.
+        EncodingError: the bytes are not the canonical encoding of any value.
     """
     reader = Reader(data)
     value = read(reader)
@@ -258,12 +260,13 @@ def decoded(
 
 
 class cached_field(Generic[_Value]):  # noqa: N801 - a decorator, like property
-    """A property that is computed at its first use, and kept in the record.
+    """A property that is computed at its first use and then kept in the record.
 
-    ``functools.cached_property`` of Python 3.11 holds one lock for all records of a class while
-    it computes, so that two threads would hash their messages one after the other. Here there is
-    no lock: two threads may compute the value of one record twice, and get the same value.
+    Two threads may compute the value at the same time.
     """
+
+    # ``functools.cached_property`` of Python 3.11 holds one lock for all records of a class while
+    # it computes, so that two threads would hash their messages one after the other.
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
         self._compute = compute

@@ -1,4 +1,4 @@
-"""JSON values: checks of what a canonical text says; each error names the key, value and bounds."""
+"""JSON values: checks and reads the values of the rules' JSON text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from fedchain.errors import EncodingError
 from fedchain.ledger.chain.canonical import canonical_text
 
 ValueReader = Callable[[str, Any], Any]
-"""Function of a key and its JSON value that returns the value of a field, or raises."""
+"""Function that takes a key and its JSON value and returns the value of a field. It raises an
+EncodingError if the JSON value is not allowed."""
 
 
 def refuse_value(key: str, got: object, allowed: str) -> NoReturn:
-    """Raise the EncodingError of a value of the rules that is not allowed.
+    """Raise an EncodingError that names a key, the value and the allowed values.
 
     >>> refuse_value("ledger.quorum", -1, "a whole number from 0 to 9")
     Traceback (most recent call last):
@@ -25,7 +26,7 @@ def refuse_value(key: str, got: object, allowed: str) -> NoReturn:
 
 
 def check_keys(key: str, value: object, allowed: Iterable[str]) -> None:
-    """Raise an EncodingError unless a value is an object with exactly these keys."""
+    """Raise an EncodingError unless a value is a JSON object with exactly the allowed keys."""
     keys = sorted(allowed)
     if not isinstance(value, dict) or sorted(value) != keys:
         got = sorted(value) if isinstance(value, dict) else value
@@ -33,24 +34,24 @@ def check_keys(key: str, value: object, allowed: Iterable[str]) -> None:
 
 
 def read_object(key: str, value: Any) -> dict[str, Any]:
-    """Return a value that is an object with any keys."""
+    """Return a value that must be a JSON object."""
     if not isinstance(value, dict):
         refuse_value(key, value, "an object")
     return value
 
 
 def is_whole(value: object, least: int, most: int) -> bool:
-    """Return whether a value is a whole number between two bounds; true and false are none."""
+    """Return whether a value is a whole number from ``least`` to ``most``, and not a bool."""
     return type(value) is int and least <= value <= most
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number."""
+    """Return whether a value is a number, and not a bool."""
     return type(value) in (int, float)
 
 
 def whole_reader(most: int, least: int = 0) -> ValueReader:
-    """Return the reader of whole numbers between two bounds."""
+    """Return a function that reads a whole number from ``least`` to ``most``."""
 
     def read(key: str, value: object) -> object:
         if not is_whole(value, least, most):
@@ -61,7 +62,7 @@ def whole_reader(most: int, least: int = 0) -> ValueReader:
 
 
 def choice_reader(choices: object) -> ValueReader:
-    """Return the reader of a text that must be one of the texts of a ``Literal``."""
+    """Return a function that reads one of the texts of a ``Literal`` type."""
 
     def read(key: str, value: object) -> object:
         if value not in get_args(choices):
@@ -72,7 +73,7 @@ def choice_reader(choices: object) -> ValueReader:
 
 
 def text_reader(most: int) -> ValueReader:
-    """Return the reader of texts of 1 to ``most`` bytes of UTF-8."""
+    """Return a function that reads a text of 1 to ``most`` bytes of UTF-8."""
 
     def read(key: str, value: object) -> object:
         if not isinstance(value, str) or not 1 <= len(value.encode()) <= most:
@@ -83,7 +84,7 @@ def text_reader(most: int) -> ValueReader:
 
 
 def numbers_reader(most: int) -> ValueReader:
-    """Return the reader of a list of 1 to ``most`` numbers of at least 0."""
+    """Return a function that reads a list of 1 to ``most`` numbers of at least 0."""
 
     def read(key: str, value: Any) -> tuple[float, ...]:
         if not isinstance(value, list) or not 1 <= len(value) <= most:
@@ -97,7 +98,7 @@ def numbers_reader(most: int) -> ValueReader:
 
 
 def read_digest(key: str, value: object) -> bytes:
-    """Read 32 bytes that are written as hexadecimal digits."""
+    """Read 32 bytes from 64 hexadecimal digits in lower case."""
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
         refuse_value(key, value, "64 hexadecimal digits in lower case")
     return bytes.fromhex(value)
@@ -111,7 +112,7 @@ def read_flag(key: str, value: object) -> object:
 
 
 def read_bound(key: str, value: Any) -> float:
-    """Read a number above 0; the text ``inf`` stands for an infinite one."""
+    """Read a number above 0; the text ``inf`` stands for infinity."""
     if value == "inf":
         return math.inf
     if not is_number(value) or value <= 0:
@@ -120,5 +121,5 @@ def read_bound(key: str, value: Any) -> float:
 
 
 def read_clip(key: str, value: object) -> float | None:
-    """Read a bound, or null."""
+    """Read a number above 0 as ``read_bound`` does, or null."""
     return None if value is None else read_bound(key, value)

@@ -1,9 +1,4 @@
-"""Mempool: the messages that wait for the next block, grouped by that block's parent.
-
-Each message names the parent: the block at whose weights the gradient was computed. After a
-reorganisation a node asks only for the messages that name its new head. Without the groups,
-messages for two parents would be mixed, and the chain would stop without an error.
-"""
+"""Mempool: keeps the messages that wait for the next block, grouped by parent block."""
 
 from __future__ import annotations
 
@@ -18,14 +13,14 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 MOST_KNOWN = 64
-"""Number of known parents for which messages are kept; the lowest parent is dropped first."""
+"""Most known parents for which messages are kept; the parent with the least height is dropped
+first."""
 MOST_UNKNOWN = 16
-"""Number of unknown parents for which messages are kept; the parent with the fewest messages is
-dropped first."""
+"""Most unknown parents for which messages are kept; the parent with the fewest messages is dropped
+first."""
 
 MOST_OPEN_BYTES = 2**28
-"""Most bytes of directions that are kept for one parent if identities are open. Then anyone can
-make many identities, while registered identities belong only to a round's participants."""
+"""Most bytes of directions that are kept for one parent if identities are open."""
 
 _Place = tuple[bytes, int]
 """Hash of the parent, and the round."""
@@ -33,11 +28,7 @@ _Place = tuple[bytes, int]
 
 @dataclass(frozen=True)
 class Equivocation:
-    """Two different messages of one identity for one parent, kept as evidence.
-
-    Both are dropped from the mempool. The evidence leaves out their directions, because the
-    signatures can be checked without them.
-    """
+    """Evidence that one identity has sent two different messages for one parent."""
 
     first: Message
     """The message that came first, without its direction."""
@@ -48,15 +39,15 @@ class Equivocation:
 @dataclass
 class _Pool:
     messages: dict[bytes, Message] = field(default_factory=dict)
-    """Message by public key."""
+    """Messages by public key."""
     payloads: dict[bytes, bytes] = field(default_factory=dict)
-    """Public key by payload hash; zero gradients, which may be alike, are left out."""
+    """Public keys by payload; messages with zero gradients are left out."""
     evidence: dict[bytes, Equivocation] = field(default_factory=dict)
-    """Equivocation by public key."""
+    """Equivocations by public key."""
 
 
 class Mempool:
-    """A bounded number of messages that a node has received and checked."""
+    """The messages that a node has received and checked, up to a limit for each parent."""
 
     def __init__(
         self,
@@ -70,9 +61,9 @@ class Mempool:
         Args:
             rules: rules of the chain.
             chain_id: hash of the genesis block, 32 bytes.
-            height_of: returns the height of a block, or None while the block is unknown, as
-                ``Chain.height_of`` does.
-            verdict_cache: keeps the verdicts on messages that have been checked.
+            height_of: function that takes a block's hash and returns the block's height, or None
+                if the block is unknown.
+            verdict_cache: cache shared by all nodes of a simulation.
         """
         self._rules = rules
         self._limit = _limit(rules)
@@ -86,19 +77,18 @@ class Mempool:
         return sum(len(pool.messages) for pool in self._pools.values())
 
     def add(self, message: Message) -> bool:
-        """Check a message and keep it for a block on its parent.
-
-        While the parent is unknown, the message is checked for the round that it names. Once the
-        parent is known, ``messages`` returns only messages of the right round.
+        """Check a message and keep it for the next block.
 
         Returns:
-            True if the message is new, False if the mempool had it before.
+            True if the message is new, False if the mempool had the message before.
 
         Raises:
-            InvalidMessage: the message breaks a rule, has too low a round, or repeats the payload
-                of another message; its identity has sent another message for this parent (both
-                are dropped); or too many identities have sent messages for this parent.
+            InvalidMessage: the message breaks a rule, has too low a round or repeats the payload of
+                another message; the limit for this parent is reached; or the identity has sent two
+                messages for this parent, which are both dropped.
         """
+        # While the parent is unknown, the round that the message names is taken as right;
+        # ``messages`` later returns only messages of the right round.
         height = self._height_of(message.parent)
         expected = message.round if height is None else height + 1
         self._verdict_cache.check_message(
@@ -129,11 +119,11 @@ class Mempool:
         return tuple(pool.evidence.values()) if pool else ()
 
     def forget_below(self, height: int) -> None:
-        """Drop the messages of rounds below ``height``; refuse messages of those rounds now.
+        """Drop the messages of all rounds below ``height``; refuse later messages of these rounds.
 
-        The height may be lower than at the last call, because a branch with more work may have
-        fewer blocks.
+        The height may be lower than in an earlier call.
         """
+        # A branch with more work may have fewer blocks.
         self._lowest = height
         for place in [place for place in self._pools if place[1] < height]:
             del self._pools[place]
@@ -183,7 +173,7 @@ class Mempool:
 
 
 def _limit(rules: Rules) -> int:
-    """Return how many identities may send messages for one parent."""
+    """Return the number of identities that may send messages for one parent."""
     most = rules.limits.messages
     if rules.identity == "registered":
         return most

@@ -1,4 +1,4 @@
-"""Message of a data holder or group: one normalised, quantised, signed gradient."""
+"""Message: the normalised, quantised and signed gradient of one data holder or group."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _TAG = b"fedchain:m"
 _SIGNING_TAG = b"fedchain:s"
 _LONGEST_PATH = 64
 MOST_NAME = 64
-"""Most bytes of the name of a mechanism."""
+"""Most bytes of a mechanism's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """The public statement of a participant about its release, which must be what was agreed."""
+    """What a participant states about its release: noise, clip and number of records."""
 
     mechanism: Annotated[str, text_coder(MOST_NAME)]
     """Name of the mechanism, for example ``gaussian``, ``skellam`` or ``none``."""
     noise_step: U16
-    """Index of ``noise`` in the agreed schedule; it tells how often the participant released."""
+    """Index of ``noise`` in the agreed schedule of noise."""
     noise: F64
     """Size of the noise. Gaussian and skellam: the standard deviation divided by the clip. Knorm
     and laplace: 1/eps0, where eps0 is the pure epsilon of one release. Clipped and none: 0."""
     clip: F64
-    """Largest norm of one record's gradient; infinite if gradients are not clipped."""
+    """Largest allowed norm of one record's gradient; infinite if gradients are not clipped."""
     records: U32
-    """Number of records, n_k in equation (6) of LearningChain; for a group, those of all members.
-    A registered identity has a registered number: 0 is that of the public root."""
+    """Number of records of the participant, n_k in LearningChain's equation (6). A group declares
+    the records of all members; the public root declares 0."""
 
 
 _DECLARATION = RecordCoder(Declaration)
@@ -76,32 +76,33 @@ def _read_proof(reader: Reader) -> InclusionProof | None:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Message:
-    """The release that one identity sends in one round: its gradient, usually with noise.
+    """The gradient that one identity releases in one round, usually with noise.
 
-    The hashes are computed at their first use. This raises an EncodingError if the value of a field
-    cannot be encoded (a key of 31 bytes, a negative round).
+    The hash properties raise an EncodingError if a field cannot be encoded.
     """
 
     version: U16
-    """Version of the format."""
+    """Version of the message format."""
     chain_id: Digest
     """Hash of the genesis block, 32 bytes."""
     parent: Digest
-    """Hash of the block whose weights the gradient was computed at, 32 bytes."""
+    """Hash of the block at whose weights the gradient was computed, 32 bytes."""
     round: U32
-    """Height of the block that may carry the message: one above the parent's."""
+    """Height of the block that may carry the message: the parent's height plus 1."""
     public_key: Digest
-    """The sender's Ed25519 public key for this round, 32 bytes; its SHA-256 is the identity P*."""
+    """The sender's Ed25519 public key for this round, 32 bytes."""
     proof: Annotated[InclusionProof | None, Coder(_write_proof, _read_proof)]
     """Proof that the identity is registered for this round; None where identities are open."""
     exponent: int
-    """Exponent e of the quantised direction."""
+    """Exponent e of the quantised direction; 0 for a zero gradient."""
     direction: Integers
-    """round(2^e g*) of the normalised release g*, shape (d,); int8, int16 or int32, read-only."""
+    """The quantised direction round(2^e g*) of the normalised release g*, shape (entries,),
+    read-only; int8, int16 or int32."""
     norm: F64
-    """Norm of the noisy release before it was normalised, s_k in LearningChain's equation (11)."""
+    """Norm of the release (gradient plus noise) before normalisation, s_k in LearningChain's
+    equation (11)."""
     declaration: Annotated[Declaration, _DECLARATION]
-    """What the participant declares about its release."""
+    """What the participant states about its release."""
     signature: bytes = b""
     """Ed25519 signature of ``signing_bytes``, 64 bytes."""
 
@@ -110,25 +111,19 @@ class Message:
 
     @cached_field
     def payload(self) -> bytes:
-        """SHA-256 of the direction, its exponent, its length and its entries' width, 32 bytes.
-
-        A copy of another participant's direction has the same payload.
-        """
+        """SHA-256 of the exponent and the direction, 32 bytes."""
         digest = hashlib.sha256(_encode_shape(self))
         digest.update(_direction_bytes(self))
         return digest.digest()
 
     @cached_field
     def id(self) -> bytes:
-        """SHA-256 of everything but the signature, 32 bytes.
-
-        The payload takes the place of the direction, which is hashed only once.
-        """
+        """SHA-256 of all fields but the signature, 32 bytes; the payload replaces the direction."""
         return hashlib.sha256(_encode_with_payload(self)).digest()
 
     @cached_field
     def content(self) -> bytes:
-        """SHA-256 of the id and the signature, 32 bytes; it covers the whole message."""
+        """SHA-256 of the id and the signature, 32 bytes."""
         return hashlib.sha256(self.id + fixed(self.signature, SIGNATURE_BYTES)).digest()
 
     @cached_field
@@ -148,19 +143,19 @@ _PLACE = RecordCoder(
     tag=_TAG,
     what="message",
 )
-"""Coder of the fields before the direction, or before the payload in a bare message."""
+"""Coder of the fields before the direction (or the payload of a bare message)."""
 _SAID = RecordCoder(Message, "norm", "declaration")
-"""Coder of the fields between the direction or payload and the signature."""
+"""Coder of the fields after the direction, without the signature."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds that a decoder checks before it allocates anything."""
+    """Upper bounds that a decoder checks before memory is allocated."""
 
     entries: int
-    """Most entries of a direction."""
+    """Most entries that a direction may have."""
     messages: int
-    """Most messages of a block."""
+    """Most messages that a block may have."""
 
     @property
     def message_bytes(self) -> int:
@@ -169,7 +164,7 @@ class Limits:
 
     @property
     def body_bytes(self) -> int:
-        """Upper bound on the bytes of the messages of a block."""
+        """Upper bound on the bytes of all messages of a block."""
         return 4 + self.messages * (4 + self.message_bytes)
 
 
@@ -179,9 +174,12 @@ def identity_of(public_key: bytes) -> bytes:
 
 
 def identity_leaf(number: int, identity: bytes, records: int) -> bytes:
-    """Return the leaf that registers an identity (P*) for round ``number`` in the identity tree.
+    """Return the bytes of the leaf that registers an identity in the identity tree.
 
-    The leaf has the participant's registered number of records too, 0 for the public root.
+    Args:
+        number: the round.
+        identity: the identity P*, 32 bytes.
+        records: registered number of records; 0 for the public root.
 
     >>> leaf = identity_leaf(3, bytes(32), 200)
     >>> leaf[:4].hex(), leaf[-4:].hex()
@@ -191,7 +189,7 @@ def identity_leaf(number: int, identity: bytes, records: int) -> bytes:
 
 
 def sign_message(message: Message, secret: bytes) -> Message:
-    """Return the message, signed with this secret key (32 bytes)."""
+    """Return the message with a signature by this secret key (32 bytes)."""
     signed = replace(message, signature=sign(secret, signing_bytes(message)))
     # Payload and id do not cover the signature, so the direction need not be hashed again.
     vars(signed).update(payload=message.payload, id=message.id)
@@ -199,7 +197,7 @@ def sign_message(message: Message, secret: bytes) -> Message:
 
 
 def signing_bytes(message: Message) -> bytes:
-    """Return the bytes that are signed: a tag and the id, 42 bytes."""
+    """Return the bytes that the sender signs: a tag and the message id, 42 bytes."""
     return _SIGNING_TAG + message.id
 
 
@@ -209,28 +207,26 @@ def encode_message(message: Message) -> bytes:
 
 
 def message_parts(message: Message) -> tuple[Piece, ...]:
-    """Return the canonical bytes of a message in parts; the direction is not copied."""
+    """Return the canonical bytes of a message in three parts; the second is the direction."""
     before = _PLACE.write(message) + _encode_shape(message)
     after = _SAID.write(message) + fixed(message.signature, SIGNATURE_BYTES)
     return before, _direction_bytes(message), after
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
-    """Decode a message; check the limits before memory is allocated, but do not check the rules.
+    """Decode a message, without checking the rules of the chain.
 
     Raises:
-        EncodingError: the bytes are not the canonical encoding of any message.
+        EncodingError: the bytes are not the canonical encoding of a message within the limits.
     """
     return read_message(Reader(data), limits)
 
 
 def read_message(reader: Reader, limits: Limits) -> Message:
-    """Decode a message from all remaining bytes of a reader; the direction is a view of them.
-
-    All fields but the direction are encoded again, and compared with the bytes.
+    """Decode a message from all remaining bytes of a reader; the direction may be a view of them.
 
     Raises:
-        EncodingError: the bytes are not the canonical encoding of any message.
+        EncodingError: the bytes are not the canonical encoding of a message within the limits.
     """
     start = reader.position
     place = _PLACE.read_fields(reader)
@@ -248,13 +244,13 @@ def read_message(reader: Reader, limits: Limits) -> Message:
 def encode_bare(message: Message) -> bytes:
     """Return the canonical bytes of a bare message: the payload replaces the direction.
 
-    The last 64 bytes are the signature; the SHA-256 of all bytes before them is the message id.
+    The last 64 bytes are the signature. The SHA-256 of all other bytes is the message id.
     """
     return _encode_with_payload(message) + fixed(message.signature, SIGNATURE_BYTES)
 
 
 def decode_bare(data: bytes) -> Message:
-    """Decode a bare message: its direction is empty, its payload and id are those of the whole.
+    """Decode a bare message, whose direction is empty; payload and id are unchanged.
 
     Raises:
         EncodingError: the bytes are not the output of ``encode_bare`` for any message.

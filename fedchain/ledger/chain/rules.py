@@ -1,4 +1,4 @@
-"""Rules of a chain: everything that genesis fixes for all blocks above it."""
+"""Rules of a chain: everything that the genesis block fixes for all later blocks."""
 
 from __future__ import annotations
 
@@ -33,36 +33,36 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import WorkKind, target_from_compact
 
 ZERO = bytes(HASH)
-"""The zero hash: parent, chain id and address of the genesis block."""
+"""32 zero bytes: the parent, chain id and address in the genesis block."""
 RULES_FORMAT = 2
-"""Version of the rules' text."""
+"""Version of the rules' JSON text."""
 MOST_RULES = 2**20
-"""Most bytes of the rules' text."""
+"""Most bytes of the rules' JSON text."""
 MOST_OPEN_MESSAGES = 65_536
-"""Most messages of a block if identities are open; the sum of so many directions is exact."""
+"""Most messages of a block if identities are open; sums of this many directions are exact."""
 
 WeightType = Literal["float64", "float32"]
-"""Type of the weights."""
+"""NumPy type of the weights."""
 Registration = Literal["registered", "open"]
-"""Who may send messages."""
+"""Who may send messages: registered identities only, or anyone."""
 Parameters = tuple[tuple[str, tuple[int, ...]], ...]
-"""Name and shape of each of the model's parameters, in order."""
+"""Name and shape of each parameter of the model, in order."""
 
 _TAG = b"fedchain:r"
-"""First bytes of what is hashed. Rules of format 1, which were no JSON, began with them."""
+"""Tag that is hashed before the rules' text; encoded rules of format 1 began with this tag."""
 _U32 = 2**32 - 1
 _MOST_VALUES = 65_536
 """Most parameters of a model, and most values of the schedule of noise."""
 _MOST_WEIGHTS = 2**25
-"""Most weights of a model, so that a chain asks its readers for at most 256 MiB at once."""
+"""Most weights of a model: 256 MiB of float64 numbers."""
 _LONGEST_NAME, _MOST_AXES = 256, 255
-"""Most bytes of a parameter's name, and most axes of its shape."""
+"""Most bytes of a parameter's name, and most axes of a parameter's shape."""
 _AGREED = ("groups", "momentum", "privacy", "task", "threat")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The rules that every block of a chain must keep, and all that its participants agreed."""
+    """The rules that every block of a chain must keep, and the participants' agreements."""
 
     aggregation: str
     """The aggregation rule and its parameters, as canonical JSON."""
@@ -71,80 +71,74 @@ class Rules:
     mechanism: str
     """Name of the mechanism that every message must declare, 1 to 64 bytes; ``none``: no noise."""
     noise: tuple[float, ...]
-    """Schedule of noise, 1 to 65,536 values: a message declares the index and value of one."""
+    """Schedule of noise, 1 to 65,536 values. A message declares one value and its index."""
     clip: float | None
-    """The clip that every message must declare; inf: none; None: it follows a quantile."""
+    """The clip that every message must declare. inf: gradients are not clipped; None: the clip
+    follows a quantile, so any finite clip above 0 may be declared."""
     agreed: str
-    """What else was agreed, as canonical JSON: ``task``, ``privacy`` (without mechanism, noise and
-    clip), ``groups``, ``momentum`` and ``threat``. The ledger does not read it."""
+    """All other agreements, as canonical JSON: ``task``, ``privacy`` (without mechanism, noise and
+    clip), ``groups``, ``momentum`` and ``threat``. No rule depends on them."""
     records: tuple[tuple[int, int], ...]
-    """Registered numbers of records, ascending, each with the number of participants that have it;
-    () if identities are open."""
+    """Pairs (registered number of records, number of participants that have this number), in
+    ascending order; () if identities are open."""
     root: bool = False
-    """Whether a public root is registered: an identity with 0 records, which sends no noise."""
+    """Whether a public root is registered: an identity with 0 records that adds no noise."""
     commitment: bytes
     """Blinded commitment to the seed and the data of all holders, 32 bytes."""
     dimension: int
-    """Number d of weights, which is also the number of entries of every direction, at most 2^25."""
+    """Number of weights, and of entries of every direction; at most 2^25."""
     layout: Parameters
-    """Name and shape of each of the model's parameters, in the order of the flat weights."""
+    """Name and shape of each parameter of the model, in the order of the flat weights."""
     dtype: WeightType
-    """Type of the weights."""
+    """NumPy type of the weights."""
     holders: int
-    """Number of participants (holders or groups) asked in a round. If identities are registered, a
-    block has at most this many messages, and one of a public root."""
+    """Number of participants (holders or groups) asked in a round. With registered identities, a
+    block has at most this many messages, and one more if there is a public root."""
     identity: Registration
     """registered: each participant asked in a round has one identity, a leaf of the identity tree;
     open: anyone may send messages."""
     identity_root: bytes
-    """Root of the identity tree, 32 bytes; zero if identities are open. Each leaf of the tree is a
-    round, an identity P* and its registered number of records."""
+    """Merkle root of the identity tree, 32 bytes; zero bytes if identities are open. Each leaf of
+    the tree holds a round, an identity P* and a number of records."""
     quorum: int
-    """Fewest messages of a block; 0 on a chain without learning."""
+    """Least number of messages of a block; 0 on a chain without learning."""
     rounds: int
-    """Greatest height that a block may have."""
+    """Greatest height that a block may have, which is the number of rounds."""
     storage: Storage
     """The integer type that stores the entries of a direction."""
     max_norm: float
     """Largest allowed ``Message.norm``."""
     work: WorkKind
-    """hashcash: a block's hash is at most its target; sampled: its work was only simulated."""
+    """hashcash: a block's hash is at most the target; sampled: work is only simulated."""
     bits: int
-    """Initial target in compact form; no later target is easier."""
+    """Initial target in Bitcoin's compact form; no later target is easier."""
     interval_ms: int
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: int
-    """Number of blocks after which the target is adapted each time; 0: never."""
+    """Number of blocks between two changes of the target; 0: the target never changes."""
     max_ahead_ms: int
-    """How far the time of a block may be ahead of a node's clock, milliseconds."""
+    """How far the time of a block may be ahead of a node's clock, simulated milliseconds."""
 
     @cached_field
     def hash(self) -> bytes:
-        """SHA-256 of a tag and the rules' canonical text, 32 bytes; every header contains it."""
+        """SHA-256 of a tag and the encoded rules, 32 bytes; every header contains this hash."""
         return hashlib.sha256(_TAG + encode_rules(self)).digest()
 
     @cached_field
     def limits(self) -> Limits:
-        """The bounds that decoders check on a chain with these rules."""
+        """Upper bounds for the decoders of messages and blocks."""
         registered = self.identity == "registered"
         most = self.holders + self.root if registered else MOST_OPEN_MESSAGES
         return Limits(self.dimension, most)
 
     @cached_field
     def registered(self) -> frozenset[int]:
-        """The numbers of records that a registered identity may have; 0 is the public root's."""
+        """The numbers of records that a registered identity may have; 0: the public root."""
         return frozenset([number for number, _ in self.records] + [0] * self.root)
 
 
 def genesis(rules: Rules, state: State) -> Block:
-    """Return the genesis block, the first of a chain; the hash of its header is the chain id.
-
-    It commits to the rules and to the initial state. It has no messages and needs no work.
-
-    Args:
-        rules: the rules that all blocks above it must keep.
-        state: the initial weights and the update's initial memory.
-    """
+    """Return the genesis block for these rules and this initial state; it needs no work."""
     header = Header(
         version=BLOCK_VERSION,
         chain_id=ZERO,
@@ -163,10 +157,10 @@ def genesis(rules: Rules, state: State) -> Block:
 
 
 def encode_rules(rules: Rules) -> bytes:
-    """Return the rules as one canonical JSON text in UTF-8.
+    """Return the rules as canonical JSON text in UTF-8.
 
     Raises:
-        EncodingError: the value of a field is not allowed, and no text says these rules.
+        EncodingError: the value of a field is not allowed.
     """
     agreed = _parsed("agreed", rules.agreed)
     check_keys("agreed", agreed, _AGREED)
@@ -190,10 +184,10 @@ def encode_rules(rules: Rules) -> bytes:
 
 
 def decode_rules(data: bytes) -> Rules:
-    """Decode rules.
+    """Decode rules from their canonical JSON text.
 
     Raises:
-        EncodingError: the bytes are not the encoding of any rules; the text names the key.
+        EncodingError: the bytes are not the encoding of any rules. The error text names the key.
     """
     if data.startswith(_TAG):
         raise EncodingError(f"rules: {OLD_FORMAT}")
@@ -225,7 +219,7 @@ def decode_rules(data: bytes) -> Rules:
 
 
 def _parsed(key: str, text: str) -> Any:
-    """Return the value of a field that is itself a JSON text."""
+    """Return the value of a field that contains JSON text."""
     return read_canonical(text.encode(errors="surrogatepass"), f"rules: {key}")
 
 

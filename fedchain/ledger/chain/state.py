@@ -1,4 +1,4 @@
-"""State that a block commits to: the model's weights and the memory of the update."""
+"""State: the model's weights and the update's memory after a block, and their encoding."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _LONGEST_NAME = 128
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """The model after a block, and the memory of its update."""
+    """The weights and the update's memory after a block."""
 
     weights: Vector
-    """All d weights as one vector, shape (d,), read-only; float64 or float32, as the rules say."""
+    """All weights as one vector, shape (weights,), float64 or float32, read-only."""
     memory: Mapping[str, Tensor]
-    """Arrays that the update carries to the next block, by name (momentum, Adam's moments and
-    powers), and under names with ``rule/`` those of the aggregation rule; read-only."""
+    """Read-only arrays that the update needs for the next block, by name (for example momentum).
+    Names that begin with ``rule/`` belong to the aggregation rule."""
 
     def __post_init__(self) -> None:
         read_only(self.weights)
@@ -42,7 +42,7 @@ class State:
 
     @cached_field
     def weights_hash(self) -> bytes:
-        """Hash with which a header commits to the weights: SHA-256 of name, dtype, shape and data.
+        """SHA-256 of the canonical bytes of the weights, 32 bytes.
 
         >>> one = State(np.ones(3), {})
         >>> one.weights_hash == State(np.nextafter(np.ones(3), 2.0), {}).weights_hash
@@ -52,7 +52,7 @@ class State:
 
     @cached_field
     def memory_hash(self) -> bytes:
-        """Hash with which a header commits to the memory: SHA-256 of its canonical bytes."""
+        """SHA-256 of the canonical bytes of the memory, 32 bytes."""
         return _hash_of(tensor_parts(self.memory))
 
 
@@ -62,17 +62,13 @@ def weights_parts(state: State) -> list[Piece]:
 
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Encode named arrays, sorted by name, each as name, dtype, shape and little-endian bytes.
+    """Encode named arrays in order of name: name, dtype, shape and little-endian entries of each.
 
-    Every NaN is written with the same bits, because the bits that an operation gives to a NaN
-    depend on the processor.
-
-    Args:
-        tensors: float32, float64 or int64 arrays of any shape, by name.
+    Every NaN is written with the same bits.
 
     Raises:
-        EncodingError: too many arrays, a dtype that has no code, too many axes, or a name that is
-            too long.
+        EncodingError: there are more than 64 arrays; an array is not float32, float64 or int64; or
+            an array has more than 8 axes or a name of more than 128 bytes.
 
     >>> encode_tensors({"b": np.zeros(1), "a": np.ones(())})[:9].hex()
     '000000020000000161'
@@ -81,7 +77,7 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Piece]:
-    """Return the encoding of named arrays in parts, without a copy of the numbers if possible."""
+    """Return the output of ``encode_tensors`` in parts; the errors are the same."""
     if len(tensors) > _MOST_TENSORS:
         raise EncodingError(f"tensors: got {len(tensors)}; at most {_MOST_TENSORS}")
     parts: list[Piece] = [unsigned(len(tensors), 4)]
@@ -91,9 +87,7 @@ def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Piece]:
 
 
 def decode_tensors(data: bytes) -> dict[str, Tensor]:
-    """Decode named arrays, read-only.
-
-    No array larger than the given bytes is allocated.
+    """Decode named arrays, which are read-only.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any arrays.
@@ -115,7 +109,7 @@ def _tensor_parts(name: str, tensor: Tensor) -> tuple[bytes, memoryview]:
             f"tensor {name[:40]!r}: {tensor.dtype} with {tensor.ndim} axes; must be float32, "
             f"float64 or int64 with at most {_MOST_AXES} axes and {_LONGEST_NAME} bytes of name"
         )
-    if tensor.dtype.kind == "f":
+    if tensor.dtype.kind == "f":  # the bits of a computed NaN depend on the processor
         unclear = np.isnan(tensor)
         tensor = (
             np.where(unclear, np.nan, tensor).astype(tensor.dtype, copy=False)

@@ -1,7 +1,6 @@
 """Validity: every rule that a full node checks for a message, a header and a block.
 
-Each error names the field, and says what is wrong with its value and what is allowed. Cheap checks
-come first; signatures and the recomputation of the model come last.
+Each error text names the field, the value and the allowed values.
 """
 
 from __future__ import annotations
@@ -28,26 +27,26 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import is_paid, target_from_compact
 
 Transition = Callable[[State, tuple[Message, ...]], State]
-"""Function of (state, messages in order of id) that returns the next state. Every full node
-recomputes this step."""
+"""Function that takes a state and a block's messages in order of id, and returns the state after
+the block."""
 MessageCheck = Callable[[Message, Rules, bytes, bytes, int], None]
-"""``check_message``, or a function that does the same and caches the verdicts."""
+"""Function with the arguments and errors of ``check_message``."""
 
 
 def check_message(
     message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int
 ) -> None:
-    """Check one message for a block of a given height on a given parent.
+    """Check one message for a block with the given height and parent.
 
     Args:
         message: the message as received.
         rules: rules of the chain.
         chain_id: hash of the genesis block, 32 bytes.
-        parent: hash of the block that the message must name, 32 bytes.
-        height: height of the block that would carry the message, and the required round.
+        parent: hash of the parent that the message must name, 32 bytes.
+        height: height of the block; the message must name this number as its round.
 
     Raises:
-        InvalidMessage: a rule is broken.
+        InvalidMessage: the message breaks a rule.
     """
     try:
         _ = message.content  # first, because a message without an encoding has no id to report
@@ -64,10 +63,10 @@ def check_message(
 
 
 def check_bare(message: Message, rules: Rules, header: Header) -> None:
-    """Check a bare message of the block with this header. Only its direction is not checked.
+    """Check a message without its direction, for the block with this header.
 
     Raises:
-        InvalidMessage: a rule is broken.
+        InvalidMessage: the message breaks a rule.
     """
     place = header.chain_id, header.parent, header.height
     problem = _place_problem(message, rules, *place) or _signer_problem(message, rules)
@@ -76,17 +75,17 @@ def check_bare(message: Message, rules: Rules, header: Header) -> None:
 
 
 def check_header(header: Header, below: ChainLink, rules: Rules, now_ms: int) -> None:
-    """Check a header by itself and against its parent.
+    """Check the header of a new block against the rules and the parent.
 
     Args:
         header: header of the new block.
-        below: header and derived values of the parent, which was accepted before.
+        below: link of the accepted parent.
         rules: rules of the chain.
-        now_ms: time on the node's clock, milliseconds.
+        now_ms: time on the node's clock, simulated milliseconds.
 
     Raises:
-        TooEarly: the block's time is too far ahead of the clock; the header is otherwise valid.
-        InvalidBlock: a rule is broken.
+        TooEarly: the header is valid, but its time is too far ahead of the clock.
+        InvalidBlock: the header breaks a rule.
     """
     latest = now_ms + rules.max_ahead_ms
     time = f"time_ms: is {header.time_ms}; must be above {below.median_ms} and at most {latest}"
@@ -108,22 +107,22 @@ def check_block(
     transition: Transition,
     check: MessageCheck = check_message,
 ) -> State:
-    """Check a block's messages, and recompute the state after it bit for bit.
+    """Check a block's messages, and recompute the state after the block bit for bit.
 
     Args:
         block: a block whose header has passed ``check_header``.
         rules: rules of the chain.
         chain_id: hash of the genesis block, 32 bytes.
         state: the state after the parent.
-        transition: computes the state after a block, as the rules say.
-        check: checks one message.
+        transition: function that computes the state after a block.
+        check: function that checks one message.
 
     Returns:
         The state after the block.
 
     Raises:
-        WrongCopy: as ``check_copy``.
-        InvalidBlock: a rule is broken; the text names the block.
+        WrongCopy: the messages or the signature do not belong to the header.
+        InvalidBlock: the block breaks a rule.
     """
     header = block.header
     _check_messages(block, rules)
@@ -142,10 +141,11 @@ def check_block(
 
 
 def check_bare_block(block: Block, rules: Rules) -> None:
-    """Check a block with bare messages, except what needs the missing directions.
+    """Check a block whose messages have no directions; the state is not checked.
 
     Raises:
-        InvalidBlock: as ``check_block``.
+        WrongCopy: the messages or the signature do not belong to the header.
+        InvalidBlock: the block breaks a rule.
     """
     _check_messages(block, rules)
     try:
@@ -158,12 +158,11 @@ def check_bare_block(block: Block, rules: Rules) -> None:
 def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
     """Check a block as far as possible while its parent is unknown.
 
-    The block's target is unknown too. The block must have at least the work of the easiest
-    target, so that nobody can make orphans without work.
+    The block must have at least the work of the easiest target.
 
     Raises:
-        WrongCopy: as ``check_copy``.
-        InvalidBlock: a rule is broken.
+        WrongCopy: the messages or the signature do not belong to the header.
+        InvalidBlock: the block breaks a rule.
     """
     header = block.header
     if header.chain_id != chain_id:
@@ -180,17 +179,18 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
 
 
 def check_copy(block: Block) -> None:
-    """Check that its maker has signed a block, and that the header commits to its messages.
+    """Check a block's signature, and that the header commits to the block's messages.
 
     Raises:
-        WrongCopy: not so; the header may still be that of a valid block.
+        WrongCopy: the messages or the signature do not belong to the header. Another copy with the
+            same header may be valid.
     """
     if block.flaw:
         raise WrongCopy(f"{block.header.label}: {block.flaw}")
 
 
 def _check_messages(block: Block, rules: Rules) -> None:
-    """Check signature and root, the number and order of messages, and that none is repeated."""
+    """Check the signature, the Merkle root, and the number, order and uniqueness of messages."""
     check_copy(block)
     count, most, problem = len(block.messages), rules.limits.messages, ""
     ids = [message.id for message in block.messages]

@@ -1,8 +1,6 @@
-"""Verdict cache: the blocks, states and verdicts that the nodes of one simulation share.
+"""Verdict cache: keeps blocks, states and verdicts that all nodes of a simulation share.
 
-Validity depends on the bytes alone, so a check by one honest node holds for all of them. Keys are
-hashes of the whole content, signatures included. The cache is bounded, except that all blocks stay
-in memory if there is no store to load them from.
+A message or block that one node has checked is not checked again for the other nodes.
 """
 
 from __future__ import annotations
@@ -24,18 +22,17 @@ from fedchain.ledger.chain.validity import Transition, check_block, check_copy, 
 Held = TypeVar("Held")
 
 KEPT_BYTES = 2**22
-"""Bytes of memory for cached blocks that can be loaded again, and as many for cached states."""
+"""Bytes of memory for cached blocks, and the same again for cached states."""
 FEWEST, MOST = 3, 64
-"""Least and largest number of these blocks, and also of the states. The least number leaves room
-for the forks of the last round; the largest is enough if blocks and states are small."""
+"""Least and greatest number of cached blocks, and of cached states."""
 KEPT_VERDICTS = 1024
-"""Number of verdicts that are kept, in addition to those on the messages of a few blocks."""
+"""Least number of cached verdicts."""
 KEPT_AHEAD = 4096
-"""Most verdicts that ``check_ahead`` keeps until they are used; the oldest is dropped first."""
+"""Most verdicts of ``check_ahead`` that wait to be used; the oldest is dropped first."""
 
 
 class LruCache(Generic[Held]):
-    """The most recently used values, by hash; dropped values may be loaded again.
+    """The most recently used values, by hash.
 
     >>> cache: LruCache[str] = LruCache(1)
     >>> cache.put(b"a", "first"); cache.put(b"b", "second")
@@ -52,14 +49,14 @@ class LruCache(Generic[Held]):
         return len(self._held)
 
     def put(self, key: bytes, value: Held) -> None:
-        """Keep a value; if the cache is full, drop the least recently used one."""
+        """Keep a value; if the cache is full, drop the least recently used value."""
         self._held[key] = value
         self._held.move_to_end(key)
         if self._keep is not None and len(self._held) > self._keep:
             self._held.popitem(last=False)
 
     def get(self, key: bytes) -> Held | None:
-        """Return the value, or None if it is not held and cannot be loaded."""
+        """Return the value with this hash, or None if it is not cached and cannot be loaded."""
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
@@ -74,9 +71,9 @@ class LruCache(Generic[Held]):
 
 
 class VerdictCache:
-    """Holds blocks, states and verdicts for the chains and mempools of one simulation.
+    """The blocks, states and verdicts of all chains and mempools of one simulation.
 
-    All of these chains have the same rules. A cache with threads must be closed after use.
+    All chains must have the same rules. A cache with threads must be closed after use.
     """
 
     def __init__(
@@ -92,14 +89,14 @@ class VerdictCache:
         """Start empty.
 
         Args:
-            keep_states: most states in memory, at least 1; older ones are loaded or recomputed.
-            load_state: returns the state after a block, or raises KeyError, like ``Store.state``.
-            load_block: returns a block, or raises KeyError, like ``Store.block``. Without this
-                function every block stays in memory.
-            threads: number of threads for ``check_ahead``; 0: each message is checked when its
-                verdict is asked for.
-            keep_blocks: most blocks in memory, if older ones can be loaded.
-            keep_verdicts: most verdicts on messages and blocks that are kept.
+            keep_states: most states in memory, at least 1.
+            load_state: function that takes a block's hash and returns the state after the block, or
+                raises a KeyError.
+            load_block: function that takes a block's hash and returns the block, or raises a
+                KeyError; None: every block stays in memory.
+            threads: number of threads for ``check_ahead``; 0: ``check_ahead`` does nothing.
+            keep_blocks: most blocks in memory, if ``load_block`` is given.
+            keep_verdicts: most verdicts on messages and blocks in memory.
         """
         self.states: LruCache[State] = LruCache(keep_states, load_state)
         self.blocks: LruCache[Block] = LruCache(keep_blocks if load_block else None, load_block)
@@ -116,13 +113,10 @@ class VerdictCache:
         load_block: Callable[[bytes], Block],
         threads: int,
     ) -> VerdictCache:
-        """Return a cache that keeps as many states and blocks as their size allows.
+        """Return a cache that keeps fewer blocks and states if they are large.
 
-        Args:
-            limits: limits of the chain.
-            load_state: ``Store.state``.
-            load_block: ``Store.block``.
-            threads: number of threads for ``check_ahead``.
+        The greatest size of a block follows from ``limits``. The other arguments are those of the
+        class.
         """
         return cls(
             keep_states=kept(8 * limits.entries),
@@ -134,23 +128,20 @@ class VerdictCache:
         )
 
     def close(self) -> None:
-        """End the threads; from now on each message is checked when its verdict is asked for."""
+        """End the threads; ``check_ahead`` does nothing from now on."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
             self._threads = None
 
     def tree(self, genesis: Block, rules: Rules) -> BlockTree:
-        """Return the tree of the blocks above this genesis block; all chains get the same tree."""
+        """Return the shared tree of the blocks above this genesis block."""
         return self._trees.setdefault(genesis.header.hash, BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
-        """Start to check messages in threads, each message for the parent and round that it names.
-
-        A later ``check_message`` waits for the verdict, or checks the message itself if no thread
-        has started on it. The verdict is the same with any number of threads.
+        """Start to check messages in threads, for later calls of ``check_message``.
 
         Args:
-            messages: the messages whose verdicts will soon be asked for.
+            messages: messages, each to be checked for the parent and round that it names.
             rules: rules of the chain.
             chain_id: hash of the genesis block, 32 bytes.
         """
@@ -175,7 +166,7 @@ class VerdictCache:
         """Check a message as ``validity.check_message`` does, but only once for all nodes.
 
         Raises:
-            InvalidMessage: a rule is broken.
+            InvalidMessage: the message breaks a rule.
         """
         try:
             release = _release_key(message, parent, height)
@@ -202,18 +193,12 @@ class VerdictCache:
     ) -> None:
         """Check a block as ``validity.check_block`` does, but only once for all nodes.
 
-        A valid block and the state after it are kept.
-
-        Args:
-            block: a block whose header has passed ``check_header``.
-            rules: rules of the chain.
-            chain_id: hash of the genesis block, 32 bytes.
-            state_of: returns the state after a block; called only if the block is new.
-            transition: computes the state after a block, as the rules say.
+        The cache keeps a valid block and the state after the block. ``state_of`` is a function that
+        takes a block's hash and returns the state after that block.
 
         Raises:
-            WrongCopy: messages or signature are not those of the header.
-            InvalidBlock: a rule is broken.
+            WrongCopy: the messages or the signature do not belong to the header.
+            InvalidBlock: the block breaks a rule.
         """
         try:
             content = block.content
@@ -238,7 +223,7 @@ class VerdictCache:
 
 
 def kept(size: int) -> int:
-    """Return how many values of ``size`` bytes each are kept in memory.
+    """Return the number of values of ``size`` bytes that a cache keeps.
 
     >>> kept(5_000_000), kept(400_000), kept(1000)
     (3, 10, 64)

@@ -1,4 +1,4 @@
-"""Proof of work: targets, the work that they stand for, retargeting, and the search for nonces."""
+"""Proof of work: settings, targets, retargeting, and the search for nonces."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import Field
 from fedchain.registry import Family
 
 HIGHEST_NONCE = 2**64 - 1
-"""The largest nonce: a header has 8 bytes for it."""
+"""The largest nonce."""
 CLAMP = 4
-"""One retarget changes the target by at most this factor."""
+"""Greatest factor by which one retarget may raise or lower the target."""
 
 WorkKind = Literal["hashcash", "sampled"]
-"""hashcash: nodes try nonces until the hash is at most the target; sampled: the number of tries
-is drawn from its distribution."""
+"""hashcash: nodes try nonces until the header's hash is at most the target; sampled: the number of
+tries is drawn at random, and nobody hashes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +27,19 @@ class Work:
     """The settings of proof of work."""
 
     kind: WorkKind
-    """Whether nodes really hash, or the number of tries is drawn."""
+    """Whether nodes hash, or the number of tries is drawn at random."""
     bits: int
-    """Initial target in compact form; it is also the easiest that retargeting may reach."""
+    """Initial target in Bitcoin's compact form; no later target is easier."""
     interval_ms: int
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: int
-    """Number of blocks after which the target is adapted each time; 0: never."""
+    """Number of blocks between two changes of the target; 0: the target never changes."""
     most_hashing_s: float | None = None
-    """Limit on the expected wall time of a run's hashing, seconds; None: no limit."""
+    """Limit on the expected real time of a run's hashing, seconds; None: no limit."""
 
 
 works: Family[Work] = Family("work", ("fedchain.ledger.chain.work",), Work)
-"""Each part is a function ``(*, ...) -> Work``."""
+"""The kinds of work. Each part is a function ``(*, ...) -> Work``."""
 
 
 @works
@@ -52,18 +52,17 @@ def hashcash(
 ) -> Work:
     """Real work: the double SHA-256 of the header must be at most a target.
 
-    A block needs ``2^difficulty_bits`` tries on average. In simulated time all compute nodes
-    together need ``interval_s`` seconds for them.
+    A block needs ``2^difficulty_bits`` tries on average. All compute nodes together make these
+    tries in ``interval_s`` simulated seconds.
 
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 64.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: blocks after which the target is adapted (Bitcoin: 2016); 0: never. It can
-            only make blocks rarer than they are without it: no target is easier than the first.
-            A constant hash rate and a wanted interval of 10 s give 10.0 s without it, 10.4 s with
-            a window of 200, 10.9 with 50, 13.1 with 10, 16.9 with 5 and 49 with 2. What slows a
-            chain down from its beginning, such as nodes that leave, stays.
-        most_hashing_s: limit on the expected wall time of a run's hashing, seconds; a run above the
+        retarget_window: number of blocks between two changes of the target (Bitcoin: 2016); 0: the
+            target never changes. No target is easier than the initial target, so retargeting can
+            only make blocks rarer. With a constant hash rate, a window of 200 blocks makes the mean
+            interval 4 % longer, a window of 10 blocks 31 %.
+        most_hashing_s: limit on the expected real time of a run's hashing, seconds; a run above the
             limit does not start. null: no limit.
 
     Returns:
@@ -86,16 +85,15 @@ def sampled(
     interval_s: Annotated[float, Field(gt=0, le=1e9)] = 10.0,
     retarget_window: Annotated[int, Field(ge=0, le=100_000)] = 0,
 ) -> Work:
-    """Work without hashing: the number of tries of a block is drawn from its distribution.
+    """Work without hashing: the number of tries for each block is drawn at random.
 
-    It is meant for statistics over many blocks. There is no nonce to check, so ``fedchain verify``
-    reports that the work was simulated, and checks everything else.
+    ``fedchain verify`` cannot check simulated work, and says so.
 
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 224.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: number of blocks after which the target is adapted, 0 for never. It can
-            only make blocks rarer than they are without it.
+        retarget_window: number of blocks between two changes of the target; 0: the target never
+            changes. Retargeting can only make blocks rarer.
 
     Returns:
         The settings of the work.
@@ -118,7 +116,7 @@ def _work(kind: WorkKind, difficulty_bits: int, interval_s: float, window: int) 
 
 
 def double_sha256(data: bytes) -> bytes:
-    """Return SHA-256 of SHA-256, 32 bytes.
+    """Return the SHA-256 of the SHA-256 of the data, 32 bytes.
 
     >>> double_sha256(b"").hex()[:8]
     '5df6e0e2'
@@ -127,12 +125,12 @@ def double_sha256(data: bytes) -> bytes:
 
 
 def target_from_compact(bits: int) -> int:
-    """Return the target of a compact form: ``mantissa 256^(exponent - 3)``.
+    """Return the target that has this compact form: ``mantissa * 256^(exponent - 3)``.
 
-    The exponent is the highest of the form's four bytes, and the mantissa is the other three.
+    The exponent is the highest of the four bytes; the other three bytes are the mantissa.
 
     Raises:
-        ValueError: the form stands for zero, a negative number, or one of more than 256 bits.
+        ValueError: the target would not be from 1 to 2^256 - 1.
 
     Reference:
         Bitcoin, ``arith_uint256::SetCompact``.
@@ -148,10 +146,7 @@ def target_from_compact(bits: int) -> int:
 
 
 def compact_from_target(target: int) -> int:
-    """Return the compact form of a target, rounded down to a mantissa of three bytes.
-
-    Args:
-        target: 1 to 2^256 - 1.
+    """Return the compact form of a target, with the mantissa rounded down to three bytes.
 
     Reference:
         Bitcoin, ``arith_uint256::GetCompact``.
@@ -167,10 +162,10 @@ def compact_from_target(target: int) -> int:
 
 
 def work_of(bits: int) -> int:
-    """Return the work of a block, its expected number of tries: ``2^256 // (target + 1)``.
+    """Return the expected number of tries for a compact target: ``2^256 // (target + 1)``.
 
     Raises:
-        ValueError: the compact form is no target.
+        ValueError: ``bits`` is not the compact form of a target.
 
     >>> work_of(0x1d00ffff)
     4295032833
@@ -179,22 +174,18 @@ def work_of(bits: int) -> int:
 
 
 def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: int) -> int:
-    """Return the target of the next window of N blocks, from the time that the last window took.
+    """Return the target of the next window of blocks, in compact form.
 
-    The old target is multiplied by ``(last - first) / expected_timespan``, limited to 1/4 to 4.
-    The new target is never easier than the initial target, and is rounded to the compact form.
-    Bitcoin's off-by-one error is repeated: the first and the last block of a window are N - 1
-    intervals apart, but N intervals are expected. The example is Bitcoin's first change of target.
+    The old target is multiplied by ``(last - first) / expected_timespan``; this factor is limited
+    to the range from 1/4 to 4. The example is Bitcoin's first change of the target.
 
     Args:
         first: time of the window's first block, in any unit.
-        last: time of the window's last block.
-        bits: compact target of the window.
-        expected_timespan: wanted time of N intervals, in the same unit, at least 1.
-        easiest: compact form of the initial target.
-
-    Returns:
-        The new target in compact form.
+        last: time of the window's last block, in the same unit.
+        bits: target of the window, in compact form.
+        expected_timespan: wanted time for all blocks of the window, in the same unit, at least 1.
+            As in Bitcoin, this is one interval more than from the first to the last block.
+        easiest: initial target in compact form, which the new target never exceeds.
 
     Reference:
         Bitcoin, ``CalculateNextWorkRequired``.
@@ -209,9 +200,9 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
 
 
 def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
-    """Return whether the hash of a block proves its work; always True if work is sampled.
+    """Return whether a block's hash, as a big-endian number, is at most the target.
 
-    A hash proves real work if the hash, read as a big-endian number, is at most the target.
+    Returns True for every hash if work is sampled.
 
     >>> is_paid("hashcash", bytes(32), 2**255), is_paid("sampled", bytes([255] * 32), 2**255)
     (True, True)
@@ -220,11 +211,11 @@ def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
 
 
 def drawn_tries(bits: int, uniform: float) -> int:
-    """Return the number of tries for a block, drawn by inversion of the geometric distribution.
+    """Return a number of tries for a block, drawn from the geometric distribution.
 
     Args:
-        bits: the target in compact form; a try succeeds with probability (target + 1) / 2^256.
-        uniform: a number drawn from [0, 1).
+        bits: the target in compact form. Each try succeeds with probability (target + 1) / 2^256.
+        uniform: random number, uniformly distributed in [0, 1).
 
     >>> drawn_tries(0x1d00ffff, 0.5)
     2977089899
@@ -234,24 +225,22 @@ def drawn_tries(bits: int, uniform: float) -> int:
 
 @functools.lru_cache(64)
 def _log_of_failing(bits: int) -> float:
-    """Return the logarithm of the probability that a try fails; minus infinity if that is 0."""
+    """Return the natural logarithm of the probability that a try fails."""
     success = (target_from_compact(bits) + 1) / 2**256
     return math.log1p(-success) if success < 1.0 else -math.inf
 
 
 def search(prefix: bytes, first_nonce: int, tries: int, target: int) -> int | None:
-    """Look for a nonce that brings the header's double SHA-256 to at most the target.
-
-    The prefix is hashed once. Each try copies that hash state, adds the nonce and finishes.
+    """Search for a nonce that brings the header's double SHA-256 to at most the target.
 
     Args:
         prefix: the header's bytes before the nonce.
         first_nonce: first nonce to try, below 2^64.
-        tries: number of nonces to try; the search ends before 2^64.
-        target: largest hash that is accepted, 1 to 2^256 - 1.
+        tries: greatest number of nonces to try; no nonce above 2^64 - 1 is tried.
+        target: largest accepted hash, 1 to 2^256 - 1.
 
     Returns:
-        The first nonce that works, which may be 0, or None if none does.
+        The first nonce that works (it may be 0), or None if no nonce works.
 
     >>> search(b"header", 0, 100, 2**250)
     22

@@ -1,6 +1,6 @@
-"""Blobs: files that hold the body of a block, and are named by a hash of their content.
+"""Blobs: writes and reads the large data of blocks as files named by a hash of their content.
 
-A body is the block's messages, and the weights and the update's memory after the block.
+A block has a blob of its messages, one of the weights and one of the update's memory.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from fedchain.system import delete, replace, sync_file, sync_folder
 
 _UNFINISHED = ".new-"
 _BUFFER = 2**20
-"""Bytes that are handed to the system in one call. Both smaller and larger calls are slower."""
+"""Size of the file buffer, bytes."""
 _BARE_TAG = b"fedchain:p"
 _MOST_BARE = 4096
 """Upper bound on the bytes of a message without its direction."""
 _FREE = 65_536
-"""Upper bound on the bytes of names and shapes in a blob of arrays."""
+"""Upper bound on the bytes of all names and shapes in a blob of arrays."""
 _MOST_MEMORY = 16
-"""The memory of an update is at most this many times as large as float64 weights."""
+"""Upper bound on the size of the update's memory, as a multiple of the size of float64 weights."""
 
 
 class Blobs:
-    """A folder of files ``ab/abcd..``, named by address; each file is there whole or not at all."""
+    """A folder of files that are named by address (``ab/abcd..``); each file is always whole."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,17 +53,15 @@ class Blobs:
         return self.folder / name[:2] / name
 
     def put(self, blobs: Mapping[bytes, Sequence[Piece]]) -> None:
-        """Write blobs under temporary names, sync them, rename them, sync their folders.
-
-        All blobs are written before the first is synced. A blob that exists already is not written
-        again; a damaged blob is replaced.
+        """Write blobs and sync the disk; replace damaged blobs, and skip blobs that exist already.
 
         Args:
-            blobs: by address (32 bytes), the pieces whose bytes make up the blob.
+            blobs: the bytes of each blob in pieces, by address (32 bytes).
 
         Raises:
-            OSError: the disk is full, or may not be written.
+            OSError: the disk is full or cannot be written.
         """
+        # All blobs are written before the first is synced.
         unknown = {a: parts for a, parts in blobs.items() if a not in self._present}
         new = {a: parts for a, parts in unknown.items() if not self._has(a, parts)}
         folders = {self.path(address).parent for address in new}
@@ -83,14 +81,10 @@ class Blobs:
         self._present = set(blobs)
 
     def read(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob, without a check that they fit its address.
-
-        Args:
-            address: address of the blob, 32 bytes.
-            limit: most bytes that the blob may have.
+        """Return the bytes of a blob, without checking that they belong to the address.
 
         Raises:
-            LedgerError: the file is missing or too large, or cannot be read.
+            LedgerError: the file is missing, has more than ``limit`` bytes or cannot be read.
         """
         try:
             return read_bytes(self.path(address), limit)
@@ -99,10 +93,11 @@ class Blobs:
             raise LedgerError(f"blob {address.hex()[:8]}: cannot be read: {reason}") from error
 
     def get(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob, and check that their SHA-256 is its address.
+        """Return the bytes of a blob, and check that their SHA-256 is the address.
 
         Raises:
-            LedgerError: the file is missing or too large, cannot be read, or was changed.
+            LedgerError: the file is missing, has more than ``limit`` bytes, cannot be read or was
+                changed.
         """
         data = self.read(address, limit)
         if (digest := hashlib.sha256(data).digest()) != address:
@@ -110,21 +105,21 @@ class Blobs:
         return data
 
     def has(self, address: bytes) -> bool:
-        """Return whether there is a blob with this address."""
+        """Return whether a blob with this address (32 bytes) exists."""
         return self.path(address).exists()
 
     def remove(self, addresses: set[bytes]) -> None:
-        """Delete blobs; those that are already gone are ignored.
+        """Delete the blobs with these addresses, if they exist.
 
         Raises:
-            OSError: the folder may not be written.
+            OSError: the folder cannot be written.
         """
         for address in sorted(addresses):
             delete(self.path(address))
         self._present -= addresses
 
     def clear_unfinished(self) -> None:
-        """Delete what an interrupted ``put`` left behind."""
+        """Delete the temporary files that an interrupted ``put`` left behind."""
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             delete(path)
 
@@ -140,16 +135,12 @@ class Blobs:
 
 
 def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:
-    """Read a row's block; check that the header has the row's hash, and fits the messages.
+    """Read a block; check the header against the block's hash, and the messages against the header.
 
-    Args:
-        blobs: the ledger's blobs.
-        rules: rules of the chain.
-        row: row of the block.
-        whole: False if the directions of the messages were pruned, so that the messages are bare.
+    ``whole`` is False if the directions were pruned.
 
     Raises:
-        LedgerError: the header or the messages do not fit, or the blob is missing or damaged.
+        LedgerError: the header or the messages were changed, or the blob is missing or damaged.
     """
     messages = (_read_messages if whole else _read_bare_messages)(blobs, rules, row.messages)
     header = decode_header(row.header)
@@ -166,16 +157,16 @@ def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
     """Read the state that a header commits to.
 
     Raises:
-        LedgerError: a blob is missing or damaged, or does not hold a state under these rules.
+        LedgerError: a blob is missing or damaged, or the state does not fit the rules.
     """
     return decode_state(rules, *read_state_bytes(blobs, rules, header))
 
 
 def decode_state(rules: Rules, weights: bytes, memory: bytes) -> State:
-    """Decode a state from the bytes of its weights and of its memory.
+    """Decode a state from the canonical bytes of its weights and of its memory.
 
     Raises:
-        LedgerError: the bytes are not those of a state under these rules.
+        LedgerError: the bytes encode no state that fits the rules.
     """
     tensors = decode_tensors(weights)
     row = tensors.get("weights")
@@ -186,7 +177,7 @@ def decode_state(rules: Rules, weights: bytes, memory: bytes) -> State:
 
 
 def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes, bytes]:
-    """Read the bytes of the weights and of the memory that a header commits to.
+    """Read the canonical bytes of the weights and of the memory that a header commits to.
 
     Raises:
         LedgerError: a blob is missing or damaged.
@@ -196,7 +187,7 @@ def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes,
 
 
 def largest_state(rules: Rules) -> tuple[int, int]:
-    """Return upper bounds on the bytes of the weights and of the memory of the update."""
+    """Return the most bytes of the encoded weights, and the most of the encoded memory."""
     size = 8 * rules.dimension
     return size + _FREE, _MOST_MEMORY * size + _FREE
 
@@ -212,38 +203,28 @@ def check_state(header: Header, state: State) -> None:
 
 
 def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Piece]]:
-    """Return the blobs of a block in parts, by address: its messages and the state after it.
-
-    Weights and directions are not copied or hashed again.
-
-    Args:
-        block: the block.
-        state: the state after the block; None if it is not to be kept.
-    """
+    """Return the blobs of a block's messages and state (if any), each in pieces, by address."""
     messages = {address_of(block.messages): messages_parts(block.messages)}
     return messages if state is None else messages | state_bodies(block.header, state)
 
 
 def state_bodies(header: Header, state: State) -> dict[bytes, list[Piece]]:
-    """Return the blobs of a state in parts, by address."""
+    """Return the blobs of a state's weights and memory, each in pieces, by address."""
     memory = tensor_parts(state.memory)
     return {header.weights_hash: weights_parts(state), header.memory_hash: memory}
 
 
 def bare_address(messages: bytes) -> bytes:
-    """Return the address under which messages without their directions are stored, 32 bytes.
+    """Return the address of a block's messages without their directions, 32 bytes.
 
     Args:
-        messages: the address of the whole messages, 32 bytes.
+        messages: the address of the same messages with their directions, 32 bytes.
     """
     return hashlib.sha256(_BARE_TAG + messages).digest()
 
 
 def bare_body(block: Block) -> list[Piece]:
-    """Return the blob of a block's messages without their directions, in parts.
-
-    The blob has the number of messages on 4 bytes, then the length and the bytes of each message.
-    """
+    """Return the blob of a block's messages without their directions, in pieces."""
     bare = [blob(encode_bare(message)) for message in block.messages]
     return [unsigned(len(bare), 4), *bare]
 
@@ -272,5 +253,5 @@ def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message,
 
 
 def _changed(address: bytes, how: str) -> LedgerError:
-    """Return the error for a blob whose bytes do not fit its address."""
+    """Return the error for a blob whose content does not belong to its address."""
     return LedgerError(f"blob {address.hex()[:8]}: its bytes were changed: {how}")

@@ -1,4 +1,4 @@
-"""Connections to a ledger's database: one for writing, and one that leaves the folder unchanged."""
+"""Connections to a ledger's database, for writing and for reading."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from fedchain.ledger.storage.log import read_with_log
 from fedchain.ledger.storage.tables import Connection, check_tables, size_of
 
 _SEVERAL_FILES = bytes.fromhex("d9d505f920a163d7")
-"""Last bytes of a rollback journal that names a second file, which SQLite would delete."""
+"""Last bytes of a rollback journal that names a second file."""
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
-    """Open the database for writing; SQLite recovers what a killed process left in its log.
+    """Open a ledger's database for writing; create the file if it is missing.
 
-    The write-ahead log is synced when it is copied into the database, not at every block. A loss of
-    power may lose the newest blocks, but never a part of a block. A resumed run makes them again.
+    A loss of power may lose the newest blocks, but never a part of a block.
 
     Raises:
-        sqlite3.Error: the file is no database, or may not be written.
-        OSError: the file may not be read.
-        LedgerError: it has other tables than a ledger.
+        sqlite3.Error: the file is no database, or cannot be written.
+        OSError: the file cannot be read.
+        LedgerError: the database has other tables than a ledger.
     """
     _check_journal(path.with_name(f"{path.name}-journal"))
     is_new = not size_of(path)
@@ -46,16 +45,14 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the database for reading, without writing a byte into its folder.
-
-    SQLite has to write next to a database that has a log. So if a process has left a log or is
-    writing one, the database and what the log adds to it are read into memory.
+    """Open a ledger's database for reading, without writing into the folder.
 
     Raises:
         sqlite3.Error: the file is no database.
         OSError: the file cannot be read.
-        LedgerError: it has other tables than a ledger, or with its log it is too large.
+        LedgerError: the database has other tables than a ledger, or has a log and is too large.
     """
+    # SQLite has to write next to a database that has a log, so both are read into memory.
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
         data = read_with_log(path, log)
@@ -75,7 +72,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection if the body fails."""
+    """Close a connection if the body of the ``with`` statement fails."""
     try:
         yield
     except BaseException:
@@ -84,7 +81,7 @@ def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _check_tables_or_disk(connection: sqlite3.Connection) -> None:
-    """Check the tables; if the disk fails, raise SQLite's error, since the run can be resumed."""
+    """Check the tables; raise SQLite's own error if the disk fails."""
     try:
         check_tables(connection)
     except LedgerError as error:
@@ -94,9 +91,9 @@ def _check_tables_or_disk(connection: sqlite3.Connection) -> None:
 
 
 def _check_journal(journal: Path) -> None:
-    """Refuse a rollback journal of a transaction over several files: a ledger has none.
+    """Refuse a rollback journal that names another file.
 
-    At the next opening SQLite would read and delete the file that it names, wherever that is.
+    SQLite would read and delete the named file, wherever the file is.
     """
     if not journal.exists():
         return
@@ -110,14 +107,12 @@ def _check_journal(journal: Path) -> None:
 def uri_of(place: bytes) -> str:
     """Return the URI by which SQLite finds a file.
 
-    For a network share of Windows, SQLite expects the name of the machine inside the path.
-    ``Path.as_uri`` puts it in front of the path, so it cannot be used here.
-
     Args:
-        place: absolute path with forward slashes only.
+        place: absolute path of the file, with forward slashes only.
 
     >>> uri_of(b"/home/a b/x"), uri_of(b"C:/x"), uri_of(b"//machine/share/x")
     ('file:///home/a%20b/x', 'file:///C:/x', 'file:////machine/share/x')
     """
+    # Not ``Path.as_uri``: for a Windows network share SQLite wants the machine inside the path.
     above = "" if place.startswith(b"/") else "/"
     return f"file://{above}{quote_from_bytes(place, safe='/:')}"

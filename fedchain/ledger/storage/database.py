@@ -1,9 +1,7 @@
-"""Database of the store: one row per block and one row per message, with indexes on both.
+"""Database of the store: writes and reads one row for each block and one for each message.
 
-The rows add only the time and the order of arrival to the data in headers and blobs. Each block's
-row has a seal: the hash of the row and of the seal of the row before it. The seal in the meta table
-covers the seal of the last row, the head and the retention policy. So verification notices if a row
-was changed, removed or moved.
+Each block's row has a seal: the hash of the row and of the previous row's seal. Verification
+therefore finds every row that was changed, removed or moved.
 """
 
 from __future__ import annotations
@@ -29,12 +27,12 @@ LEDGER_FILE = "ledger.sqlite"
 TABLES_VERSION = b"2"
 """Version of the tables."""
 NEWEST = "sequence = (SELECT max(sequence) FROM block)"
-"""SQL condition for ``find_row`` that only the newest block fulfils."""
+"""SQL condition for ``find_row`` that selects the block that arrived last."""
 WORK_BYTES = 40
-"""Number of bytes in the ``work`` column: a block's cumulative work."""
+"""Number of bytes of the ``work`` column."""
 
 META_KEYS = ("format", "head", "keeping", "rules", "seal")
-"""Keys of the meta table."""
+"""Keys of the meta table; ``keeping`` is the retention policy."""
 
 
 @dataclass(frozen=True)
@@ -42,47 +40,43 @@ class BlockRow:
     """One row of the block table."""
 
     sequence: int
-    """Index in the order of arrival; genesis is 0."""
+    """The block's index in the order of arrival; genesis has 0."""
     hash: bytes
     """The block's hash, 32 bytes."""
     height: int
-    """Height of the block, as in the header."""
+    """The block's height."""
     parent: bytes
-    """Hash of the parent, as in the header."""
+    """Hash of the parent, 32 bytes."""
     address: bytes
-    """Address of the compute node, as in the header."""
+    """Address of the compute node that made the block, 32 bytes."""
     work: bytes
-    """Cumulative work, big-endian, 40 bytes."""
+    """Cumulative work of the block and all blocks below, big-endian, 40 bytes."""
     header: bytes
     """The header's canonical bytes."""
     messages: bytes
     """Address of the blob with the block's messages, 32 bytes."""
     public_key: bytes
-    """Public key of the maker, 32 bytes."""
+    """Public key of the compute node that made the block, 32 bytes."""
     signature: bytes
-    """The maker's signature of the header, 64 bytes."""
+    """The compute node's signature of the header, 64 bytes."""
     arrived_ms: int
-    """Time of arrival on the clock of the node that accepted the block, milliseconds."""
+    """Time at which a node accepted the block, on that node's clock, simulated milliseconds."""
     seal: bytes
-    """Hash of this row and of the seal of the row before it, 32 bytes."""
+    """Hash of the previous row's seal and of all other columns of this row, 32 bytes."""
 
 
 MessageRow = tuple[int, int, bytes, bytes, bytes]
-"""One row of the message table: the block's sequence; the message's index in the block; the
-message's id; the hash of its parent; and the sender's identity (P*)."""
+"""One row of the message table: the block's sequence, the message's index in the block, the
+message's id, the hash of the parent, and the sender's identity P*."""
 
 
 def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.Connection:
-    """Create a database with its tables and its first block, in one transaction.
+    """Create a database with its tables and the genesis block; return the connection.
 
-    Args:
-        path: path of the file.
-        genesis: the genesis block.
-        rules: the encoded rules.
-        keeping: the encoded retention policy.
+    The rules and the retention policy (``keeping``) are given as encoded bytes.
 
     Raises:
-        sqlite3.Error: there are tables already, or the file cannot be written.
+        sqlite3.Error: the database has tables already, or the file cannot be written.
     """
     row = make_row(0, genesis, 0, 0, ZERO)
     meta = {"format": TABLES_VERSION, "rules": rules, "keeping": keeping, "head": row.hash}
@@ -100,7 +94,7 @@ def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.
 
 
 def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
-    """Yield the rows of all blocks in order of arrival, genesis first.
+    """Yield the rows of all blocks in order of arrival.
 
     Raises:
         LedgerError: the database is damaged, or a column has the wrong type.
@@ -109,7 +103,11 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
 
 
 def read_all_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
-    """Yield the rows of all blocks as ``read_blocks`` does; raise a LedgerError at a gap."""
+    """Yield the rows of all blocks in order of arrival, and check that no row is missing.
+
+    Raises:
+        LedgerError: the database is damaged, a column has the wrong type, or a row is missing.
+    """
     for place, row in enumerate(read_blocks(connection)):
         if row.sequence != place:
             raise LedgerError(f"database: block number {place} was removed")
@@ -119,10 +117,10 @@ def read_all_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
 def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
     """Return the row of the first block, in order of arrival, that fulfils an SQL condition.
 
-    ``values`` replace the question marks in the condition.
+    The ``values`` replace the question marks in the condition.
 
     Raises:
-        KeyError: there is no such block.
+        KeyError: no block fulfils the condition.
         LedgerError: the database is damaged.
     """
     query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"
@@ -134,23 +132,21 @@ def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -
 
 
 def count_blocks(connection: sqlite3.Connection) -> int:
-    """Return the number of blocks, genesis included, if their sequences have no gap.
-
-    To count rows, SQLite goes through the whole table without a limit on its steps.
-    """
+    """Return the number of blocks, genesis included, if no row is missing."""
+    # Not count(*): SQLite would go through the whole table without a limit on its steps.
     ((last,),) = tuple(ask(connection, "SELECT max(sequence) FROM block"))
     return last + 1 if isinstance(last, int) else 0
 
 
 def highest(connection: sqlite3.Connection) -> int:
-    """Return the greatest height of all blocks, or 0 if there is no block."""
+    """Return the greatest height of all blocks; 0 if there is no block."""
     query = "SELECT height FROM block WHERE typeof(height) = 'integer' ORDER BY height DESC LIMIT 1"
     ((height,),) = tuple(ask(connection, query)) or ((0,),)
     return int(str(height))
 
 
 def checked_row(values: tuple[object, ...]) -> BlockRow:
-    """Make a BlockRow from a row of SQLite, which allows any type in any column.
+    """Return the columns of a block's row as a BlockRow.
 
     Raises:
         LedgerError: a column has the wrong type.
@@ -165,13 +161,13 @@ def checked_row(values: tuple[object, ...]) -> BlockRow:
 def read_messages(
     connection: sqlite3.Connection, sequence: int, most: int
 ) -> list[tuple[object, ...]]:
-    """Return the rows of one block's messages in order, at most ``most``."""
+    """Return at most ``most`` rows of the messages of one block, in order of index."""
     query = "SELECT * FROM message WHERE sequence = ? ORDER BY position LIMIT ?"
     return list(ask(connection, query, sequence, most))
 
 
 def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
-    """Return the values of the meta table by key.
+    """Return the values of the meta table, by key.
 
     Raises:
         LedgerError: a key is unknown or missing, a value is not bytes, or the version is wrong.
@@ -193,10 +189,10 @@ def append(
     head: bytes,
     keeping: bytes,
 ) -> None:
-    """Insert the rows of some blocks and move the head, in one transaction.
+    """Insert the rows of blocks and of their messages, and set the head, in one transaction.
 
     Raises:
-        sqlite3.Error: the disk is full or may not be written; the database is unchanged.
+        sqlite3.Error: the disk is full or cannot be written; the database is unchanged.
     """
     with transaction(connection):
         for row, messages in blocks:
@@ -207,7 +203,7 @@ def append(
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the body in one transaction: all of its changes are made, or none."""
+    """Run the body of the ``with`` statement in one transaction: all changes are made, or none."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -219,14 +215,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:
-    """Insert the rows of one block; the caller has begun the transaction."""
+    """Insert the rows of one block, in the caller's transaction."""
     columns = tuple(vars(row).values())  # ``astuple`` copies them, and takes ten times as long
     connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", columns)
     connection.executemany("INSERT INTO message VALUES (?,?,?,?,?)", messages)
 
 
 def write_meta(connection: sqlite3.Connection, **values: bytes) -> None:
-    """Set values of the meta table; the caller has begun the transaction."""
+    """Set values of the meta table by key, in the caller's transaction."""
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", values.items())
 
 
@@ -236,9 +232,9 @@ def make_row(sequence: int, block: Block, work: int, arrived_ms: int, previous: 
     Args:
         sequence: the block's index in the order of arrival.
         block: the block.
-        work: cumulative work of the block and all blocks below it.
-        arrived_ms: time on the clock of the node that accepted the block, milliseconds.
-        previous: seal of the row before this one, 32 bytes.
+        work: cumulative work of the block and all blocks below.
+        arrived_ms: time at which a node accepted the block, simulated milliseconds.
+        previous: seal of the previous row, 32 bytes.
     """
     header = block.header
     columns = (
@@ -267,12 +263,12 @@ def message_rows(sequence: int, block: Block) -> list[MessageRow]:
 
 
 def journal_seal(last: bytes, head: bytes, keeping: bytes) -> bytes:
-    """Return the meta table's seal over last seal, head and retention policy, 32 bytes."""
+    """Return the meta table's seal: a hash of the last row's seal, the head and the policy."""
     return hashlib.sha256(b"fedchain:j" + last + head + keeping).digest()
 
 
 def damage(connection: sqlite3.Connection) -> str | None:
-    """Return what is wrong with the structure of the database, or None if nothing is."""
+    """Return an error text if the structure of the database is damaged, else None."""
     ((verdict,),) = tuple(ask(connection, "PRAGMA integrity_check(1)"))
     if verdict != "ok":
         return f"database: {verdict}"

@@ -1,8 +1,6 @@
-"""Write-ahead log of a database, read without SQLite.
+"""Write-ahead log: reads a database and its log into memory, without writing to the disk.
 
-While a process writes, and after it was killed, the newest pages of a database are in a log beside
-it. SQLite cannot read them without writing there too. So this module puts them into a copy of the
-database in memory. Source: SQLite, Database File Format, section 4 (The Write-Ahead Log).
+Source: SQLite, Database File Format, section 4 (The Write-Ahead Log).
 """
 
 from __future__ import annotations
@@ -16,28 +14,29 @@ from fedchain.errors import LedgerError
 from fedchain.files import open_to_read, read_bytes
 
 MOST_IN_MEMORY = 2**28
-"""Most bytes of a database with a log."""
+"""Most bytes of a database that has a log."""
 MOST_READINGS = 20
-"""Times that a database is read if its log begins anew meanwhile."""
+"""Most attempts to read a database while another process restarts the log."""
 _HEADER, _FRAME = 32, 24
-"""Bytes of the log's header, and of the header before each page."""
+"""Number of bytes of the log's header, and of the header before each page."""
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
-"""Byte order of the words that checksums add up, by the number at the start of a log."""
+"""Byte order of the words in checksums, by the number at the start of the log."""
 _VERSION = 3007000
 _MASK = 2**32 - 1
 _Sums = tuple[int, int]
 
 
 def read_with_log(path: Path, log: Path) -> bytearray:
-    """Return the bytes of a database after the transactions in its log.
+    """Return the bytes of a database with all finished transactions of its log.
 
-    Another process may be writing. Pages that it copies from the log into the database meanwhile
-    are in the log too, unless the log begins anew; then both are read again.
+    Another process may write to the database at the same time.
 
     Raises:
         OSError: a file cannot be read, or is too large.
-        LedgerError: the log goes beyond the bound, or began anew at every try.
+        LedgerError: database and log are too large, or the log was restarted at every attempt.
     """
+    # Pages that the other process copies into the database meanwhile are in the log too, unless
+    # the log begins anew.
     for _ in range(MOST_READINGS):
         with contextlib.ExitStack() as stack:
             try:
@@ -63,15 +62,15 @@ def read_with_log(path: Path, log: Path) -> bytearray:
 
 
 def _without_log(data: bytearray) -> bytearray:
-    """Mark a database in memory as one without a log: SQLite finds no log beside it."""
+    """Mark a database in memory as one without a log."""
     data[18:20] = b"\1\1"
     return data
 
 
 def _committed(file: BinaryIO, header: bytes) -> tuple[int, dict[int, bytes], int]:
-    """Return the size of a page, the newest page by number, and the number of pages in all.
+    """Return the page size in bytes, the newest pages by page number, and the number of pages.
 
-    Only whole transactions count: what comes after the last one was not finished.
+    Pages of an unfinished transaction are left out.
     """
     pages: dict[int, bytes] = {}
     fresh: dict[int, bytes] = {}
@@ -98,7 +97,7 @@ def _committed(file: BinaryIO, header: bytes) -> tuple[int, dict[int, bytes], in
 
 
 def _added(order: str, data: bytes, sums: _Sums) -> _Sums:
-    """Return the log's checksums after more bytes, a multiple of 8."""
+    """Return the log's two checksums after more data, whose length is a multiple of 8 bytes."""
     first, second = sums
     for even, odd in struct.iter_unpack(f"{order}II", data):
         first = first + even + second & _MASK

@@ -1,4 +1,4 @@
-"""Pruning: it deletes directions; the ids, signatures and norms of their messages stay on disk."""
+"""Pruning: deletes directions from a ledger; the rest of each message stays on disk."""
 
 from __future__ import annotations
 
@@ -14,34 +14,22 @@ from fedchain.ledger.storage.database import NEWEST, BlockRow, checked_row
 from fedchain.ledger.storage.writer import RetentionPolicy
 
 TOGETHER = 64
-"""Number of blocks whose messages are rewritten before the disk is synced once for all of them."""
+"""Number of blocks whose messages are rewritten together, with one sync of the disk."""
 NO_MESSAGES = address_of(())
-"""Address of the blob that all blocks without messages share, genesis included; it is never
-deleted."""
+"""Address of the blob of all blocks without messages; this blob is never deleted."""
 
 
 def prune(
     connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: RetentionPolicy, below: int
 ) -> RetentionPolicy:
-    """Delete the directions of all blocks below a height.
+    """Delete the directions of all blocks below a height; return the new retention policy.
 
-    First it writes the blocks' messages without directions. Then it notes in the database that the
-    directions are gone. Then it deletes the directions, those of the lowest blocks first. A process
-    that is killed in between leaves too many files, never too few; ``finish`` deletes the rest.
-
-    Args:
-        connection: connection to the database; nobody else writes to it meanwhile.
-        blobs: the ledger's blobs.
-        rules: rules of the chain.
-        keeping: the retention policy before the call.
-        below: the height, from ``RetentionPolicy.prunable``.
-
-    Returns:
-        The retention policy after the call.
+    No other process may write to the database. If this process is killed, ``finish`` deletes the
+    remaining directions.
 
     Raises:
-        OSError: the disk is full or may not be written.
-        sqlite3.Error: the disk is full or may not be written.
+        OSError: the disk is full or cannot be written.
+        sqlite3.Error: the disk is full or cannot be written.
         LedgerError: a block is damaged.
     """
     fresh = [row for row in _read_rows(connection, keeping.below, below) if row.sequence]
@@ -57,20 +45,19 @@ def prune(
     connection.execute("PRAGMA synchronous = FULL")
     with database.transaction(connection):
         database.write_meta(connection, keeping=kept.encode(), seal=seal)
-    for row in sorted(fresh, key=lambda row: row.height):
+    for row in sorted(fresh, key=lambda row: row.height):  # ``finish`` relies on this order
         blobs.remove({row.messages} - {NO_MESSAGES})
     return kept
 
 
 def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
-    """Delete the directions that an interrupted ``prune`` left, from the highest block down.
-
-    ``prune`` deletes the lowest first, so the search ends at the first height with nothing left.
+    """Delete the directions below a height that an interrupted ``prune`` left behind.
 
     Raises:
-        OSError: the folder may not be written.
+        OSError: the folder cannot be written.
         LedgerError: the database is damaged.
     """
+    # ``prune`` deletes the lowest first, so the search from above ends where nothing is left.
     for height in reversed(range(1, below)):
         addresses = {row.messages for row in _read_rows(connection, height, height + 1)}
         left = set(filter(blobs.has, addresses - {NO_MESSAGES}))

@@ -1,8 +1,4 @@
-"""Recall: it finds the blocks and messages that an interrupted run has recorded in its ledger.
-
-Blocks that wait for the disk are found too. They are listed before the database is asked, because
-the writing thread may move a block from the list to the disk at any moment.
-"""
+"""Recall: finds the blocks and messages that an interrupted run has recorded in its ledger."""
 
 from __future__ import annotations
 
@@ -16,16 +12,12 @@ from fedchain.ledger.storage.store import Store
 
 
 def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
-    """Return the first recorded block that a compute node has made on a given parent.
-
-    Args:
-        store: the ledger.
-        parent: hash of the parent, 32 bytes.
-        address: address of the compute node, 32 bytes.
+    """Return the first recorded block with this parent that a compute node has made.
 
     Returns:
-        The block; None if there is none, or if its directions were pruned.
+        The block, or None if there is no such block or its directions were pruned.
     """
+    # Before the database is asked: the writing thread may move a block to the disk at any moment.
     waiting = _waiting_children(store, parent)
     with contextlib.suppress(KeyError):
         row = database.find_row(store.connection, "parent = ? AND address = ?", parent, address)
@@ -34,10 +26,10 @@ def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
 
 
 def recorded_message(store: Store, parent: bytes, identity: bytes) -> Message | None:
-    """Return the recorded message that an identity (P*) has sent for a given parent.
+    """Return the recorded message that an identity (P*) has sent for a parent.
 
     Returns:
-        The message; None if no block has it, or if its direction was pruned.
+        The message, or None if no block has such a message or its direction was pruned.
     """
     waiting = _waiting_children(store, parent)
     query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"

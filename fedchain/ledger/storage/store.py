@@ -1,8 +1,6 @@
-"""Store: the ledger on disk, with a database for look-ups and blobs for large data.
+"""Store: writes and reads the ledger on disk, a database with blobs for large data.
 
-Blobs are written and synced first; then one transaction adds the rows of the blocks. If the
-process is killed at any moment, the ledger opens with the last whole block. A thread writes in
-the background. Blocks that wait for the disk can be read as if they were on disk.
+If the process is killed, the ledger still has every block that was written.
 """
 
 from __future__ import annotations
@@ -34,9 +32,9 @@ from fedchain.ledger.storage.writer import EVERYTHING, RetentionPolicy, Waiting,
 
 
 class Store:
-    """Reads and appends blocks; everything is checked when it is read.
+    """Reads and appends blocks, and checks everything that it reads.
 
-    ``Store.create`` and ``Store.open`` make one; a ``with`` statement closes it.
+    Blocks that wait for the disk can be read like blocks on disk.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, writable: bool = True) -> None:
@@ -47,12 +45,12 @@ class Store:
         self.keeping = RetentionPolicy.decode(meta["keeping"])
         """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
-        """Greatest height when the ledger was opened; a resumed run looks up no higher blocks."""
+        """Greatest height of all blocks when the ledger was opened."""
         self._top = self.highest  # greatest height now
         self._last: tuple[bytes, Block] | None = None
         self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
         self.writer = Writer(folder, self.keeping, self.rules)
-        """Writes blocks in the background, and holds the blocks that are not on disk yet."""
+        """The writer, which holds the blocks that are not on disk yet."""
 
     @classmethod
     def create(
@@ -63,17 +61,10 @@ class Store:
         state: State,
         keeping: RetentionPolicy = EVERYTHING,
     ) -> Store:
-        """Create a ledger with nothing but its genesis block.
-
-        Args:
-            folder: folder of the ledger; created if it is missing.
-            rules: rules of the chain.
-            genesis: the genesis block, made by ``rules.genesis`` from these rules and this state.
-            state: the initial weights and memory.
-            keeping: which states and directions stay on disk.
+        """Create a ledger with only a genesis block, which follows from the rules and the state.
 
         Raises:
-            RunError: there is a ledger already, or the folder cannot be written.
+            RunError: the folder has a ledger already, or cannot be written.
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
@@ -88,13 +79,11 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, writable: bool = True) -> Store:
-        """Open a ledger; after a crash it ends with the last whole block.
-
-        If ``writable`` is false, no byte is written into the folder, which may be read-only.
+        """Open a ledger; if ``writable`` is False, nothing is written into the folder.
 
         Raises:
-            RunError: there is no ledger, it cannot be opened, or there is a link or a pipe in it.
-            LedgerError: its tables or its rules are damaged.
+            RunError: the folder has no ledger, cannot be opened, or contains a link or a pipe.
+            LedgerError: the tables or the rules are damaged.
         """
         check_folder(folder)
         if not (path := folder / database.LEDGER_FILE).is_file():
@@ -123,19 +112,19 @@ class Store:
             self.close()
 
     def __contains__(self, block: bytes) -> bool:
-        """Whether the block with this hash is stored, or waits to be written."""
+        """Return whether the block with this hash is stored or waits for the disk."""
         if block in self.writer.waiting:
             return True
         return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
 
     def __len__(self) -> int:
-        """Number of blocks above genesis."""
+        """Return the number of blocks, without genesis."""
         self.flush()
         return database.count_blocks(self.connection) - 1
 
     @property
     def head(self) -> bytes:
-        """Hash of the head: the first block with the most work, or the one set by ``set_head``."""
+        """Hash of the head: the first block with the most work, or the block of ``set_head``."""
         self.flush()
         return database.read_meta(self.connection)["head"]
 
@@ -145,20 +134,19 @@ class Store:
         return self._block(database.find_row(self.connection, "sequence = 0"))
 
     def append(self, block: Block, state: State, now_ms: int) -> None:
-        """Write a block and the state after it in the background, unless it is stored already.
-
-        If writing fails, the next ``append``, ``flush`` or ``close`` raises the error.
+        """Write a block in the background, unless the block is stored already.
 
         Args:
             block: a block that a chain has accepted.
             state: the state after the block.
-            now_ms: time on the clock of the node that accepted the block, milliseconds.
+            now_ms: time at which the node accepted the block, simulated milliseconds.
 
         Raises:
-            RunError: the disk is full or may not be written; the run can be resumed.
+            RunError: the disk is full or cannot be written; the run can be resumed. The next
+                ``append``, ``flush`` or ``close`` raises this error.
             NotRecorded: the ledger was opened for reading only.
             KeyError: the parent is not in the store.
-            ValueError: the state is not the one that the header commits to.
+            ValueError: the header commits to another state.
         """
         self._settle(self.writer.most_waiting - 1)
         header = block.header
@@ -177,11 +165,11 @@ class Store:
         self._newest_and_head, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:
-        """Wait until every appended block is on disk; raises the errors of ``append``."""
+        """Wait until all appended blocks are on disk."""
         self._settle(0)
 
     def set_head(self, block: bytes) -> None:
-        """Move the head to a stored block, for example after a reorganisation."""
+        """Make the stored block with this hash the head."""
         self.flush()
         newest, head = self._read_newest_and_head()[0], self._row_of(block)
         seal = database.journal_seal(newest.seal, block, self.keeping.encode())
@@ -193,7 +181,7 @@ class Store:
         self._newest_and_head = newest, head
 
     def keep_state(self, block: bytes, state: State) -> None:
-        """Write the state after a stored block, even if the retention policy does not keep it."""
+        """Write the state after a stored block, whatever the retention policy says."""
         self.flush()
         header = decode_header(self._row_of(block).header)
         check_state(header, state)
@@ -203,12 +191,13 @@ class Store:
             raise RunError(f"{self.folder}: cannot write weights: {error}") from error
 
     def prune(self, head: int, depth: int, step: int = 1) -> None:
-        """Delete directions that need not be kept, unless fewer than ``step`` heights have any.
+        """Delete the directions that the retention policy does not keep.
 
         Args:
             head: height of the head.
-            depth: how far below the head a fork may begin, in heights; 0: nothing will be appended.
-            step: fewest heights to prune at once, because pruning has a cost.
+            depth: greatest number of heights below the head at which a fork may begin; 0 if no
+                block will be appended.
+            step: least number of heights to prune at once; for fewer heights nothing is deleted.
         """
         below = self.keeping.prunable(head, depth)
         if below < self.keeping.below + step:
@@ -222,29 +211,33 @@ class Store:
         self._last = None
 
     def blocks(self) -> Iterator[Block]:
-        """Yield every block above genesis in order of arrival, each as ``shown`` returns it."""
+        """Yield all blocks above genesis in order of arrival, each as ``shown`` returns it."""
         self.flush()
         for row in database.read_all_blocks(self.connection):
             if row.sequence:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return a block with its directions; raises a KeyError if they are not stored."""
+        """Return a block with all directions; raise a KeyError if they are not in the store."""
         if not self.is_whole((found := self.shown(block)).header.height):
             raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
         return found
 
     def shown(self, block: bytes) -> Block:
-        """Return a block; its messages are bare if their directions were pruned."""
+        """Return a block; if its directions were pruned, the messages are without them.
+
+        Raises:
+            KeyError: the block is not in the store.
+        """
         waiting = self.writer.waiting.get(block)
         return waiting.block if waiting else self._block(self._row_of(block))
 
     def arrived_ms(self, block: bytes) -> int:
-        """Return the time at which a node accepted a block, on that node's clock, milliseconds."""
+        """Return the time at which a node accepted a block, simulated milliseconds."""
         return self._row_of(block).arrived_ms
 
     def state(self, block: bytes) -> State:
-        """Return the state after a block; raises a KeyError if it is not stored."""
+        """Return the state after a block; raise a KeyError if the state is not in the store."""
         if waiting := self.writer.waiting.get(block):
             return waiting.state
         header = decode_header(self._row_of(block).header)
@@ -253,12 +246,12 @@ class Store:
         return read_state(self.blobs, self.rules, header)
 
     def has_state(self, header: Header) -> bool:
-        """Return whether the state after a block is kept, by the policy or by ``keep_state``."""
+        """Return whether the state after the block with this header is kept."""
         names = header.weights_hash, header.memory_hash
         return self.keeping.keeps_state(header.height) or all(map(self.blobs.has, names))
 
     def close(self) -> None:
-        """Write the blocks that wait and close the database; SQLite merges and deletes its log."""
+        """Write the waiting blocks, and close the database."""
         try:
             self.writer.close()
         finally:
@@ -272,7 +265,7 @@ class Store:
             raise
 
     def _read_newest_and_head(self) -> tuple[BlockRow, BlockRow]:
-        """Return the rows of the newest block on disk and of the head."""
+        """Return the rows of the last block on disk and of the head."""
         head = database.read_meta(self.connection)["head"]
         return database.find_row(self.connection, NEWEST), self._row_of(head)
 
@@ -288,5 +281,5 @@ class Store:
         return self._last[1]
 
     def is_whole(self, height: int) -> bool:
-        """Return whether blocks of this height have their directions; genesis needs none."""
+        """Return whether blocks of this height still have their directions."""
         return not height or height >= self.keeping.below

@@ -1,8 +1,6 @@
-"""Tables of a ledger's database: their definition, and queries that come to an end.
+"""Tables of a ledger's database: their definition, their check, and queries with limited steps.
 
-A database may come from a stranger. Before a row is read, its tables are compared with those below:
-a view could answer in place of a table without ever ending, and a trigger could act in place of
-a statement.
+A database may come from a stranger, so its tables are checked before a row is read.
 """
 
 from __future__ import annotations
@@ -30,23 +28,24 @@ SCHEMA = (
     "CREATE INDEX message_of_identity ON message (parent, identity)",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
 )
-"""The statements that make the tables."""
+"""The SQL statements that create the tables and indexes."""
 LONGEST_VALUE = 2**21
-"""Most bytes of a value or a statement; the longest value, the rules, has at most half of them."""
+"""Most bytes of a value or an SQL statement."""
+# Reading every row takes less than one step per byte.
 STEPS_FREE, STEPS_A_BYTE, STEPS_COUNTED = 10**7, 4, 10**5
-"""A query may take STEPS_FREE steps of SQLite, and STEPS_A_BYTE more for each byte of the database;
-reading every row takes less than one step a byte. Steps are counted by the STEPS_COUNTED."""
+"""A query may take STEPS_FREE steps of SQLite, plus STEPS_A_BYTE steps for each byte of the
+database. The limit is checked after every STEPS_COUNTED steps."""
 _DEFINED = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 20"
 
 
 class Connection(sqlite3.Connection):
-    """A connection on which values have a longest length and queries take so many steps at most."""
+    """A connection with limits on the length of values and on the steps of a query."""
 
     size: Callable[[], int]
-    """Returns the size of the database, bytes."""
+    """Function that returns the size of the database, bytes."""
 
     def guard(self, size: Callable[[], int]) -> None:
-        """Set the limits; call it before the first statement."""
+        """Set the limits; ``size`` is a function that returns the size of the database, bytes."""
         self.size = size
         self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         self.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
@@ -54,7 +53,7 @@ class Connection(sqlite3.Connection):
         self.execute("PRAGMA cell_size_check = ON")
 
     def count_steps(self) -> None:
-        """Begin to count the steps of a query."""
+        """Start to count the steps of a new query."""
         steps = 0
 
         def too_many() -> bool:
@@ -66,7 +65,7 @@ class Connection(sqlite3.Connection):
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes that a database and its log take on the disk; 0 without a file."""
+    """Return the number of bytes that a database and its log occupy on the disk."""
     files = (path, path.with_name(f"{path.name}-wal"))
     return sum(occupied(os.stat(file)) for file in files if file.exists())  # noqa: PTH116
 
@@ -74,10 +73,10 @@ def size_of(path: Path) -> int:
 def ask(
     connection: sqlite3.Connection, query: str, *values: bytes | int
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the rows that a query finds.
+    """Yield the rows that an SQL query finds; ``values`` replace the question marks in the query.
 
     Raises:
-        LedgerError: the database is damaged, or so made that the query does not end.
+        LedgerError: the database is damaged, or the query takes too many steps.
     """
     if isinstance(connection, Connection):
         connection.count_steps()
@@ -92,11 +91,13 @@ def ask(
 
 
 def check_tables(connection: sqlite3.Connection) -> None:
-    """Check that the database has a ledger's tables and indexes, and no view, trigger or other.
+    """Check that the database has a ledger's tables and indexes, and nothing else.
 
     Raises:
-        LedgerError: it has others, or cannot be read.
+        LedgerError: the tables or indexes differ, there is a view or trigger, or the database
+            cannot be read.
     """
+    # A view could answer in place of a table without ever ending, and a trigger could act.
     found = sorted(map(repr, ask(connection, _DEFINED)))
     if found == _expected():
         return

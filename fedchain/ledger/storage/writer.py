@@ -1,4 +1,7 @@
-"""Writer of the store: the thread that writes blocks, and the policy of which data stay on disk."""
+"""Writer of the store: writes blocks to the disk in a thread.
+
+The retention policy says which data stay on disk.
+"""
 
 from __future__ import annotations
 
@@ -19,69 +22,65 @@ from fedchain.ledger.storage.blobs import Blobs, bodies_of
 from fedchain.ledger.storage.database import BlockRow
 
 FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
-"""At least FEWEST_WAITING and at most MOST_WAITING blocks may wait for the disk; in between, blocks
-of WAITING_BYTES in all may wait. If no more may wait, ``append`` waits too. Many small blocks may
-wait, because one transaction writes all of them in the time of one block."""
+"""At least FEWEST_WAITING and at most MOST_WAITING blocks may wait for the disk. Between these two
+numbers, WAITING_BYTES limits the total size of the waiting blocks."""
 GATHERING_S = 0.02
-"""Seconds that the thread waits for more blocks after the first; fewer if a caller waits."""
+"""Time that the thread waits for more blocks after the first block, seconds; less if a caller
+waits for the disk."""
 
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """Which states and which directions stay on disk.
+    """Which states and which directions of messages stay on disk.
 
-    The owner of a ledger chooses the policy; it is no rule of the chain. Headers, ids, signatures
-    and norms are always kept. A state can be recomputed from an earlier state and the messages
-    since. Directions are the largest part of a ledger. The directions of a block may be deleted
-    once no fork can begin that far below the head. Then nobody can check that block's state.
+    All other data stay on disk. Without the directions of a block, nobody can check the state after
+    the block.
     """
 
     weights_every: int = 1
-    """Heights between two blocks whose states are kept; 0: only the states of genesis and
-    of the final head are kept."""
+    """States are kept at all heights that are multiples of this number; 0: only the states of
+    genesis and of the final head are kept."""
     messages_last: int = 0
-    """Directions are kept for at least this many heights below the head; 0: for all heights."""
+    """Least number of heights below the head whose directions are kept; 0: all heights."""
     below: int = 0
     """Height below which all directions have been deleted."""
 
     def keeps_state(self, height: int) -> bool:
-        """Return whether the states after the blocks of this height are kept."""
+        """Return whether the states after blocks of this height are kept."""
         return not height or (self.weights_every > 0 and height % self.weights_every == 0)
 
     def prunable(self, head: int, depth: int) -> int:
         """Return the height below which directions may be deleted.
 
-        The states one height below the returned height are kept, so that all later states can be
-        recomputed. In the example the head has height 48, and the states at height 40 are kept.
-
         Args:
             head: height of the head.
-            depth: how far below the head a fork may begin, in heights.
+            depth: greatest number of heights below the head at which a fork may begin.
 
         >>> RetentionPolicy(weights_every=10, messages_last=5).prunable(48, 8)
         41
         """
+        # The states one height below the result are kept, so that later states can be recomputed.
         oldest = head - max(self.messages_last, depth)
         if not self.messages_last or not self.weights_every or oldest <= 0:
             return self.below
         return max(self.below, oldest - oldest % self.weights_every + 1)
 
     def encode(self) -> bytes:
-        """Return the policy as 12 bytes.
+        """Encode the policy as 12 bytes.
 
         Raises:
-            EncodingError: a number is negative or too large.
+            EncodingError: a number is negative or above 2^32 - 1.
         """
         numbers = self.weights_every, self.messages_last, self.below
         return b"".join(unsigned(number, 4) for number in numbers)
 
     @classmethod
     def decode(cls, data: bytes) -> RetentionPolicy:
-        """Decode a policy.
+        """Decode a policy from its 12 bytes.
 
         Raises:
-            LedgerError: the bytes are not those of a policy, or the policy deletes directions
-                without keeping the state from which later states are recomputed.
+            LedgerError: the bytes encode no policy, or the policy keeps no state from which later
+                states can be recomputed.
         """
         reader = Reader(data)
         found = cls(*(reader.unsigned(4) for _ in range(3)))
@@ -98,7 +97,7 @@ EVERYTHING = RetentionPolicy()
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A block that was appended and is perhaps not on disk yet."""
+    """A block that waits to be written to the disk."""
 
     row: BlockRow
     """The block's row of the database."""
@@ -107,29 +106,32 @@ class Waiting:
     state: State
     """The state after the block."""
     head: bytes
-    """Hash of the head once this block is written."""
+    """Hash of the head after this block is written."""
 
 
 def most_waiting(rules: Rules) -> int:
-    """Return the number of blocks that may wait for the disk under these rules."""
+    """Return the greatest number of blocks that may wait for the disk on a chain with these rules.
+
+    The number depends on the size of the largest block.
+    """
     limits = rules.limits
     size = (2 * limits.messages + 8) * limits.entries
     return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // max(size, 1)))
 
 
 class Writer:
-    """Writes blocks in the order in which they were appended, each whole or not at all.
+    """Writes blocks in order, each block whole or not at all.
 
-    If a block cannot be written, none of the blocks after it is written. ``settle`` then raises
-    the error and forgets all of these blocks; they may be appended again.
+    If a block cannot be written, no later block is written. ``settle`` then raises the error and
+    drops all waiting blocks.
     """
 
     def __init__(self, folder: Path, keeping: RetentionPolicy, rules: Rules) -> None:
         self._folder = folder
         self.keeping = keeping
-        """The retention policy in the database. It may be set only while no block waits."""
+        """The retention policy. It may be changed only while no block waits."""
         self.most_waiting = most_waiting(rules)
-        """Most blocks that may wait for the disk."""
+        """Greatest number of blocks that may wait for the disk."""
         self._blobs = Blobs(folder / "blobs")
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -137,20 +139,20 @@ class Writer:
         self._failed = self._scheduled = False
         self._write_now = threading.Event()
         self.waiting: dict[bytes, Waiting] = {}
-        """Blocks that were appended and are not on disk yet, by hash, in order."""
+        """The blocks that are not on disk yet, by hash, in order."""
 
     def put(self, waiting: Waiting) -> None:
-        """Hand a block to the thread; the caller must have made room with ``settle``."""
+        """Add a block to the waiting blocks; the caller must first make room with ``settle``."""
         self.waiting[waiting.row.hash] = waiting
         if not self._scheduled:  # otherwise a job that has not begun yet writes this block too
             self._scheduled = True
             self._jobs.append(self._thread.submit(self._write))
 
     def settle(self, most: int = 0) -> None:
-        """Wait until at most ``most`` blocks wait for the disk.
+        """Return as soon as at most ``most`` blocks wait for the disk.
 
         Raises:
-            RunError: the disk is full or may not be written; the run can be resumed.
+            RunError: the disk is full or cannot be written; the run can be resumed.
         """
         while self._jobs and (len(self.waiting) > most or self._jobs[0].done()):
             if not self._jobs[0].done():
@@ -167,11 +169,7 @@ class Writer:
             self._jobs.popleft()
 
     def close(self) -> None:
-        """Write the blocks that wait, then close the database.
-
-        Raises:
-            RunError: as ``settle``.
-        """
+        """Write the waiting blocks, then close the database; the errors are those of ``settle``."""
         try:
             self.settle()
         finally:
@@ -180,7 +178,7 @@ class Writer:
                 self._connection.close()
 
     def _write(self) -> None:
-        """Write all blocks that wait."""
+        """Write all waiting blocks in one transaction."""
         self._write_now.wait(GATHERING_S)
         self._write_now.clear()
         # Cleared before the blocks are read, because a block that comes later needs its own job.
@@ -193,6 +191,7 @@ class Writer:
                 self._connection = connection.connect_to_write(self._folder / database.LEDGER_FILE)
             keeps = self.keeping.keeps_state
             bodies = [bodies_of(w.block, w.state if keeps(w.row.height) else None) for w in several]
+            # Blobs before rows: a killed process must leave no row without its blobs.
             self._blobs.put({name: parts for body in bodies for name, parts in body.items()})
             rows = [(w.row, database.message_rows(w.row.sequence, w.block)) for w in several]
             database.append(self._connection, rows, several[-1].head, self.keeping.encode())

@@ -1,8 +1,7 @@
-"""Chain file: a whole chain as one file, written block by block and checked while it is read.
+"""Chain file: writes a whole ledger into one file, and checks and reads such a file.
 
-The file has the rules, the first state, the head, and every block in order of arrival, stale
-blocks included. It has no other state, because states follow from the blocks. A reader recomputes
-every state, exactly as a full node does, and gets the ledger that was exported.
+The file has the rules, the first state, the head, and all blocks in order of arrival, stale blocks
+included. The reader recomputes every other state.
 """
 
 from __future__ import annotations
@@ -45,19 +44,17 @@ from fedchain.ledger.tools.verification import (
 
 TAG, FILE_VERSION = b"fedchain:x", 2
 LATEST_MS = 2**63 - 1
-"""Latest time of arrival that a block may have, milliseconds."""
+"""Latest time of arrival that a block may have, simulated milliseconds."""
 EMPTY_BYTES = 4
-"""Bytes of the first memory, which is empty."""
+"""Number of bytes of an encoded empty memory, the memory of every genesis state."""
 UNCHECKED_BYTES = 2**26
 """Most bytes of messages that are read before their signatures are checked."""
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a chain file in parts, none larger than the first state or a message.
+    """Yield the bytes of a ledger's chain file in parts.
 
-    Args:
-        store: the ledger to export.
-        progress: called after each block above genesis.
+    The ``progress`` function is called after each block above genesis.
 
     Raises:
         LedgerError: the ledger is damaged, or some of its directions were pruned.
@@ -75,14 +72,15 @@ def replayed(
     """Check a chain file, and write its ledger into a folder.
 
     Args:
-        file: a file in the format of ``exported``, from any source.
-        folder: folder of the new ledger, which is created. After a failed verification the ledger
-            must not be used.
-        transition_of: a function that takes the rules of a chain and returns its step function.
-        progress: called after each block above genesis.
+        file: the chain file.
+        folder: folder of the new ledger, which is created. The ledger must not be used if the
+            verification fails.
+        transition_of: function that takes the rules of a chain and returns the function that
+            computes the state after a block.
+        progress: function that is called after each block above genesis.
 
     Returns:
-        The verdict; a damaged file is a failed verification, not an error.
+        The verdict; ``ok`` is False if the file is damaged.
 
     Raises:
         RunRefused: the file cannot be read.
@@ -107,14 +105,14 @@ def verify_file(
 
 
 class Incoming:
-    """Reads a file from front to back, checks bounds, and hashes all that it has read."""
+    """Reads a chain file from front to back; checks lengths and the hash at the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._digest = file, hashlib.sha256()
         self._remaining = os.fstat(file.fileno()).st_size
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes; raises a LedgerError if fewer are left."""
+        """Return the next ``size`` bytes; raise a LedgerError if fewer bytes are left."""
         if size > self._remaining:
             raise LedgerError(f"file: {self._remaining} bytes are left; {size} must follow")
         data = self._file.read(size)
@@ -123,9 +121,9 @@ class Incoming:
         return data
 
     def piece(self, width: int, most: int, what: str) -> bytes:
-        """Read a length on ``width`` bytes, and return that number of bytes after it.
+        """Read a ``width``-byte length, and return that number of bytes.
 
-        ``what`` names these bytes in error texts.
+        Error texts name the returned bytes ``what``.
 
         Raises:
             LedgerError: the length is above ``most``, or above the number of bytes left.
@@ -133,14 +131,14 @@ class Incoming:
         return self.take(self.length(width, most, what))
 
     def length(self, width: int, most: int, what: str) -> int:
-        """Read a length on ``width`` bytes; the arguments are those of ``piece``."""
+        """Read and return a length; arguments and errors are those of ``piece``."""
         size = int.from_bytes(self.take(width))
         if size > most:
             raise LedgerError(f"file: {what} of {size} bytes; at most {most} are allowed")
         return size
 
     def end(self) -> None:
-        """Check that the file ends with the digest of everything before it."""
+        """Raise a LedgerError unless only the SHA-256 of all earlier bytes follows."""
         expected = self._digest.digest()
         if self.take(HASH) != expected:
             raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")
@@ -149,7 +147,7 @@ class Incoming:
 
 
 class _Replay:
-    """One chain file that is being checked and written into a ledger."""
+    """Checks one chain file and writes its ledger."""
 
     def __init__(
         self, incoming: Incoming, transition_of: TransitionOf, progress: BlockProgress | None
@@ -206,7 +204,7 @@ class _Replay:
             return _finish(store, chain, head)
 
     def _read_state(self, rules: Rules) -> State:
-        """Read the state of genesis: its weights, and its memory, which is empty."""
+        """Read the state after the genesis block, whose memory is empty."""
         weights = self._incoming.piece(8, largest_state(rules)[0], "weights")
         memory = self._incoming.piece(8, EMPTY_BYTES, "the first memory")
         try:
@@ -215,7 +213,7 @@ class _Replay:
             raise LedgerError(f"file: the first state: {error}") from error
 
     def _read_block(self, chain: Chain, verdicts: VerdictCache) -> tuple[Block, int]:
-        """Read a block and its time of arrival; its header is checked before its messages."""
+        """Read a block and its time of arrival; check the header before reading the messages."""
         incoming, rules = self._incoming, chain.rules
         arrived_ms = int.from_bytes(incoming.take(8))
         if arrived_ms > LATEST_MS:
@@ -233,7 +231,7 @@ class _Replay:
     def _read_messages(
         self, start: Block, left: int, chain: Chain, verdicts: VerdictCache
     ) -> tuple[Message, ...]:
-        """Read the messages of a block, which have ``left`` bytes; check large ones meanwhile."""
+        """Read the messages of a block; together they have ``left`` bytes."""
         rules, place = chain.rules, (start.header.parent, start.header.height)
         count, left = int.from_bytes(self._incoming.take(4)), left - 4
         if count > rules.limits.messages:
@@ -255,7 +253,7 @@ class _Replay:
 
 
 def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
-    """Check the head that the file names, move the ledger's head to it, and return the verdict."""
+    """Check the head that the file names, set the ledger's head, and return the verdict."""
     if head not in chain:
         raise LedgerError(f"head: {head.hex()[:8]} is no block of this chain")
     if chain.link(head).work < chain.work:

@@ -1,9 +1,7 @@
-"""Proof: it shows that a message is in a block, and its reader needs only the block's hash.
+"""Proof: shows to anyone who trusts a block's hash that a certain message is in the block.
 
-A proof has the header, the rules that the header commits to, the bare message, and the path from
-the message to the header's Merkle root. A bare message has the hash of its direction instead of the
-direction. The hash of the header, which is the block's hash, covers the whole proof. So the reader
-needs only that hash from a trusted source.
+A proof has the header, the rules, the message with a hash in place of its direction, and the path
+from the message to the header's Merkle root.
 """
 
 from __future__ import annotations
@@ -25,15 +23,15 @@ from fedchain.ledger.storage import database
 from fedchain.ledger.storage.store import Store
 
 PROOF_FORMAT = "fedchain-proof-2"
-"""Name and version of the file format."""
+"""Name and version of the file format of a proof."""
 LARGEST_PROOF = 2**24
-"""Most bytes that a file may have."""
+"""Most bytes that a file with a proof may have."""
 LONGEST_PATH = 32
-"""Most hashes from a leaf to the root, because a block has fewer than 2^32 messages."""
+"""Most hashes that the path of a proof may have."""
 SHORTEST_START = 8
-"""Fewest leading hexadecimal digits of a message id that ``find`` accepts."""
+"""Least number of hexadecimal digits of a message id that ``find`` accepts."""
 Side = Literal["left", "right"]
-"""Whether a neighbouring node of the Merkle tree is to the left or to the right of the path."""
+"""Side on which a sibling node of the Merkle tree is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +39,7 @@ class Proof:
     """Proof that one message is in one block."""
 
     block: bytes
-    """Hash of the header, 32 bytes; a reader compares it with the hash that it trusts."""
+    """The block's hash, 32 bytes; the reader must compare this hash with a trusted one."""
     header: bytes
     """Canonical bytes of the header, 264 bytes."""
     rules: bytes
@@ -49,9 +47,9 @@ class Proof:
     id: bytes
     """The message's id, 32 bytes."""
     message: bytes
-    """The bare message, as ``encode_bare`` writes it."""
+    """Canonical bytes of the message without its direction."""
     path: tuple[tuple[Side, bytes], ...]
-    """The neighbours from the leaf up to the root: side and hash (32 bytes) of each."""
+    """Side and hash (32 bytes) of each sibling node, from the leaf up to the root."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +61,32 @@ class Proven:
     message: Message
     """The message, without its direction."""
     checked: tuple[str, ...]
-    """Names of the parts that were checked. Work is left out if it was sampled, and identity is
-    left out if identities are open."""
+    """Names of the checks that were made. ``work`` is missing if work was sampled; ``identity`` is
+    missing if identities are open."""
 
 
 @dataclass(frozen=True)
 class FoundMessage:
-    """A message that was found, and its block."""
+    """The id of a message that was found, and the hash of its block."""
 
     id: bytes
     """The message's id, 32 bytes."""
     block: bytes
-    """Hash of the block that carries it, 32 bytes."""
+    """Hash of the block that carries the message, 32 bytes."""
     stale: bool
-    """Whether the block is off the main chain; then no block of the main chain has the message."""
+    """True if no block of the main chain carries the message."""
 
 
 def find(store: Store, start: str) -> FoundMessage:
-    """Find the message whose id begins with ``start``; prefer a block on the main chain.
+    """Find a message and its block, if possible on the main chain.
 
     Args:
         store: the ledger to search.
-        start: 8 to 64 hexadecimal digits; or ``HEIGHT:PLACE``, the height of a block of the main
-            chain and the index of the message in it, from 0.
+        start: the first 8 to 64 hexadecimal digits of the message id; or ``HEIGHT:PLACE``, the
+            height of a block of the main chain and the message's index in the block, from 0.
 
     Raises:
-        ValueError: ``start`` has neither form, or no message or several messages fit it.
+        ValueError: ``start`` has neither form, or fits no message or several messages.
     """
     if place := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", start):
         return _find_at(store, int(place[1]), int(place[2]))
@@ -119,7 +117,7 @@ def find(store: Store, start: str) -> FoundMessage:
 
 
 def _find_at(store: Store, height: int, place: int) -> FoundMessage:
-    """Find a message by the height of its block on the main chain and its index in that block."""
+    """Find a message by the height of its block on the main chain and its index in the block."""
     store.flush()
     query = "SELECT * FROM block WHERE height = ?"
     rows = [database.checked_row(row) for row in database.ask(store.connection, query, height)]
@@ -161,16 +159,15 @@ def prove(store: Store, found: FoundMessage) -> Proof:
 
 
 def verify_proof(proof: Proof) -> Proven:
-    """Check a proof: the header's hash, the rules, work, the path, the message and its signature.
+    """Check a proof: the header's hash, the rules, the work, the path and the message.
 
-    Work is not checked if the rules say that it was sampled, because there is no nonce. The
-    message's direction is not checked, because a proof has only its hash.
+    Work is not checked if it was sampled. The message's direction is never checked.
 
     Returns:
-        The header and the message. The message is proven if the chain has a block with that header.
+        The content of the proof. The message is proven if the chain has a block with this header.
 
     Raises:
-        LedgerError: the proof is wrong; the text is the reason.
+        LedgerError: the proof is wrong; the error text is the reason.
     """
     header, rules = decode_header(proof.header), decode_rules(proof.rules)
     if header.hash != proof.block:
@@ -192,7 +189,7 @@ def verify_proof(proof: Proof) -> Proven:
 
 
 def encode(proof: Proof) -> bytes:
-    """Encode a proof as JSON, with keys in a fixed order and hexadecimal digits in lower case."""
+    """Encode a proof as JSON text in ASCII."""
     value = {
         "format": PROOF_FORMAT,
         "block": proof.block.hex(),
@@ -206,7 +203,7 @@ def encode(proof: Proof) -> bytes:
 
 
 def decode(data: bytes) -> Proof:
-    """Decode a proof; ``verify_proof`` then checks it.
+    """Decode a proof from its JSON text, without checking the proof.
 
     Raises:
         EncodingError: the bytes are not the output of ``encode`` for any proof.
@@ -235,7 +232,7 @@ def decode(data: bytes) -> Proof:
 
 
 def _main_chain(store: Store, lowest: int) -> set[bytes]:
-    """Return the hashes of the blocks from the head down to a height."""
+    """Return the hashes of the blocks of the main chain from the head down to a height."""
     query, block, main = "SELECT parent, height FROM block WHERE hash = ?", store.head, set()
     while block not in main:
         main.add(block)
@@ -247,7 +244,7 @@ def _main_chain(store: Store, lowest: int) -> set[bytes]:
 
 
 def _sides(index: int, size: int) -> Iterator[Side]:
-    """Yield the side of each neighbour of a path, from the leaf up."""
+    """Yield the side of each sibling node, from the leaf at an index up to the root."""
     place, last = index, size - 1
     while last:
         if place % 2 or place != last:

@@ -1,4 +1,4 @@
-"""Tampering: it damages a copy of a ledger on purpose, for teaching and for tests."""
+"""Tampering: damages a copy of a ledger on purpose, for teaching and for tests."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 
 HEADER_FIELDS = tuple(field.name for field in fields(Header))
-"""Fields that are changed in the header's bytes."""
+"""Fields of the block's header that can be changed."""
 MESSAGE_FIELDS = (
     *(f"message.{f.name}" for f in fields(Message) if f.name != "declaration"),
     *(f"message.{f.name}" for f in fields(Declaration)),
 )
-"""Fields that are changed in the block's first message. The changed messages are stored under the
-address that they then have."""
+"""Fields of the block's first message that can be changed."""
 BLOB_FIELDS = ("weights", "memory", "messages")
-"""Blobs in whose file one bit is flipped."""
+"""Blobs of the block in which one bit can be flipped."""
 COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != "header")
-"""Columns that are changed in the block's row of the database."""
+"""Columns of the block's database row that can be changed."""
 INDEX_FIELDS = ("index.id", "index.parent", "index.identity")
-"""Columns that are changed in the row of the block's first message."""
+"""Columns of the database row of the block's first message that can be changed."""
 DAMAGEABLE = (
     *HEADER_FIELDS,
     *MESSAGE_FIELDS,
@@ -51,14 +50,15 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
     """Copy a ledger and change one thing in the copy.
 
     Args:
-        source: folder of the ledger; it is not changed.
-        copy: folder of the damaged copy; it must not exist.
+        source: folder of the ledger.
+        copy: folder of the damaged copy; it must not exist yet.
         height: height of the block to damage; of several blocks, the first that arrived.
-        field: one of ``DAMAGEABLE``.
+        field: what to change, one of ``DAMAGEABLE``.
 
     Raises:
-        RunError: the copy exists, or cannot be written; the source is no ledger.
-        ValueError: there is no such field, no block of this height, or no message in it.
+        RunError: the copy exists or cannot be written, or the source has no ledger.
+        ValueError: the field is unknown, no block has this height, or the block has no message to
+            change.
     """
     if field not in DAMAGEABLE:
         raise ValueError(f"field: there is no {field!r}; {suggest(field, DAMAGEABLE)}")
@@ -128,7 +128,7 @@ def _change_message(message: Message, name: str) -> Message:
 
 
 def _change(value: Any) -> Any:
-    """Return a different value of the same type; for None, an inclusion proof."""
+    """Return a different value of the same type; for None, return an inclusion proof."""
     match value:
         case bytes():
             return bytes([value[0] ^ 1]) + value[1:]

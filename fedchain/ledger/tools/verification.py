@@ -1,4 +1,4 @@
-"""Verification of a ledger from its folder alone: it reads every byte and recomputes each state."""
+"""Verification: reads all data of a ledger, and recomputes the state after each block."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 
 BlockProgress = Callable[[int, int], None]
-"""Called with (blocks checked, blocks in total)."""
+"""Function that takes the number of finished blocks and the number of all blocks."""
 
 TransitionOf = Callable[[Rules], Transition]
-"""Function that returns the transition (computation of the next state) for the given rules."""
+"""Function that takes the rules of a chain and returns the function that computes the state after a
+block."""
 
 SIMULATED_WORK = "work, which was simulated: no nonce exists"
-"""Text that says why nobody can check sampled work."""
+"""Entry of ``Verification.unchecked`` for sampled work."""
 _THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
@@ -39,17 +40,18 @@ class Verification:
     """The verdict on a ledger."""
 
     ok: bool
-    """Whether everything is as the rules say, bit for bit."""
+    """Whether all checks passed."""
     blocks: int
     """Number of blocks that passed, without genesis."""
     height: int
-    """Height of the head. After a failure: height of the wrong block, or 0 if none is named."""
+    """Height of the head. After a failure: height of the wrong block, or 0 if it is unknown."""
     block: str
-    """Hash of the head. After a failure: hash of the wrong block, or empty if none is named."""
+    """Hash of the head in hexadecimal. After a failure: hash of the wrong block, or empty if it is
+    unknown."""
     reason: str
-    """What is wrong; empty if nothing is."""
+    """What is wrong; empty if nothing is wrong."""
     rounds: int = 0
-    """Number of rounds that genesis allows; 0 after a failure."""
+    """Number of rounds in the rules; 0 after a failure."""
     unchecked: tuple[str, ...] = ()
     """Texts that name what was not checked."""
     notes: tuple[str, ...] = ()
@@ -66,20 +68,18 @@ class Verification:
 def verify(
     folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
-    """Check a ledger: encodings, hashes, links, work, signatures, identities and every state.
+    """Check a ledger: all blocks as a full node does, and all files and database rows.
 
-    Each block is added to a ``Chain``, as in a full node, so that nothing is accepted here that a
-    node would refuse. Meanwhile a thread reads and hashes the next block. Every blob, every index
-    column, the order of arrival and the head are checked too. Where directions were pruned, the
-    states cannot be recomputed, and the verdict says so. Nothing is written into the folder.
+    States cannot be recomputed where directions were pruned; the verdict says so.
 
     Args:
-        folder: folder of the ledger; may be read-only.
-        transition_of: a function that takes the rules of a chain and returns its step function.
-        progress: called after each block, genesis included.
+        folder: folder of the ledger; nothing is written into this folder.
+        transition_of: function that takes the rules of a chain and returns the function that
+            computes the state after a block.
+        progress: function that is called after each block, genesis included.
 
     Returns:
-        The verdict; a damaged file is a failed verification, not an error.
+        The verdict; ``ok`` is False if the ledger is damaged.
     """
     try:
         store = Store.open(folder, writable=False)
@@ -94,7 +94,7 @@ def verify(
 
 
 def open_verdict_cache(store: Store) -> VerdictCache:
-    """Return a verdict cache for the check of a whole ledger, with threads; it must be closed."""
+    """Return a verdict cache for the verification of a ledger; the caller must close the cache."""
     return VerdictCache.sized(store.rules.limits, store.state, store.block, _THREADS)
 
 
@@ -129,7 +129,7 @@ def _verify_rows(
 
 
 def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None, None]:
-    """Yield each row with its block, which a thread reads while the block before is checked."""
+    """Yield each block's row with the block, which a thread reads in advance."""
     coming: deque[tuple[BlockRow, Future[Block]]] = deque()
     with ThreadPoolExecutor(1, "reading") as thread:
         try:
@@ -144,7 +144,7 @@ def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None,
 
 
 def _check_bytes(store: Store, row: BlockRow) -> Block:
-    """Read and hash everything that is stored for a block, and check that it fits the row."""
+    """Read the blobs of a block, and check their hashes and the columns of the block's row."""
     block = read_block(store.blobs, store.rules, row, store.is_whole(row.height))
     header = block.header
     columns = {"height": header.height, "parent": header.parent, "address": header.address}
@@ -174,10 +174,8 @@ def _chain_of(
 
 
 def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None:
-    """Check a block as a full node does, by adding it to the chain; check its cumulative work.
-
-    The state on disk needs no check here: its bytes have the hashes that the header names.
-    """
+    """Add a block to the chain, which checks the block; check the cumulative work."""
+    # The state on disk needs no check here: its bytes have the hashes that the header names.
     if row.sequence:
         add = chain.add if whole else chain.add_bare
         added = add(block, row.arrived_ms)
@@ -190,7 +188,7 @@ def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None
 def _check_columns(
     store: Store, chain: Chain, row: BlockRow, block: Block, previous: bytes
 ) -> None:
-    """Check the rows of a block's messages, and the seal of the block's row."""
+    """Check the database rows of a block's messages, and the seal of the block's row."""
     expected = database.message_rows(row.sequence, block)
     if database.read_messages(store.connection, row.sequence, len(expected) + 1) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
@@ -200,7 +198,7 @@ def _check_columns(
 
 
 def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
-    """Check what belongs to no single block: head, last seal and structure of the database."""
+    """Check the head, the seal of the meta table and the structure of the database."""
     meta = database.read_meta(store.connection)
     if meta["head"] not in store:
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
@@ -214,7 +212,7 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
 
 
 def verified(store: Store, head: Header) -> Verification:
-    """Return the verdict on a ledger that has passed all checks."""
+    """Return the verdict on a ledger that passed all checks."""
     below = store.keeping.below
     simulated = (SIMULATED_WORK,) if store.rules.work == "sampled" else ()
     gone = (f"the steps below height {below}, whose directions were not kept",) if below else ()
@@ -230,20 +228,20 @@ def verified(store: Store, head: Header) -> Verification:
 
 
 def refuted(blocks: int, block: str, height: int, reason: str) -> Verification:
-    """Return the verdict of a failure; remove the block's name from the start of the reason.
+    """Return the verdict on a ledger that failed a check.
 
     Args:
         blocks: number of blocks that passed.
-        block: hash of the block that is wrong, or empty.
-        height: height of that block, or 0.
-        reason: what is wrong.
+        block: hash of the wrong block in hexadecimal, or empty if it is unknown.
+        height: height of the wrong block, or 0 if it is unknown.
+        reason: what is wrong; the block's label at the start of this text is removed.
     """
     short = _LABEL.sub("", reason)
     return Verification(ok=False, blocks=blocks, height=height, block=block, reason=short)
 
 
 def _failure(store: Store, passed: int, reason: str) -> Verification:
-    """Return the verdict of a failure; it names the first block that did not pass, if any."""
+    """Return the verdict on a ledger whose first ``passed`` blocks passed, genesis included."""
     query = "SELECT hash, height FROM block ORDER BY sequence LIMIT 1 OFFSET ?"
     try:
         found = next(database.ask(store.connection, query, passed), None)
