@@ -1,11 +1,8 @@
 """Skellam noise of one fixed scale on the integers: its distribution, its draws, and its epsilon.
 
-A Skellam number is the difference of two Poisson numbers of mean V / 2, and has variance V = 2^46.
-A draw uses only integers, and constants that do not depend on data.
-
-The probability of each number up to 13 standard deviations is exact to a factor of e^(+-2^-40). The
-numbers beyond have a total probability below 2^-120, and are never drawn. Epsilon accounts for both
-errors.
+A Skellam number is the difference of two Poisson numbers with the same mean, here 2^45. The
+probabilities of drawn numbers are exact to a factor of e^(+-2^-40). Epsilon accounts for this
+error.
 """
 
 from __future__ import annotations
@@ -27,10 +24,10 @@ DEVIATION, VARIANCE = 2.0**23, 2.0**46
 REACH = 13
 """Number of standard deviations beyond which no number is drawn."""
 INSIDE = 9.0
-"""Epsilon assumes that all numbers of a run lie within this number of standard deviations. Delta
+"""Largest number of standard deviations that epsilon assumes for all numbers of a run. Delta
 includes the chance that one lies beyond."""
 SLOTS = BLOCK_SIZE = 2**16
-"""Number of slots in a table, and of integers in a block. Two bytes choose each; see ``_Table``."""
+"""Number of slots in a table, see ``_Table``, and of integers in a block."""
 BLOCKS = int(REACH * DEVIATION) // BLOCK_SIZE
 """Number of blocks on either side of 0."""
 
@@ -39,7 +36,7 @@ Steps32 = npt.NDArray[np.int32]
 
 
 def log_skellam(numbers: Vector) -> Vector:
-    """Return the log of each number's probability (n,), relative to the probability of 0.
+    """Return the logarithm of each number's probability, relative to the probability of 0.
 
     Reference:
         NIST Digital Library of Mathematical Functions, 10.41.3.
@@ -54,9 +51,9 @@ def log_skellam(numbers: Vector) -> Vector:
 
 
 def skellams(keys: Sequence[bytes], count: int) -> Steps32:
-    """Return Skellam numbers of variance 2^46, derived from keys as in ``normals``.
+    """Return Skellam numbers of variance 2^46, shape (len(keys), count), derived from keys.
 
-    The numbers are independent integers, shape (len(keys), count): one row for each key.
+    Each row is derived from one key, see ``normals``.
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating
@@ -82,9 +79,9 @@ def skellams(keys: Sequence[bytes], count: int) -> Steps32:
 def _settle(
     numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
-    """Draw the rest by rejection, for the places that have no number yet.
+    """Draw the numbers of the places that have none yet, by rejection.
 
-    ``open_`` holds the indices of these places in each row; see ``_Table`` for the rest.
+    ``open_`` has the indices of these places in each row.
     """
     rows = [row for row, places in enumerate(open_) if len(places)]
     while rows:
@@ -104,7 +101,10 @@ def _settle(
 
 
 def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt.NDArray[np.bool_]]:
-    """Return the number that each pair of words (2, n) proposes, and whether to accept it."""
+    """Return the number that each pair of words proposes, and whether to accept the number.
+
+    ``words`` has shape (2, n).
+    """
     slots = (words[0] >> np.uint64(48)).astype(np.intp)
     places = (words[0] >> np.uint64(32)) & np.uint64(BLOCK_SIZE - 1)
     numbers = table.rest_starts[slots] + places.astype(np.int32)
@@ -116,24 +116,23 @@ def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt
 
 @dataclass(frozen=True)
 class _Table:
-    """The blocks of integers that the slots stand for. A draw chooses a slot at random.
+    """Blocks of integers from which numbers are drawn.
 
-    Most slots name a block; the draw then takes any number of the block. These slots together give
-    each number of a block the probability of its least likely number, rounded down to whole slots.
-    The other slots stand for the rest: the probabilities that are still missing, drawn by
-    rejection. All probabilities are relative to that of the number 0.
+    A draw chooses a slot of the table at random. Most slots name a block, of which the draw takes a
+    random number. The other slots stand for the missing probabilities, which are drawn by
+    rejection. All probabilities are relative to that of 0.
     """
 
     starts: Steps32
-    """First number of the block that a slot names; 0 where a slot stands for the rest."""
+    """First number of the block that each slot names; 0 where a slot names none."""
     named: int
-    """Number of slots that name a block; the slots after them stand for the rest."""
+    """Number of slots that name a block. These slots come first."""
     rest_starts: Steps32
-    """First number of the block that a slot names in a draw from the rest."""
+    """First number of the block of each slot, in a draw by rejection."""
     rest_floors: Vector
-    """Probability that the named slots give to each number of that block."""
+    """Probability that the named slots already give to each number of that block."""
     rest_bounds: Vector
-    """Upper bound on the missing probability of each number of that block, for the rejection."""
+    """Upper bound on the missing probability of each number of that block."""
 
 
 @lru_cache(maxsize=1)
@@ -168,10 +167,8 @@ def skellam_epsilon(
 ) -> float:
     """Return an upper bound on the total epsilon of Skellam releases at delta.
 
-    It is the closed form for normal noise, plus a bound on the difference that Skellam noise makes.
-
     Args:
-        noise_multiplier: sigma divided by the sensitivity on the grid.
+        noise_multiplier: standard deviation divided by the sensitivity on the grid.
         dimension: length of a gradient.
         releases: number of releases, 1 or more.
         delta: above 0, below 1.
@@ -205,9 +202,9 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Return an upper bound on the log of the chance that a number exceeds z deviations.
+    """Return an upper bound on the logarithm of the chance that a number exceeds some deviations.
 
-    It is Chernoff's bound, about -z^2/2, for z = ``deviations``.
+    The bound is Chernoff's.
 
     >>> log_tail(9.0) < -40.4
     True
@@ -225,6 +222,8 @@ def skellam_rdp_epsilon(
     noise_multiplier: float, dimension: int, releases: int, delta: float, shares: int = 1
 ) -> float:
     """Return the Rényi bound on the total epsilon of Skellam releases at delta.
+
+    The arguments are those of ``skellam_epsilon``.
 
     Reference:
         Agarwal, Kairouz and Liu, "The Skellam Mechanism for Differentially Private Federated
