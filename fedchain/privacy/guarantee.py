@@ -81,9 +81,9 @@ def guarantee(
 def replaced(mechanism: Mechanism, releases: int) -> tuple[float, float]:
     """Return epsilon and delta for neighbours in which another record replaces one record.
 
-    If all records take part and fedchain has the mechanism, epsilon is that of half the noise
-    multiplier. Otherwise the result is the bound (2 epsilon, (1 + e^epsilon) delta), with the
-    epsilon of neighbours in which one gradient is zero.
+    If all records take part and the mechanism is fedchain's own, epsilon is that of half the noise
+    multiplier. Otherwise the result is the bound (2 epsilon, (1 + e^epsilon) delta), where epsilon
+    is the mechanism's total.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> made = gaussian(9, 5, epsilon=1.0, clip=0.1, spare_releases=1)

@@ -1,4 +1,4 @@
-"""Mechanisms: the kinds of noise that hide the records of a data holder, equation (10)."""
+"""Mechanisms: kinds of noise that hide the records of a holder, LearningChain equation (10)."""
 
 from fedchain.privacy.mechanisms.abilities import ClipFollower, GroupNoise, NoiseSchedule
 from fedchain.privacy.mechanisms.gaussian import gaussian

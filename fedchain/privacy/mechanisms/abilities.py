@@ -20,7 +20,7 @@ class GroupNoise(Protocol):
 
     @property
     def step(self) -> float:
-        """Distance between two points of the grid, in the unit of a sum of gradients."""
+        """Distance between neighbouring points of the grid, in the unit of a sum of gradients."""
 
     def in_steps(self, gradients: Matrix, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
         """Return each member's sum of gradients plus its share of noise, in steps of the grid.
@@ -31,7 +31,8 @@ class GroupNoise(Protocol):
             records: public number of records of each member.
 
         Returns:
-            Whole numbers, shape (members, dimension). One unit moves a row by at most clip / step.
+            Whole numbers, shape (members, dimension). One protected unit moves a row by at most
+            clip / step.
 
         Raises:
             ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.

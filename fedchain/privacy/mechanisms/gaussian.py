@@ -114,7 +114,7 @@ class Gaussian:
 
     @cached_property
     def joint_multiplier(self) -> float:
-        """Noise multiplier of the gradient and the adaptive clip's count together; epsilon follows.
+        """Noise multiplier that determines epsilon: of the gradient and the clip's count together.
 
         The joint multiplier z fulfils 1/z^2 = 1/noise_multiplier^2 + 1/(2 count_noise)^2.
         """

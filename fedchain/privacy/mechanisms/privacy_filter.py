@@ -112,7 +112,7 @@ class PrivacyFilter:
 
     @property
     def noise_schedule(self) -> PrivacyFilter | None:
-        """This mechanism; None: there is no noise."""
+        """This mechanism, which chooses the noise; None: there is no noise."""
         return self if self.noise_multiplier else None
 
     @cached_property
@@ -150,8 +150,8 @@ class PrivacyFilter:
     def step_for(self, spent: float, rounds: int) -> int | None:
         """Return the index of the least agreed noise whose cost is within the share of a release.
 
-        The share is a part of what is left, rounds + 1 - spent. This part is the planned cost of
-        the round divided by the planned cost from this round to the end, with the last round
+        The share is what is left, rounds + 1 - spent, times a ratio. The ratio is the planned cost
+        of the round divided by the planned cost of all rounds from it on, with the last round
         counted twice.
 
         Args:
