@@ -27,7 +27,7 @@ from fedchain.scenario import Scenario
 # Weights and gradients are then still public, so that the choice tells nothing of who takes part.
 STRONG = 0.5
 """Least strength of a canary that is judged, as a share of the largest strength. The strength is
-the length of the gradient in the first release, without its part along the gradients of earlier
+the length of the canary's first gradient, without the part along the gradients of earlier
 canaries."""
 RIDGE = 1e-9
 """Added to the squared length of each gradient, so that equal gradients cause no error. The unit of
@@ -48,7 +48,8 @@ class AuditedRelease:
     noise: Vector
     """``left`` minus the gradients of the canaries that take part, shape (dimension,)."""
     moves: Vector
-    """Change of an adaptive clip's count by each canary, 1/2 or -1/2, shape (canaries,)."""
+    """Amount by which each canary changes the count of an adaptive clip, 1/2 or -1/2, shape
+    (canaries,)."""
     count: float
     """Count of an adaptive clip over the records that take part, without noise."""
 
@@ -57,7 +58,7 @@ class RecordsKnown:
     """Gradients of all records and canaries of a task, computed with the code of the run."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Build the task without canaries, and each canary by itself."""
+        """Build the task without canaries, and a second task with one canary per holder."""
         planted = scenario.task.parameters
         whole = tasks.build(planted["of"], scenario.nodes.holders, int(planted["data_seed"]))
         self.each = int(planted["each"])
@@ -79,7 +80,7 @@ class RecordsKnown:
         return self._inside[holder]
 
     def canaries(self, holder: int, weights: Vector, clip: float) -> tuple[Matrix, Vector]:
-        """Return the gradients of a holder's canaries, and how far each moves the clip's count.
+        """Return for each canary of a holder its gradient, and its change of the clip's count.
 
         The shapes are (canaries, dimension) and (canaries,).
         """
@@ -221,9 +222,9 @@ def _seen(
 def _counts(
     looked: Sequence[AuditedRelease], strong: Flags, inside: Flags, scenario: Scenario
 ) -> dict[int, float]:
-    """Return scores from a holder's noisy counts, each for another of the strong canaries.
+    """Return one score from each noisy count of a holder, by the position of a strong canary.
 
-    The keys are the positions of the canaries among the strong ones.
+    Each count is used for another canary.
     """
     counts: dict[int, float] = {}
     behind = {one.release.message.id: one for one in looked}

@@ -39,7 +39,7 @@ class CanaryRow(BoundingRow):
     """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
     """Upper bound on the share of the "in" canaries that were guessed "out". With Gaussian noise,
-    both values are the upper bound on the share of all wrong guesses."""
+    both error rates are the same upper bound on the share of all wrong guesses."""
     found_in: Label = ""
     """Name of what proves the bound: all rounds, one round, a holder, a release, or counts of the
     clip."""
@@ -143,7 +143,7 @@ def bound_of(
 ) -> dict[str, Any]:
     """Return the largest lower bound on epsilon that any score of the canaries proves.
 
-    All bounds hold together with probability ``confidence``.
+    The bound holds with probability ``confidence`` or more.
     """
     families, counts = families_of(seen), count_trials(seen)
     # each family of scores may err with an equal part of the error

@@ -34,10 +34,11 @@ class CanaryEvidence:
     """Inner product of each release with each canary's gradient, shape (releases, canaries). What
     the auditor knows is subtracted from the release first."""
     squares: Matrix
-    """Expected product if the canary takes part, shape (releases, canaries); else 0 is expected."""
+    """Expected product if the canary takes part, shape (releases, canaries); otherwise 0 is
+    expected."""
 
     def scores(self, rows: Flags | slice = slice(None)) -> Vector:
-        """Return the score of each canary from some releases: near 1 for "in", near 0 for "out".
+        """Return a score of each canary from the releases ``rows``: near 1 for "in", 0 for "out".
 
         >>> CanaryEvidence(np.array([[2.0, 0.1], [1.0, 0.0]]), np.ones((2, 2))).scores()
         array([1.5 , 0.05])
@@ -69,7 +70,7 @@ class Seen:
     """Score of a canary from one noisy count of an adaptive clip, by the canary's index. Each count
     is used for another canary."""
     count_step: float = 1.0
-    """Change of a count by one canary, as a multiple of the change that epsilon assumes for one
+    """Change of a count by one canary, divided by the change that epsilon assumes for one
     record."""
 
 
@@ -113,8 +114,8 @@ def _pooled(trials: Sequence[Trials]) -> Trials:
 def count_trials(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
     """Return the trials from all counts of adaptive clips, and a factor; None without counts.
 
-    The factor times the mu of one trial is the mu of a holder's whole run. It is
-    sqrt(n) / ``Seen.count_step`` for the n counts of the holder with the fewest.
+    The factor times the mu of one trial is the mu of a whole run. The factor is sqrt(n) /
+    ``Seen.count_step``, where n is the smallest number of counts of a holder.
     """
     having = [each for each in seen if each.counts]
     if not having:
@@ -126,7 +127,7 @@ def count_trials(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
 
 
 def noisy_count(release: PublishedRelease, scenario: Scenario) -> float | None:
-    """Return the noisy count that moved a holder's clip from its last release to this one.
+    """Return the noisy count that moved a holder's clip from the previous release to this one.
 
     The count is the number of drawn records with a gradient norm within the clip, minus half of all
     drawn records, plus noise. The result is None if the clip is fixed, or if the holder has no
@@ -144,7 +145,7 @@ def noisy_count(release: PublishedRelease, scenario: Scenario) -> float | None:
 def by_holder(
     released: Iterable[PublishedRelease],
 ) -> Iterator[tuple[int, list[PublishedRelease]]]:
-    """Yield the id of each holder with its releases; ``released`` must be in order of holders."""
+    """Yield the id of each holder with its releases; ``released`` must be sorted by holder."""
     for holder, releases in itertools.groupby(released, key=lambda each: each.holder):
         yield holder, list(releases)
 

@@ -106,8 +106,8 @@ def lower_bound(
 ) -> dict[str, Any]:
     """Return the largest lower bound on epsilon that one of several scores proves.
 
-    A canary is guessed "in" if its score exceeds 1/2. All bounds hold together with this confidence
-    (Bonferroni).
+    A canary is guessed "in" if its score exceeds 1/2. The bound holds with this confidence,
+    although several scores are tried (Bonferroni).
 
     Args:
         candidates: the scores by name; each is near 1 for "in" and near 0 for "out".

@@ -12,7 +12,7 @@ from fedchain.privacy.accounting import gaussian_epsilon
 
 # must not depend on the scores
 GUESSED_SHARE = 10
-"""Number of canaries per guess in the audit of one run."""
+"""In the audit of one run, one in this number of canaries gets a guess."""
 
 
 def one_run_chance(
@@ -72,7 +72,7 @@ def gaussian_chance_is_below(
 ) -> bool:
     """Return whether at least ``correct`` right guesses have a probability below ``error``.
 
-    True is proven for every mechanism with mu-Gaussian differential privacy, and for every way of
+    True holds for every mechanism with mu-Gaussian differential privacy, and for every way of
     guessing.
 
     Args:

@@ -85,8 +85,8 @@ class Audit(Generic[RowType]):
     row: type[RowType]
     """Type of a row."""
     columns: Mapping[str, str]
-    """Headings of the table's columns, by field of a row. The terminal does not show fields with
-    ``repr=False``."""
+    """Heading of each table column, by the name of the field that the column shows. The terminal
+    leaves out fields with ``repr=False``."""
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
     """Function that draws all rows in one figure; None: the audit has no figure."""
     unseen: str = ""

@@ -30,7 +30,7 @@ from fedchain.simulation.setup import RunSetup
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
 """Values of the scenario section ``disk`` with which a run keeps everything."""
 AuditProgress = Callable[[str, int, int], None]
-"""Called with (current activity, steps done, steps in all)."""
+"""Function that is called with (current activity, steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
 
 
 def _trail_in(made: Run, store: Store) -> Trail:
-    """Return the trail of a finished run."""
+    """Return the trail of a finished run: the last message of each participant on every branch."""
     # as in the run, what a holder sends under an attack is not its last message
     grouped = made.scenario.nodes.groups is not None
     sent = {row["id"]: int(row["holder"]) for row in made.messages if grouped or not row["attack"]}

@@ -60,7 +60,7 @@ def made_elsewhere(manifest: Mapping[str, Any], setup: RunSetup) -> list[str]:
 def manifest_check(
     manifest: Mapping[str, Any], setup: RunSetup, played: Played
 ) -> Iterator[Checked]:
-    """Check a manifest against the values that the scenario and the play give."""
+    """Check a manifest against the scenario, and against the results of playing the run again."""
     expected = {k: v for k, v in initial_manifest(setup).items() if k not in MEASURED}
     if played.status:
         expected |= {"status": played.status, "height": played.height}
@@ -142,7 +142,7 @@ def others(folder: Path) -> Checked | None:
 
 
 def _first_difference(file: BinaryIO, lines: Iterable[str]) -> int | None:
-    """Return the number, from 1, of the first line that differs; None if all are equal."""
+    """Return the number, from 1, of the first line in which a file differs; None if none does."""
     # no more bytes are read than the lines have, so a huge file takes no memory
     number = 0
     for number, line in enumerate(lines, 1):

@@ -33,8 +33,8 @@ from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
 
 SAME, SAME_METRIC, SAME_MESSAGE = 1e-6, 1e-4, 1e-3
-"""Largest relative differences that rounding may cause: of values that follow from the ledger, of
-metrics, and of the norm of a message."""
+"""Largest relative differences that rounding may cause, in values that follow from the ledger, in
+metrics, and in the norm of a message."""
 # cosines and shares are rounded to nine digits
 _LEAST = 1e-8
 """Absolute difference below which values count as equal."""
@@ -62,7 +62,7 @@ class Played:
     largest: float = 0.0
     """Largest difference between a stated metric and its measured value."""
     elsewhere: int = 0
-    """Number of messages outside blocks that this machine rounds otherwise."""
+    """Number of messages in no block that differ here only by rounding."""
     head: str = ""
     """Hash of the last head of the play, as hexadecimal text."""
     height: int = 0

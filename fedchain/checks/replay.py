@@ -18,13 +18,13 @@ from fedchain.nodes.holders.release import Answer, ReleaseRequest, Withheld
 from fedchain.simulation.release_service import Ask
 
 ROUNDED = 1e-3
-"""Part of a message's largest entry by which rounding may move any entry. One step of the stored
-integers is allowed besides."""
+"""Largest change of an entry by rounding, as a share of the message's largest entry. One step of
+the stored integers is allowed in addition."""
 
 
 @dataclass
 class Replay:
-    """Computes messages again, compares them with the ledger, and passes on those of the ledger."""
+    """Computes messages again, compares them with the ledger, and returns the ledger's messages."""
 
     # A message that no block has is computed with its whole cohort, since last bits of a gradient
     # depend on who is computed together. Every message is judged at the weights of its block, so
@@ -36,8 +36,8 @@ class Replay:
     equal: int = 0
     """Number of compared messages that are equal bit for bit."""
     farthest: float = 0.0
-    """Largest distance between a message and the computed one, as a multiple of the latter's
-    norm."""
+    """Largest distance between a message and the computed one, divided by the norm of the computed
+    one."""
     least_cosine: float = 1.0
     """Least cosine between a message and the computed one."""
     first: str = ""

@@ -34,11 +34,12 @@ VACUOUS = 100.0
 overflow."""
 # At a rate of .001, a finer grid takes ten times as long and changes epsilon by less than 10^-4.
 LEAST_RATE = 0.01
-"""Sampling rate below which the grid of dp-accounting becomes no finer."""
+"""Least sampling rate for which dp-accounting's grid is made finer. Smaller rates use the same
+grid."""
 MOST_FURTHER = 30.0
-"""Logarithm of the largest factor by which the noise may exceed the guess in ``least_noise``."""
+"""``least_noise`` gives up if the noise must exceed the guess by more than the factor e^30."""
 ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
-"""Packages that compute epsilon. With other versions of them, totals are checked again."""
+"""Packages that compute epsilon. After an update of one of them, totals are checked again."""
 
 
 def gaussian_delta(epsilon: float, mu: float) -> float:
@@ -163,7 +164,7 @@ def least_noise(
 def pld_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return dp-accounting's total epsilon of Gaussian releases, an upper bound.
+    """Return dp-accounting's upper bound on the total epsilon of Gaussian releases.
 
     In each release, every record takes part with probability ``sampling_rate``, independently of
     the others (Poisson sampling).
@@ -188,7 +189,7 @@ def _one_gaussian(noise_multiplier: float, sampling_rate: float) -> PrivacyLossD
 def prv_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return the total epsilon of Gaussian releases by Opacus' PRV accountant, an upper bound.
+    """Return an upper bound on the total epsilon of Gaussian releases, by Opacus' PRV accountant.
 
     The bound is at most .01 too high.
 
@@ -242,12 +243,11 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     """Check that independent accountants agree on a total epsilon.
 
     Args:
-        tight: total epsilon by accountant's name. The first value is the reported total. The others
-            may differ from the reported total by at most .02 plus 1 % of it.
-        bounds: upper bounds on the total epsilon, by accountant's name. A bound must be at least .9
-            times the reported total minus .02. If ``tight`` has only one value, a bound must also
-            be at most 1.35 times the total plus .2, or twice the total plus .2 for a total above
-            10.
+        tight: total epsilon by accountant's name. The first value is the reported total R. The
+            others may differ from R by at most .02 + .01 R.
+        bounds: upper bounds on the total epsilon, by accountant's name. Each must be at least .9 R
+            - .02. If ``tight`` has only one value, each must also be at most 1.35 R + .2, or 2 R +
+            .2 for R above 10.
 
     Raises:
         FedchainError: two accountants disagree; the error quotes both totals.
@@ -273,8 +273,8 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
 def cross_checked(mechanism: Mechanism) -> None:
     """Check that all accountants agree on a mechanism's total epsilon.
 
-    An agreement is kept in the user's cache folder, and is not checked again with the same versions
-    of ``ACCOUNTANTS``. A total above ``VACUOUS`` is not checked.
+    An agreement is stored in the user's cache folder, and is checked again only after an update of
+    one of the ``ACCOUNTANTS``. A total above ``VACUOUS`` is not checked.
 
     Raises:
         ScenarioError: an accountant cannot represent the total.

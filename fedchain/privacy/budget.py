@@ -1,7 +1,7 @@
 """Budget: counts every release of one participant, whether or not a block includes the release.
 
-A release answers one parent block. After a fork, an answer to another parent block is a further
-release, even if its height is the same.
+A release answers one parent block. After a fork, an answer to another parent block of the same
+height is a further release.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import math
 from fedchain.privacy.mechanisms import Mechanism
 
 KEPT_ANSWERS = 8
-"""Number of latest answers that a budget remembers. A second answer to an older parent block counts
-as a further release."""
+"""Number of latest answers that a budget remembers. An older answer that is sent again counts as a
+further release."""
 
 
 class Budget:
@@ -44,7 +44,7 @@ class Budget:
         return self.mechanism.epsilon_after(self.releases)
 
     def noise_step(self, parent: bytes, round_: int) -> int | None:
-        """Return the index of the noise for an answer, among the mechanism's noise multipliers.
+        """Return the index of an answer's noise, in the mechanism's list of noise multipliers.
 
         An answer that is sent again has the same noise.
 

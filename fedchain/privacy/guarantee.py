@@ -79,11 +79,11 @@ def guarantee(
 
 
 def replaced(mechanism: Mechanism, releases: int) -> tuple[float, float]:
-    """Return epsilon and delta for neighbours in which another record replaces one record.
+    """Return the epsilon and delta that hold if one record is replaced by another.
 
-    If all records take part and the mechanism is fedchain's own, epsilon is that of half the noise
-    multiplier. Otherwise the result is the bound (2 epsilon, (1 + e^epsilon) delta), where epsilon
-    is the mechanism's total.
+    If all records take part and the mechanism is fedchain's own, epsilon is computed for half the
+    noise multiplier. Otherwise the result is the bound (2 epsilon, (1 + e^epsilon) delta), with the
+    mechanism's total epsilon.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> made = gaussian(9, 5, epsilon=1.0, clip=0.1, spare_releases=1)
@@ -100,7 +100,7 @@ def replaced(mechanism: Mechanism, releases: int) -> tuple[float, float]:
 
 
 def with_noise(mechanism: Mechanism, multiplier: float, **others: object) -> Mechanism | None:
-    """Return a mechanism of fedchain with another noise multiplier; None if it is user-defined.
+    """Return a mechanism of fedchain with another noise multiplier; None for a user-defined one.
 
     ``others`` are further fields to change.
     """
@@ -117,7 +117,7 @@ def outnumbered(
 ) -> list[str]:
     """Return a warning if attackers leave a group with fewer honest members than the noise needs.
 
-    The result is empty if no group has too few. ``attackers`` are the ids of all holders that
+    The list is empty if every group has enough. ``attackers`` are the ids of all holders that
     attack in some round.
     """
     if groups is None or not attackers or mechanism.noise_multiplier == 0:
@@ -141,7 +141,7 @@ def outnumbered(
 
 
 def figures(mechanism: Mechanism, releases: int) -> str:
-    """Return a text with the three epsilons of a run: of one release, pure total and tight total.
+    """Return a text with three epsilons of a run: one release, pure total and tight total.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)

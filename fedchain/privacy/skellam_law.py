@@ -24,10 +24,10 @@ DEVIATION, VARIANCE = 2.0**23, 2.0**46
 REACH = 13
 """Number of standard deviations beyond which no number is drawn."""
 INSIDE = 9.0
-"""Largest number of standard deviations that epsilon assumes for all numbers of a run. Delta
-includes the chance that one lies beyond."""
+"""Epsilon assumes that all numbers of a run lie within this number of standard deviations. Delta
+includes the chance that one does not."""
 SLOTS = BLOCK_SIZE = 2**16
-"""Number of slots in a table, see ``_Table``, and of integers in a block."""
+"""Number of slots in a ``_Table``, and number of integers in a block."""
 BLOCKS = int(REACH * DEVIATION) // BLOCK_SIZE
 """Number of blocks on either side of 0."""
 
@@ -51,9 +51,9 @@ def log_skellam(numbers: Vector) -> Vector:
 
 
 def skellams(keys: Sequence[bytes], count: int) -> Steps32:
-    """Return Skellam numbers of variance 2^46, shape (len(keys), count), derived from keys.
+    """Return Skellam numbers of variance 2^46, one row for each key, shape (len(keys), count).
 
-    Each row is derived from one key, see ``normals``.
+    The keys are as in ``normals``.
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating
@@ -101,7 +101,7 @@ def _settle(
 
 
 def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt.NDArray[np.bool_]]:
-    """Return the number that each pair of words proposes, and whether to accept the number.
+    """Return the number that each pair of random words proposes, and whether to accept the number.
 
     ``words`` has shape (2, n).
     """
@@ -116,11 +116,10 @@ def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt
 
 @dataclass(frozen=True)
 class _Table:
-    """Blocks of integers from which numbers are drawn.
+    """Blocks of integers from which numbers are drawn. Every draw begins with a random slot.
 
-    A draw chooses a slot of the table at random. Most slots name a block, of which the draw takes a
-    random number. The other slots stand for the missing probabilities, which are drawn by
-    rejection. All probabilities are relative to that of 0.
+    Most slots name a block, and the draw takes a random number of this block. For the other slots,
+    the number is drawn by rejection. All probabilities are relative to that of 0.
     """
 
     starts: Steps32
@@ -130,9 +129,10 @@ class _Table:
     rest_starts: Steps32
     """First number of the block of each slot, in a draw by rejection."""
     rest_floors: Vector
-    """Probability that the named slots already give to each number of that block."""
+    """Probability that the named slots already give to each number of the block in
+    ``rest_starts``."""
     rest_bounds: Vector
-    """Upper bound on the missing probability of each number of that block."""
+    """Upper bound on the missing probability of each number of the block in ``rest_starts``."""
 
 
 @lru_cache(maxsize=1)
@@ -175,8 +175,8 @@ def skellam_epsilon(
         shares: number of draws, of variance 2^46 each, that are added up to one number.
 
     Returns:
-        The bound; inf if delta is below the chance of a number beyond ``INSIDE`` deviations, or if
-        the noise multiplier is below a quarter, or below 1 with several shares.
+        The bound; inf if delta or the noise multiplier is too small. The least noise multiplier is
+        1/4, or 1 with several shares.
 
     For noise multiplier 20, 30,000 weights and 100 releases:
 
@@ -202,9 +202,9 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Return an upper bound on the logarithm of the chance that a number exceeds some deviations.
+    """Return Chernoff's bound on the logarithm of the chance that a number exceeds ``deviations``.
 
-    The bound is Chernoff's.
+    The argument counts standard deviations.
 
     >>> log_tail(9.0) < -40.4
     True

@@ -40,7 +40,7 @@ class GroupNoise(Protocol):
 
 
 class ClipFollower(Protocol):
-    """Adapts a holder's clip after each release. Epsilon includes the cost."""
+    """Adapts a holder's clip after each release. Epsilon includes the privacy cost."""
 
     def with_clip(self, clip: float) -> Mechanism:
         """Return the mechanism with this clip, for one release."""
@@ -49,7 +49,7 @@ class ClipFollower(Protocol):
         """Return the clip of a holder's next release.
 
         Args:
-            key: 32 bytes that only the holder knows, used for this count only.
+            key: 32 bytes that only the holder knows, used only for the noise of this count.
             clip: the clip of this release.
             within: number of records in this release whose gradient norm is at most the clip.
             drawn: number of records in this release.
@@ -58,11 +58,11 @@ class ClipFollower(Protocol):
 
 
 class NoiseSchedule(Protocol):
-    """Chooses the noise of each release from a list, by what the holder has spent."""
+    """Chooses the noise of each release from a list, depending on what the holder has spent."""
 
     @property
     def noises(self) -> tuple[float, ...]:
-        """The noise multipliers to choose from, which the rules of a chain list."""
+        """The noise multipliers to choose from. The rules of a chain list them."""
 
     @property
     def costs(self) -> tuple[float, ...]:
@@ -74,7 +74,7 @@ class NoiseSchedule(Protocol):
     def step_for(self, spent: float, rounds: int) -> int | None:
         """Return the index of the noise for the next release; None: the holder must stay silent.
 
-        The total of every holder must stay within ``Mechanism.epsilon_after``.
+        The total epsilon of every holder must stay within ``Mechanism.epsilon_after``.
 
         Args:
             spent: cost of the holder's releases so far.

@@ -68,10 +68,10 @@ def gaussian(
         clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
             + .01), whose norm is below 1.
         clip_quantile: quantile of the gradient norms that each holder's clip follows, beginning at
-            clip; null: the clip is fixed. Epsilon includes the cost.
+            clip; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
-            sampling), which lowers epsilon; 1: all records take part.
+            sampling); 1: all records take part. A smaller rate lowers epsilon.
         accountant: pld (exact if all records take part), prv or rdp (Opacus; both report a larger
             epsilon).
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.

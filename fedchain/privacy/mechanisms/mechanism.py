@@ -194,7 +194,7 @@ number of members on whose noise the guarantee counts."""
 def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
     """Return the terms of a run with one release in every round, and spare releases for forks.
 
-    By default the spare releases are a tenth of the rounds, and at least 2. An automatic clip is 1.
+    By default the spare releases are a tenth of the rounds, and at least 2.
 
     >>> terms_of(40, None, clip=0.5, unit="record", delta=1e-5).releases
     44
@@ -202,7 +202,7 @@ def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: f
     1.0
     """
     return Terms(
-        # another automatic clip would scale all gradients and their noise alike
+        # Any other automatic clip would scale all gradients and their noise alike.
         clip=1.0 if clip == "automatic" else clip,
         unit=unit,
         delta=delta,

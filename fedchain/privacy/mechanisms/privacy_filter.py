@@ -1,4 +1,4 @@
-"""Privacy filter: normal noise, where each release spends a share of what its holder has left."""
+"""Privacy filter: normal noise whose size depends on what the holder has already spent."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PER_OCTAVE = 16
 """Number of agreed noise multipliers for each doubling of the noise."""
 # Each takes half of what is left, so that the noise grows by half an octave each time.
 LAST_EXTRA = 4
-"""Number of further releases that a holder may make in the last round."""
+"""Number of releases that a holder may make in the last round after the first one."""
 # With it a share is at most half of what is left, so that something remains after a fork.
 STEEPEST_FALL = 0.5
-"""Least cost of a round divided by the cost of the round before."""
+"""Smallest ratio of the cost of a round to the cost of the round before."""
 # The rounding of a share must not lead to the next larger noise.
 LEAST_EXCESS = 1e-12
 """Relative excess of the least agreed noise over the noise of the first round."""
@@ -55,9 +55,8 @@ def privacy_filter(
 ) -> Mechanism:
     """Add normal noise that rises only after a fork: each release spends a share of what is left.
 
-    A holder that must release again after a fork has more noise from then on. A message names its
-    noise, which reveals how much its holder has spent. Records are not sampled, and the clip is
-    fixed.
+    A message names its noise, which reveals how much its holder has spent. Records are not sampled,
+    and the clip is fixed.
 
     Args:
         releases: number of rounds of the run.
@@ -74,8 +73,8 @@ def privacy_filter(
 
     Reference:
         Rogers, Roth, Ullman and Vadhan, "Privacy Odometers and Filters", 2016; Smith and Thakurta,
-        "Fully Adaptive Composition for Gaussian Differential Privacy", 2022: the filter bounds the
-        sum of 1 / sigma_t^2 over the releases t.
+        "Fully Adaptive Composition for Gaussian Differential Privacy", 2022, whose filter bounds
+        the sum of 1 / sigma^2 over all releases.
     """
     terms = terms_of(releases, LAST_EXTRA, clip=clip, unit=unit, delta=delta)
 
@@ -95,7 +94,7 @@ class PrivacyFilter:
     """
 
     terms: Terms
-    """What the mechanism promises. A holder may make ``terms.releases`` releases or more."""
+    """What the mechanism promises. A holder may make at least ``terms.releases`` releases."""
     rounds: int
     """Number of rounds of the run."""
     noise_multiplier: float
@@ -117,7 +116,7 @@ class PrivacyFilter:
 
     @cached_property
     def planned(self) -> tuple[float, ...]:
-        """Cost of each round without forks. The costs plus the last cost add up to rounds + 1."""
+        """Cost of each round without forks; with the last cost twice, the sum is rounds + 1."""
         factor = max(STEEPEST_FALL, self.growth ** (-2 / max(1, self.rounds - 1)))
         costs = [factor**number for number in range(self.rounds)]
         scale = (self.rounds + 1) / (sum(costs) + costs[-1])
@@ -151,7 +150,7 @@ class PrivacyFilter:
         """Return the index of the least agreed noise whose cost is within the share of a release.
 
         The share is what is left, rounds + 1 - spent, times a ratio. The ratio is the planned cost
-        of the round divided by the planned cost of all rounds from it on, with the last round
+        of the round divided by the planned cost of this and all later rounds, with the last round
         counted twice.
 
         Args:

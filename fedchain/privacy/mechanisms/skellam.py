@@ -47,16 +47,16 @@ def skellam(
     accountant: Accountant = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add Skellam noise: differences of two Poisson numbers, on a grid of step sigma / 2^23.
+    """Add Skellam noise: differences of two Poisson numbers, on a fine grid.
 
-    Gradients are first rounded to the grid, so that no floating-point error reveals them. Members
-    of a group can share the noise. Epsilon is that of Gaussian noise, to within 10^-3.
+    Gradients are first rounded to the grid, so that no floating-point error reveals them. The
+    standard deviation sigma is 2^23 steps. Epsilon is that of Gaussian noise, to within 10^-3.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        shares: number of holders whose noise adds up to sigma, the standard deviation; in a group,
-            the members on whose noise the guarantee counts.
+        shares: number of holders whose noise adds up to sigma; in a group, the members on whose
+            noise the guarantee counts.
         epsilon: total over all releases of a holder, from which the noise is computed; inf: no
             noise, but gradients are still clipped.
         noise_multiplier: sigma divided by the sensitivity. Give either this or epsilon.
@@ -110,7 +110,7 @@ class Skellam:
 
     @property
     def group_noise(self) -> Skellam:
-        """This mechanism: a sum of Skellam noise on one grid is Skellam noise."""
+        """This mechanism: members of a group can share Skellam noise."""
         return self
 
     @property
