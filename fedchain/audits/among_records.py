@@ -1,8 +1,4 @@
-"""Evidence from canaries that are planted among the records of the user's own task.
-
-The gradients of these canaries overlap. The audit turns them into orthogonal directions, along
-which the noise is independent.
-"""
+"""Evidence from canaries with overlapping gradients, planted among the records of a user's task."""
 
 from __future__ import annotations
 
@@ -27,11 +23,9 @@ from fedchain.scenario import Scenario
 # Weights and gradients are then still public, so that the choice tells nothing of who takes part.
 STRONG = 0.5
 """Least strength of a canary that is judged, as a share of the largest strength. The strength is
-the length of the canary's first gradient, without the part along the gradients of earlier
-canaries."""
+the length of the canary's first gradient, without the part along other gradients."""
 RIDGE = 1e-9
-"""Added to the squared length of each gradient, so that equal gradients cause no error. The unit of
-length is the clip."""
+"""Added to the squared length of each gradient, so that equal gradients cause no error."""
 
 
 @dataclass(frozen=True)

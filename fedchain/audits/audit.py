@@ -59,8 +59,8 @@ def audit(
     Args:
         target: the scenario or the finished run.
         attacks: names of audits, or ``module:object`` for a user-defined audit.
-        out: parent of the new folder for a scenario; not used for a run.
-        choices: the user's settings, such as the number of canaries and the confidence.
+        out: parent of the new folder for a scenario.
+        choices: the user's settings.
         progress: called with (current activity, steps done, steps in all).
 
     Raises:

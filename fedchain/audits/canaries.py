@@ -86,8 +86,7 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
 def one_run_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per run: the lower bound from the run's canaries.
 
-    The audit guesses "in" for the canaries with the largest scores, and "out" for as many with the
-    smallest. A tenth of all canaries get a guess.
+    The audit guesses for a tenth of the canaries: those with the largest and the smallest scores.
     """
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)

@@ -71,9 +71,8 @@ class InversionRow(AuditRow):
 def inversion_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per claimed epsilon: how close reconstructed records are to the true ones.
 
-    The audit attacks the messages of the first holders in one round. Each holder has few records,
-    and the noise is that of the scenario. For comparison, the finding also rates the best guess
-    without any gradient.
+    The audit attacks the first holders in one round, with few records per holder. For comparison,
+    the finding also rates the best guess without any gradient.
 
     Raises:
         ScenarioError: records are not pictures, or holders form groups.

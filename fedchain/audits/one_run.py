@@ -73,14 +73,7 @@ def gaussian_chance_is_below(
     """Return whether at least ``correct`` right guesses have a probability below ``error``.
 
     True holds for every mechanism with mu-Gaussian differential privacy, and for every way of
-    guessing.
-
-    Args:
-        error: a probability.
-        mu: 0 or more.
-        canaries: number of canaries; each takes part with probability 1/2, independently.
-        guesses: number of canaries with a guess, fixed beforehand.
-        correct: number of right guesses.
+    guessing. The counts are those of ``one_run_chance``; ``mu`` is 0 or more.
 
     Reference:
         Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025:

@@ -65,8 +65,6 @@ RowType = TypeVar("RowType", bound=AuditRow)
 class Audit(Generic[RowType]):
     """One audit: its attack, and how its findings are shown.
 
-    An audit bounds epsilon if its row type is a subclass of ``BoundingRow``.
-
     Raises:
         ValueError: the row type is no subclass of ``AuditRow`` or lacks a field that ``columns``
             names, or the attack or the figure is not a function.
@@ -109,7 +107,7 @@ class Audit(Generic[RowType]):
 
     @property
     def bounds_epsilon(self) -> bool:
-        """Whether the rows bound epsilon from below."""
+        """Whether the rows are of type ``BoundingRow``."""
         return issubclass(self.row, BoundingRow)
 
     def rows(self, findings: Iterable[Finding]) -> list[RowType]:

@@ -95,10 +95,7 @@ class Subject:
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
-        """Return copies of a scenario with successive seeds.
-
-        The number of copies is ``choices.runs``, or ``count`` if that is None.
-        """
+        """Return ``choices.runs`` or else ``count`` copies of a scenario, with successive seeds."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
         return [for_audit(scenario, {"seed": seed}) for seed in seeds]
 
@@ -145,7 +142,7 @@ class Promise:
 
 
 def promise_of(made: Run) -> Promise:
-    """Return the epsilon and delta that a run claims, for the holder with the most releases."""
+    """Return the epsilon and delta that a run claims."""
     epsilon = made.manifest["epsilon"]
     return Promise(epsilon["total"], float(epsilon["delta"]))
 
@@ -155,18 +152,18 @@ class PublishedRelease:
     """One release of an honest data holder."""
 
     holder: int
-    """Id of the holder that made the release. A reader of the chain does not know the holder."""
+    """Id of the holder, which a reader of the chain does not know."""
     message: Message
     """The message that a block carries."""
     last: LastMessage | None = None
-    """The holder's previous message on the same branch; None: there is none, or neither momentum
-    nor an adaptive clip needs the message."""
+    """The holder's previous message on the branch; None if there is none, or if nothing depends on
+    it."""
     momentum: Momentum | None = None
     """The momentum of the run; None: the message is the release."""
 
     @property
     def vector(self) -> Vector:
-        """The noisy mean gradient of the release, without momentum, as a flat vector."""
+        """The noisy mean gradient as a flat vector, without momentum."""
         return release_behind(self.message, self.last, self.momentum)
 
 

@@ -22,15 +22,10 @@ from fedchain.transition import model_of
 def check_without_play(
     folder: Path, setup: RunSetup, *, metrics: bool, over: bool, progress: Progress
 ) -> Iterator[Checked]:
-    """Yield what can be checked with the ledger and the data alone.
+    """Check what follows from the ledger and the data alone.
 
-    Args:
-        folder: the run folder.
-        setup: the setup of the scenario; its keys and its commitment may differ from those of the
-            run.
-        metrics: whether to measure the model of each round.
-        over: whether the run has ended.
-        progress: called after each round.
+    The keys and the commitment of ``setup`` may differ from those of the run. ``over`` says whether
+    the run has ended, ``metrics`` whether to measure the model of each round.
     """
     played = Played()
     with (

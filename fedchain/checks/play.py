@@ -95,9 +95,9 @@ def play(
     """Play a run again, and compare each event with the folder's.
 
     Args:
-        folder: the run folder; it is only read.
+        folder: the run folder.
         setup: the setup of the run's scenario, with the genesis of the ledger.
-        replay: says which messages are computed again, and compares them.
+        replay: compares messages that are computed again.
         metrics: whether to measure the model of each round.
         whole: whether the run has ended. Otherwise the play ends with the folder's events.
         progress: called after each round.

@@ -137,7 +137,7 @@ class _Check:
         yield Checked("the rest", UNCHECKED, f"genesis, {FIGURES}: {why}")
 
     def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[Checked]:
-        """Yield what genesis shows, and what a play shows if the keys of the run are known."""
+        """Yield what genesis shows, and what a play shows if the run's keys are known."""
         folder, manifest, over = self.run.folder, self.run.manifest, self._over
         with Store.open(folder / LEDGER, writable=False) as store:
             below = store.keeping.below

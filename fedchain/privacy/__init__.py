@@ -1,1 +1,1 @@
-"""Privacy: mechanisms that add noise, the accounting of epsilon, and the budget of releases."""
+"""Privacy: mechanisms, the accounting of epsilon, and the budget of releases."""

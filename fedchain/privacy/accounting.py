@@ -29,9 +29,9 @@ RDP_ORDERS = (
     *(round(64 * 2 ** (x / 4)) for x in range(25)),
 )
 """Orders of the Rényi divergences: those of Opacus, and larger ones for small epsilon."""
+# a larger one promises nothing, and makes discretised accountants overflow
 VACUOUS = 100.0
-"""Largest total epsilon that is checked. A larger one promises nothing, and can make accountants
-overflow."""
+"""Largest total epsilon that is checked."""
 # At a rate of .001, a finer grid takes ten times as long and changes epsilon by less than 10^-4.
 LEAST_RATE = 0.01
 """Least sampling rate for which dp-accounting's grid is made finer. Smaller rates use the same

@@ -1,7 +1,7 @@
 """K-norm noise: the mechanism of the LearningChain paper, reconstructed, and its total epsilon.
 
-The pure epsilon of one release is ``eps0``. The privacy loss of a release is the logarithm of the
-ratio of its densities under two neighbouring data sets.
+The privacy loss of a release is the logarithm of the ratio of its densities under two neighbouring
+data sets.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 POINTS = 1200
 """Number of grid points for the privacy loss of one release: about 60 per standard deviation."""
 LEAST_DIMENSION, LARGEST_SPREAD = 8, 1.5
-"""Least dimension, and largest eps0 / sqrt(dimension + 1), for which ``knorm_epsilon`` integrates.
-Beyond them the integral is not accurate."""
+"""Least dimension, and largest eps0 / sqrt(dimension + 1), for which the integral of
+``knorm_epsilon`` is accurate."""
 DEVIATIONS = 10.0
 """Half width of the grid, in standard deviations of the privacy loss."""
 

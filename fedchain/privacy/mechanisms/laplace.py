@@ -1,7 +1,7 @@
 """Laplace noise: independent noise in every coordinate, and its total epsilon.
 
-The pure epsilon of one release is ``eps0``. In the worst case for privacy, the gradients of two
-neighbours differ by the same amount in every coordinate.
+In the worst case for privacy, the gradients of two neighbours differ by the same amount in every
+coordinate.
 """
 
 from __future__ import annotations
