@@ -23,7 +23,8 @@ from fedchain.scenario import Scenario
 # Weights and gradients are then still public, so that the choice tells nothing of who takes part.
 STRONG = 0.5
 """Least strength of a canary that is judged, as a share of the largest strength. The strength is
-the length of the canary's first gradient, without the part along other gradients."""
+the length of the canary's first gradient, without the part along the gradients of earlier
+canaries."""
 RIDGE = 1e-9
 """Added to the squared length of each gradient, so that equal gradients cause no error."""
 

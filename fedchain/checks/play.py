@@ -94,13 +94,9 @@ def play(
 ) -> Played:
     """Play a run again, and compare each event with the folder's.
 
-    Args:
-        folder: the run folder.
-        setup: the setup of the run's scenario, with the genesis of the ledger.
-        replay: compares messages that are computed again.
-        metrics: whether to measure the model of each round.
-        whole: whether the run has ended. Otherwise the play ends with the folder's events.
-        progress: called after each round.
+    The genesis of ``setup`` must be that of the ledger. ``metrics`` says whether to measure the
+    model of each round. ``whole`` says whether the run has ended; otherwise the play ends with the
+    folder's events.
     """
     played, source = Played(), Source(setup.scenario, setup.mechanism, setup.task)
     with (

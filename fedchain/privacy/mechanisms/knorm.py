@@ -193,11 +193,12 @@ def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int
     """Return the probability that the privacy loss is at most ratio * eps0, for each ratio."""
     from scipy.special import betainc
 
-    # Let neighbours differ by a unit vector u: the sensitivity is 1. Then the loss of noise z is L
-    # = eps0 (|z - u| - |z|), where |z| is Gamma(d, 1/eps0) in d dimensions, and (1 + c) / 2 is
-    # Beta((d-1)/2, (d-1)/2) for the cosine c between z and u. L <= l holds if c >= (1 - a^2) / (2
-    # |z|) - a with a = l / eps0. The probability is an integral over |z|. A vector shorter than u
-    # is no worse, because the density is log-concave along every line in the direction u.
+    # Let neighbours differ by a unit vector u: the sensitivity is 1. The loss of noise z is then
+    # L = eps0 (|z - u| - |z|). In d dimensions, |z| has the distribution Gamma(d, 1/eps0), and
+    # (1 + c) / 2 has Beta((d-1)/2, (d-1)/2) for the cosine c between z and u. With a = l / eps0,
+    # L <= l holds if c >= (1 - a^2) / (2 |z|) - a. The probability is an integral over |z|. A
+    # vector shorter than u is no worse, because the density is log-concave along every line in the
+    # direction u.
     radii, weights = _radii(eps0, dimension, nodes)
     bound = (1 - ratios[:, None] ** 2) / (2 * radii) - ratios[:, None]  # (n, radii)
     half = (dimension - 1) / 2
