@@ -75,16 +75,19 @@ class RecordsKnown:
         return self._inside[holder]
 
     def canaries(self, holder: int, weights: Vector, clip: float) -> tuple[Matrix, Vector]:
-        """Return for each canary of a holder its gradient, and its change of the clip's count.
+        """Return the gradient of each canary of a holder, and how far the canary moves the count.
 
-        The shapes are (canaries, dimension) and (canaries,).
+        The count is that of an adaptive clip. The shapes are (canaries, dimension) and (canaries,).
         """
         those = range(holder * self.each, (holder + 1) * self.each)
         # a count is the number of gradients within the clip minus half of all
         return self._sums(self._canaries, those, weights, clip)
 
     def own(self, holder: int, weights: Vector, clip: float) -> tuple[Vector, float]:
-        """Return the sum of a holder's own gradients, shape (dimension,), and the clip's count."""
+        """Return the sum of a holder's own gradients, shape (dimension,), and their count.
+
+        The count is that of an adaptive clip.
+        """
         rows, counts = self._sums(self._records, [holder], weights, clip)
         return rows[0], float(counts[0])
 

@@ -1,7 +1,7 @@
 """Evidence: what the releases of a run reveal about each canary, and the scores that follow.
 
-The auditor knows all other records and the weights, and subtracts their gradients from a release.
-Noise is left, plus the canary's gradient if the canary takes part.
+The auditor subtracts the gradients of all other records from a release. Noise is left, plus the
+canary's gradient if the canary takes part.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Membership inference: attacks that tell whether a model was trained on a record.
 
-The same scenario is run several times, each time with another half of every holder's records. An
-attacker on one run knows which records took part in the other runs.
+The same scenario is run several times, each time with another half of every holder's records. The
+attacker of one run knows which records took part in the other runs.
 """
 
 from __future__ import annotations

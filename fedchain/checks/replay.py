@@ -70,7 +70,7 @@ class Replay:
         return asked_for
 
     def _judged(self, here: Answer, there: Message | None, request: ReleaseRequest) -> Answer:
-        """Return the ledger's message after a comparison; without one, the computed message."""
+        """Compare two messages; return the ledger's, or the computed one if the ledger has none."""
         if there is None or isinstance(here, Withheld):
             return here
         if there.declaration.noise_step != request.context.noise_step:

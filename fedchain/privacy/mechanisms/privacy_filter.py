@@ -62,8 +62,8 @@ def privacy_filter(
         releases: number of rounds of the run.
         dimension: length of a gradient.
         epsilon: total over all releases of a holder, from which the noise is computed.
-        noise_multiplier: standard deviation divided by the sensitivity, for a release that spends
-            an even share. Give either this or epsilon.
+        noise_multiplier: standard deviation divided by the sensitivity, for a release that spends 1
+            / (rounds + 1) of the total. Give either this or epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
         clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
             + .01), whose norm is below 1.
