@@ -1,8 +1,4 @@
-"""Evidence of canaries that are planted among the records of the user's own task.
-
-Their gradients are no axes, but whatever the model makes of them, so they overlap. The auditor
-turns them into orthogonal directions (Cholesky), along which the noise is independent.
-"""
+"""Evidence from canaries with overlapping gradients, planted among the records of a user's task."""
 
 from __future__ import annotations
 
@@ -24,37 +20,40 @@ from fedchain.learning.tasks.public_subspace import PublicDirections
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.scenario import Scenario
 
+# Weights and gradients are then still public, so that the choice tells nothing of who takes part.
 STRONG = 0.5
-"""A canary is judged if it pulls a holder's first release by at least this share of what the
-strongest canary does, along a direction of its own. Weights and gradients are then still public, so
-that the choice tells nothing of who takes part."""
+"""Least strength of a canary that is judged, as a share of the largest strength. The strength is
+the length of the canary's first gradient, without the part along the gradients of earlier
+canaries."""
 RIDGE = 1e-9
-"""Added to the squared length of each gradient, in clips, so that equal gradients can be turned."""
+"""Added to the squared length of each gradient, so that equal gradients cause no error."""
 
 
 @dataclass(frozen=True)
 class AuditedRelease:
-    """One release, and what the auditor knows of it; the unit of length is the clip."""
+    """One release with what the auditor knows about it. The unit of length is the clip."""
 
     release: PublishedRelease
     """The release."""
     rows: Matrix
-    """Gradient of each canary that the auditor looks for, shape (canaries, d)."""
+    """Gradient of each canary that the auditor looks for, shape (canaries, dimension)."""
     left: Vector
-    """The release, as a sum, without all records but these canaries, shape (d,)."""
+    """Sum of gradients in the release, minus the gradients of all records except these canaries,
+    shape (dimension,)."""
     noise: Vector
-    """The same without the canaries too, shape (d,)."""
+    """``left`` minus the gradients of the canaries that take part, shape (dimension,)."""
     moves: Vector
-    """How far each canary moves the count of an adaptive clip, 1/2 or -1/2, shape (canaries,)."""
+    """Amount by which each canary changes the count of an adaptive clip, 1/2 or -1/2, shape
+    (canaries,)."""
     count: float
-    """The true count of the records that take part."""
+    """Count of an adaptive clip over the records that take part, without noise."""
 
 
 class RecordsKnown:
-    """Computes the gradients of all records and canaries of a task, with the code of the run."""
+    """Gradients of all records and canaries of a task, computed with the code of the run."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Build the task without canaries, and each canary by itself."""
+        """Build the task without canaries, and a second task with one canary per holder."""
         planted = scenario.task.parameters
         whole = tasks.build(planted["of"], scenario.nodes.holders, int(planted["data_seed"]))
         self.each = int(planted["each"])
@@ -76,15 +75,19 @@ class RecordsKnown:
         return self._inside[holder]
 
     def canaries(self, holder: int, weights: Vector, clip: float) -> tuple[Matrix, Vector]:
-        """Return the gradients (canaries, d) of a holder's canaries, and what each adds to counts.
+        """Return the gradient of each canary of a holder, and how far the canary moves the count.
 
-        A count is the number of gradients within the clip minus half of all.
+        The count is that of an adaptive clip. The shapes are (canaries, dimension) and (canaries,).
         """
         those = range(holder * self.each, (holder + 1) * self.each)
+        # a count is the number of gradients within the clip minus half of all
         return self._sums(self._canaries, those, weights, clip)
 
     def own(self, holder: int, weights: Vector, clip: float) -> tuple[Vector, float]:
-        """Return the sum (d,) of the gradients of a holder's own records, and their count."""
+        """Return the sum of a holder's own gradients, shape (dimension,), and their count.
+
+        The count is that of an adaptive clip.
+        """
         rows, counts = self._sums(self._records, [holder], weights, clip)
         return rows[0], float(counts[0])
 
@@ -103,18 +106,17 @@ class RecordsKnown:
         return sums / clip, np.array([within for _, within in found]) - records / 2
 
     def projected(self, rows: Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return rows (n, d) as a holder would send them: in its public subspace, if any."""
+        """Return rows, shape (n, dimension), projected onto the task's public subspace, if any."""
         return rows if self._subspace is None else self._subspace.projected(rows, weights, parent)
 
 
 def seen_among_records(
     scenario: Scenario, released: Sequence[PublishedRelease], weights_at: WeightsAt
 ) -> list[Seen]:
-    """Return what releases tell of the canaries of the task ``planted``.
+    """Return what releases reveal about the canaries of the task ``planted``.
 
-    In a group, the audit looks for the canaries of the first member, and subtracts all other
-    records of all members. If records are sampled, or if a member dropped out, it subtracts too
-    much, and becomes weaker.
+    In a group, the audit looks for the canaries of the first member. The evidence is weaker if
+    records are sampled, or if a member drops out.
     """
     known = RecordsKnown(scenario)
     looked: dict[int, list[AuditedRelease]] = {}
@@ -154,7 +156,7 @@ def _inside(release: PublishedRelease, scenario: Scenario, known: RecordsKnown) 
 def _looked_at(
     release: PublishedRelease, scenario: Scenario, known: RecordsKnown, weights: Vector
 ) -> AuditedRelease:
-    """Return one release with everything that the auditor knows of it."""
+    """Return one release with what the auditor knows about it."""
     declared, parent = release.message.declaration, release.message.parent
     first, *others = scenario.nodes.members_of(release.holder)
     inside = known.inside(first)
@@ -172,16 +174,17 @@ def _looked_at(
 
 
 def along(rows: Matrix, left: Vector, inside: Flags) -> CanaryEvidence:
-    """Return the evidence of one release for canaries with overlapping gradients, shape (1, n).
+    """Return the evidence of one release for canaries whose gradients overlap.
 
-    With K = G G^T = L L^T for the gradients G, L^-1 G y is L^T b plus independent noise, where b
-    says who is in. The entries of L^T b that belong to other canaries are known.
+    ``rows`` and ``left`` are as in ``AuditedRelease``. ``inside`` says which canaries take part.
 
     >>> rows = np.array([[1.0, 0.0], [0.6, 0.8]])
     >>> found = along(rows, rows.sum(axis=0), np.array([True, True]))
     >>> found.scores().round(6).tolist(), found.squares.round(6).tolist()
     ([1.0, 1.0], [[1.0, 0.64]])
     """
+    # With K = G G^T = L L^T for the gradients G, L^-1 G y is L^T b plus independent noise, where b
+    # says who is in. The entries of L^T b that belong to other canaries are known.
     lower = np.linalg.cholesky(rows @ rows.T + RIDGE * np.eye(len(rows)))
     own = np.diag(lower)
     turned = np.linalg.solve(lower, rows @ left) - lower.T @ inside + own * inside
@@ -217,7 +220,10 @@ def _seen(
 def _counts(
     looked: Sequence[AuditedRelease], strong: Flags, inside: Flags, scenario: Scenario
 ) -> dict[int, float]:
-    """Return scores from the noisy counts of a holder, each for another of the strong canaries."""
+    """Return one score from each noisy count of a holder, by the position of a strong canary.
+
+    Each count is used for another canary.
+    """
     counts: dict[int, float] = {}
     behind = {one.release.message.id: one for one in looked}
     turns = zip(np.flatnonzero(strong).tolist(), looked, strict=False)

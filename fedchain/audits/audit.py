@@ -1,4 +1,4 @@
-"""Auditing: attack a scenario or a finished run, and write what the attacks prove."""
+"""Audit: attacks a scenario or a finished run, and writes the findings."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from fedchain.scenario import Scenario, run_name, scenario_digest
 
 @dataclass(frozen=True)
 class Audited:
-    """Results of an audit."""
+    """Result of an audit."""
 
     folder: Path
     """Folder of the audit's files."""
     findings: FindingsByAudit
-    """Findings of all attacks, of this audit and of earlier ones."""
+    """Findings of all attacks in the folder, including those of earlier audits."""
     files: tuple[Path, ...]
-    """The files that were written: ``audit.json`` and the figures."""
+    """The files that this audit wrote: ``audit.json`` and the figures."""
 
     @property
     def violations(self) -> list[Finding]:
@@ -54,13 +54,13 @@ def audit(
     """Attack a scenario or a finished run, and write the findings.
 
     The findings of a run are written to the run's folder, those of a scenario to a new folder.
-    Earlier findings in the folder are kept, except those of an attack that is repeated.
+    Earlier findings of other attacks are kept.
 
     Args:
         target: the scenario or the finished run.
         attacks: names of audits, or ``module:object`` for a user-defined audit.
-        out: parent of the new folder for a scenario; not used for a run.
-        choices: the user's settings, such as the number of canaries and the confidence.
+        out: parent of the new folder for a scenario.
+        choices: the user's settings.
         progress: called with (current activity, steps done, steps in all).
 
     Raises:

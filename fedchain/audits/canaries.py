@@ -1,10 +1,7 @@
 """Canaries: test records with known gradients, which an auditor looks for in published gradients.
 
-A canary is "in" if it takes part in training, else "out". The auditor guesses which canaries are
-in. The runs are ordinary runs of the scenario, with canaries planted among the holders' records. If
-the scenario's task is ``canaries``, all records are canaries, and their gradients lie along
-different axes. Every canary of a run is an independent trial. The audit ``canaries`` pools all runs
-of one claimed epsilon; the audit ``one-run`` judges each run by itself.
+A canary is "in" if it takes part in training, else "out". The audit ``canaries`` judges all runs of
+one claimed epsilon together. The audit ``one-run`` judges each run by itself.
 """
 
 from __future__ import annotations
@@ -32,34 +29,36 @@ UNSEEN = (
     "It cannot see an error smaller than the gap between bound and claim; what could be guessed "
     "from keys or seeds; records unlike the canaries; or what no block carries."
 )
-"""What no audit with canaries can see."""
+"""What the audits with canaries cannot see."""
 
 
 class CanaryRow(BoundingRow):
-    """The lower bound on epsilon from all runs of one claimed epsilon, with the error rates."""
+    """Lower bound on epsilon from all runs of one claimed epsilon, with the error rates."""
 
     false_positive: float
     """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
-    """Upper bound on the share of the "in" canaries that were guessed "out". With Gaussian noise
-    both bounds are that on the share of all wrong guesses."""
+    """Upper bound on the share of the "in" canaries that were guessed "out". With Gaussian noise,
+    both error rates are the same upper bound on the share of all wrong guesses."""
     found_in: Label = ""
-    """What proves the bound: all rounds, a round, a holder, a release, or counts of the clip."""
+    """Name of what proves the bound: all rounds, one round, a holder, a release, or counts of the
+    clip."""
 
 
 class OneRunRow(BoundingRow):
-    """The lower bound on epsilon from the guesses about one run."""
+    """Lower bound on epsilon from the guesses about one run."""
 
     guesses: int
-    """How many canaries were guessed to be in or out."""
+    """Number of canaries that were guessed to be in or out."""
     correct: int
-    """How many of the guesses are right."""
+    """Number of right guesses."""
 
 
 def with_canaries(scenario: Scenario, each: int | None = None) -> Scenario:
-    """Return the scenario with ``each`` canaries planted among the records of each holder.
+    """Return the scenario with canaries planted among the records of each holder.
 
-    None: ``PLANTED``. A scenario that already has canaries keeps them.
+    ``each`` is the number of canaries per holder; None: ``PLANTED``. A scenario that already has
+    canaries keeps them.
 
     Raises:
         ScenarioError: the scenario protects holders, not records.
@@ -87,9 +86,7 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
 def one_run_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per run: the lower bound from the run's canaries.
 
-    The audit guesses for a tenth of the canaries. It guesses "in" for those with the largest
-    scores, and "out" for as many with the smallest scores. It knows of the mechanism only whether
-    its noise has a Gaussian trade-off.
+    The audit guesses for a tenth of the canaries: those with the largest and the smallest scores.
     """
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
@@ -120,7 +117,7 @@ def promised(made: Run) -> tuple[float, float]:
 
 
 def seen_in(run: Run) -> list[Seen]:
-    """Return what the releases of each honest holder or group tell of its canaries.
+    """Return what the releases of each honest holder or group reveal about its canaries.
 
     Raises:
         RunRefused: the weights or the directions were not kept, or nothing was released.
@@ -143,12 +140,12 @@ def seen_in(run: Run) -> list[Seen]:
 def bound_of(
     seen: Sequence[Seen], delta: float, tradeoff: Tradeoff, confidence: float
 ) -> dict[str, Any]:
-    """Return the largest lower bound that any score of the canaries proves.
+    """Return the largest lower bound on epsilon that any score of the canaries proves.
 
-    There are scores of four families, and of the counts of an adaptive clip if there are any. Each
-    family may err with an equal part of the error, so that all bounds hold together.
+    The bound holds with probability ``confidence`` or more.
     """
     families, counts = families_of(seen), count_trials(seen)
+    # each family of scores may err with an equal part of the error
     each = 1 - (1 - confidence) / (len(families) + (counts is not None))
     found = []
     for name, scores in families.items():

@@ -1,8 +1,7 @@
-"""Evidence: what the releases of a run tell of each canary, and the scores that follow from it.
+"""Evidence: what the releases of a run reveal about each canary, and the scores that follow.
 
-The auditor is as strong as the guarantee allows: it knows every record but one, and the weights at
-which each gradient was computed. So it subtracts what it knows from a release, and is left with
-noise, and with the canary's gradient if the canary is in.
+The auditor subtracts the gradients of all other records from a release. Noise is left, plus the
+canary's gradient if the canary takes part.
 """
 
 from __future__ import annotations
@@ -22,23 +21,24 @@ from fedchain.privacy.mechanisms.gaussian import CLIP_RATE
 from fedchain.scenario import Scenario
 
 WeightsAt = Callable[[bytes], Vector]
-"""Maps the hash of a block to the weights (d,) after it."""
+"""Function that returns the weights after a block, given the block's hash."""
 Scores = Mapping[str, Trials]
-"""Scores of canaries, by the name of what is looked at."""
+"""Scores of canaries, by a name such as ``round 3``."""
 
 
 @dataclass(frozen=True)
 class CanaryEvidence:
-    """How far releases go along the gradients of canaries; the unit of length is the clip."""
+    """Inner products of releases with the gradients of canaries. The unit of length is the clip."""
 
     products: Matrix
-    """Inner product of each release with each canary's gradient, shape (t, canaries), without what
-    the auditor knows."""
+    """Inner product of each release with each canary's gradient, shape (releases, canaries). What
+    the auditor knows is subtracted from the release first."""
     squares: Matrix
-    """What the product is on average if the canary is in, shape (t, canaries); else it is 0."""
+    """Expected product if the canary takes part, shape (releases, canaries); otherwise 0 is
+    expected."""
 
     def scores(self, rows: Flags | slice = slice(None)) -> Vector:
-        """Return a score of each canary from some releases: near 1 for "in", near 0 for "out".
+        """Return a score of each canary from the releases ``rows``: near 1 for "in", 0 for "out".
 
         >>> CanaryEvidence(np.array([[2.0, 0.1], [1.0, 0.0]]), np.ones((2, 2))).scores()
         array([1.5 , 0.05])
@@ -51,34 +51,36 @@ class CanaryEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the t releases of one holder or group tell of its canaries."""
+    """What the releases of one holder or group reveal about its canaries."""
 
     holder: int
-    """The data holder, or the group."""
+    """Id of the data holder or group."""
     rounds: Vector
-    """Round of each release, shape (t,)."""
+    """Round of each release, shape (releases,)."""
     inside: Flags
     """Whether each canary takes part in training, shape (canaries,)."""
     own: CanaryEvidence
-    """From the releases as they are: the best evidence if every release has fresh noise."""
+    """Evidence from the releases as they are."""
     changes: CanaryEvidence
-    """From the changes between releases, in which noise that a holder reuses cancels out."""
+    """Evidence from the changes between releases: noise that a holder reuses cancels out."""
     others: CanaryEvidence
-    """From the releases minus the mean noise of the others at the same block, in which noise that
-    holders share cancels out."""
+    """Evidence from the releases minus the mean noise of the other holders at the same block: noise
+    that holders share cancels out."""
     counts: Mapping[int, float] = field(default_factory=dict)
-    """Score of a canary from the noisy count of an adaptive clip, by the number of the canary. Each
-    count is used for another canary, so that the noise of each trial is another."""
+    """Score of a canary from one noisy count of an adaptive clip, by the canary's index. Each count
+    is used for another canary."""
     count_step: float = 1.0
-    """How far a canary moves a count, as a multiple of how far one record may move it."""
+    """Change of a count by one canary, divided by the change that epsilon assumes for one
+    record."""
 
 
 def families_of(seen: Sequence[Seen]) -> dict[str, Scores]:
-    """Return scores of all canaries in four families: of the run, and of its smaller parts.
+    """Return the scores of all canaries for the whole run, and for each round, holder and release.
 
-    A score over the whole run hides a single round without noise, or a single holder with too
-    little, among all others. So every round, every holder and every release has a score.
+    The result maps the families ``run``, ``round``, ``holder`` and ``release`` to their scores.
     """
+    # A score over the whole run hides a single round without noise, or a single holder with too
+    # little, among all others.
     parts: dict[str, dict[str, list[Trials]]] = {
         name: {} for name in ("run", "round", "holder", "release")
     }
@@ -112,9 +114,8 @@ def _pooled(trials: Sequence[Trials]) -> Trials:
 def count_trials(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
     """Return the trials from all counts of adaptive clips, and a factor; None without counts.
 
-    Every count is one Gaussian trial. The counts of a holder's whole run together have sqrt(counts)
-    times the mu of a single one; the factor is this root for the holder with the fewest counts,
-    divided by ``Seen.count_step``.
+    The factor times the mu of one trial is the mu of a whole run. The factor is sqrt(n) /
+    ``Seen.count_step``, where n is the smallest number of counts of a holder.
     """
     having = [each for each in seen if each.counts]
     if not having:
@@ -126,11 +127,11 @@ def count_trials(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
 
 
 def noisy_count(release: PublishedRelease, scenario: Scenario) -> float | None:
-    """Return the noisy count that moved a holder's clip from its last release to this one.
+    """Return the noisy count that moved a holder's clip from the previous release to this one.
 
-    It is the number of the holder's records with a gradient within the clip, minus half of those
-    that were drawn, plus noise. Everybody can compute it: messages declare their clips. None: the
-    clip is fixed, or the holder has no earlier release on the branch.
+    The count is the number of drawn records with a gradient norm within the clip, minus half of all
+    drawn records, plus noise. The result is None if the clip is fixed, or if the holder has no
+    earlier release on the branch.
     """
     quantile = scenario.privacy.parameters.get("clip_quantile")
     if quantile is None or release.last is None:
@@ -144,7 +145,7 @@ def noisy_count(release: PublishedRelease, scenario: Scenario) -> float | None:
 def by_holder(
     released: Iterable[PublishedRelease],
 ) -> Iterator[tuple[int, list[PublishedRelease]]]:
-    """Yield each holder with its releases, which come in order of the holders."""
+    """Yield the id of each holder with its releases; ``released`` must be sorted by holder."""
     for holder, releases in itertools.groupby(released, key=lambda each: each.holder):
         yield holder, list(releases)
 
@@ -152,15 +153,14 @@ def by_holder(
 def seen_along_axes(
     scenario: Scenario, released: Sequence[PublishedRelease], weights_at: WeightsAt
 ) -> list[Seen]:
-    """Return what releases tell of the canaries of the task ``canaries``.
+    """Return what releases reveal about the canaries of the task ``canaries``.
 
-    Every canary pulls along an axis of its own, with the sign of the weights along the axis. If
-    holders form groups, a release is the sum of a group. The audit then looks for the canaries of
-    the group's first member, and subtracts those of the other members, which have the same axes. If
-    a member dropped out, too much is subtracted, and the audit becomes weaker.
+    In a group, the audit looks for the canaries of the first member. The evidence is weaker if a
+    member drops out.
     """
     each = int(scenario.task.parameters["each"])
     axes = axes_of(scenario.seed, each).astype(np.float64)
+    # each canary pulls along its own axis, with the sign of the weights along the axis
     signs = {at: np.sign(axes @ weights_at(at)) for at in {r.message.parent for r in released}}
     pulls: dict[int, Matrix] = {}
     coins: dict[int, Flags] = {}
@@ -168,6 +168,7 @@ def seen_along_axes(
         turned = np.stack([signs[one.message.parent] for one in releases])
         members = scenario.nodes.members_of(holder)
         coins[holder], *others = (inside_of(scenario.seed, member, each) for member in members)
+        # the canaries of the other members have the same axes
         known = turned * np.sum(others, axis=0)  # 0 if there are no others
         pulls[holder] = np.stack([axes @ one.vector * _unit(one) for one in releases]) - known
     noise = {
@@ -198,24 +199,25 @@ def seen_along_axes(
 
 
 def _unit(release: PublishedRelease) -> float:
-    """Return the factor that makes a mean gradient a sum, in clips."""
+    """Return the factor that turns a mean gradient into a sum, in units of the clip."""
     return release.message.declaration.records / release.message.declaration.clip
 
 
 def _counts_along_axes(
     releases: Sequence[PublishedRelease], scenario: Scenario, inside: Flags
 ) -> dict[int, float]:
-    """Return scores from noisy counts: a canary that is in is above the clip, others are 0."""
+    """Return the score of a canary from each noisy count, by the canary's index."""
     counts: dict[int, float] = {}
     for one in releases:
         noisy, number = noisy_count(one, scenario), len(counts)
         if noisy is not None and number < len(inside):
+            # the gradient of a canary that is in exceeds the clip, others are 0
             counts[number] = inside[number] - (noisy - float((0.5 - inside).sum()))
     return counts
 
 
 class NoiseOfOthers:
-    """The mean noise of the other holders at a block, as an auditor who knows all records sees it.
+    """Mean noise of the other holders' releases at a block, for an auditor who knows all records.
 
     >>> noise = {(0, b"p"): np.array([1.0]), (1, b"p"): np.array([3.0]), (0, b"q"): np.array([5.0])}
     >>> others = NoiseOfOthers(noise)
@@ -224,7 +226,7 @@ class NoiseOfOthers:
     """
 
     def __init__(self, noise: Mapping[tuple[int, bytes], Vector]) -> None:
-        """Take the noise of each release, by holder and parent block."""
+        """Store the noise of each release, by holder id and hash of the parent block."""
         self._noise = noise
         self._totals: dict[bytes, Vector] = {}
         self._sizes: dict[bytes, int] = {}

@@ -1,8 +1,7 @@
 """Gradient inversion: reconstruct pictures of records from the directions that holders publish.
 
-The attacker knows the model, the weights of the parent block, the targets (an advantage that real
-attackers may lack) and what records look like in general. It searches for inputs whose gradient
-has the direction of the message. A failure is no evidence of privacy: another attack may do better.
+The attacker knows the model, the weights of the parent block and the targets. A failure is no
+evidence of privacy: another attack may do better.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 VICTIMS = 4
-"""How many holders are attacked."""
+"""Number of holders that are attacked."""
 STEPS, STEP = 2000, 0.1
-"""STEPS: number of Adam steps. STEP: size of the first step, as a multiple of half the range of the
-inputs; the size decays to 0."""
+"""Number of Adam steps, and size of the first step as a multiple of half the range of the
+inputs."""
 SMOOTHNESS = 1e-3
-"""Weight of the total variation in the attack's objective; the cosine distance has weight 1."""
+"""Weight of the total variation in the attack's objective, relative to the cosine distance."""
 
 
 class InversionRow(AuditRow):
@@ -72,9 +71,8 @@ class InversionRow(AuditRow):
 def inversion_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per claimed epsilon: how close reconstructed records are to the true ones.
 
-    The audit runs one round with few records per holder and with the noise that the scenario adds
-    in a round. It attacks the messages of the first holders. For comparison, the finding also
-    rates the attacker's best guess without any gradient.
+    The audit attacks the first holders in one round, with few records per holder. For comparison,
+    the finding also rates the best guess without any gradient.
 
     Raises:
         ScenarioError: records are not pictures, or holders form groups.
@@ -145,7 +143,7 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
 
 
 def noise_of(scenario: Scenario) -> Mechanism:
-    """Return the mechanism of a scenario, with its noise calibrated to all rounds.
+    """Return the mechanism of a scenario, with the noise for all rounds.
 
     Raises:
         ScenarioError: a part refuses its parameters.
@@ -158,7 +156,7 @@ def noise_of(scenario: Scenario) -> Mechanism:
 
 
 def directions_of(run: Run) -> dict[int, Vector]:
-    """Return the noisy gradient that each of the first holders published in round 1, by holder."""
+    """Return the noisy gradients that the first holders published in round 1, by holder id."""
     heard = sorted(releases_of(run), key=lambda released: released.holder)[:VICTIMS]
     return {released.holder: released.vector for released in heard}
 
@@ -169,10 +167,10 @@ def range_of(task: Task) -> tuple[float, float]:
 
 
 def prior_of(task: Task, targets: Array) -> Pictures:
-    """Return the best guess of the pictures with these targets (n, ..), without any gradient.
+    """Return the best guess of the pictures with these targets, without any gradient.
 
-    The guess is the mean held-out picture of the class, or of all held-out records if the targets
-    are not classes.
+    The guess is the mean held-out picture of the class. If the targets are not classes, the guess
+    is the mean of all held-out pictures.
     """
     inputs, known = task.held_out.inputs.astype(np.float64), task.held_out.targets
     if known.ndim > 1:
@@ -191,16 +189,15 @@ def inverted(
 ) -> Pictures:
     """Return n pictures, in any order, whose mean gradient has the direction of a message.
 
-    The objective is one minus the cosine between the pictures' gradient and the message, plus the
-    weighted total variation of the pictures. Adam minimises it, given only the sign of its
-    gradient, with a step size that decays to 0 (Geiping et al., 2020).
+    The pictures minimise the cosine distance of the gradients plus a weighted total variation
+    (Geiping et al., 2020).
 
     Args:
         task: model, loss, and held-out records, whose range the inputs have.
         targets: targets of the n records, which the attacker knows, shape (n, ..).
-        direction: the published gradient, of any norm; a flat vector like ``weights``.
+        direction: the published gradient, of any norm, as one flat vector.
         weights: the weights at which the gradient was computed, as one flat vector.
-        holder: number of the holder, which seeds the random initial pictures.
+        holder: id of the holder, which seeds the random initial pictures.
         progress: called with (current activity, steps done, steps in all).
     """
     import torch
@@ -244,7 +241,7 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
-    """Draw the true records, the guess without a gradient, and the reconstructions per claim."""
+    """Draw the true records, the guesses without a gradient, and each claim's reconstructions."""
     from matplotlib.figure import Figure
 
     from fedchain.reports.figures.style import WIDTH_IN, finished, styled

@@ -1,9 +1,7 @@
-"""Linkability: how well an attacker links two messages of one holder under different pseudonyms.
+"""Linkability: how well an attacker links messages of one holder under different pseudonyms.
 
-A holder signs with a new key in every round, so that readers of the chain cannot link its messages
-by their keys. But its data stay the same, so its messages resemble each other. An epsilon that
-protects single records does not limit how well an attacker tells holders apart, so the result of
-this audit is not compared with a claim.
+A holder signs with a new key in every round, but its data stay the same. An epsilon for single
+records does not limit this linking, so that the result is not compared with a claim.
 """
 
 from __future__ import annotations
@@ -49,19 +47,17 @@ class LinkabilityRow(AuditRow):
 
 @dataclass(frozen=True)
 class Linkage:
-    """How well one measure of similarity tells the same holder from another."""
+    """How well one measure of similarity links messages of one holder."""
 
     auc: tuple[float, ...]
-    """AUC for each pair of successive rounds; 0.5 is no better than guessing."""
+    """AUC of each pair of successive rounds, see ``LinkabilityRow.auc``; 0.5 is no better than
+    guessing."""
     pairs: int
     """Number of pairs of messages of the same holder."""
 
 
 def linkability_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield one finding per run and measure of similarity: how well it links messages.
-
-    For two successive rounds, the AUC is the probability that two messages of one holder are more
-    similar than two of different holders. The finding holds the mean over the pairs of rounds.
+    """Yield one finding per run and measure of similarity: how well the measure links messages.
 
     Raises:
         RunRefused: no holder has messages in two successive rounds.
@@ -83,12 +79,11 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def likenesses(first: Round, second: Round) -> dict[str, Matrix]:
-    """Return the similarity of each message of one round (row) to each of another (column).
+    """Return the similarity of each message of one round (row) to each message of another (column).
 
-    The result holds three measures by name. ``direction`` is the cosine between the directions,
-    ``norm`` is minus the absolute logarithm of the ratio of the norms, and ``declared records`` is
-    minus the absolute difference of the declared numbers of records. Every reader of the chain can
-    compute all three. A gradient of zero is like another one, and its norm is far from all others.
+    The result has three measures by name. ``direction`` is the cosine between the directions.
+    ``norm`` is minus the absolute logarithm of the ratio of the norms. ``declared records`` is
+    minus the absolute difference of the declared numbers of records.
     """
     both, least = (first, second), np.finfo(np.float64).tiny
     one, two = (_unit(each) for each in both)
@@ -125,7 +120,7 @@ def links_in(run: Run) -> dict[str, Linkage]:
 
 
 def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
-    """Yield each pair of successive rounds, with the first message of each holder in each."""
+    """Yield each pair of successive rounds, with the first message of each holder."""
     rounds: dict[int, dict[int, PublishedRelease]] = {}
     for released in releases_of(run):
         rounds.setdefault(released.message.round, {}).setdefault(released.holder, released)
@@ -141,7 +136,7 @@ def _unit(messages: Round) -> Matrix:
 
 
 def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
-    """Draw how well messages of one holder are linked, by measure of similarity."""
+    """Draw how well messages of one holder are linked, for each measure of similarity."""
     from fedchain.reports.figures import style
 
     claims = {row.claimed: row.claim for row in rows}

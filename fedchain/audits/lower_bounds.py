@@ -1,8 +1,7 @@
 """Lower bounds on epsilon, from guesses which canaries (test records) took part in training.
 
-A canary is "in" if it takes part in training, else "out". With a small epsilon, hardly more
-than half of the guesses are right. A larger share of right guesses therefore proves a lower bound
-on epsilon, with some confidence.
+A canary is "in" if it takes part in training, else "out". A large share of right guesses proves a
+lower bound on epsilon, with some confidence.
 """
 
 from __future__ import annotations
@@ -18,13 +17,12 @@ from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.scenario import Scenario
 
 Tradeoff = Literal["gaussian", "any"]
-"""What is known about a mechanism's trade-off function: it is Gaussian, or nothing is known. This
-function gives the least false negative rate of an attack for each false positive rate."""
+"""What is known about a mechanism's trade-off function: it is Gaussian, or nothing is known. The
+function maps each false positive rate to the least false negative rate of an attack."""
 PLACES: Vector = np.linspace(0.0, 1.0, 201)[:-1]
-"""Quantiles of the scores that are tried as thresholds where nothing is known of the trade-off:
-thresholds in the tails may then give the largest bound."""
+"""Quantiles of the scores that are tried as thresholds if the trade-off function is not known."""
 HALF = 0.5
-"""Threshold of scores that are about 1 for a canary that is in, and about 0 for one that is out."""
+"""Threshold of scores that are near 1 for canaries that are in, and near 0 for the others."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,10 @@ class Trials:
 def tradeoff_of(scenario: Scenario) -> Tradeoff:
     """Return ``gaussian`` if the noise has a Gaussian trade-off function, else ``any``.
 
-    Skellam noise counts as Gaussian: at the scale that fedchain uses, it differs from rounded
-    normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
+    Skellam noise counts as Gaussian. Noise for sampled records does not.
     """
     privacy = scenario.privacy
+    # Skellam noise differs from rounded normal noise by only a few parts in 10^5.
     normal = privacy.kind in ("gaussian", "privacy_filter", "skellam")
     return "gaussian" if normal and privacy.parameters.get("sampling_rate", 1) == 1 else "any"
 
@@ -51,8 +49,8 @@ def tradeoff_of(scenario: Scenario) -> Tradeoff:
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
     """Return an upper bound on the probability of a wrong guess (Clopper and Pearson).
 
-    Of ``count`` guesses, ``wrong`` were wrong. The true probability exceeds the bound with
-    probability at most ``error``. Several values of ``wrong`` give one bound each.
+    Of ``count`` guesses, ``wrong`` were wrong. The bound fails with probability at most ``error``.
+    Several values of ``wrong`` give one bound each.
 
     Reference:
         Clopper and Pearson, Biometrika 26 (1934).
@@ -71,12 +69,12 @@ def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
 def separation(false_positive: Vector | float, false_negative: Vector | float) -> Vector:
     """Return the parameter mu of the Gaussian trade-off function through these error rates.
 
-    mu is the distance between the means of two unit normal distributions that a test tells apart
-    with these error rates. A mu below 0 proves nothing.
+    A mu below 0 proves nothing.
 
     >>> round(float(separation(0.0668, 0.0668)), 2)
     3.0
     """
+    # mu is the distance between two unit normal distributions
     from scipy.special import ndtri
 
     return np.asarray(-ndtri(false_positive) - ndtri(false_negative))
@@ -87,15 +85,13 @@ def plain_epsilon(
 ) -> Vector:
     """Return the smallest epsilon at which a mechanism with this delta can have these error rates.
 
-    Every mechanism fulfils a + e^epsilon b >= 1 - delta for the two error rates a and b, in
-    either order.
-
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", 2015.
 
     >>> round(float(plain_epsilon(0.01, 0.5, 0.0)), 4)  # log(0.5 / 0.01)
     3.912
     """
+    # a + e^epsilon b >= 1 - delta holds for the two error rates a and b, in either order
     first, second = np.asarray(false_positive), np.asarray(false_negative)
     kept = np.maximum((1 - delta - second) / first, (1 - delta - first) / second)
     return np.asarray(np.log(np.maximum(kept, 1.0)))
@@ -110,19 +106,19 @@ def lower_bound(
 ) -> dict[str, Any]:
     """Return the largest lower bound on epsilon that one of several scores proves.
 
-    A canary is guessed "in" if its score exceeds 1/2. Every score could err, so each gets an equal
-    part of the error 1 - confidence (Bonferroni): all bounds hold together.
+    A canary is guessed "in" if its score exceeds 1/2. The bound holds with this confidence,
+    although several scores are tried (Bonferroni).
 
     Args:
         candidates: the scores by name; each is near 1 for "in" and near 0 for "out".
         delta: the delta of the bound, above 0.
-        tradeoff: with ``gaussian``, epsilon is computed from delta and the mu of ``separation``.
+        tradeoff: what is known about the trade-off function.
         confidence: the confidence of the bound, in (0, 1).
-        factor: mu of what is claimed, as a multiple of mu of a trial; only with ``gaussian``.
+        factor: mu of the claim as a multiple of mu of one trial; only with ``gaussian``.
 
     Returns:
-        The bound with its delta; the name of its score, ``found_in``; the number of canaries that
-        prove it; and upper bounds on the two error rates.
+        The bound and its delta, the name of the score (``found_in``), the number of canaries
+        (``trials``), and upper bounds on the two error rates.
 
     Reference:
         Nasr et al., "Tight Auditing of Differentially Private Machine Learning", 2023.
@@ -145,11 +141,10 @@ def lower_bound(
 def tail_bound(
     candidates: Mapping[str, Trials], delta: float, confidence: float = 0.95
 ) -> dict[str, Any]:
-    """Return a lower bound on epsilon from thresholds anywhere, whatever the trade-off function is.
+    """Return a lower bound on epsilon from the best threshold, for every trade-off function.
 
-    Every second canary serves to choose the score and the threshold; the bound comes from the other
-    canaries. Using the same canaries for both would make the bound too large. Arguments and result
-    are those of ``lower_bound``.
+    Half of the canaries serve to choose score and threshold, and the other half to prove the bound.
+    Arguments and result are those of ``lower_bound``.
 
     Reference:
         Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020.
@@ -206,14 +201,14 @@ def _error_rates(
     """Return upper bounds on the false positive and the false negative rate at each threshold.
 
     Scores above the threshold are guessed "in". The bounds fail with probability at most ``error``.
-    A Gaussian trade-off function is convex and symmetric, so that the mean of the two rates may
-    stand for both. A canary is in with probability 1/2: its guess is wrong with that mean rate, and
-    all guesses together bound it.
     """
     out, inside = np.sort(trials.scores[~trials.inside]), np.sort(trials.scores[trials.inside])
     positive = len(out) - np.searchsorted(out, places, side="right")
     negative = np.searchsorted(inside, places, side="right")
     if tradeoff == "gaussian":
+        # A Gaussian trade-off function is convex and symmetric, so that the mean of the two rates
+        # may stand for both. Since a canary is in with probability 1/2, all guesses together bound
+        # it.
         mean = upper_rate(positive + negative, len(trials.scores), error)
         return mean, mean
     half = error / 2
@@ -221,7 +216,9 @@ def _error_rates(
 
 
 def auc(positive: Vector, negative: Vector) -> float:
-    """Return the probability that a positive's score exceeds a negative's; ties count half.
+    """Return the probability that a score in ``positive`` exceeds one in ``negative``.
+
+    Ties count half.
 
     >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     0.875

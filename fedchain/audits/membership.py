@@ -1,8 +1,7 @@
 """Membership inference: attacks that tell whether a model was trained on a record.
 
-The same scenario is run several times, each time with a different half of every holder's records.
-Each run is attacked in turn. The other runs are its shadow runs: the attacker knows which records
-took part in them. The attack uses the loss of every record under the model of the last block.
+The same scenario is run several times, each time with another half of every holder's records. The
+attacker of one run knows which records took part in the other runs.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 RUNS = 16
 """Default number of runs per claimed epsilon."""
 RATES = (0.001, 0.01)
-"""False positive rates at which a row reports the true positives."""
+"""False positive rates for which a row reports the true positives."""
 CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))
 """False positive rates of the points in the figure, from 0.001 to 1."""
 LEAST_SPREAD = 1e-6
@@ -55,10 +54,10 @@ class TruePositives(BaseModel):
     share: float
     """Share of the members that are found."""
     ceiling: float
-    """Largest share of found members that the claim allows."""
+    """Largest share of found members that the claimed epsilon allows."""
 
     def __str__(self) -> str:
-        """Return all three values as text."""
+        """Return the three values as text."""
         return f"{self.share:.2%} at {self.false_positives:.1%}, ≤ {self.ceiling:.2%}"
 
 
@@ -89,11 +88,9 @@ class Shadows:
 def membership_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claimed epsilon, how well two attacks tell members from non-members.
 
-    A member is a record that took part in training. The attack ``loss`` classifies records with
-    a small loss as members. The attack ``lira`` compares a record's score with its scores in the
-    other runs. At the false positive rate FPR, the claim allows a true positive rate of at most
-    e^epsilon FPR + delta. The lower bound on epsilon comes from the first run alone: the audit
-    guesses for a tenth of the records whether they took part.
+    A member is a record that took part in training. The attack ``loss`` classifies records with a
+    small loss as members. The attack ``lira`` compares a record's score with its scores in the
+    other runs. The lower bound on epsilon comes from the first run alone.
 
     Raises:
         ScenarioError: only one run is asked for.
@@ -149,16 +146,15 @@ def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
 
 
 def last_model(run: Run) -> Vector:
-    """Return the weights of the model after a run's last block, shape (d,)."""
+    """Return the weights of a run's last model, shape (dimension,)."""
     with ledger_of(run) as store:
         return model_of(store.state(store.head))
 
 
 def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
-    """Return the score of each record under a model, shape (records,).
+    """Return the score of each record under a model, see ``Shadows.scores``, shape (records,).
 
-    The score is log(p / (1 - p)) with p = e^-loss. The loss of a record with several examples is
-    the mean over the examples.
+    The loss of a record with several examples is the mean over the examples.
     """
     import torch
 
@@ -170,18 +166,17 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
 
 
 def likelihood_ratios(shadows: Shadows) -> Matrix:
-    """Return the log likelihood ratio of each score, shape (runs, records).
+    """Return the log-likelihood ratio of each score, shape (runs, records).
 
-    The ratio compares two hypotheses: the record is a member of the run, or it is not. Under each
-    hypothesis, the score is modelled as normal. The mean is the record's mean score over the other
-    runs in which the hypothesis is true. All records share one standard deviation per hypothesis,
-    since a record has few scores.
+    The ratio is the density under membership divided by the density without. Both densities are
+    normal, and are fitted to the other runs.
     """
     scores, inside = shadows.scores, shadows.inside
     ratios = np.empty_like(scores)
     for run in range(len(scores)):
         others = np.delete(scores, run, axis=0)
         took = np.delete(inside, run, axis=0)
+        # A record has few scores, so that all records share one standard deviation.
         fits = [_fitted(others, took), _fitted(others, ~took)]
         logs = [-0.5 * ((scores[run] - mean) / sd) ** 2 - math.log(sd) for mean, sd in fits]
         ratios[run] = logs[0] - logs[1]
@@ -191,7 +186,7 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
 def _fitted(scores: Matrix, those: Flags) -> tuple[Vector, float]:
     """Return each record's mean score over its marked runs, and the pooled standard deviation.
 
-    The scores and the marks ``those`` have shape (runs, records), the means shape (records,).
+    The scores and the marks ``those`` have shape (runs, records).
     """
     count = those.sum(axis=0)
     overall = float(scores[those].mean())
@@ -206,8 +201,8 @@ def true_positives(
 ) -> dict[str, float]:
     """Return the share of members that are found at a false positive rate, and its upper bound.
 
-    The scores have shape (runs, records). ``rate`` is the false positive rate, in (0, 1], and
-    ``ceiling`` the largest share that the claim allows; the result repeats both.
+    The result repeats ``rate``, the false positive rate, and ``ceiling``, the largest share that
+    the claim allows. ``scores`` has shape (runs, records).
     """
     out, inside = scores[~shadows.inside], scores[shadows.inside]
     allowed = math.floor(rate * len(out))

@@ -10,8 +10,9 @@ import numpy as np
 from fedchain.audits.lower_bounds import Tradeoff, Trials
 from fedchain.privacy.accounting import gaussian_epsilon
 
+# must not depend on the scores
 GUESSED_SHARE = 10
-"""The audit of one run guesses for one in ten canaries. The share must not depend on the scores."""
+"""In the audit of one run, one in this number of canaries gets a guess."""
 
 
 def one_run_chance(
@@ -19,12 +20,11 @@ def one_run_chance(
 ) -> float:
     """Return an upper bound on the probability of at least ``correct`` right guesses in one run.
 
-    The bound holds for every mechanism with this epsilon and delta, and for all ways of guessing.
-    At epsilon 0 and delta 0, a guess is right with probability 1/2.
+    The bound holds for every mechanism with this epsilon and delta, and for every way of guessing.
 
     Args:
         canaries: number of canaries; each takes part with probability 1/2, independently.
-        guesses: number of guesses, fixed beforehand; there is none for the other canaries.
+        guesses: number of canaries with a guess, fixed beforehand.
         correct: number of right guesses.
         epsilon: 0 or more.
         delta: 0 or more.
@@ -72,15 +72,8 @@ def gaussian_chance_is_below(
 ) -> bool:
     """Return whether at least ``correct`` right guesses have a probability below ``error``.
 
-    True is proven for every mechanism whose trade-off function is at least that of two normal
-    distributions at the distance ``mu``, and for all ways of guessing.
-
-    Args:
-        error: a probability.
-        mu: 0 or more.
-        canaries: number of canaries; each takes part with probability 1/2, independently.
-        guesses: number of guesses, fixed beforehand; there is none for the other canaries.
-        correct: number of right guesses.
+    True holds for every mechanism with mu-Gaussian differential privacy, and for every way of
+    guessing. The counts are those of ``one_run_chance``; ``mu`` is 0 or more.
 
     Reference:
         Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025:
@@ -125,7 +118,7 @@ def one_run_mu(canaries: int, guesses: int, correct: int, confidence: float = 0.
 def guessed(trials: Trials, delta: float, tradeoff: Tradeoff, confidence: float) -> dict[str, Any]:
     """Return the lower bound on epsilon from one run, with the counts of guesses and right guesses.
 
-    The largest scores are guessed "in", as many of the smallest "out". Each canary must have taken
+    The largest scores are guessed "in", and as many of the smallest "out". Each canary must take
     part with probability 1/2, independently of the others.
     """
     half = max(1, len(trials.scores) // GUESSED_SHARE // 2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Pictures = npt.NDArray[np.float64]
 """Inputs of n records, shape (n, height, width) or (n, channels, height, width)."""
 WINDOW = 7
-"""Side of the windows for structural similarity, pixels."""
+"""Side of the windows for structural similarity, in pixels."""
 PICTURED = 8
 """Largest number of records whose pictures are kept in a finding and drawn."""
 
@@ -83,8 +83,6 @@ def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
 def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
     """Return the mean structural similarity over all whole windows of 7 x 7 pixels.
 
-    It uses sample covariances, and the reference's constants K1 = 0.01 and K2 = 0.03.
-
     Reference:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
         2004.
@@ -114,7 +112,7 @@ def first_channel(pictures: Pictures) -> npt.NDArray[np.float64]:
 def draw_strip(line: Sequence[Axes], pictures: Sequence[Any], bounds: Sequence[float]) -> None:
     """Draw pictures side by side, one on each axes, until pictures or axes run out.
 
-    The first bound is the value that is drawn black, the second the value drawn white.
+    The first of ``bounds`` is the value that is drawn black, the second the value drawn white.
     """
     for ax, picture in zip(line, pictures, strict=False):
         ax.imshow(picture, cmap="gray", vmin=bounds[0], vmax=bounds[1], interpolation="nearest")

@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 
 ROW_CONFIG = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 """Settings of all rows: values are not converted, and no number may be infinite or NaN."""
+# a larger one promises nothing, and cannot be drawn
 LARGEST_EPSILON = 1e100
-"""Largest epsilon allowed in a row. A larger one promises nothing, and cannot be drawn."""
+"""Largest epsilon allowed in a row."""
 Label = Annotated[str, Field(max_length=40, pattern=r"^[\w .-]*$")]
 """A text without characters that a figure would interpret, such as ``$``."""
 
 
 class AuditRow(BaseModel):
-    """The fields that every row of an audit has; a subclass may add fields."""
+    """Fields that every row of an audit has; a subclass may add fields."""
 
     model_config = ROW_CONFIG
     claimed: Annotated[float, Field(gt=0, le=LARGEST_EPSILON)] | None
     """The claimed epsilon; None if the run claims none."""
     trials: int
-    """How many canaries, records or pairs were judged."""
+    """Number of canaries, records or pairs that were judged."""
 
     @property
     def claim(self) -> str:
@@ -52,9 +53,9 @@ class BoundingRow(AuditRow):
     delta: float
     """The delta of the bound."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    """The bound is no larger than the true epsilon in at least this share of audits."""
+    """Least probability that the bound does not exceed the true epsilon."""
     attack: Label = ""
-    """The attack's name if an audit tries several; figures mark each attack differently."""
+    """Name of the attack, if an audit tries several."""
 
 
 RowType = TypeVar("RowType", bound=AuditRow)
@@ -63,8 +64,6 @@ RowType = TypeVar("RowType", bound=AuditRow)
 @dataclass(frozen=True, kw_only=True)
 class Audit(Generic[RowType]):
     """One audit: its attack, and how its findings are shown.
-
-    An audit bounds epsilon if its row type is a subclass of ``BoundingRow``.
 
     Raises:
         ValueError: the row type is no subclass of ``AuditRow`` or lacks a field that ``columns``
@@ -78,19 +77,18 @@ class Audit(Generic[RowType]):
     """
 
     name: str
-    """Name in tables and figures. For fedchain's own audits also the value of ``--attack``."""
+    """Name in tables and figures. For fedchain's own audits, also the value of ``--attack``."""
     attack: Callable[[Subject], Iterable[Finding]]
-    """A function that carries out the audit, and yields one or more rows per claimed epsilon."""
+    """Function that carries out the audit, and yields one or more rows per claimed epsilon."""
     row: type[RowType]
     """Type of a row."""
     columns: Mapping[str, str]
-    """Heading of each table column, by the field of a row that the column shows. A list is shown as
-    the texts (``str``) of its items. The terminal does not show fields with ``repr=False``."""
+    """Heading of each table column, by the name of the field that the column shows. The terminal
+    leaves out fields with ``repr=False``."""
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
-    """A function that draws all rows in one figure; None if the audit has no figure."""
+    """Function that draws all rows in one figure; None: the audit has no figure."""
     unseen: str = ""
-    """What the audit cannot see, as a sentence below its table: an audit that finds nothing is no
-    proof."""
+    """What the audit cannot see, as a sentence below its table."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.row, type) and issubclass(self.row, AuditRow)):
@@ -109,7 +107,7 @@ class Audit(Generic[RowType]):
 
     @property
     def bounds_epsilon(self) -> bool:
-        """Whether the rows bound epsilon from below, so that they can refute a claim."""
+        """Whether the rows are of type ``BoundingRow``."""
         return issubclass(self.row, BoundingRow)
 
     def rows(self, findings: Iterable[Finding]) -> list[RowType]:
@@ -117,13 +115,12 @@ class Audit(Generic[RowType]):
         return [self.row.model_validate(finding) for finding in findings]
 
     def cells(self, findings: Iterable[Finding]) -> list[list[Any]]:
-        """Return the values of each finding that tables show, one per column."""
+        """Return the table's values: one list for each finding, one value for each column."""
         return [[getattr(row, key) for key in self.columns] for row in self.rows(findings)]
 
 
 AUDITS: dict[str, Audit[Any]] = {}
-"""Fedchain's own audits by name, in the order in which ``audit.json`` lists them. The package's
-``__init__.py`` adds them."""
+"""Fedchain's own audits by name, in the order in which ``audit.json`` lists them."""
 
 
 def find_audit(name: str) -> Audit[Any]:
@@ -144,10 +141,7 @@ def find_audit(name: str) -> Audit[Any]:
 
 
 def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
-    """Carry out an audit and check its rows.
-
-    Returns:
-        The checked rows, as they will be read back from ``audit.json``.
+    """Run an audit, and return its checked rows as ``audit.json`` will contain them.
 
     Raises:
         PartError: a user-defined audit fails, or a row does not have the audit's row type.
@@ -165,7 +159,7 @@ def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
 
 
 def draw_own_figure(name: str, audit: Audit[Any], findings: Sequence[Finding]) -> Drawing | None:
-    """Draw the figure of an audit; return None if it has no figure, or if there are no findings.
+    """Return the figure of an audit; None if the audit has no figure, or if there are no findings.
 
     Raises:
         PartError: the figure of a user-defined audit fails.

@@ -1,4 +1,4 @@
-"""Runs for an audit: find or make the runs of a scenario, and read what they publish."""
+"""Runs for an audit: find or make the runs of a scenario, and read what the runs publish."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from fedchain.scenario import (
 from fedchain.simulation.setup import RunSetup
 
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
-"""Settings under which a run keeps everything on disk."""
+"""Values of the scenario section ``disk`` with which a run keeps everything."""
 AuditProgress = Callable[[str, int, int], None]
-"""Called with (current activity, steps done, steps in all)."""
+"""Function that is called with (current activity, steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A callback of a run that reports the run's progress."""
+    """Callback of a run that reports the run's progress."""
 
     show: Callable[[int], None]
-    """Called with the number of rounds that are done."""
+    """Function that is called with the number of finished rounds."""
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:  # noqa: ARG002
         """Report that the first round begins."""
@@ -54,9 +54,9 @@ class Choices:
     """The user's settings of an audit."""
 
     epsilons: tuple[float, ...] = ()
-    """Epsilons to audit; if empty, the scenario's epsilon."""
+    """Epsilons to audit; empty: only the scenario's epsilon."""
     runs: int | None = None
-    """Number of runs per claimed epsilon, each with another seed; None: as many as needed."""
+    """Number of runs per claimed epsilon, each with another seed; None: the audit's default."""
     canaries: int | None = None
     """Number of canaries planted among the records of each holder; None: the audit's default."""
     records: int = 1
@@ -64,14 +64,14 @@ class Choices:
     confidence: float = 0.95
     """Confidence of every bound."""
     workers: int | None = None
-    """Workers of the engine; None: the scenario's number."""
+    """Number of workers of the engine; None: the scenario's number."""
     secret: str | Path | None = None
-    """The secret file of all runs, as in ``fedchain.run``; None: they have none."""
+    """The secret file of all runs, as in ``fedchain.run``; None: the runs have no secret file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A scenario, its finished run if the user named one, and the folder for the audit's runs."""
+    """A scenario to audit, with the user's settings and the folder for the audit's runs."""
 
     scenario: Scenario
     """The scenario that is audited."""
@@ -95,7 +95,7 @@ class Subject:
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
-        """Return copies of a scenario with successive seeds, ``choices.runs`` or else ``count``."""
+        """Return ``choices.runs`` or else ``count`` copies of a scenario, with successive seeds."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
         return [for_audit(scenario, {"seed": seed}) for seed in seeds]
 
@@ -110,12 +110,12 @@ class Subject:
 
 
 def same_run(one: Scenario, other: Scenario) -> bool:
-    """Return whether two scenarios compute the same, whatever their names are."""
+    """Return whether two scenarios, apart from their names, describe the same run."""
     return one.seed == other.seed and scenario_digest(one) == scenario_digest(other)
 
 
 def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """Return a scenario with changed values, without sweep, and with everything kept on disk.
+    """Return a scenario with changed values, without a sweep, and with everything kept on disk.
 
     The keys of ``values`` are dotted paths; a key without a dot replaces a whole section.
     """
@@ -142,7 +142,7 @@ class Promise:
 
 
 def promise_of(made: Run) -> Promise:
-    """Return what a run claims: epsilon and delta of the holder with the most releases."""
+    """Return the epsilon and delta that a run claims."""
     epsilon = made.manifest["epsilon"]
     return Promise(epsilon["total"], float(epsilon["delta"]))
 
@@ -152,23 +152,23 @@ class PublishedRelease:
     """One release of an honest data holder."""
 
     holder: int
-    """The holder that made it; the simulator knows it, a reader of the chain does not."""
+    """Id of the holder, which a reader of the chain does not know."""
     message: Message
     """The message that a block carries."""
     last: LastMessage | None = None
-    """The holder's last message before it on the same branch, if messages build on each other, or
-    if clips do."""
+    """The holder's previous message on the branch; None if there is none, or if nothing depends on
+    it."""
     momentum: Momentum | None = None
     """The momentum of the run; None: the message is the release."""
 
     @property
     def vector(self) -> Vector:
-        """The noisy mean gradient as a flat vector (d,), also if the message is a running mean."""
+        """The noisy mean gradient as a flat vector, without momentum."""
         return release_behind(self.message, self.last, self.momentum)
 
 
 def releases_of(made: Run) -> Iterator[PublishedRelease]:
-    """Yield the honest holders' releases from all blocks of a finished run, also stale blocks.
+    """Yield the honest holders' releases from all blocks of a finished run, including stale blocks.
 
     Raises:
         RunRefused: the run did not keep the directions of its messages.
@@ -195,10 +195,8 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
 
 
 def _trail_in(made: Run, store: Store) -> Trail:
-    """Return the trail of a finished run, whose records name the sender of each message.
-
-    As in the run, what a holder sends under an attack is not its last message.
-    """
+    """Return the trail of a finished run: the last message of each participant on every branch."""
+    # as in the run, what a holder sends under an attack is not its last message
     grouped = made.scenario.nodes.groups is not None
     sent = {row["id"]: int(row["holder"]) for row in made.messages if grouped or not row["attack"]}
     genesis = store.genesis.header.hash

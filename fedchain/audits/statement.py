@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 Known = Mapping[str, Audit[Any]]
 """Audits by the names that ``audit.json`` uses for them."""
 COLOURS = (0, 2, 3, 4, 5, 6)
-"""Palette indices for attacks that bound epsilon; the colour of violations is left out."""
+"""Palette indices for audits that bound epsilon, without the colour of violations."""
+# a file must not choose what code runs
 NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it"
-"""Reason that is shown for a user-defined audit that was not imported. A file must not choose what
-code runs."""
+"""Reason that is shown for a user-defined audit that was not imported."""
 
 
 def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
     """Return the findings of a run's audits as sentences, figures and tables.
 
-    With ``trust_user_parts``, the user-defined audits that ``audit.json`` names are imported.
+    ``trust_user_parts`` says whether to import user-defined audits that ``audit.json`` names.
 
     Raises:
         RunRefused: ``audit.json`` cannot be read, or holds no findings.
@@ -59,7 +59,7 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
 
 
 def violations(findings: FindingsByAudit) -> list[Finding]:
-    """Return the rows, also of unknown audits, whose lower bound exceeds the claimed epsilon.
+    """Return all rows whose lower bound exceeds the claimed epsilon, also of unknown audits.
 
     >>> row = {"claimed": 4.0, "lower_bound": 8.4, "delta": 0.0, "confidence": 0.95, "trials": 9}
     >>> violations({"canaries": [row, row | {"lower_bound": 3.5}], "mine": [{}]}) == [row]
@@ -100,7 +100,7 @@ def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
 def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
     """Return the table of an unknown audit.
 
-    Its columns are the keys that have a text, a number or None in every row.
+    The columns are the keys that have a text, a number or None in every row.
     """
     plain = str | int | float | None
     keys = [key for key in findings[0] if all(isinstance(r.get(key), plain) for r in findings)]
@@ -110,16 +110,17 @@ def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
 
 
 def _file_name(name: str) -> str:
-    """Return a safe file name for a table: ``audit.json`` may come from a stranger.
+    """Return a safe file name for a table.
 
     >>> _file_name("one-run"), _file_name("../lab.audits:mine")
     ('audit_one_run', 'audit_lab_audits_mine')
     """
+    # ``audit.json`` may come from a stranger
     return f"audit_{'_'.join(re.findall('[A-Za-z0-9]+', name))[:80]}"
 
 
 def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
-    """Return every figure for which the findings of known audits have data.
+    """Return all figures of known audits that have findings.
 
     Raises:
         PartError: the figure of a user-defined audit fails.
@@ -130,9 +131,9 @@ def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
 
 
 def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
-    """Draw the lower bounds from known audits over the claimed epsilon.
+    """Draw the lower bounds of known audits against the claimed epsilon.
 
-    Return None if no audit bounds a claimed epsilon.
+    The result is None if no audit bounds a claimed epsilon.
     """
     from fedchain.reports.figures import style
 

@@ -1,6 +1,6 @@
-"""Checks of a run folder: what follows from its ledger and scenario, computed again and compared.
+"""Checks of a run folder: compute again what follows from ledger and scenario, and compare.
 
-Nothing in the folder is believed because it stands there, and nothing is written into it.
+Nothing in the folder is trusted, and nothing is written into it.
 """
 
 from fedchain.checks.run_check import verdict_on_chain, verify

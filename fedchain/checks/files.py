@@ -1,4 +1,4 @@
-"""Files of a run folder that follow from its events, its scenario and its ledger."""
+"""Checks of the files in a run folder that follow from its events, its scenario and its ledger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fedchain.runs.privacy_statement import privacy_statement
 from fedchain.simulation.setup import RunSetup
 
 MACHINE = ("versions", "platform", "arithmetic")
-"""Keys of a manifest on which the last bits of data, first weights and gradients depend."""
+"""Keys of the manifest for the machine and its software, on which rounding depends."""
 MEASURED = (
     "format",
     "versions",
@@ -33,29 +33,26 @@ MEASURED = (
     "seconds",
     "peak_rss_mb",
 )
-"""Keys of a manifest that say where and when a run was made: nothing proves them."""
+"""Keys of the manifest that say where and when a run was made. They cannot be checked."""
 GROWING = ("status", "height", "head", "epsilon")
-"""Keys of a manifest that are written again while a run goes on."""
+"""Keys of the manifest that a run updates until its end."""
 PRIVACY = "privacy.json"
-"""The file of a run folder that states its guarantee."""
+"""Name of the file that states the guarantee of a run."""
 CSV: Mapping[str, Callable[[Path], Iterator[str]]] = {
     "metrics.csv": metrics_csv,
     "messages.csv": messages_csv,
 }
-"""Tables that a run writes from its events."""
+"""Functions that make the tables of a run from its events, by file name."""
 BROKEN = (
     OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, FedchainError
 )  # fmt: skip
-"""What reading a file of somebody else may raise."""
+"""Errors that reading a damaged or forged file may raise."""
 FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lock"}
-"""Names in a run folder that have a check of their own, or hold nothing."""
+"""Names in a run folder that have a check of their own, or are empty."""
 
 
 def made_elsewhere(manifest: Mapping[str, Any], setup: RunSetup) -> list[str]:
-    """Return the keys of a manifest that state another machine or other versions than those here.
-
-    Nothing proves what they state.
-    """
+    """Return the keys of a manifest that name another machine or other versions than those here."""
     here = in_json(initial_manifest(setup))
     return [key for key in MACHINE if manifest.get(key) != here[key]]
 
@@ -63,7 +60,7 @@ def made_elsewhere(manifest: Mapping[str, Any], setup: RunSetup) -> list[str]:
 def manifest_check(
     manifest: Mapping[str, Any], setup: RunSetup, played: Played
 ) -> Iterator[Checked]:
-    """Compare a manifest with what scenario and play give."""
+    """Check a manifest against the scenario, and against the results of playing the run again."""
     expected = {k: v for k, v in initial_manifest(setup).items() if k not in MEASURED}
     if played.status:
         expected |= {"status": played.status, "height": played.height}
@@ -83,9 +80,9 @@ def manifest_check(
 
 
 def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) -> Checked:
-    """Compare the privacy statement with the one that scenario and releases give.
+    """Check the privacy statement against the scenario and the releases.
 
-    ``releases`` is the number of releases by participant, forks included.
+    ``releases`` maps each participant's id to its number of releases, including those on forks.
     """
     expected = json.loads(as_json(privacy_statement(setup, releases)))
     try:
@@ -100,7 +97,7 @@ def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) ->
 
 
 def csv_check(folder: Path) -> Checked:
-    """Compare the tables of a run with its events, line by line."""
+    """Check the tables of a run against its events, line by line."""
     for name, made in CSV.items():
         try:
             with open_to_read(folder / name) as file:
@@ -113,7 +110,7 @@ def csv_check(folder: Path) -> Checked:
 
 
 def report_check(folder: Path) -> Iterator[Checked]:
-    """Compare the tables of ``fedchain report`` with those that this program makes, if any."""
+    """Check the tables of ``fedchain report``, if there are any, against newly made ones."""
     if not (folder / "tables").is_dir():
         return
     try:
@@ -138,17 +135,15 @@ def report_check(folder: Path) -> Iterator[Checked]:
 
 
 def others(folder: Path) -> Checked | None:
-    """Name the files of a folder that nothing here looks into; None if there are none."""
+    """Return a row that names the files that no check reads; None if there are none."""
     names = sorted({file.name for file in folder.iterdir()} - FOLLOWING)
     words = "are not read; fedchain report and fedchain audit write pictures and findings again"
     return Checked("other files", UNCHECKED, f"{', '.join(names)} {words}") if names else None
 
 
 def _first_difference(file: BinaryIO, lines: Iterable[str]) -> int | None:
-    """Return the number, from 1, of the first line that a file has otherwise; None: there is none.
-
-    No more bytes are read than the lines have, so a huge file takes no memory.
-    """
+    """Return the number, from 1, of the first line in which a file differs; None if none does."""
+    # no more bytes are read than the lines have, so a huge file takes no memory
     number = 0
     for number, line in enumerate(lines, 1):
         expected = line.encode()

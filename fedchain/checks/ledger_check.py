@@ -1,4 +1,4 @@
-"""Check of a run that cannot be played again: its keys are secret, or its directions are gone."""
+"""Check of a run that cannot be played again, because its keys or its directions are missing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,10 @@ from fedchain.transition import model_of
 def check_without_play(
     folder: Path, setup: RunSetup, *, metrics: bool, over: bool, progress: Progress
 ) -> Iterator[Checked]:
-    """Yield what follows from the ledger and from data, whoever sent the messages.
+    """Check what follows from the ledger and the data alone.
 
-    Args:
-        folder: the run folder.
-        setup: the setup that its scenario gives, but for keys and commitment.
-        metrics: whether to measure the model of each round.
-        over: whether the run has ended.
-        progress: called after each round.
+    The keys and the commitment of ``setup`` may differ from those of the run. ``over`` says whether
+    the run has ended, ``metrics`` whether to measure the model of each round.
     """
     played = Played()
     with (
@@ -61,7 +57,7 @@ def _follow(
     played: Played,
     progress: Progress,
 ) -> bytes:
-    """Compare each final round with its block; return the hash of the last block."""
+    """Compare each round of the main chain with its block; return the hash of the last block."""
     before = store.genesis.header.hash
     for told in main_rounds(folder / EVENTS):
         number, name = played.events + 1, bytes.fromhex(told["block"])
@@ -81,7 +77,7 @@ def _follow(
 
 
 def _privacy(folder: Path, setup: RunSetup) -> Checked:
-    """Compare the privacy statement with the one that the releases in it give."""
+    """Check the privacy statement against the numbers of releases in the same file."""
     try:
         stated = read_json(folder / PRIVACY).get("releases", [])
     except BROKEN as error:

@@ -1,7 +1,7 @@
-"""Play: the events of a run once more, from its scenario and with what its ledger holds.
+"""Play: simulates a run again from its scenario and ledger, and compares the events.
 
-The simulation runs as it does when a run is resumed: it takes messages and blocks from the ledger,
-and computes all else. But nothing is written, and a block that the ledger lacks ends the play.
+As in a resumed run, messages and blocks come from the ledger. Nothing is written. A block that the
+ledger lacks ends the play.
 """
 
 from __future__ import annotations
@@ -33,49 +33,52 @@ from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
 
 SAME, SAME_METRIC, SAME_MESSAGE = 1e-6, 1e-4, 1e-3
-"""Largest relative differences of values that two processors may compute: of what follows from the
-ledger, of metrics (the model computes in float32), and of the norm of a message."""
+"""Largest relative differences that rounding may cause, in values that follow from the ledger, in
+metrics, and in the norm of a message."""
+# cosines and shares are rounded to nine digits
 _LEAST = 1e-8
-"""Differences below it count as none: cosines and shares are rounded to nine digits."""
+"""Absolute difference below which values count as equal."""
 
 Progress = Callable[[int, int, str], None]
-"""Called with (steps done, steps in total, what is being done)."""
+"""Function that is called with (steps done, steps in all, current activity)."""
 
 
 @dataclass
 class Played:
-    """What came of a play."""
+    """Result of a play."""
 
     events: int = 0
-    """Number of events that are as the folder has them."""
+    """Number of events that are equal to those of the folder."""
     wrong: str = ""
-    """The first event that is not, and how."""
+    """The first event that differs, and how; empty if none does."""
     lacking: str = ""
-    """The block that the scenario makes and the ledger lacks; the play ends there."""
+    """The block that the scenario makes and the ledger lacks; empty if there is none."""
     fault: str = ""
-    """Why the play failed."""
+    """Why the play failed; empty if it did not."""
     measured: int = 0
     """Number of rounds whose metrics were measured."""
     unlike: str = ""
-    """The first metric that is not what was measured."""
+    """The first metric that differs from the measured value; empty if none does."""
     largest: float = 0.0
-    """Largest difference of a metric from what was measured."""
+    """Largest difference between a stated metric and its measured value."""
     elsewhere: int = 0
-    """Number of messages in no block that this machine rounds otherwise."""
+    """Number of messages in no block that differ here only by rounding."""
     head: str = ""
-    """Hash of the head that the play has reached."""
+    """Hash of the last head of the play, as hexadecimal text."""
     height: int = 0
-    """Height of that head."""
+    """Height of the last head of the play."""
     status: str = ""
-    """How the play ended; empty if it did not come to its end."""
+    """Status of the run at the end of the play; empty if the play did not reach the end."""
     figures: Mapping[str, Any] = field(default_factory=dict)
-    """The figures of the manifest."""
+    """Figures that the manifest should state."""
     releases: Mapping[int, int] = field(default_factory=dict)
-    """Number of releases of each participant, also those that no block carries."""
+    """Number of releases of each participant by id, including releases in no block."""
 
 
 def differences(there: Any, here: Any, most: float = SAME) -> Iterator[str]:
     """Yield a sentence for each value of JSON that differs by more than rounding.
+
+    ``most`` is the largest relative difference that counts as rounding.
 
     >>> list(differences({"epsilon": 0.01, "rounds": 3}, {"epsilon": 3.98, "rounds": 3}))
     ['epsilon: is 0.01, where 3.98 follows']
@@ -89,15 +92,11 @@ def differences(there: Any, here: Any, most: float = SAME) -> Iterator[str]:
 def play(
     folder: Path, setup: RunSetup, replay: Replay, *, metrics: bool, whole: bool, progress: Progress
 ) -> Played:
-    """Play a run once more, and compare each event with the folder's.
+    """Play a run again, and compare each event with the folder's.
 
-    Args:
-        folder: the run folder, which is only read.
-        setup: the setup that its scenario gives; its genesis is that of the ledger.
-        replay: says which messages are computed again, and compares them.
-        metrics: whether to measure the model of each round.
-        whole: whether the run has ended. Otherwise the play ends with the folder's events.
-        progress: called after each round.
+    The genesis of ``setup`` must be that of the ledger. ``metrics`` says whether to measure the
+    model of each round. ``whole`` says whether the run has ended; otherwise the play ends with the
+    folder's events.
     """
     played, source = Played(), Source(setup.scenario, setup.mechanism, setup.task)
     with (
@@ -181,7 +180,7 @@ def _records_of(simulation: Simulation) -> Iterator[tuple[str, Record]]:
 def compare_metrics(
     played: Played, where: str, stated: Mapping[str, Any], measured: Mapping[str, float | None]
 ) -> None:
-    """Compare the metrics of a round with those that were measured; ``where`` names the round."""
+    """Compare the stated metrics of a round with the measured ones; ``where`` names the round."""
     played.measured += bool(measured)
     if wrong := list(differences(stated, dict(measured), SAME_METRIC)):
         played.unlike = played.unlike or f"{where}: {wrong[0]}"
@@ -191,10 +190,8 @@ def compare_metrics(
 
 
 def _rounded_otherwise(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Return whether two records are one message in no block, with other last bits.
-
-    The ledger does not have the message, so that it was computed again.
-    """
+    """Return whether two records are the same message in no block, apart from rounding."""
+    # The ledger does not have the message, so that it was computed again.
     if not here.get("late") or there.keys() != here.keys():
         return False
     other = {key for key in here if there[key] != here[key]}

@@ -1,4 +1,4 @@
-"""Replay: messages computed again from scenario, data and secret, beside those in the blocks."""
+"""Replay: computes messages again from scenario, data and secret, and compares the results."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ from fedchain.nodes.holders.release import Answer, ReleaseRequest, Withheld
 from fedchain.simulation.release_service import Ask
 
 ROUNDED = 1e-3
-"""Part of a message's largest entry by which rounding may move any entry, beside one step of the
-integers in which a direction is stored."""
+"""Largest change of an entry by rounding, as a share of the message's largest entry. One step of
+the stored integers is allowed in addition."""
 
 
 @dataclass
 class Replay:
-    """Stands before the engine of a play: it takes messages from the ledger, and compares them.
+    """Computes messages again, compares them with the ledger, and returns the ledger's messages."""
 
-    A message that no block has is computed with its whole cohort, since last bits of a gradient
-    depend on who is computed together. The play goes on with what the ledger has, so that the last
-    bits of another processor do not add up: each message is judged at the weights of its block.
-    """
-
+    # A message that no block has is computed with its whole cohort, since last bits of a gradient
+    # depend on who is computed together. Every message is judged at the weights of its block, so
+    # that the last bits of another processor do not add up.
     everything: bool
-    """Whether to compute every message again, also those that the ledger has."""
+    """Whether to compute all messages again; False: only those that the ledger lacks."""
     compared: int = 0
-    """Number of messages of the ledger that were computed again."""
+    """Number of messages in the ledger that were computed again."""
     equal: int = 0
-    """Number of them that are the same, bit for bit."""
+    """Number of compared messages that are equal bit for bit."""
     farthest: float = 0.0
-    """Largest distance of a message from what was computed, in parts of the latter's norm."""
+    """Largest distance between a message and the computed one, divided by the norm of the computed
+    one."""
     least_cosine: float = 1.0
-    """Least cosine between a message and what was computed."""
+    """Least cosine between a message and the computed one."""
     first: str = ""
-    """Where the first message stands that is not the same bit for bit."""
+    """Round, participant and id of the first message that is not equal bit for bit."""
     wrong: str = ""
-    """The first message that differs by more than rounding, and by how much."""
+    """The first message that differs by more than rounding, and how; empty if none does."""
     _seen: set[bytes] = field(default_factory=set)
 
     def of(self, store: Store, ask: Ask) -> Ask:
-        """Return the function that a simulation asks for the releases at given weights."""
+        """Return a function that a simulation calls for the releases at given weights.
+
+        ``ask`` is the function of the engine, which computes the releases.
+        """
 
         def asked_for(weights: Vector, asked: Sequence[ReleaseRequest]) -> Iterator[ReleaseBatch]:
             recorded = [
@@ -68,7 +70,7 @@ class Replay:
         return asked_for
 
     def _judged(self, here: Answer, there: Message | None, request: ReleaseRequest) -> Answer:
-        """Return the message of the ledger after the comparison, or what only was computed."""
+        """Compare two messages; return the ledger's, or the computed one if the ledger has none."""
         if there is None or isinstance(here, Withheld):
             return here
         if there.declaration.noise_step != request.context.noise_step:
@@ -90,7 +92,7 @@ class Replay:
         return there
 
     def _measure(self, there: Message, here: Message, where: str) -> None:
-        """Note how far a message of the ledger is from the one that was computed."""
+        """Store how far a message of the ledger is from the computed one."""
         one, other = vectors_of([there, here], len(here.direction))
         lengths = np.linalg.norm(one), np.linalg.norm(other)
         distance = float(np.linalg.norm(one - other) / max(lengths[1], np.finfo(float).tiny))

@@ -1,4 +1,4 @@
-"""Rows of a verdict: what the ledger, genesis and the play of a run have shown, in words."""
+"""Rows of a verdict: what the checks of ledger, genesis and play have shown, in words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEASURED_ONCE = (
 
 
 def of_ledger(found: Verification) -> Iterator[Checked]:
-    """Say what the check of the ledger alone has shown."""
+    """Yield what the check of the ledger alone has shown."""
     if not found.ok:
         yield Checked("ledger", FAILED, str(found))
         return
@@ -39,7 +39,7 @@ def of_ledger(found: Verification) -> Iterator[Checked]:
 
 
 def of_chain_alone(found: Verification) -> Iterator[Checked]:
-    """Say what a chain without a run folder does not show."""
+    """Yield what a chain without a run folder does not show."""
     words = f"the chain ends at height {found.height}; its genesis asks for {found.rounds} rounds"
     whole = found.height == found.rounds
     yield Checked("rounds", OK if whole else UNCHECKED, words + ("" if whole else f", and {_WHY}"))
@@ -53,10 +53,10 @@ _WHY = f"no {MANIFEST} says why it ends there: blocks may have been cut off"
 def of_genesis(
     rules: Rules, there: Block, setup: RunSetup, *, lacks_secret: bool, elsewhere: Sequence[str]
 ) -> Checked:
-    """Compare the genesis block of a ledger with that of a scenario, its data and its secret.
+    """Check a ledger's genesis block against that of the setup.
 
-    ``elsewhere`` are the keys of the manifest that name another machine or other versions: these
-    may round data and first weights otherwise, so that another genesis proves nothing.
+    ``elsewhere`` has the keys of the manifest that name another machine or other versions. If there
+    are any, a different genesis block proves nothing, because rounding may differ.
     """
     here = setup.genesis
     if there == here:
@@ -77,7 +77,7 @@ def of_genesis(
 
 
 def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played | None) -> Checked:
-    """Say whether a ledger ends where its scenario ends."""
+    """Check that a ledger ends where its scenario ends."""
     status, stated = str(manifest.get("status")), manifest.get("head")
     words = f"{found.height} of {found.rounds} rounds"
     if status not in OVER:
@@ -101,12 +101,10 @@ def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played |
 
 
 def of_events(played: Played, over: bool, below: int) -> Checked:
-    """Say whether a play made the events of the folder.
+    """Check that a play made the events of the folder.
 
-    Args:
-        played: the play.
-        over: whether the run has ended.
-        below: height below which the ledger did not keep directions; 0: it kept all.
+    ``over`` says whether the run has ended. The ledger keeps directions only from the height
+    ``below``.
     """
     if played.lacking:
         words = f"played again, the scenario makes {played.lacking}"
@@ -130,7 +128,10 @@ def of_events(played: Played, over: bool, below: int) -> Checked:
 
 
 def of_metrics(played: Played, wanted: bool) -> Checked:
-    """Say whether the metrics of a run are those of the models in its blocks."""
+    """Check that the metrics of a run are those of the models in its blocks.
+
+    ``wanted`` says whether the models were measured again.
+    """
     if not wanted:
         words = "the models were not measured again (--no-metrics)"
         return Checked("metrics", UNCHECKED, words)
@@ -143,7 +144,7 @@ def of_metrics(played: Played, wanted: bool) -> Checked:
 
 
 def of_messages(replay: Replay) -> Checked:
-    """Say whether messages are what scenario, data and secret give."""
+    """Check that messages are what scenario, data and secret give."""
     many = f"{replay.equal} of {replay.compared} messages"
     if replay.wrong:
         words = "which is not what data and seed give; rounding on another machine moves entries"

@@ -25,9 +25,9 @@ from fedchain.simulation.setup import RunSetup
 from fedchain.transition import steps_of
 
 REST = "who sent what and when, what forks and attacks did, messages, and manifest.json"
-"""What only a play of the scenario can check."""
+"""What can be checked only if the run is played again."""
 FIGURES = f"metrics, epsilon, privacy.json, {REST}"
-"""What needs the scenario and its data."""
+"""What can be checked only with the scenario and its data."""
 
 
 def verify(
@@ -44,14 +44,13 @@ def verify(
     Args:
         path: the folder of a run or of an imported chain, or a file of ``fedchain export``.
         trust_user_parts: whether to run user-defined code that the ledger or the scenario names.
-        secret: the file with which the run was begun; None: it was begun without, or the file is
-            not here.
+        secret: the secret file of the run; None: the run has none, or the file is not here.
         metrics: whether to measure the model of each round again.
         replay: whether to compute the message of each holder again.
-        progress: called with the steps done, the steps in total, and what is being done.
+        progress: called with (steps done, steps in all, current activity).
 
     Raises:
-        RunRefused: nothing of that kind is there, or the secret file cannot be used.
+        RunRefused: there is nothing to check at ``path``, or the secret file cannot be used.
     """
     place, tell = Path(path), progress or (lambda *_: None)
     steps = steps_of(trust_user_parts)
@@ -81,7 +80,7 @@ def verdict_on_chain(found: Verification) -> RunVerdict:
 
 @dataclass(frozen=True)
 class _Check:
-    """One check of a run folder: what ``verify`` was asked for, and its verdict on the ledger."""
+    """One check of a run folder: the arguments of ``verify``, and the verdict on the ledger."""
 
     run: Run
     found: Verification
@@ -96,7 +95,7 @@ class _Check:
         return self.run.manifest.get("status") in OVER
 
     def rows(self) -> Iterator[Checked]:
-        """Yield what was looked at, one after the other."""
+        """Yield the rows of the verdict."""
         yield from rows.of_ledger(self.found)
         if not self.found.ok:
             yield Checked("the rest", UNCHECKED, "it follows from the ledger, which is refused")
@@ -114,7 +113,7 @@ class _Check:
             yield other
 
     def _beyond_the_ledger(self) -> Iterator[Checked]:
-        """Yield what scenario, data and play show, or why they were not looked at."""
+        """Yield what scenario, data and play show, or why they were not checked."""
         folder, manifest, found = self.run.folder, self.run.manifest, self.found
         hidden = bool(manifest.get("secret"))
         agreed = compared(found, folder, folder / LEDGER, hidden, self.trust_user_parts)
@@ -138,7 +137,7 @@ class _Check:
         yield Checked("the rest", UNCHECKED, f"genesis, {FIGURES}: {why}")
 
     def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[Checked]:
-        """Yield what genesis shows, and what a play of the run shows if its keys are known."""
+        """Yield what genesis shows, and what a play shows if the run's keys are known."""
         folder, manifest, over = self.run.folder, self.run.manifest, self._over
         with Store.open(folder / LEDGER, writable=False) as store:
             below = store.keeping.below

@@ -10,7 +10,7 @@ from fedchain.ledger.tools.verification import Verification
 
 
 class CheckResult(StrEnum):
-    """What came of a check."""
+    """Result of a check."""
 
     OK = "ok"
     FAILED = "failed"
@@ -22,35 +22,35 @@ OK, FAILED, UNCHECKED = CheckResult
 
 @dataclass(frozen=True)
 class Checked:
-    """One thing that was to be checked."""
+    """One row of a verdict: a check and its result."""
 
     what: str
-    """What it is, in one or two words."""
+    """Name of the check, in one or two words."""
     result: CheckResult
-    """What came of it."""
+    """Result of the check."""
     words: str
-    """What was compared with what; or what is wrong; or why it was not checked."""
+    """What was compared, or what is wrong, or why it was not checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunVerdict:
-    """The verdict on a run folder or on a chain."""
+    """Verdict on a run folder or on a chain."""
 
     ledger: Verification
-    """The verdict on the ledger alone."""
+    """Verdict on the ledger alone."""
     checks: tuple[Checked, ...]
-    """Everything that was to be checked, in order."""
+    """Rows of the verdict, in order."""
     notes: tuple[str, ...] = ()
     """Sentences on what the verdict means."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that was checked is wrong."""
+        """Whether no check failed."""
         return all(each.result != FAILED for each in self.checks)
 
     @property
     def reason(self) -> str:
-        """What is wrong, the first thing first, one a line; empty if nothing is."""
+        """The reasons of all failed checks in order, one a line; empty if no check failed."""
         return "\n".join(each.words for each in self.checks if each.result == FAILED)
 
     @property

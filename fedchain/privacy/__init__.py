@@ -1,1 +1,1 @@
-"""Privacy: mechanisms, accounting, and the budget that counts every release."""
+"""Privacy: mechanisms, the accounting of epsilon, and the budget of releases."""

@@ -1,8 +1,6 @@
-"""Accounting: (epsilon, delta) of composed releases, computed by independent methods.
+"""Accounting: computes the total epsilon and delta of several releases, by independent methods.
 
-Neighbouring data sets differ in one gradient, which is there or zero. Full-batch Gaussian releases
-compose to one Gaussian release, so their epsilon has a closed form. Accountants of two other
-projects check this epsilon.
+Two neighbouring data sets differ in one gradient, which is zero in one of them.
 """
 
 from __future__ import annotations
@@ -30,23 +28,26 @@ RDP_ORDERS = (
     *range(11, 64),
     *(round(64 * 2 ** (x / 4)) for x in range(25)),
 )
-"""Orders of the Rényi bound: those of Opacus, and larger ones for small epsilon."""
+"""Orders of the Rényi divergences: those of Opacus, and larger ones for small epsilon."""
+# a larger one promises nothing, and makes discretised accountants overflow
 VACUOUS = 100.0
-"""A total epsilon above this promises nothing, and makes discretised accountants overflow."""
+"""Largest total epsilon that is checked."""
+# At a rate of .001, a finer grid takes ten times as long and changes epsilon by less than 10^-4.
 LEAST_RATE = 0.01
-"""Sampling rate below which dp-accounting's grid becomes no finer. At a rate of .001 a finer grid
-takes ten times as long, and epsilon differs by less than 10^-4."""
+"""Least sampling rate for which dp-accounting's grid is made finer. Smaller rates use the same
+grid."""
 MOST_FURTHER = 30.0
-"""Largest logarithm of the factor from a guess to the noise that is searched for."""
+"""``least_noise`` gives up if the noise must exceed the guess by more than the factor e^30."""
 ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
-"""Packages that compute epsilon; with other versions of them, totals are checked again."""
+"""Packages that compute epsilon. After an update of one of them, totals are checked again."""
 
 
 def gaussian_delta(epsilon: float, mu: float) -> float:
     """Return the smallest delta of mu-Gaussian differential privacy at an epsilon of 0 or more.
 
-    delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu), where Phi is the standard
-    normal distribution function, and mu = sqrt(releases) / noise multiplier.
+    For full-batch Gaussian releases, mu is sqrt(releases) / noise multiplier. Delta is
+    Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu), where Phi is the standard normal
+    distribution function.
 
     Reference:
         Balle and Wang, "Improving the Gaussian Mechanism for Differential Privacy", theorem 5.
@@ -64,7 +65,7 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
 def gaussian_epsilon(delta: float, mu: float) -> float:
     """Return the smallest epsilon of mu-Gaussian differential privacy at a delta.
 
-    The result is rounded up, by at most one part in 10^12.
+    The result is rounded up by at most one part in 10^12.
 
     >>> round(gaussian_epsilon(1e-5, 1.0), 4)
     4.3772
@@ -85,15 +86,15 @@ def _least_epsilon(delta_of: Callable[[float], float], delta: float, high: float
 
 
 def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -> float:
-    """Return the least noise multiplier, sigma / sensitivity, that keeps the total within epsilon.
+    """Return the least noise multiplier of full-batch Gaussian releases with this total epsilon.
 
-    ``epsilon`` is the total of all full-batch releases, above 0 and finite. The result is rounded
-    up. It follows from ``gaussian_delta``, since the classical formula holds only for epsilon
-    below 1.
+    The noise multiplier is the standard deviation of the noise divided by the sensitivity. The
+    result is rounded up. ``epsilon`` must be above 0 and finite.
 
     >>> round(gaussian_noise_multiplier(1.0, 1e-5), 5)
     3.73063
     """
+    # this classical formula holds only for epsilon below 1
     guess = math.sqrt(2 * releases * math.log(1.25 / delta)) / epsilon
     return least_noise(
         lambda noise: gaussian_epsilon(delta, math.sqrt(releases) / noise), epsilon, guess, 1e-10
@@ -101,11 +102,10 @@ def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -
 
 
 def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
-    """Return the least total epsilon at delta of any releases with a pure epsilon of eps0 each.
+    """Return the total epsilon at delta of releases that each have the pure epsilon ``eps0``.
 
-    The result is rounded up. Every such release is a function of a randomised response, whose
-    privacy loss is +eps0 or -eps0. The distribution of the sum of these losses is known. The bound
-    also holds if each release is chosen in view of the earlier ones.
+    The result is the least total that holds for all such releases, rounded up. A release may depend
+    on the earlier ones.
 
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", theorem 3.3.
@@ -115,6 +115,7 @@ def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
     """
     from scipy.stats import binom
 
+    # The worst release is a randomised response, whose privacy loss is +eps0 or -eps0.
     ups = np.arange(releases + 1)
     losses = (2 * ups - releases) * eps0
     masses = binom.pmf(ups, releases, 1 / (1 + math.exp(-eps0)))
@@ -128,16 +129,16 @@ def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
 def least_noise(
     epsilon_of: Callable[[float], float], epsilon: float, guess: float, tolerance: float
 ) -> float:
-    """Return the least noise with ``epsilon_of(noise) <= epsilon``: rounded up, never down.
+    """Return the least noise with ``epsilon_of(noise) <= epsilon``, rounded up.
 
     Args:
-        epsilon_of: maps a noise to its epsilon; more noise gives a smaller epsilon.
-        epsilon: the largest epsilon that is allowed, above 0 and finite.
+        epsilon_of: returns the epsilon of a noise; more noise has a smaller epsilon.
+        epsilon: the largest allowed epsilon, above 0 and finite.
         guess: a noise of the right order of magnitude.
-        tolerance: the relative excess of noise that is accepted.
+        tolerance: the largest relative excess of the result over the least noise.
 
     Raises:
-        ValueError: not even e^30 times the guess is enough.
+        ValueError: even e^30 times the guess is too little noise.
     """
     from scipy.optimize import brentq
 
@@ -163,10 +164,10 @@ def least_noise(
 def pld_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return epsilon of Gaussian releases by dp-accounting's privacy-loss distributions.
+    """Return dp-accounting's upper bound on the total epsilon of Gaussian releases.
 
-    The result is never below the exact epsilon. Each record takes part in a release with
-    probability ``sampling_rate``, independently of the others (Poisson sampling).
+    In each release, every record takes part with probability ``sampling_rate``, independently of
+    the others (Poisson sampling).
     """
     one = _one_gaussian(noise_multiplier, sampling_rate)
     return float(one.self_compose(releases).get_epsilon_for_delta(delta))
@@ -188,7 +189,7 @@ def _one_gaussian(noise_multiplier: float, sampling_rate: float) -> PrivacyLossD
 def prv_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return an upper bound on epsilon of Gaussian releases by Opacus' PRV accountant.
+    """Return an upper bound on the total epsilon of Gaussian releases, by Opacus' PRV accountant.
 
     The bound is at most .01 too high.
 
@@ -215,7 +216,7 @@ def prv_epsilon(
 def rdp_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return epsilon of Gaussian releases by Opacus' Rényi bound: 8 to 17 % too high."""
+    """Return Opacus' Rényi bound on the total epsilon of Gaussian releases: 8 to 17 % too high."""
     from opacus.accountants.analysis.rdp import compute_rdp
 
     divergences = compute_rdp(
@@ -225,7 +226,10 @@ def rdp_epsilon(
 
 
 def epsilon_of_divergences(divergences: Mapping[float, float], delta: float) -> float:
-    """Convert Rényi divergences, given by order, to epsilon at delta, with Opacus' formula."""
+    """Return the epsilon at delta that follows from Rényi divergences, with Opacus' formula.
+
+    ``divergences`` maps each order to the divergence of that order.
+    """
     from opacus.accountants.analysis.rdp import get_privacy_spent
 
     orders, values = list(divergences), list(divergences.values())
@@ -236,15 +240,14 @@ def epsilon_of_divergences(divergences: Mapping[float, float], delta: float) -> 
 
 
 def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None:
-    """Check that independent accountants agree on epsilon; otherwise a run must not start.
+    """Check that independent accountants agree on a total epsilon.
 
     Args:
-        tight: total epsilon by accountant's name. The first is the reported total; the others may
-            differ from it by a margin of at most .02 plus 1 % of the reported total.
-        bounds: total epsilon by name of accountants that only give upper bounds. A bound must be at
-            least .9 times the reported total minus .02. If nothing else confirms the total, the
-            bound must also be at most 1.35 times the total plus .2, or twice the total if it is
-            above 10. Where few records are sampled, a Rényi bound is further above the tight total.
+        tight: total epsilon by accountant's name. The first value is the reported total R. The
+            others may differ from R by at most .02 + .01 R.
+        bounds: upper bounds on the total epsilon, by accountant's name. Each must be at least .9 R
+            - .02. If ``tight`` has only one value, each must also be at most 1.35 R + .2, or 2 R +
+            .2 for R above 10.
 
     Raises:
         FedchainError: two accountants disagree; the error quotes both totals.
@@ -253,6 +256,7 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     """
     (name, reported), *others = tight.items()
     margin = 0.02 + 0.01 * reported
+    # where few records are sampled, a Rényi bound is further above the tight total
     most = math.inf if others else (1.35 if reported <= 10 else 2.0) * reported + 0.2
     agreements = [(*other, abs(other[1] - reported) <= margin) for other in others]
     agreements += [
@@ -267,12 +271,10 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
 
 
 def cross_checked(mechanism: Mechanism) -> None:
-    """Check that all accountants agree on a mechanism's total epsilon, unless the cache says so.
+    """Check that all accountants agree on a mechanism's total epsilon.
 
-    The totals depend only on the mechanism and on the accountants' versions. Loading the
-    accountants takes a second and 130 MB, at every point of a sweep. An agreement is therefore kept
-    in the user's cache folder. If that folder cannot be written, the check is made every time. A
-    total above ``VACUOUS`` is not checked.
+    An agreement is stored in the user's cache folder, and is checked again only after an update of
+    one of the ``ACCOUNTANTS``. A total above ``VACUOUS`` is not checked.
 
     Raises:
         ScenarioError: an accountant cannot represent the total.
@@ -280,6 +282,7 @@ def cross_checked(mechanism: Mechanism) -> None:
     """
     if mechanism.epsilon_after(mechanism.terms.releases) > VACUOUS:
         return
+    # Loading the accountants takes a second and 130 MB, at every point of a sweep.
     versions = [f"{name} {metadata.version(name)}" for name in ACCOUNTANTS]
     text = "\n".join((repr(mechanism), *versions))
     path = place_of(AGREED, text, "txt")

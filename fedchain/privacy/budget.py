@@ -1,8 +1,7 @@
-"""Budget of one participant: it counts every release, whether or not a block included it.
+"""Budget: counts every release of one participant, whether or not a block includes the release.
 
-A release is an answer to a parent block. After a fork a holder may be asked at another parent of
-the same height. The answer is then a further release, even if the block that used the first answer
-lost a fork. Sending the same answer again costs nothing, since its noise is the same.
+A release answers one parent block. After a fork, an answer to another parent block of the same
+height is a further release.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import math
 from fedchain.privacy.mechanisms import Mechanism
 
 KEPT_ANSWERS = 8
-"""Number of latest answers whose parents a budget remembers. A second answer to an older parent
-counts as a further release."""
+"""Number of latest answers that a budget remembers. An older answer that is sent again counts as a
+further release."""
 
 
 class Budget:
-    """Counts the releases of a holder or group, up to what its mechanism covers.
+    """Counts the releases of a holder or group, and allows only those that its mechanism covers.
 
-    If the mechanism has a schedule of noise, the budget also says with which noise to release.
+    If the mechanism has a schedule of noise, the budget also chooses the noise of each release.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> budget = Budget(gaussian(1, 10, epsilon=1.0, clip=0.1, spare_releases=0))
@@ -34,28 +33,28 @@ class Budget:
     def __init__(self, mechanism: Mechanism) -> None:
         self.mechanism = mechanism
         self.releases = 0
-        """Releases made so far."""
+        """Number of releases so far."""
         self._answered: tuple[tuple[bytes, int], ...] = ()
         self._spent = 0.0
         self._rounds = self._last = 0
 
     @property
     def epsilon(self) -> float:
-        """Tight total epsilon of the releases made so far; of a schedule of noise, a bound."""
+        """Tight total epsilon of the releases so far; with a schedule of noise, an upper bound."""
         return self.mechanism.epsilon_after(self.releases)
 
     def noise_step(self, parent: bytes, round_: int) -> int | None:
-        """Return the index of the noise of an answer among the agreed values.
+        """Return the index of an answer's noise, in the mechanism's list of noise multipliers.
 
         An answer that is sent again has the same noise.
 
         Args:
-            parent: hash of the block that is answered, 32 bytes.
-            round_: height of the block that may carry the answer.
+            parent: hash of the parent block, 32 bytes.
+            round_: height of the block that may include the answer.
 
         Returns:
-            The index, 0 if all releases have the same noise; None: the budget does not allow the
-            answer. A mechanism that promises no privacy allows all.
+            The index: 0 if all releases have the same noise, None if the budget does not allow the
+            answer. A mechanism that promises no privacy allows all answers.
         """
         for answered, step in self._answered:
             if answered == parent:
@@ -68,7 +67,9 @@ class Budget:
         return 0 if math.isinf(self.mechanism.epsilon_per_release) else None
 
     def spend(self, parent: bytes, round_: int) -> None:
-        """Count the answer to this parent, unless it is counted already.
+        """Count the answer to a parent block, unless it is counted already.
+
+        The arguments are those of ``noise_step``.
 
         Raises:
             ValueError: the budget does not allow this answer.

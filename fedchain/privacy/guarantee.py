@@ -1,4 +1,4 @@
-"""Guarantee: it states what a run promises, with the conditions and limits of the promise."""
+"""Guarantee: the text on what a run promises, under which conditions and with which limits."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def guarantee(
     """Return a text that says what a run promises, against whom, and under which conditions.
 
     Args:
-        mechanism: the mechanism that every honest holder applied.
-        releases: number of releases of the holder that made the most, forks included.
-        record: what one record is, in a word: ``row``, ``scan``, ``tile``.
+        mechanism: the mechanism of every honest holder.
+        releases: the largest number of releases of one holder, including those on forks.
+        record: a word for one record: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
-        groups: the groups of holders that share their noise; None: each holder adds its own noise.
-        hidden: whether the noise comes from a secret file that is not among the run's files.
+        groups: the groups in which holders share their noise; None: each holder adds its own noise.
+        hidden: whether the noise comes from a secret file outside the run folder.
         momentum: the running mean that participants send; None: they send each release by itself.
 
     >>> from fedchain.privacy.mechanisms import none
@@ -79,18 +79,19 @@ def guarantee(
 
 
 def replaced(mechanism: Mechanism, releases: int) -> tuple[float, float]:
-    """Return epsilon and delta for neighbours of which one has another record in a record's place.
+    """Return the epsilon and delta that hold if one record is replaced by another.
 
-    ``epsilon_after`` counts a gradient that is there or zero. A record that is replaced moves the
-    sum by twice the clip, so that the noise multiplier counts half. Where records are sampled, or
-    where the mechanism is a user's own, the bound of two steps stands instead: from one record to
-    zero, and from zero to the other, (2 epsilon, (1 + e^epsilon) delta).
+    If all records take part and the mechanism is fedchain's own, epsilon is computed for half the
+    noise multiplier. Otherwise the result is the bound (2 epsilon, (1 + e^epsilon) delta), with the
+    mechanism's total epsilon.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> made = gaussian(9, 5, epsilon=1.0, clip=0.1, spare_releases=1)
     >>> [round(value, 5) for value in replaced(made, 10)]
     [2.15468, 1e-05]
     """
+    # A record that is replaced moves the sum by at most twice the clip. The bound takes two steps:
+    # from one record to zero, and from zero to the other.
     delta, halved = mechanism.terms.delta, with_noise(mechanism, mechanism.noise_multiplier / 2)
     if halved is not None and mechanism.terms.sampling_rate == 1:
         return halved.epsilon_after(releases), delta
@@ -99,11 +100,11 @@ def replaced(mechanism: Mechanism, releases: int) -> tuple[float, float]:
 
 
 def with_noise(mechanism: Mechanism, multiplier: float, **others: object) -> Mechanism | None:
-    """Return a mechanism of fedchain with another noise multiplier; None if it is a user's own.
+    """Return a mechanism of fedchain with another noise multiplier; None for a user-defined one.
 
-    What determines the epsilon of a user's own mechanism is not known. ``others`` are further
-    fields that change.
+    ``others`` are further fields to change.
     """
+    # What determines the epsilon of a user-defined mechanism is not known.
     if not type(mechanism).__module__.startswith("fedchain."):
         return None
     dataclass: Any = mechanism
@@ -114,10 +115,10 @@ def with_noise(mechanism: Mechanism, multiplier: float, **others: object) -> Mec
 def outnumbered(
     mechanism: Mechanism, releases: int, groups: Groups | None, attackers: Collection[int]
 ) -> list[str]:
-    """Return a warning if attackers leave a group fewer honest members than the noise counts on.
+    """Return a warning if attackers leave a group with fewer honest members than the noise needs.
 
-    ``attackers`` are the ids of all holders that attack in some round. The true epsilon counts the
-    noise of the honest members that are left, less those who may drop out.
+    The list is empty if every group has enough. ``attackers`` are the ids of all holders that
+    attack in some round.
     """
     if groups is None or not attackers or mechanism.noise_multiplier == 0:
         return []
@@ -140,7 +141,7 @@ def outnumbered(
 
 
 def figures(mechanism: Mechanism, releases: int) -> str:
-    """Return a text with the three epsilons of a run, which may differ by a factor above 100.
+    """Return a text with three epsilons of a run: one release, pure total and tight total.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
@@ -165,7 +166,7 @@ def _describe_readers(groups: Groups | None) -> str:
 
 
 def _describe_sharing(groups: Groups | None) -> str:
-    """Return the text that says what the guarantee of a group assumes."""
+    """Return the text on what the guarantee of a group assumes."""
     if groups is None:
         return ""
     return (
@@ -179,7 +180,7 @@ def _describe_sharing(groups: Groups | None) -> str:
 
 
 def _describe_momentum(momentum: Momentum | None, *, noisy: bool = True) -> str:
-    """Return the text that says what momentum costs, and what it reveals."""
+    """Return the text on the privacy cost of momentum, and on what it reveals."""
     if momentum is None:
         return ""
     kept = "" if momentum.beta is None else f" (beta {momentum.beta:g})"
@@ -206,7 +207,7 @@ def _describe_clipping(terms: Terms) -> str:
 
 
 def _describe_seed(mechanism: Mechanism, hidden: bool) -> str:
-    """Return the text on the seed, and on floating point: in sums, and in noise without a grid."""
+    """Return the text on the secrecy of the seed, and on floating-point arithmetic."""
     drawn = "" if mechanism.group_noise else "and draws its noise "
     parts = f"sums its gradients {drawn}in floating point"
     if not hidden:
@@ -218,7 +219,7 @@ def _describe_seed(mechanism: Mechanism, hidden: bool) -> str:
 
 
 def unprotected(public: int, record: str) -> list[str]:
-    """Return sentences on the public records, which the guarantee does not cover.
+    """Return sentences on the public records, which no guarantee covers.
 
     >>> unprotected(0, "row")
     []
@@ -232,7 +233,9 @@ def unprotected(public: int, record: str) -> list[str]:
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
-    """Return warnings about delta and epsilon; ``records`` has each holder's number of records.
+    """Return warnings about a delta or an epsilon that is too large.
+
+    ``records`` is the number of records of each holder.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]

@@ -1,11 +1,8 @@
 """Skellam noise of one fixed scale on the integers: its distribution, its draws, and its epsilon.
 
-A Skellam number is the difference of two Poisson numbers of mean V / 2, and has variance V = 2^46.
-A draw uses only integers, and constants that do not depend on data.
-
-The probability of each number up to 13 standard deviations is exact to a factor of e^(+-2^-40). The
-numbers beyond have a total probability below 2^-120, and are never drawn. Epsilon accounts for both
-errors.
+A Skellam number is the difference of two Poisson numbers with the same mean, here 2^45. The
+probabilities of drawn numbers are exact to a factor of e^(+-2^-40). Epsilon accounts for this
+error.
 """
 
 from __future__ import annotations
@@ -28,9 +25,9 @@ REACH = 13
 """Number of standard deviations beyond which no number is drawn."""
 INSIDE = 9.0
 """Epsilon assumes that all numbers of a run lie within this number of standard deviations. Delta
-includes the chance that one lies beyond."""
+includes the chance that one does not."""
 SLOTS = BLOCK_SIZE = 2**16
-"""Number of slots in a table, and of integers in a block. Two bytes choose each; see ``_Table``."""
+"""Number of slots in a ``_Table``, and number of integers in a block."""
 BLOCKS = int(REACH * DEVIATION) // BLOCK_SIZE
 """Number of blocks on either side of 0."""
 
@@ -39,7 +36,7 @@ Steps32 = npt.NDArray[np.int32]
 
 
 def log_skellam(numbers: Vector) -> Vector:
-    """Return the log of each number's probability (n,), relative to the probability of 0.
+    """Return the logarithm of each number's probability, relative to the probability of 0.
 
     Reference:
         NIST Digital Library of Mathematical Functions, 10.41.3.
@@ -54,9 +51,9 @@ def log_skellam(numbers: Vector) -> Vector:
 
 
 def skellams(keys: Sequence[bytes], count: int) -> Steps32:
-    """Return Skellam numbers of variance 2^46, derived from keys as in ``normals``.
+    """Return Skellam numbers of variance 2^46, one row for each key, shape (len(keys), count).
 
-    The numbers are independent integers, shape (len(keys), count): one row for each key.
+    The keys are as in ``normals``.
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating
@@ -82,9 +79,9 @@ def skellams(keys: Sequence[bytes], count: int) -> Steps32:
 def _settle(
     numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
-    """Draw the rest by rejection, for the places that have no number yet.
+    """Fill the places that have no number yet, by drawing with rejection.
 
-    ``open_`` holds the indices of these places in each row; see ``_Table`` for the rest.
+    ``open_`` has the indices of these places in each row.
     """
     rows = [row for row, places in enumerate(open_) if len(places)]
     while rows:
@@ -104,7 +101,10 @@ def _settle(
 
 
 def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt.NDArray[np.bool_]]:
-    """Return the number that each pair of words (2, n) proposes, and whether to accept it."""
+    """Return the number that each pair of random words proposes, and whether to accept the number.
+
+    ``words`` has shape (2, n).
+    """
     slots = (words[0] >> np.uint64(48)).astype(np.intp)
     places = (words[0] >> np.uint64(32)) & np.uint64(BLOCK_SIZE - 1)
     numbers = table.rest_starts[slots] + places.astype(np.int32)
@@ -116,24 +116,23 @@ def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt
 
 @dataclass(frozen=True)
 class _Table:
-    """The blocks of integers that the slots stand for. A draw chooses a slot at random.
+    """Blocks of integers from which numbers are drawn. Every draw begins with a random slot.
 
-    Most slots name a block; the draw then takes any number of the block. These slots together give
-    each number of a block the probability of its least likely number, rounded down to whole slots.
-    The other slots stand for the rest: the probabilities that are still missing, drawn by
-    rejection. All probabilities are relative to that of the number 0.
+    Most slots name a block, and the draw takes a random number of this block. For the other slots,
+    the number is drawn by rejection. All probabilities are relative to that of 0.
     """
 
     starts: Steps32
-    """First number of the block that a slot names; 0 where a slot stands for the rest."""
+    """First number of the block that each slot names; 0 where a slot names none."""
     named: int
-    """Number of slots that name a block; the slots after them stand for the rest."""
+    """Number of slots that name a block. These slots come first."""
     rest_starts: Steps32
-    """First number of the block that a slot names in a draw from the rest."""
+    """First number of the block of each slot, in a draw by rejection."""
     rest_floors: Vector
-    """Probability that the named slots give to each number of that block."""
+    """Probability that the named slots already give to each number of the block in
+    ``rest_starts``."""
     rest_bounds: Vector
-    """Upper bound on the missing probability of each number of that block, for the rejection."""
+    """Upper bound on the missing probability of each number of the block in ``rest_starts``."""
 
 
 @lru_cache(maxsize=1)
@@ -168,18 +167,16 @@ def skellam_epsilon(
 ) -> float:
     """Return an upper bound on the total epsilon of Skellam releases at delta.
 
-    It is the closed form for normal noise, plus a bound on the difference that Skellam noise makes.
-
     Args:
-        noise_multiplier: sigma divided by the sensitivity on the grid.
+        noise_multiplier: standard deviation divided by the sensitivity on the grid.
         dimension: length of a gradient.
         releases: number of releases, 1 or more.
         delta: above 0, below 1.
         shares: number of draws, of variance 2^46 each, that are added up to one number.
 
     Returns:
-        The bound; inf if delta is below the chance of a number beyond ``INSIDE`` deviations, or if
-        the noise multiplier is below a quarter, or below 1 with several shares.
+        The bound; inf if delta or the noise multiplier is too small. The least noise multiplier is
+        1/4, or 1 with several shares.
 
     For noise multiplier 20, 30,000 weights and 100 releases:
 
@@ -205,9 +202,9 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Return an upper bound on the log of the chance that a number exceeds z deviations.
+    """Return Chernoff's bound on the logarithm of the chance that a number exceeds ``deviations``.
 
-    It is Chernoff's bound, about -z^2/2, for z = ``deviations``.
+    The argument counts standard deviations.
 
     >>> log_tail(9.0) < -40.4
     True
@@ -225,6 +222,8 @@ def skellam_rdp_epsilon(
     noise_multiplier: float, dimension: int, releases: int, delta: float, shares: int = 1
 ) -> float:
     """Return the Rényi bound on the total epsilon of Skellam releases at delta.
+
+    The arguments are those of ``skellam_epsilon``.
 
     Reference:
         Agarwal, Kairouz and Liu, "The Skellam Mechanism for Differentially Private Federated

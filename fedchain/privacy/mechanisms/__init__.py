@@ -1,4 +1,4 @@
-"""Mechanisms: how a data holder hides its records in noise, equation (10); one file for each."""
+"""Mechanisms: kinds of noise that hide the records of a holder, LearningChain equation (10)."""
 
 from fedchain.privacy.mechanisms.abilities import ClipFollower, GroupNoise, NoiseSchedule
 from fedchain.privacy.mechanisms.gaussian import gaussian

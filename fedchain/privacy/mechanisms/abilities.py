@@ -1,4 +1,4 @@
-"""Abilities that a mechanism may have: noise in shares, a clip that adapts, noise by schedule."""
+"""Abilities that a mechanism may have: noise in shares, an adaptive clip, a schedule of noise."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ if TYPE_CHECKING:
 
 
 class GroupNoise(Protocol):
-    """Noise in whole numbers: a sum of shares, one from each member of a group."""
+    """Noise of a group: a sum of whole numbers, with one share from each member."""
 
     @property
     def shares(self) -> int:
-        """Number of members whose shares add up to the noise that is accounted for, 1 or more."""
+        """Number of members whose shares add up to the noise that epsilon counts on, 1 or more."""
 
     @property
     def step(self) -> float:
-        """Length of one step of the grid, in units of the sum of gradients."""
+        """Distance between neighbouring points of the grid, in the unit of a sum of gradients."""
 
     def in_steps(self, gradients: Matrix, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
-        """Return the whole numbers that members of a group add up, shape (n, d).
+        """Return each member's sum of gradients plus its share of noise, in steps of the grid.
 
-        A row is the member's gradient times the member's number of units, in steps, plus a share
-        of noise. One unit moves the row by at most clip / step. ``keys`` are as in
-        ``Mechanism.release``; ``records`` are the members' public numbers of records.
+        Args:
+            gradients: clipped mean gradient of each member, shape (members, dimension).
+            keys: the keys of the noise, as in ``Mechanism.release``.
+            records: public number of records of each member.
+
+        Returns:
+            Whole numbers, shape (members, dimension). One protected unit moves a row by at most
+            clip / step.
 
         Raises:
             ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
@@ -35,7 +40,7 @@ class GroupNoise(Protocol):
 
 
 class ClipFollower(Protocol):
-    """Adapts a holder's clip from one release to the next; epsilon includes the cost of this."""
+    """Adapts a holder's clip after each release. Epsilon includes the privacy cost."""
 
     def with_clip(self, clip: float) -> Mechanism:
         """Return the mechanism with this clip, for one release."""
@@ -43,30 +48,35 @@ class ClipFollower(Protocol):
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release.
 
-        Of the ``drawn`` records that took part, ``within`` have a gradient norm of at most the
-        clip. ``key`` has 32 bytes for this count only, which only the holder knows. ``records`` is
-        the holder's public number of records.
+        Args:
+            key: 32 bytes that only the holder knows, used only for the noise of this count.
+            clip: the clip of this release.
+            within: number of records in this release whose gradient norm is at most the clip.
+            drawn: number of records in this release.
+            records: the holder's public number of records.
         """
 
 
 class NoiseSchedule(Protocol):
-    """Chooses the noise of each release by what its holder has spent, from a list of values."""
+    """Chooses the noise of each release from a list, depending on what the holder has spent."""
 
     @property
     def noises(self) -> tuple[float, ...]:
-        """The noise multipliers that a release may have; a chain's rules list them."""
+        """The noise multipliers to choose from. The rules of a chain list them."""
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """What a release with each of them spends, in a unit of the mechanism's own."""
+        """Cost of a release with each noise multiplier, in a unit that the mechanism chooses."""
 
     def with_noise(self, step: int) -> Mechanism:
-        """Return the mechanism with the noise of this index, for one release."""
+        """Return the mechanism with the noise multiplier of index ``step``, for one release."""
 
     def step_for(self, spent: float, rounds: int) -> int | None:
-        """Return the index of the noise of a holder's next release; None: it must stay silent.
+        """Return the index of the noise for the next release; None: the holder must stay silent.
 
-        ``spent`` is the cost of the holder's releases so far, and ``rounds`` is the number of
-        earlier rounds in which it made any. Whatever a holder is asked, its total must stay within
-        ``Mechanism.epsilon_after`` of its number of releases.
+        The total epsilon of every holder must stay within ``Mechanism.epsilon_after``.
+
+        Args:
+            spent: cost of the holder's releases so far.
+            rounds: number of earlier rounds in which the holder made a release.
         """

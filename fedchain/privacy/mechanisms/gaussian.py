@@ -31,7 +31,7 @@ from fedchain.privacy.mechanisms.mechanism import (
 from fedchain.randomness import normals
 
 COUNT_SHARE = 0.05
-"""Share that the count of an adaptive clip has in the privacy cost 1 / z^2; see
+"""Part of the privacy cost that pays for the counts of an adaptive clip; see
 ``Gaussian.joint_multiplier``."""
 CLIP_RATE = 0.2
 """Learning rate of an adaptive clip, as in Andrew et al., 2021; see ``Gaussian.next_clip``."""
@@ -55,24 +55,23 @@ def gaussian(
     """Add independent normal noise to every coordinate: no mechanism needs less in high dimension.
 
     The standard deviation is noise_multiplier * clip / records. If records are sampled, records is
-    their expected number. Full-batch releases compose to one Gaussian release of
-    sigma / sqrt(releases), whose epsilon is known exactly.
+    their expected number.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: total over all releases of a holder, from which the noise is solved; inf: no noise,
-            but gradients are still clipped.
-        noise_multiplier: sigma divided by the sensitivity; epsilon follows from it. Give either
-            this or epsilon.
+        epsilon: total over all releases of a holder, from which the noise is computed; inf: no
+            noise, but gradients are still clipped.
+        noise_multiplier: standard deviation divided by the sensitivity. Give either this or
+            epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
-            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
-        clip_quantile: quantile of the records' gradient norms that each holder's clip follows,
-            beginning at clip; epsilon includes the noisy count for this; null: the clip is fixed.
+        clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
+            + .01), whose norm is below 1.
+        clip_quantile: quantile of the gradient norms that each holder's clip follows, beginning at
+            clip; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
-            sampling), which amplifies the guarantee; 1: all records take part.
+            sampling); 1: all records take part. A smaller rate lowers epsilon.
         accountant: pld (exact if all records take part), prv or rdp (Opacus; both report a larger
             epsilon).
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
@@ -101,26 +100,26 @@ class Gaussian:
     terms: Terms
     """What the mechanism promises."""
     noise_multiplier: float
-    """sigma divided by the sensitivity."""
+    """Standard deviation of the noise divided by the sensitivity."""
     accountant: Literal["pld", "prv", "rdp"]
     """The accountant whose total is reported."""
     name: str = "gaussian"
     sampling: bool = True
+    # it is not known how a sum of rounded normal numbers is distributed
     group_noise: None = None
     noise_schedule: None = None
     pure_total: None = None
-    """Sampling is allowed, because epsilon is known for it. Groups are not, because it is not
-    known how a sum of rounded normal numbers is distributed. Normal noise has no pure epsilon."""
+    """Records may be sampled. Members of a group cannot share the noise. There is no pure
+    epsilon."""
 
     @cached_property
     def joint_multiplier(self) -> float:
-        """Noise multiplier z of the gradient and the adaptive clip's count together.
+        """Noise multiplier that determines epsilon: of the gradient and the clip's count together.
 
-        Epsilon follows from z. In units of the sensitivity, one record moves the gradient by 1,
-        and the noise has deviation sigma. One record moves the count by 1/2, and its noise has
-        deviation sigma_count. Together they are one normal vector:
-        1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
+        The joint multiplier z fulfils 1/z^2 = 1/noise_multiplier^2 + 1/(2 count_noise)^2.
         """
+        # One record moves the gradient by the sensitivity, and the count by 1/2. Gradient and count
+        # together are one normal vector.
         share = 0.0 if self.terms.clip_quantile is None else COUNT_SHARE
         return self.noise_multiplier * math.sqrt(1 - share)
 
@@ -131,7 +130,7 @@ class Gaussian:
 
     @cached_property
     def clip_follower(self) -> Gaussian | None:
-        """This mechanism, if it adapts the clip of each holder; None: the clip is fixed."""
+        """This mechanism if its clip is adaptive; None: the clip is fixed."""
         return None if self.terms.clip_quantile is None else self
 
     def with_clip(self, clip: float) -> Gaussian:
@@ -139,10 +138,10 @@ class Gaussian:
         return replace(self, terms=replace(self.terms, clip=clip))
 
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
-        """Return the clip of a holder's next release: C e^(-(b - quantile) / 5).
+        """Return the clip of a holder's next release: clip * e^(-(b - clip_quantile) / 5).
 
-        C is the clip of this release, and b is a noisy estimate of the share of the holder's
-        records whose gradient norm is at most C.
+        Here b is a noisy estimate of the share of the holder's records whose gradient norm is at
+        most ``clip``.
 
         Reference:
             Andrew, Thakkar, McMahan and Ramaswamy, "Differentially Private Learning with
@@ -161,7 +160,7 @@ class Gaussian:
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add noise of standard deviation noise_multiplier * sensitivity to gradients (n, d)."""
+        """Return gradients plus noise of standard deviation noise_multiplier * sensitivity."""
         drawn = normals(keys, gradients.shape[1])
         scales = [self.noise_multiplier * moved for moved in sensitivities]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
@@ -176,7 +175,7 @@ class Gaussian:
         return GAUSSIAN_TOTALS[self.accountant](self.joint_multiplier, releases, delta, rate)
 
     def cross_check(self) -> None:
-        """Check that closed form, dp-accounting's PLD, and Opacus' PRV and RDP totals agree."""
+        """Check that the totals of all accountants agree: closed form, PLD, PRV and RDP."""
         terms = self.terms
         asked = self.joint_multiplier, terms.releases, terms.delta, terms.sampling_rate
         tight = {"dp-accounting PLD": GAUSSIAN_TOTALS["pld"](*asked)}
@@ -199,8 +198,8 @@ GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float, float], float]] = {
     "prv": lru_cache(maxsize=4096)(accounting.prv_epsilon),
     "rdp": lru_cache(maxsize=4096)(accounting.rdp_epsilon),
 }
-"""Maps each accountant to its function of (sigma, releases, delta, sampling rate) for the total
-epsilon. For full batches ``pld`` uses the closed form, which is exact."""
+"""Functions that compute the total epsilon, by accountant. Their arguments are the noise
+multiplier, the number of releases, delta and the sampling rate."""
 
 
 @lru_cache(maxsize=64)

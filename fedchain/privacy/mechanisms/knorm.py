@@ -1,8 +1,7 @@
-"""K-norm noise: the mechanism of the LearningChain paper, reconstructed, and its epsilon.
+"""K-norm noise: the mechanism of the LearningChain paper, reconstructed, and its total epsilon.
 
-The density of the noise z is proportional to e^(-eps0 |z| / Delta). Here Delta is the sensitivity,
-and eps0 the pure epsilon of one release. The privacy loss L of one release is the log of the ratio
-of the densities for two neighbours.
+The privacy loss of a release is the logarithm of the ratio of its densities under two neighbouring
+data sets.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
 
 POINTS = 1200
-"""Number of grid points for the privacy loss of one release: about 60 for a standard deviation."""
+"""Number of grid points for the privacy loss of one release: about 60 per standard deviation."""
 LEAST_DIMENSION, LARGEST_SPREAD = 8, 1.5
-"""Least dimension d, and largest eps0 / sqrt(d + 1), for which ``knorm_epsilon`` uses an integral.
-Beyond them the integral is not accurate, and the epsilon of one release is too large for use."""
+"""Least dimension, and largest eps0 / sqrt(dimension + 1), for which the integral of
+``knorm_epsilon`` is accurate."""
 DEVIATIONS = 10.0
-"""Number of standard deviations of the loss that the grid covers on either side of 0."""
+"""Half width of the grid, in standard deviations of the privacy loss."""
 
 
 @mechanisms
@@ -57,22 +56,20 @@ def knorm(
     accountant: Literal["pld", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add the paper's noise z, of density e^(-(eps0 / Delta) |z|), for a pure epsilon of eps0.
+    """Add the paper's noise: a random direction with a Gamma-distributed length.
 
-    Here eps0 is the pure epsilon of one release, and Delta = clip / records. The noise is sampled
-    exactly: a radius from Gamma(d, Delta / eps0) times a uniform direction, in d dimensions. The
-    pure total, releases * eps0, is far above the tight one. In high dimension, the tight total of T
-    releases is near that of Gaussian noise with mu = sqrt(T) eps0 / sqrt(d + 1).
+    The density of noise z is proportional to e^(-eps0 |z| / sensitivity), where eps0 is the pure
+    epsilon of one release. The sensitivity is clip / records.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient, 2 or more.
-        epsilon: tight total over all releases of a holder, from which eps0 is solved; inf: no
+        epsilon: tight total over all releases of a holder, from which eps0 is computed; inf: no
             noise, but gradients are still clipped.
-        noise_multiplier: 1 / eps0; epsilon follows from it. Give either this or epsilon.
+        noise_multiplier: 1 / eps0. Give either this or epsilon.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
-            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
+        clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
+            + .01), whose norm is below 1.
         unit: what is protected: each record of a holder, or the holder as a whole.
         accountant: pld (proven, tight) or rdp.
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
@@ -94,27 +91,28 @@ def knorm(
 
 @dataclass(frozen=True, kw_only=True)
 class KNorm:
-    """K-norm noise, a Gamma radius times a uniform direction, with one scale for the whole run."""
+    """K-norm noise, with one scale for the whole run."""
 
     terms: Terms
     """What the mechanism promises."""
     noise_multiplier: float
-    """1 / eps0."""
+    """1 / eps0, where eps0 is the pure epsilon of one release."""
     accountant: Literal["pld", "rdp"]
     """The accountant whose tight total is reported."""
     dimension: int
-    """Length of a gradient, on which epsilon depends."""
+    """Length of a gradient."""
     name: str = "knorm"
+    # For sampled records no bound on epsilon is proven. A sum of K-norm noise is not K-norm noise.
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
     noise_schedule: None = None
-    """Records are not sampled, because no bound on epsilon is proven for this. Groups cannot share
-    the noise, because a sum of K-norm noise is not K-norm noise. The clip is fixed."""
+    """Records cannot be sampled, and members of a group cannot share the noise. The clip is
+    fixed."""
 
     @property
     def epsilon_per_release(self) -> float:
-        """eps0: the pure epsilon of one release."""
+        """Pure epsilon of one release."""
         return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
 
     @property
@@ -125,7 +123,7 @@ class KNorm:
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add noise to gradients (n, d): uniform directions times scaled radii from Gamma(d)."""
+        """Return gradients plus noise, shape (releases, dimension)."""
         dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
         for row, norm, key, moved in zip(drawn, lengths(drawn), keys, sensitivities, strict=True):
@@ -142,7 +140,7 @@ class KNorm:
         return total(1 / self.noise_multiplier, self.dimension, releases, self.terms.delta)
 
     def cross_check(self) -> None:
-        """Check that the privacy-loss distribution and the Rényi bound agree on epsilon."""
+        """Check that the totals of the accountants agree: privacy-loss distribution and RDP."""
         asked = self.epsilon_per_release, self.dimension, self.terms.releases, self.terms.delta
         pld, rdp = (KNORM_TOTALS[kind](*asked) for kind in ("pld", "rdp"))
         if pld == pure_epsilon(self.epsilon_per_release, self.terms.releases, self.terms.delta):
@@ -153,10 +151,8 @@ class KNorm:
 def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return an upper bound on the total epsilon of K-norm releases at delta.
 
-    It is computed from the distribution of the privacy loss, and is never above ``pure_epsilon``.
-    In a dimension d below 8, or if eps0 > 1.5 sqrt(d + 1), it is ``pure_epsilon``, which is valid
-    there, but not tight. In high dimension it is near the epsilon of Gaussian differential privacy
-    with mu = sqrt(releases) eps0 / sqrt(d + 1).
+    ``eps0`` is the pure epsilon of one release. The bound is tight in high dimension. In a
+    dimension below 8, or if eps0 exceeds 1.5 sqrt(dimension + 1), the bound is ``pure_epsilon``.
 
     Reference:
         Hardt and Talwar, "On the Geometry of Differential Privacy"; Doroshenko et al.,
@@ -194,14 +190,15 @@ def _one_release(eps0: float, dimension: int) -> PLDPmf:
 
 
 def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int) -> Vector:
-    """Return, for each ratio l / eps0 (n,), the probability that the privacy loss is at most l."""
+    """Return the probability that the privacy loss is at most ratio * eps0, for each ratio."""
     from scipy.special import betainc
 
-    # Let neighbours differ by a unit vector u, with Delta = 1. Then L = eps0 (|z - u| - |z|), where
-    # |z| ~ Gamma(d, 1/eps0), and (1 + c) / 2 ~ Beta((d-1)/2, (d-1)/2) for the cosine c between z
-    # and u. L <= l holds if c >= (1 - a^2) / (2 |z|) - a with a = l / eps0. The probability is an
-    # integral over |z|. A vector shorter than u is no worse, because the density is log-concave
-    # along every line in the direction u.
+    # Let neighbours differ by a unit vector u: the sensitivity is 1. The loss of noise z is then
+    # L = eps0 (|z - u| - |z|). In d dimensions, |z| has the distribution Gamma(d, 1/eps0), and
+    # (1 + c) / 2 has Beta((d-1)/2, (d-1)/2) for the cosine c between z and u. With a = l / eps0,
+    # L <= l holds if c >= (1 - a^2) / (2 |z|) - a. The probability is an integral over |z|. A
+    # vector shorter than u is no worse, because the density is log-concave along every line in the
+    # direction u.
     radii, weights = _radii(eps0, dimension, nodes)
     bound = (1 - ratios[:, None] ** 2) / (2 * radii) - ratios[:, None]  # (n, radii)
     half = (dimension - 1) / 2
@@ -211,9 +208,9 @@ def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int
 
 
 def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
-    """Return points and weights for integrals over the radius |z|, which is Gamma(d, 1/eps0).
+    """Return points and weights for integrals over the length of the noise at a sensitivity of 1.
 
-    They are those of Gauss and Legendre on 12 panels, with ``nodes`` points on each.
+    The points are those of Gauss and Legendre on 12 panels, with ``nodes`` points on each.
     """
     from scipy.special import gammainccinv, gammaincinv, gammaln
 
@@ -230,13 +227,13 @@ def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
 def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return the Rényi bound on the total epsilon of K-norm releases at delta.
 
-    For the privacy loss L, the divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1).
-    The mean E is integrated over radius and angle of the noise, independently of ``knorm_epsilon``.
-    Opacus converts the divergences to epsilon.
+    The bound is computed independently of ``knorm_epsilon``; the arguments are the same.
 
     >>> 1.52 < knorm_rdp_epsilon(1.0, 650, 100, 1e-5) < 1.52 * 1.2
     True
     """
+    # The divergence of order a is log E e^((a - 1) L) / (a - 1) for the privacy loss L. The mean E
+    # is integrated over radius and angle of the noise.
     radii, masses = _radii(eps0, dimension, 12)
     spread = min(math.pi / 2, 14 / math.sqrt(dimension))
     points, weights = np.polynomial.legendre.leggauss(400)
@@ -260,4 +257,5 @@ KNORM_TOTALS: dict[str, Callable[[float, int, int, float], float]] = {
     "pld": lru_cache(maxsize=4096)(knorm_epsilon),
     "rdp": lru_cache(maxsize=4096)(knorm_rdp_epsilon),
 }
-"""Maps each accountant to its function of (eps0, dimension, releases, delta) for total epsilon."""
+"""Functions that compute the total epsilon, by accountant. Their arguments are those of
+``knorm_epsilon``."""

@@ -1,7 +1,7 @@
-"""Laplace noise: independent noise in every coordinate, and its epsilon for clipped gradients.
+"""Laplace noise: independent noise in every coordinate, and its total epsilon.
 
-The gradients of two neighbours differ by a vector whose 2-norm is at most the sensitivity. Epsilon
-is computed for the worst case, in which all entries of this vector are equal.
+In the worst case for privacy, the gradients of two neighbours differ by the same amount in every
+coordinate.
 """
 
 from __future__ import annotations
@@ -50,21 +50,19 @@ def laplace(
 ) -> Mechanism:
     """Add independent Laplace noise to every coordinate, with a pure epsilon of eps0 per release.
 
-    In d dimensions, a gradient of 2-norm at most clip has a 1-norm of at most sqrt(d) clip. The
-    scale is therefore sqrt(d) clip / (records eps0). The pure total is releases * eps0. The tight
-    total is a proven Rényi bound, about 10 % too high. In high dimension, the tight total of T
-    releases is near that of Gaussian noise with mu = sqrt(T / d) eps0, but it takes sqrt(2) times
-    as much noise.
+    The scale is sqrt(dimension) * clip / (records * eps0). The total epsilon at delta is a Rényi
+    bound, about 10 % too high. For the same total in high dimension, Laplace noise is sqrt(2) times
+    as large as Gaussian noise.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: tight total over all releases of a holder, from which eps0 is solved; inf: no
+        epsilon: tight total over all releases of a holder, from which eps0 is computed; inf: no
             noise, but gradients are still clipped.
-        noise_multiplier: 1 / eps0; epsilon follows from it. Give either this or epsilon.
+        noise_multiplier: 1 / eps0. Give either this or epsilon.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
-            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
+        clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
+            + .01), whose norm is below 1.
         unit: what is protected: each record of a holder, or the holder as a whole.
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
@@ -88,20 +86,22 @@ class Laplace:
     terms: Terms
     """What the mechanism promises."""
     noise_multiplier: float
-    """1 / eps0: the scale divided by the sensitivity in the 1-norm."""
+    """Scale of the noise divided by the sensitivity in the 1-norm: 1 / eps0."""
     dimension: int
-    """Length of a gradient, on which the noise and epsilon depend."""
+    """Length of a gradient."""
     name: str = "laplace"
+    # For sampled records no bound on epsilon is proven. A sum of Laplace noise is not Laplace
+    # noise.
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
     noise_schedule: None = None
-    """Records are not sampled, because no bound on epsilon is proven for this. Groups cannot share
-    the noise, because a sum of Laplace noise is not Laplace noise. The clip is fixed."""
+    """Records cannot be sampled, and members of a group cannot share the noise. The clip is
+    fixed."""
 
     @property
     def epsilon_per_release(self) -> float:
-        """eps0: the pure epsilon of one release."""
+        """Pure epsilon of one release."""
         return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
 
     @property
@@ -112,7 +112,7 @@ class Laplace:
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add noise of scale noise_multiplier * sqrt(d) * sensitivity to each gradient (n, d)."""
+        """Return gradients plus noise of scale noise_multiplier * sqrt(dimension) * sensitivity."""
         drawn = laplaces(keys, gradients.shape[1])
         whole = self.noise_multiplier * math.sqrt(self.dimension)
         scales = [whole * moved for moved in sensitivities]
@@ -128,7 +128,7 @@ class Laplace:
         return laplace_epsilon(1 / self.noise_multiplier, self.dimension, releases, delta)
 
     def cross_check(self) -> None:
-        """Check that the Rényi bound agrees with dp-accounting's epsilon for the worst case."""
+        """Check that the Rényi bound agrees with dp-accounting's total epsilon."""
         releases, delta = self.terms.releases, self.terms.delta
         total, single = self.epsilon_after(releases), self.epsilon_per_release
         if total > 0.9 * pure_epsilon(single, releases, delta):
@@ -141,9 +141,8 @@ class Laplace:
 def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return an upper bound on the total epsilon of Laplace releases at delta.
 
-    It is the smaller of two bounds. One is the Rényi bound for neighbours whose gradients differ by
-    the same amount in every coordinate, which is the worst case. Where it is the smaller one, it is
-    some 10 % too high. The other is ``pure_epsilon``. ``eps0`` is the pure epsilon of one release.
+    ``eps0`` is the pure epsilon of one release. The result is the smaller of ``pure_epsilon`` and a
+    Rényi bound, which is some 10 % too high.
 
     Reference:
         Mironov, "Rényi Differential Privacy", table II; Kairouz, Oh and Viswanath, theorem 3.3.
@@ -167,7 +166,7 @@ def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) ->
 def laplace_divergence(order: float, shift: float) -> float:
     """Return the Rényi divergence between Laplace noise of scale 1 and the same noise plus a shift.
 
-    The order is above 1, the shift above 0. Here the order is 2, and the shift 1:
+    The order is above 1, the shift above 0.
 
     >>> round(laplace_divergence(2.0, 1.0), 4)
     0.6191
@@ -182,8 +181,7 @@ def laplace_divergence(order: float, shift: float) -> float:
 def laplace_spread_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return dp-accounting's bound on the total epsilon of Laplace releases in the worst case.
 
-    In the worst case, the gradients of neighbours differ by the same amount in every coordinate.
-    ``eps0`` is the pure epsilon of one release. For eps0 = 1, 650 weights and 100 releases:
+    The arguments are those of ``laplace_epsilon``. For eps0 = 1, 650 weights and 100 releases:
 
     >>> 1.5 < laplace_spread_epsilon(1.0, 650, 100, 1e-5) < 1.55
     True

@@ -1,11 +1,7 @@
-"""Mechanism: it adds noise to the gradients of holders, under fixed terms.
+"""Mechanism: adds noise to the mean of a holder's clipped gradients, in all releases of a run.
 
-The noise is added to the mean of the clipped gradients of a holder's records. Neighbours differ in
-one gradient, which is there or zero: the number of records, by which the sum is divided, is public
-and the same. The gradient of one record moves the mean by at most clip / records; that of a whole
-holder moves it by at most clip. This bound is the sensitivity. The scale of the noise is the
-sensitivity times the noise multiplier. The mechanism is built for the whole run: one release in
-every round, and spare releases for the additional answers after forks.
+The scale of the noise is the noise multiplier times the sensitivity. The sensitivity is the largest
+change of the mean when one gradient becomes zero.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ from fedchain.registry import Family
 
 Unit = Literal["record", "holder"]
 LEAST_EPSILON, LARGEST_EPSILON = 1e-4, 1e4
-"""The total epsilons for which noise is solved; .inf means no noise."""
+"""Smallest and largest finite total epsilon for which noise can be computed."""
 Clip = Annotated[float, Field(ge=1e-9, le=1e6)] | Literal["automatic"]
 SamplingRate = Annotated[float, Field(ge=1e-4, le=1)]
 ClipQuantile = Annotated[float | None, Field(gt=0, lt=1)]
@@ -35,7 +31,7 @@ Delta = Annotated[float, Field(ge=1e-11, le=0.1)]
 
 
 def _solvable(epsilon: float | None) -> float | None:
-    """Refuse a finite epsilon for which no noise can be solved."""
+    """Return the epsilon; refuse a finite epsilon for which no noise can be computed."""
     if epsilon is None or math.isinf(epsilon) or LEAST_EPSILON <= epsilon <= LARGEST_EPSILON:
         return epsilon
     allowed = f"between {LEAST_EPSILON:g} and {LARGEST_EPSILON:g}, or .inf for no noise"
@@ -57,19 +53,20 @@ class Terms:
     """
 
     clip: float
-    """Bound on the 2-norm of a unit's gradient, above 0; inf: no clipping."""
+    """Largest 2-norm of a unit's gradient, above 0; inf: no clipping."""
     unit: Unit
-    """Whose gradient is there or zero in two neighbours: a record's, or a whole holder's."""
+    """What is protected: each record of a holder, or the holder as a whole."""
     delta: float
     """Delta of the tight total epsilon, below 1; 0: no privacy is promised."""
     releases: int
-    """Number of releases that one holder may make: one for each round, and the spare ones."""
+    """Largest number of releases of one holder: one in each round, and the spare ones."""
     sampling_rate: float = 1.0
-    """Chance of each record to take part in a release, drawn in secret; 1: all take part."""
+    """Probability of each record to take part in a release, drawn in secret; 1: all take part."""
     clip_quantile: float | None = None
-    """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
+    """Quantile of the records' gradient norms that the clip follows; None: the clip is fixed."""
     automatic: bool = False
-    """Whether every gradient is scaled to nearly the clip, and not only gradients above it."""
+    """Whether every gradient g becomes clip * g / (norm(g) + .01). Otherwise only gradients above
+    the clip are scaled."""
 
     def __post_init__(self) -> None:
         if self.unit == "holder" and self.sampling_rate < 1:
@@ -89,20 +86,20 @@ class Terms:
             )
 
     def units(self, records: int) -> int:
-        """Return the number of units in a holder's records: one for each record, or one in all."""
+        """Return the number of protected units: the number of records, or 1 for unit ``holder``."""
         return records if self.unit == "record" else 1
 
     def sensitivity(self, records: int) -> float:
-        """Return the largest 2-norm of the difference between two neighbours' mean gradients.
+        """Return the largest 2-norm by which one unit changes a holder's mean gradient.
 
-        If records are sampled, the mean is the sum over the sampled records divided by their
-        expected number. ``records`` is the public number of a holder's records, 1 or more.
+        If records are sampled, the mean is the sum divided by the expected number of sampled
+        records. ``records`` is the public number of the holder's records, 1 or more.
         """
         return self.clip / (self.sampling_rate * self.units(records))
 
 
 class Mechanism(Protocol):
-    """What holders and the report need from a mechanism."""
+    """Interface of a mechanism."""
 
     @property
     def name(self) -> str:
@@ -110,7 +107,7 @@ class Mechanism(Protocol):
 
     @property
     def terms(self) -> Terms:
-        """What the mechanism promises, for how many releases, and how it bounds gradients."""
+        """What the mechanism promises."""
 
     @property
     def noise_multiplier(self) -> float:
@@ -118,11 +115,11 @@ class Mechanism(Protocol):
 
     @property
     def sampling(self) -> bool:
-        """Whether the noise and epsilon are correct for a sampling rate below 1."""
+        """Whether a sampling rate below 1 is allowed."""
 
     @property
     def group_noise(self) -> GroupNoise | None:
-        """The noise as a sum of shares of members; None: members of a group cannot share it."""
+        """The noise as a sum of members' shares; None: members of a group cannot share it."""
 
     @property
     def clip_follower(self) -> ClipFollower | None:
@@ -143,26 +140,27 @@ class Mechanism(Protocol):
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Return the rows (n, d) that holders publish instead of their clipped mean gradients.
+        """Return the noisy gradients that holders publish, shape (releases, dimension).
 
         Args:
-            gradients: the clipped mean gradients (n, d); they are not changed.
-            keys: 32 bytes for each release, used for nothing else and known only to its holder.
-            sensitivities: the sensitivity of each gradient, see ``Terms.sensitivity``.
+            gradients: clipped mean gradients, shape (releases, dimension); they are not changed.
+            keys: 32 bytes for each release, known only to its holder and used for nothing else.
+            sensitivities: sensitivity of each gradient, see ``Terms.sensitivity``.
         """
 
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon at delta after this number of releases."""
 
     def cross_check(self) -> None:
-        """Raise FedchainError unless independent accountants agree on the total."""
+        """Check that independent accountants agree on the total epsilon.
+
+        Raises:
+            FedchainError: two accountants disagree.
+        """
 
 
 def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> str | None:
-    """Return what a mechanism lacks, or which of its terms it cannot keep; None if it is sound.
-
-    Without this check the guarantee would promise even terms that the mechanism cannot keep.
-    """
+    """Return what a mechanism lacks, or which of its terms it cannot keep; None if it is sound."""
     lacking = [name for name in vars(Mechanism) if name[0] != "_" and name not in dir(made)]
     if lacking:
         return f"lacks {', '.join(lacking)}, which every mechanism has"
@@ -186,19 +184,17 @@ def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> 
 
 
 mechanisms: Family[Mechanism] = Family("mechanism", ("fedchain.privacy.mechanisms",), flaw=_flaw)
-"""A mechanism is made by a function ``(releases: int, dimension: int, *, ...) -> Mechanism``.
-``releases`` is the number of rounds.
+"""Functions ``(releases: int, dimension: int, *, ...) -> Mechanism``, by name. ``releases`` is the
+number of rounds.
 
-If members of a group can share its noise, the function takes a third argument before ``*``.
-``shares: int`` is the number of members on whose noise the guarantee counts."""
+If members of a group can share the noise, a third argument before ``*`` is ``shares: int``, the
+number of members on whose noise the guarantee counts."""
 
 
 def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
-    """Return the terms of a run: a release in every round, and spare ones for forks.
+    """Return the terms of a run with one release in every round, and spare releases for forks.
 
-    By default the spare releases are a tenth of the rounds, and at least 2. An automatic clip is 1:
-    another bound C would make all gradients and their noise C times as long, and would change no
-    direction.
+    By default the spare releases are a tenth of the rounds, and at least 2.
 
     >>> terms_of(40, None, clip=0.5, unit="record", delta=1e-5).releases
     44
@@ -206,6 +202,7 @@ def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: f
     1.0
     """
     return Terms(
+        # Any other automatic clip would scale all gradients and their noise alike.
         clip=1.0 if clip == "automatic" else clip,
         unit=unit,
         delta=delta,
@@ -219,7 +216,7 @@ def noise_for(
 ) -> float:
     """Return the noise multiplier: the given one, or the one that a total epsilon requires.
 
-    An infinite epsilon needs no noise; ``solve`` gives the noise multiplier for a finite one.
+    ``solve`` returns the noise multiplier for a finite epsilon. An infinite epsilon needs no noise.
 
     Raises:
         ValueError: both are given, or neither.
@@ -247,9 +244,9 @@ def near_gaussian(
 ) -> Mechanism:
     """Return a mechanism with the given noise, or with the least noise that a total epsilon needs.
 
-    ``make`` makes the mechanism for a noise multiplier. The search begins at the noise multiplier
-    of Gaussian releases of this epsilon, divided by ``ratio``. The result may exceed the least
-    noise by a relative ``tolerance``.
+    ``make`` returns the mechanism with a noise multiplier. ``ratio`` is the noise multiplier of
+    Gaussian noise divided by that of the mechanism, approximately. ``tolerance`` is the largest
+    relative excess over the least noise.
     """
 
     def solve(epsilon: float) -> float:

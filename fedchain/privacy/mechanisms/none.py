@@ -27,15 +27,13 @@ def clipped(
     clip: Clip,
     unit: Unit = "record",
 ) -> Mechanism:
-    """Clip, but add no noise: epsilon is infinite. This shows how clipping alone affects learning.
-
-    Clipping bounds how far one record moves the gradient, but without noise nothing is hidden.
+    """Clip gradients, but add no noise: a baseline that shows how clipping alone affects learning.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
-            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
+        clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
+            + .01), whose norm is below 1.
         unit: what is clipped: the gradient of each record, or a holder's mean.
     """
     return NoNoise(name="clipped", terms=terms_of(releases, 0, clip=clip, unit=unit, delta=0.0))
@@ -43,12 +41,12 @@ def clipped(
 
 @dataclass(frozen=True, kw_only=True)
 class NoNoise:
-    """Gradients without noise, clipped or not; nothing is promised."""
+    """No noise, with or without clipping. A holder may make any number of releases."""
 
     name: str
     """The registered name."""
     terms: Terms
-    """How gradients are clipped; the releases never run out."""
+    """How gradients are clipped."""
     noise_multiplier: float = 0.0
     sampling: bool = False
     group_noise: None = None
@@ -56,7 +54,7 @@ class NoNoise:
     noise_schedule: None = None
     epsilon_per_release: float = math.inf
     pure_total: None = None
-    """All records take part in every release, the clip is fixed, and nothing is promised."""
+    """All records take part in every release, and the clip is fixed."""
 
     def release(
         self,
@@ -64,12 +62,12 @@ class NoNoise:
         keys: Sequence[bytes],  # noqa: ARG002 - there is no noise to draw
         sensitivities: Sequence[float],  # noqa: ARG002
     ) -> Singles:
-        """Return the gradients themselves (n, d)."""
+        """Return the gradients as float32."""
         return np.asarray(gradients, dtype=np.float32)
 
     def epsilon_after(self, releases: int) -> float:
-        """Return inf as soon as anything is released."""
+        """Return infinity after any release, else 0."""
         return math.inf if releases else 0.0
 
     def cross_check(self) -> None:
-        """Do nothing: there is no figure to check."""
+        """Do nothing: there is no epsilon to check."""

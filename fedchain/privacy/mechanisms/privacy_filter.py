@@ -1,4 +1,4 @@
-"""Normal noise under a privacy filter: each release takes its share of what is left to spend."""
+"""Privacy filter: normal noise whose size depends on what the holder has already spent."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from fedchain.privacy.mechanisms.mechanism import (
 
 Growth = Annotated[float, Field(ge=1, le=16)]
 PER_OCTAVE = 16
-"""Number of agreed values of noise in an octave, the range over which noise doubles."""
+"""Number of agreed noise multipliers for each doubling of the noise."""
+# Each takes half of what is left, so that the noise grows by half an octave each time.
 LAST_EXTRA = 4
-"""Releases that a holder may make in the last round besides the first: each takes half of what is
-left, so that noise grows by half an octave each time. After them the holder is silent."""
+"""Number of releases that a holder may make in the last round after the first one."""
+# With it a share is at most half of what is left, so that something remains after a fork.
 STEEPEST_FALL = 0.5
-"""The least cost of a round divided by that of the round before it. So a share is at most half of
-what is left, and some forks leave something for the rounds after them, whenever they come."""
+"""Smallest ratio of the cost of a round to the cost of the round before."""
+# The rounding of a share must not lead to the next larger noise.
 LEAST_EXCESS = 1e-12
-"""By how much the least agreed noise is above that of the first round, relatively: the rounding of
-a share must not lead to the noise after it."""
+"""Relative excess of the least agreed noise over the noise of the first round."""
 
 
 @mechanisms
@@ -53,32 +53,28 @@ def privacy_filter(
     growth: Growth = 1.0,
     unit: Unit = "record",
 ) -> Mechanism:
-    """Add normal noise that rises only after a fork: each release takes a share of what is left.
+    """Add normal noise that rises only after a fork: each release spends a share of what is left.
 
-    gaussian keeps spare releases for forks, and mostly few forks come. Here each release spends its
-    share of what its holder has left, and one share is kept for a fork in the last round. A holder
-    that a fork makes release again has more noise from then on. The noise is one of a list of
-    agreed values, 16 in each octave. A message names its value, which tells how much its holder
-    has spent. Records are not sampled, and the clip is fixed.
+    A message names its noise, which reveals how much its holder has spent. Records are not sampled,
+    and the clip is fixed.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: total over all releases of a holder, from which the noise is solved.
-        noise_multiplier: sigma divided by the sensitivity, of a release that takes an even share;
-            epsilon follows from it. Give either this or epsilon.
+        epsilon: total over all releases of a holder, from which the noise is computed.
+        noise_multiplier: standard deviation divided by the sensitivity, for a release that spends 1
+            / (rounds + 1) of the total. Give either this or epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
-            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
-        growth: noise of the last round divided by noise of the first; between them noise grows by
-            the same factor each round, at most by the root of 2. Above 1, the first rounds, which
-            move the weights far, have less noise than the last ones.
+        clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
+            + .01), whose norm is below 1.
+        growth: noise of the last round divided by noise of the first. In each round the noise grows
+            by the same factor, at most by sqrt(2).
         unit: what is protected: each record of a holder, or the holder as a whole.
 
     Reference:
         Rogers, Roth, Ullman and Vadhan, "Privacy Odometers and Filters", 2016; Smith and Thakurta,
-        "Fully Adaptive Composition for Gaussian Differential Privacy", 2022, whose filter this is:
-        sum 1 / sigma_t^2 is bounded.
+        "Fully Adaptive Composition for Gaussian Differential Privacy", 2022, whose filter bounds
+        the sum of 1 / sigma^2 over all releases.
     """
     terms = terms_of(releases, LAST_EXTRA, clip=clip, unit=unit, delta=delta)
 
@@ -93,17 +89,16 @@ def privacy_filter(
 class PrivacyFilter:
     """Normal noise whose multiplier follows from what a holder has spent.
 
-    Costs are in even shares: a release with noise multiplier sigma costs
-    (noise_multiplier / sigma)^2. A holder may spend rounds + 1 of them.
+    A release with noise multiplier sigma costs (noise_multiplier / sigma)^2. A holder may spend
+    rounds + 1 in all.
     """
 
     terms: Terms
-    """What the mechanism promises. A holder may surely make ``terms.releases`` releases, whenever
-    forks come, and more if they come before the last round."""
+    """What the mechanism promises. A holder may make at least ``terms.releases`` releases."""
     rounds: int
-    """Number of rounds in which a holder is asked, T."""
+    """Number of rounds of the run."""
     noise_multiplier: float
-    """sigma divided by the sensitivity, of a release that costs one even share."""
+    """Standard deviation of the noise divided by the sensitivity, for a release of cost 1."""
     growth: float
     """Noise of the last round divided by noise of the first."""
     name: str = "privacy_filter"
@@ -111,17 +106,17 @@ class PrivacyFilter:
     group_noise: None = None
     clip_follower: None = None
     pure_total: None = None
-    """Records that are sampled have another filter; a sum of rounded normal numbers is not
-    understood; the clip is fixed; normal noise has no pure epsilon."""
+    """Records cannot be sampled, and members of a group cannot share the noise. The clip is fixed,
+    and there is no pure epsilon."""
 
     @property
     def noise_schedule(self) -> PrivacyFilter | None:
-        """This mechanism, which chooses the noise of each release; None: there is no noise."""
+        """This mechanism, which chooses the noise; None: there is no noise."""
         return self if self.noise_multiplier else None
 
     @cached_property
     def planned(self) -> tuple[float, ...]:
-        """Cost of each round in a run without forks; with the last once more they sum to T + 1."""
+        """Cost of each round without forks; with the last cost twice, the sum is rounds + 1."""
         factor = max(STEEPEST_FALL, self.growth ** (-2 / max(1, self.rounds - 1)))
         costs = [factor**number for number in range(self.rounds)]
         scale = (self.rounds + 1) / (sum(costs) + costs[-1])
@@ -129,7 +124,7 @@ class PrivacyFilter:
 
     @cached_property
     def noises(self) -> tuple[float, ...]:
-        """The agreed noise multipliers, from the first round's: each is 2^(1/16) times the last."""
+        """The agreed noise multipliers, ascending; each is 2^(1/16) times the one before."""
         octaves = math.log2(self.planned[0] / self.planned[-1]) / 2 + LAST_EXTRA / 2
         least = self.noise_multiplier / math.sqrt(self.planned[0]) * (1 + LEAST_EXCESS)
         return tuple(
@@ -143,27 +138,28 @@ class PrivacyFilter:
 
     @cached_property
     def _rests(self) -> tuple[float, ...]:
-        """What the plan spends from each round on, the last round counted twice."""
+        """Planned cost from each round to the end, with the last round counted twice."""
         whole = list(accumulate(reversed((*self.planned, self.planned[-1]))))
         return tuple(whole[:0:-1])
 
     def with_noise(self, step: int) -> Gaussian:
-        """Return the mechanism with the noise of an index, for one release."""
+        """Return the mechanism with the noise multiplier of index ``step``, for one release."""
         return self._normal(self.noises[step])
 
     def step_for(self, spent: float, rounds: int) -> int | None:
         """Return the index of the least agreed noise whose cost is within the share of a release.
 
-        The share of a release in round t is its planned part of what is left: of
-        T + 1 - spent it takes planned_t / (planned_t + .. + planned_T + planned_T). What rounding
-        to an agreed value leaves is not lost, since later shares grow by it.
+        The share is what is left, rounds + 1 - spent, times a ratio. The ratio is the planned cost
+        of the round divided by the planned cost of this and all later rounds, with the last round
+        counted twice.
 
         Args:
-            spent: cost of the releases that the holder has made.
-            rounds: number of earlier rounds in which it has made any.
+            spent: cost of the holder's releases so far.
+            rounds: number of earlier rounds in which the holder made a release.
 
         Returns:
-            The index; None: the share is too small for all agreed values, and the holder is silent.
+            The index; None: the share is too small for all agreed noises, and the holder must stay
+            silent.
 
         >>> made = privacy_filter(10, 5, epsilon=1.0, clip=0.1)
         >>> made.step_for(3.0, 3), made.step_for(4.0, 3), made.step_for(10.0, 9)
@@ -175,38 +171,36 @@ class PrivacyFilter:
 
     @property
     def epsilon_per_release(self) -> float:
-        """Epsilon at delta of the release of the first round."""
+        """Epsilon at delta of the release in the first round."""
         return self.epsilon_after(1)
 
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add noise of standard deviation noise_multiplier * sensitivity to gradients (n, d)."""
+        """Return gradients plus noise of standard deviation noise_multiplier * sensitivity."""
         return self._normal(self.noise_multiplier).release(gradients, keys, sensitivities)
 
     def _normal(self, noise_multiplier: float) -> Gaussian:
         return Gaussian(terms=self.terms, noise_multiplier=noise_multiplier, accountant="pld")
 
     def most_spent(self, releases: int) -> float:
-        """Return the largest cost of this number of releases, whenever forks come.
-
-        The later the round, the larger is the part that a release takes of what is left. So most is
-        spent with one release in each round, and all further ones in the last.
-        """
+        """Return the largest cost of this number of releases, whenever forks come."""
+        # Most is spent with one release in each round, and all further ones in the last, since a
+        # later release takes a larger part of what is left.
         if releases >= self.terms.releases:
             return self.rounds + 1.0
         extra = max(0, releases - self.rounds)
         return math.fsum(self.planned[:releases]) + self.planned[-1] * (1 - 0.5**extra)
 
     def epsilon_after(self, releases: int) -> float:
-        """Return the total epsilon at delta that this number of releases may spend at most."""
+        """Return the largest total epsilon at delta of this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
         moved = math.sqrt(self.most_spent(releases)) / self.noise_multiplier
         return _total(self.terms.delta, moved)
 
     def cross_check(self) -> None:
-        """Check that closed form and dp-accounting's PLD agree on the total."""
+        """Check that the totals of all accountants agree: closed form, PLD and RDP."""
         whole = self.noise_multiplier / math.sqrt(self.rounds + 1)
         totals = {
             "the closed form": accounting.gaussian_epsilon(self.terms.delta, 1 / whole),

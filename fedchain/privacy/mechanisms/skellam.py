@@ -1,4 +1,4 @@
-"""Skellam noise: whole numbers on a grid, whose sums are Skellam numbers again."""
+"""Skellam noise: whole numbers on a grid, in shares that members of a group can add up."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from fedchain.privacy.skellam_law import DEVIATION, skellam_epsilon, skellam_rdp
 
 Accountant = Literal["pld", "rdp"]
 MOST_STEPS = 2.0**45
-"""Largest gradient, in steps of the grid. Beyond it the division of a gradient by the step has a
-larger rounding error than ``on_the_grid`` allows for."""
+"""Largest gradient, in steps of the grid, for which rounding errors are as small as ``on_the_grid``
+assumes."""
 
 
 @mechanisms
@@ -47,24 +47,22 @@ def skellam(
     accountant: Accountant = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add Skellam noise: differences of two Poisson numbers, on a grid of step sigma / 2^23.
+    """Add Skellam noise: differences of two Poisson numbers, on a fine grid.
 
-    The gradient is first rounded to the grid. The release is then a function of whole numbers with
-    a known distribution, so that no floating-point error reveals the gradient. A sum of Skellam
-    noise on one grid is again Skellam noise. Epsilon is that of Gaussian noise, to within 10^-3.
+    Gradients are first rounded to the grid, so that no floating-point error reveals them. The
+    standard deviation sigma is 2^23 steps. Epsilon is that of Gaussian noise, to within 10^-3.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        shares: number of holders whose noise adds up to sigma; in a group, those on whose noise
-            the guarantee counts.
-        epsilon: total over all releases of a holder, from which the noise is solved; inf: no noise,
-            but gradients are still clipped.
-        noise_multiplier: sigma divided by the sensitivity; epsilon follows from it. Give either
-            this or epsilon.
+        shares: number of holders whose noise adds up to sigma; in a group, the members on whose
+            noise the guarantee counts.
+        epsilon: total over all releases of a holder, from which the noise is computed; inf: no
+            noise, but gradients are still clipped.
+        noise_multiplier: sigma divided by the sensitivity. Give either this or epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
-            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
+        clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
+            + .01), whose norm is below 1.
         unit: what is protected: each record of a holder, or the holder as a whole.
         accountant: pld (proven, from the closed form of normal noise) or rdp.
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
@@ -95,24 +93,24 @@ class Skellam:
     terms: Terms
     """What the mechanism promises."""
     noise_multiplier: float
-    """sigma divided by the sensitivity."""
+    """Standard deviation of the noise divided by the sensitivity."""
     accountant: Accountant
     """The accountant whose total is reported."""
     dimension: int
-    """Length of a gradient; the rounding of each coordinate adds to epsilon."""
+    """Length of a gradient."""
     shares: int
-    """Number of holders whose noise adds up to sigma; m shares have m times the variance of one."""
+    """Number of holders whose shares add up to the noise that epsilon counts on."""
     name: str = "skellam"
+    # for sampled records no bound on epsilon is proven
     sampling: bool = False
     clip_follower: None = None
     noise_schedule: None = None
     pure_total: None = None
-    """Records are not sampled, because no bound on epsilon is proven for this. The clip is fixed.
-    Skellam noise has no pure epsilon."""
+    """Records cannot be sampled. The clip is fixed, and there is no pure epsilon."""
 
     @property
     def group_noise(self) -> Skellam:
-        """This mechanism: a sum of Skellam noise on one grid is Skellam noise."""
+        """This mechanism: members of a group can share Skellam noise."""
         return self
 
     @property
@@ -122,12 +120,12 @@ class Skellam:
 
     @property
     def step(self) -> float:
-        """Step of the grid for a sum of gradients: a share has a deviation of 2^23 steps."""
+        """Step of the grid for a sum of gradients. A share has a deviation of 2^23 steps."""
         sigma = self.noise_multiplier or 1.0
         return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
     def in_steps(self, gradients: Matrix, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
-        """Return gradients (n, d) plus their shares of noise, in steps; see ``GroupNoise``."""
+        """Return gradients plus their shares of noise, in steps of the grid; see ``GroupNoise``."""
         counts = np.array([self.terms.units(count) for count in records], dtype=np.float64)
         if float(counts.max()) * self.terms.clip / self.step > MOST_STEPS:
             raise ValueError(
@@ -142,7 +140,7 @@ class Skellam:
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Round gradients (n, d) to the grid of step sigma / 2^23, and add Skellam numbers.
+        """Return gradients, rounded to the grid, plus Skellam noise, shape (releases, dimension).
 
         Raises:
             ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
@@ -176,7 +174,7 @@ class Skellam:
         return _skellam_total(*asked, self.shares, self.noise_multiplier)
 
     def cross_check(self) -> None:
-        """Check that the proven bound agrees with the Rényi bound of Agarwal, Kairouz and Liu."""
+        """Check that the closed form and the Rényi bound agree on the total epsilon."""
         pld, rdp = (
             replace(self, accountant=kind).epsilon_after(self.terms.releases)
             for kind in get_args(Accountant)
