@@ -1,4 +1,4 @@
-"""Contents of a scan file: its bytes, and the checks that the readers of all formats share."""
+"""Contents of a scan file: the bytes, and the checks that the readers of all formats share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_GRID = 1 << 23
 
 @dataclass(frozen=True)
 class Contents:
-    """The bytes of a whole file; its methods read numbers and check the file's sizes."""
+    """All bytes of a file, with methods that read numbers and check sizes."""
 
     path: Path
     """Path of the file, for error messages."""
@@ -35,10 +35,16 @@ class Contents:
         return DataError(f"{self.path}: {problem}")
 
     def array(self, kind: npt.DTypeLike, count: int, offset: int, what: str) -> Array:
-        """Return the ``count`` numbers of numpy type ``kind`` that begin at byte ``offset``.
+        """Return some numbers of the file.
+
+        Args:
+            kind: numpy type of the numbers.
+            count: how many numbers.
+            offset: byte at which they begin.
+            what: name of the numbers in the error message.
 
         Raises:
-            DataError: the file is too short; the message calls the numbers ``what``.
+            DataError: the file is too short.
         """
         need = offset + count * np.dtype(kind).itemsize
         if not 0 <= offset <= need <= len(self.data):
@@ -69,9 +75,8 @@ class Contents:
     ) -> Scan:
         """Return the file's scan; the arguments have the shapes of the fields of ``Scan``.
 
-        A pixel is empty if its point is not finite, or is exactly the origin: many programs write
-        zeros where they measured nothing. Missing normals are computed, and a missing intensity is
-        1. In both, a value that is not finite becomes 0.
+        A pixel is empty if its point is not finite or is exactly the origin. Missing normals are
+        computed, and a missing intensity is 1. In both, a value that is not finite becomes 0.
 
         Raises:
             DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
@@ -80,6 +85,7 @@ class Contents:
         if camera.shape != (3,) or not (np.abs(camera) <= FARTHEST_M).all():
             raise self.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
         positions, camera = positions.astype(np.float32), camera.astype(np.float32)
+        # Many programs write zeros where they measured nothing.
         empty = ~np.isfinite(positions).all(axis=-1) | (positions == 0).all(axis=-1)
         if empty.all():
             raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
@@ -106,11 +112,11 @@ class Contents:
 
 
 def contents(path: Path, largest: int = LARGEST_SCAN) -> Contents:
-    """Read a file as a whole.
+    """Read a whole file.
 
     Raises:
         DataError: the file is missing, empty or unreadable, has more than ``largest`` bytes, or is
-            no file but a pipe or a device, which may have no end.
+            a pipe or a device.
     """
     try:
         size = path.stat().st_size

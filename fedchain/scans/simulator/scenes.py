@@ -22,13 +22,14 @@ class Site:
     family: str
     """The family of objects that the site scans."""
     albedo: float
-    """Share of the non-mirrored light that the objects scatter, 0 to 1."""
+    """Share that the objects scatter of the light that they do not mirror, 0 to 1."""
     gloss: float
     """Share of light that the objects mirror, 0 to 1; it causes ghosts and saturation."""
     table_albedo: float
     """Share of light that the turntable scatters, 0 to 1."""
     noise: float
-    """Standard deviation of a decoded column's noise at a signal of 1, in projector columns."""
+    """Standard deviation of the noise of a decoded column, in projector columns, at a signal of
+    1."""
     elevation: float
     """Angle of the camera above the turntable, in radians."""
 
@@ -40,28 +41,27 @@ class Scenes:
     site: Site
     """The site of all scenes."""
     lengths: Floats
-    """The k numbers that define the shape of each object, (k, s)."""
+    """The k numbers that define the shape of each object, shape (k, s)."""
     rotation: Floats
-    """Rotations from each object's frame to the camera's frame, (s, 3, 3)."""
+    """Rotations from each object's frame to the camera's frame, shape (s, 3, 3)."""
     centre: Floats
-    """Middle of each object, (s, 3)."""
+    """Middle of each object, shape (s, 3)."""
     radius: Floats
-    """Radius of a sphere that encloses each object, (s,)."""
+    """Radius of a sphere that encloses each object, shape (s,)."""
     up: Floats
-    """Unit normal of the turntable, (s, 3)."""
+    """Unit normal of the turntable, shape (s, 3)."""
     table: Floats
-    """Middle of the turntable, (s, 3)."""
+    """Middle of the turntable, shape (s, 3)."""
     table_radius: Floats
-    """Radius of the turntable, (s,)."""
+    """Radius of the turntable, shape (s,)."""
     albedo: Floats
-    """``Site.albedo`` with a random change for each object, (s,)."""
+    """``Site.albedo`` with a random change for each object, shape (s,)."""
 
 
 def site_of(seed: int, number: int) -> Site:
-    """Return the properties of the site with index ``number``.
+    """Return the properties of a site, from its index.
 
-    The sites take the families of objects in turn, so that a few sites cover all families. All
-    other values are drawn at random.
+    The sites take the families of objects in turn. All other values are drawn at random.
 
     >>> site_of(0, 1).family
     'shaft'
@@ -79,7 +79,7 @@ def site_of(seed: int, number: int) -> Site:
 
 
 def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
-    """Draw one scene of the site from each random stream, without use of the other streams."""
+    """Draw one scene of the site from each random stream."""
     rows = [_draw_scene(site, random) for random in streams]
     columns: dict[str, npt.NDArray[np.float32]] = {
         name: np.stack([np.asarray(row[name], np.float32) for row in rows]) for name in rows[0]
