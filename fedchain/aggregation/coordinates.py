@@ -29,15 +29,14 @@ def trimmed_mean(
 
     Args:
         received: the messages of the block.
-        trim: number of values to leave out at each end. A block must have more than 2 trim
-            messages, so the quorum must be above 2 trim.
+        trim: number of values to leave out at each end. The quorum must be above 2 trim.
         scale: number that multiplies each direction before the values are sorted. ``restore``: the
             norm of the gradient; ``unit``: 1; ``median_clip``: the norm, but at most the median of
             all norms.
 
     Returns:
         The aggregate. The share of a message is the fraction of the averaged values that come from
-        the message. The values are counted in at most 256 evenly spaced coordinates.
+        the message, counted in at most 256 coordinates.
 
     Raises:
         ValueError: there are too few messages to trim.
@@ -72,7 +71,7 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
 
     Returns:
         The aggregate. The share of a message is the fraction of the medians that come from the
-        message. The medians are counted in at most 256 evenly spaced coordinates.
+        message, counted in at most 256 coordinates.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.

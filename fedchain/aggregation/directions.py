@@ -170,7 +170,7 @@ class Agreement:
     """Squared norm of each row, shape (n,): exact whole numbers."""
     projections: Vector
     """Inner product of each row with the sum, divided by the norm of the row, shape (n,); 0 for a
-    row of zeros. All nodes compute the same bits, so they sort the rows in the same order."""
+    row of zeros. The order of these numbers is the same on every node."""
     cosines: Vector
     """Cosine of each row with the sum, shape (n,); 0 for a row of zeros, and all 0 if the sum is
     zero."""
@@ -253,11 +253,10 @@ def inner_with(directions: Directions, point: Vector) -> Vector:
 
     Args:
         directions: at most 65,536 rows of at most 2^24 entries.
-        point: whole numbers with a norm below 2^47, shape (d,). Rows are 2^20 times directions, so
-            a point of the same scale is also multiplied by 2^20 and rounded.
+        point: 2^20 times the point, rounded to whole numbers; the norm is below 2^47.
 
     Returns:
-        The inner products, shape (n,).
+        The inner products, one for each row.
 
     Raises:
         ValueError: the point is not of whole numbers, or too long.

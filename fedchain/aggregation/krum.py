@@ -36,13 +36,12 @@ def krum(
     """Average the gradients whose directions have the closest neighbours.
 
     Of n messages, f may be Byzantine. The score of a direction is the sum of its squared distances
-    to its n - f - 2 nearest neighbours. The rule chooses the directions with the lowest scores. A
-    gradient that is zero has the direction zero, at distance 1 from every unit vector.
+    to its n - f - 2 nearest neighbours. The rule chooses the directions with the lowest scores. The
+    direction of a zero gradient is zero.
 
     Args:
         received: the messages of the block.
-        byzantine: the number f of messages that may be Byzantine. Every block must have more than
-            2f + 2 messages, so the quorum must be above 2f + 2.
+        byzantine: the number f of messages that may be Byzantine. The quorum must be above 2f + 2.
         keep: number of directions to choose. Of equal scores, the smaller message id goes first.
             With 1 the rule is Krum, with more it is multi-Krum.
         scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;

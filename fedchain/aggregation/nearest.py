@@ -26,7 +26,7 @@ def l_nearest(
     """Average the gradients whose directions lie nearest to the sum of all directions.
 
     Near means a large cosine with the sum. Of equal cosines, the smaller message id goes first. The
-    cosine of a gradient that is zero counts as 0.
+    cosine of a zero gradient counts as 0.
 
     Args:
         received: the messages of the block.
@@ -34,13 +34,13 @@ def l_nearest(
         scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;
             ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms, which
             bounds the influence of one sender.
-        weights: how much each chosen message counts in the mean. ``equal``: all count the same;
-            ``records``: by the registered number of records of the sender; ``{kind: records, cap:
-            median}``: by this number, but at most the median of all received numbers; null:
-            ``records`` if the registered numbers differ, else ``equal``.
+        weights: how much each chosen message counts in the mean. ``equal``: all count the same.
+            ``records``: in proportion to the registered number of records behind the message.
+            ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
+            median. null: ``records`` if the registered numbers differ, else ``equal``.
 
     Returns:
-        The aggregate. With equal weights, each of the messages used has the same share.
+        The aggregate. With equal weights, all chosen messages have the same share.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -65,10 +65,10 @@ def mean(received: Received, *, scale: Scale = "restore", weights: Weights = Non
         received: the messages of the block.
         scale: number that multiplies each direction. ``restore``: the norm of the gradient;
             ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms.
-        weights: how much each message counts in the mean. ``equal``: all count the same;
-            ``records``: by the registered number of records of the sender; ``{kind: records, cap:
-            median}``: by this number, but at most the median of all received numbers; null:
-            ``records`` if the registered numbers differ, else ``equal``.
+        weights: how much each message counts in the mean. ``equal``: all count the same.
+            ``records``: in proportion to the registered number of records behind the message.
+            ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
+            median. null: ``records`` if the registered numbers differ, else ``equal``.
 
     Returns:
         The aggregate. With equal weights, all messages have the same share.

@@ -31,9 +31,9 @@ def _checked(value: object) -> object:
 
 
 Weights = Annotated[Literal["equal", "records"] | dict[str, str] | None, BeforeValidator(_checked)]
-"""How much each message counts in a mean. ``equal``: all count the same. ``records``: by the
-sender's registered number of records. ``{kind: records, cap: median}``: by this number, but at most
-the median of all received numbers. None: open; ``settled`` decides before genesis."""
+"""How much each message counts in a mean. ``equal``: all count the same. ``records``: in proportion
+to the registered number of records behind the message. ``{kind: records, cap: median}``: the same,
+with numbers above the median lowered to the median. None: not decided yet (see ``settled``)."""
 
 
 def takes_weights(kind: str) -> bool:

@@ -75,12 +75,6 @@ def _fits(loss: Part, outputs: Tensor, shapes: Shapes) -> bool:
 def check_fit(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> None:
     """Try a model and a loss on a few examples.
 
-    Args:
-        module: the model.
-        loss: the loss.
-        inputs: inputs of the examples, shape (examples, ...).
-        targets: their targets, shape (examples, ...).
-
     Raises:
         PartError: the model or the loss fails, the loss is not one number for each example, or a
             parameter of the model is frozen or has no effect on the loss.

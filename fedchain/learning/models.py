@@ -74,9 +74,7 @@ def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
-    Args:
-        make: makes a model with weights from torch's global generator.
-        seed: the seed that fixes the initial weights.
+    ``make`` draws the initial weights from torch's global generator.
 
     >>> make = seeded(lambda: nn.Linear(2, 1), 0)
     >>> bool((make().weight == make().weight).all())

@@ -88,11 +88,10 @@ def scan_folder(
         dirty: pattern of the file names of the scans before cleaning, with one ``*``.
         clean: pattern of the file names of the cleaned scans, with one ``*``.
         tile: pixels along a side of a tile.
-        record: the unit that privacy protects. With ``scan``, all tiles of a scan are at one
-            holder; there must be at least as many training scans as holders. With ``tile``, several
-            holders may have tiles of one scan; the guarantee holds for a tile, not for a scan.
-            Channels are scaled over one record; with ``tile``, normals are computed from the tile
-            alone.
+        record: the unit that privacy protects. With ``scan``, a holder has all tiles of a scan;
+            there must be at least as many training scans as holders. With ``tile``, several holders
+            may have tiles of one scan, and the guarantee holds for a tile only. The channels of a
+            tile are then scaled, and its normals computed, from the tile alone.
         held_out: number of scans that are held out for measuring.
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
@@ -162,8 +161,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) -> Cleaned:
     """Read a scan and its cleaned version, and cut the scan into tiles.
 
-    The points to keep are those of the cleaned file; if that file has a mask ``keep``, those in the
-    mask.
+    The points to keep are those of the cleaned file, or of the mask ``keep`` in that file.
 
     Raises:
         DataError: a file cannot be read, the grids differ in size, the cleaned file has points that

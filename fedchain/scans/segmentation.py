@@ -113,10 +113,7 @@ def morphology(valid: Mask) -> Mask:
     """Return the baseline mask: erode by 5x5, dilate by 7x7, then keep only pixels with a point.
 
     This is the baseline of the paper of ``gajdosech_unet``. Pixels beyond the border count as
-    empty.
-
-    Args:
-        valid: pixels that hold a point, shape (images, height, width).
+    empty. ``valid`` has the pixels that hold a point, shape (images, height, width).
 
     >>> bool(morphology(np.ones((1, 4, 4), bool)).any())
     False

@@ -29,17 +29,15 @@ def averaged(
     round. Gradients are still computed at w, not at a.
 
     Args:
-        weights: the weights of this round, shape (d,) for a model with d weights.
-        memory: the memory of ``of``; after ``from_round`` also ``average``, shape (d,).
-        gradient: the global gradient, shape (d,).
+        weights: the weights w of this round.
+        memory: the memory of ``of``; after ``from_round`` also ``average``, in the shape of the
+            weights.
+        gradient: the global gradient.
         round_: number of the round, from 1.
         of: the update whose weights are averaged.
         decay: largest share of the old average in the new one, above 0. With 1, the average is the
             mean of the weights of all averaged rounds.
         from_round: first round whose weights enter the average.
-
-    Returns:
-        The next weights of ``of``, and its memory with the average added.
 
     Reference:
         Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992.
@@ -75,10 +73,10 @@ def filtered(
     and f_t = f_{t-1} + k_t (g_t - f_{t-1}).
 
     Args:
-        weights: the weights of this round, shape (d,) for a model with d weights.
-        memory: ``filtered`` is f_{t-1}, shape (d,); ``gain`` is k_{t-1}, shape (1,); the rest is
-            the memory of ``of``.
-        gradient: the global gradient g_t, shape (d,).
+        weights: the weights of this round.
+        memory: ``filtered`` is f_{t-1}, in the shape of the weights; ``gain`` is k_{t-1}, shape
+            (1,); the rest is the memory of ``of``.
+        gradient: the global gradient g_t.
         round_: number t of the round, from 1.
         of: the update that gets f_t as its gradient.
         drift: variance of the change of the true gradient in a round, divided by the variance of

@@ -79,13 +79,13 @@ def gradient_descent(
     """Step against the gradient: w_{t+1} = w_t - eta_t (g + lambda w_t).
 
     Args:
-        weights: the weights w_t of this round, shape (d,) for a model with d weights.
-        memory: not used; gradient descent has no memory.
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: not used.
+        gradient: the global gradient g.
         round_: number t of the round, from 1.
         learning_rate: the rate eta_1 of the first round, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
-        weight_decay: lambda, added to the gradient as lambda w_t; it costs no privacy.
+        weight_decay: lambda; the term lambda w_t costs no privacy.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (8), reconstructed.
@@ -112,17 +112,14 @@ def momentum(
     """Step against a running sum of gradients: m_t = beta m_{t-1} + g; w_{t+1} = w_t - eta_t m_t.
 
     Args:
-        weights: the weights w_t of this round, shape (d,) for a model with d weights.
-        memory: ``momentum`` is m_{t-1}, shape (d,); it is zero in the first round.
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: ``momentum`` is m_{t-1}; it is zero in the first round.
+        gradient: the global gradient g.
         round_: number t of the round, from 1.
         learning_rate: the rate eta_1 of the first round, above 0.
         momentum: the factor beta of the old sum, from 0 to below 1.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
-
-    Returns:
-        The next weights, and the memory with m_t.
 
     Reference:
         Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
@@ -157,10 +154,10 @@ def adam(
     w_{t+1} = w_t - eta_t (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + stabiliser).
 
     Args:
-        weights: the weights w_t of this round, shape (d,) for a model with d weights.
-        memory: ``first`` is m and ``second`` is v, shape (d,); ``beta1_power`` and ``beta2_power``
-            are the powers of b1 and b2, shape (1,).
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: ``first`` is m and ``second`` is v, in the shape of the weights; ``beta1_power`` and
+            ``beta2_power`` are powers of b1 and b2, shape (1,).
+        gradient: the global gradient g.
         round_: number t of the round, from 1.
         learning_rate: the rate eta_1 of the first round, above 0.
         beta1: the factor b1 in m, from 0 to below 1.
@@ -168,9 +165,6 @@ def adam(
         stabiliser: the number that is added to the root, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
-
-    Returns:
-        The next weights, and the memory with both means and both powers.
 
     Reference:
         Kingma and Ba, Adam, ICLR 2015, algorithm 1.

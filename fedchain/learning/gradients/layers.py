@@ -15,8 +15,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
 LayerGradients = dict[str, Tensor]
-"""Maps the name of each parameter of a layer to the gradients of n examples. The gradients have the
-shape of the parameter with n in front."""
+"""Maps the name of each parameter of a layer to the gradients of all examples, one row each."""
 CHANNEL_BLOCK = 8
 """Number of channels that torch's convolutions process as a block; a partial block is slow."""
 EPS = 1e-5
@@ -75,9 +74,7 @@ def supports(layer: nn.Module) -> bool:
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
     """Return the memory format of the weights with which a model computes fastest.
 
-    Args:
-        module: the model.
-        single: whether the gradient of each example is needed, and not only the sum.
+    ``single`` says whether the gradient of each example is needed, and not only the sum.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]
@@ -96,15 +93,9 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
 
 def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
-    """Give the output of a convolution a backward pass that is faster for few channels.
+    """Give ``left``, the output of a convolution, a backward pass that is faster for few channels.
 
-    Args:
-        layer: the convolution.
-        entered: its input.
-        left: its output.
-
-    Returns:
-        The values of ``left``, with the faster backward pass where it is possible.
+    If this is not possible, ``left`` is returned unchanged.
     """
     # The input's error is a convolution of the output's error with the flipped kernel. For few
     # channels torch's forward pass computes it three to five times faster than its backward pass.
@@ -240,5 +231,4 @@ GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGrad
     nn.GroupNorm: _group_norm,
 }
 """Functions that compute each example's gradient of every parameter of a layer, by the type of the
-layer. Their arguments are the layer, the inputs of the layer, and the errors of its outputs. Both
-arrays have one entry for each example."""
+layer. Their arguments are the layer, its inputs, and the errors of its outputs."""

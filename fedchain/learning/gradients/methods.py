@@ -113,15 +113,9 @@ def method_for(
 ) -> GradientMethod:
     """Return the fastest method that gives the right gradients on a few examples.
 
-    A gradient is right if an example in a batch has the gradient that it has alone.
-
-    Args:
-        module: the model.
-        loss: gives one loss for each example.
-        inputs: inputs of the examples, shape (examples, ...).
-        targets: their targets, shape (examples, ...).
-        single: whether no record with several examples is clipped; ``segments`` needs this.
-        most: number of examples in the largest batch that is tried.
+    A gradient is right if an example in a batch has the gradient that it has alone. The largest
+    batch that is tried has ``most`` examples. ``segments`` needs ``single``: no record with several
+    examples is clipped.
 
     Raises:
         PartError: the gradient of an example depends on the other examples or on earlier calls.
@@ -170,13 +164,8 @@ def segment_sums(
 ) -> None:
     """Write the sum of each holder's clipped gradients, times the holder's share, to ``out``.
 
-    Args:
-        module: the model; all its layers are dense.
-        loss: gives one loss for each example.
-        inputs: inputs of the examples of all holders, shape (examples, ...).
-        targets: their targets, shape (examples, ...).
-        segments: which examples belong to which holder.
-        out: float64, shape (holders, weights).
+    All layers of the model are dense. ``inputs`` and ``targets`` are those of all holders. ``out``
+    is float64, shape (holders, weights).
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.

@@ -36,12 +36,7 @@ def summed_gradient(
 ) -> Tensor:
     """Return the gradient of the sum of the losses, shape (weights,).
 
-    Args:
-        module: the model.
-        loss: gives one loss for each example.
-        inputs: inputs of the examples, shape (examples, ...).
-        targets: their targets, shape (examples, ...).
-        shares: factor of each loss in the sum, shape (examples,); None: 1.
+    ``shares`` is the factor of each loss in the sum; None: 1.
     """
     losses = loss(module(inputs), targets)
     total = losses.sum() if shares is None else losses.reshape(len(shares), -1).sum(1) @ shares
@@ -152,12 +147,6 @@ class Probe:
 
 def probe_of(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Probe:
     """Return the probe of a model and a loss, made from a few examples.
-
-    Args:
-        module: the model; it is copied.
-        loss: gives one loss for each example.
-        inputs: inputs of the examples, shape (examples, ...).
-        targets: their targets, shape (examples, ...).
 
     Raises:
         PartError: the model fails on one example alone, or no gradient is finite.

@@ -25,9 +25,9 @@ def augmented(
 ) -> Task:
     """Augment each record: its gradient is the mean over several shifted views of the picture.
 
-    The mean is clipped as a whole, so more views cost time and memory, but no epsilon. The first
-    view is the picture itself. The other views are shifted at random along both axes; pixels that
-    come in from outside are 0. Held-out records are not shifted.
+    The mean is clipped as a whole, so more views cost time and memory, but no epsilon. Views are
+    shifted at random along both axes; pixels that come in from outside are 0. Held-out records are
+    not shifted.
 
     Args:
         holders: number of data holders.
@@ -55,12 +55,7 @@ def augmented(
 def views_of(records: Records, views: int, shift: int, seed: int) -> Records:
     """Return several views of each picture; the first view is the picture itself.
 
-    Args:
-        records: the pictures, shape (pictures, ..., height, width). Masks are shifted like their
-            pictures.
-        views: number of views of each picture.
-        shift: largest shift along an axis, in pixels.
-        seed: the seed of the shifts.
+    ``shift`` is the largest shift along an axis, in pixels. Masks are shifted like their pictures.
 
     >>> one = Records(np.arange(9.0).reshape(1, 3, 3), np.array([4]))
     >>> views_of(one, 3, 1, 0).inputs.shape, views_of(one, 3, 1, 0).count

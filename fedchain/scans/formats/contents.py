@@ -76,7 +76,7 @@ class Contents:
         """Return the file's scan; the arguments have the shapes of the fields of ``Scan``.
 
         A pixel is empty if its point is not finite or is exactly the origin. Missing normals are
-        computed, and a missing intensity is 1. In both, a value that is not finite becomes 0.
+        computed, and a missing intensity is 1.
 
         Raises:
             DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
@@ -91,6 +91,7 @@ class Contents:
             raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
         normals = normals_of(positions, camera) if normals is None else normals
         intensity = np.ones(empty.shape) if intensity is None else intensity
+        # A normal or an intensity that is not finite becomes 0.
         grids = [
             np.nan_to_num(grid.astype(np.float32), posinf=0, neginf=0)
             for grid in (normals, intensity)

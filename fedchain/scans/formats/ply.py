@@ -41,10 +41,11 @@ LUMA = {"red": 0.299, "green": 0.587, "blue": 0.114}
 def read_ply(path: Path) -> Scan:
     """Read an organised PLY file, ascii or binary.
 
-    The size of the grid comes from one of three forms: ``obj_info num_cols`` and ``num_rows``,
-    ``comment width`` and ``comment height``, or ``obj_info .. (Width = 24; Height = 16; Ordered)``.
-    PhoXi Control writes the last form; its coordinates are millimetres. Missing normals are
-    computed. A missing intensity is the brightness of the colours, or 1 without colours.
+    The header gives the size of the grid in one of three forms: ``obj_info num_cols`` and
+    ``num_rows``, ``comment width`` and ``comment height``, or
+    ``obj_info .. (Width = 24; Height = 16; Ordered)``. PhoXi Control writes the last form; its
+    coordinates are millimetres. Missing normals are computed. A missing intensity is the brightness
+    of the colours, or 1 without colours.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.

@@ -30,18 +30,17 @@ def gajdosech_unet(
 ) -> nn.Module:
     """Make Gajdošech's U-Net, which gives each pixel a logit for keeping its point.
 
-    Each level has two 3x3 convolutions with LeakyReLU(0.3). The final sigmoid of the paper is left
-    to the loss and the prediction. With levels 4, width 8 and norm none the model has 237,433
-    parameters, as published. With levels 2, width 2 and norm group it has 2,035.
+    With levels 4, width 8 and norm none, the model is that of the paper, without the sigmoid at the
+    end; it has 237,433 parameters. With levels 2, width 2 and norm group it has 2,035.
 
     Args:
         inputs: shape of one image, (channels, h, w); h and w must be divisible by 2^levels.
         outputs: logits per pixel, 1 for a mask.
         levels: how often the image is halved; a model has levels + 1 resolutions.
         width: channels at full resolution; the next levels have 2, 4, 6, 8 times as many.
-        norm: ``none`` is as in the paper. ``group`` puts one GroupNorm after each 3x3 convolution;
-            it normalises each example by itself, as clipping requires. ``group_and_weights`` also
-            brings the kernels of the 3x3 convolutions to mean 0 and variance 1 (Qiao et al. 2019).
+        norm: ``none`` is as in the paper. ``group`` puts one GroupNorm after each 3x3 convolution.
+            ``group_and_weights`` also brings the kernels of the 3x3 convolutions to mean 0 and
+            variance 1 (Qiao et al. 2019).
 
     Returns:
         A module that turns images (n, channels, h, w) into logits (n, outputs, h, w).

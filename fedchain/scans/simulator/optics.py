@@ -61,10 +61,9 @@ def reflection(
 ) -> tuple[Floats, Floats]:
     """Return the light that each pixel receives after one reflection, and the points it comes from.
 
-    A reflection is computed only where it could be brighter than the surface itself.
-
     Returns:
-        Light, shape (rays,), 0 where nothing is mirrored; the mirrored points, shape (3, rays).
+        Light, shape (rays,), 0 where it could not be brighter than the surface itself; the mirrored
+        points, shape (3, rays).
     """
     gloss = np.float32(scenes.site.gloss) * (hits.kind == OBJECT)
     mirrors = np.flatnonzero((gloss > light) & (gloss > DARK))
