@@ -13,7 +13,7 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
 COUNTED_COLUMNS = 256
-"""Most coordinates in which a rule counts how many values of each message it uses."""
+"""Largest number of coordinates that are looked at to find the share of each message."""
 
 
 @aggregations

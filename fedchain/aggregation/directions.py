@@ -26,16 +26,16 @@ BLOCK_ENTRIES = 800_000
 """Number of entries in a block of columns. A block of this size fits into the processor's cache."""
 # It also keeps a core busy long enough for other threads to get the interpreter's lock.
 NARROWEST, LARGEST = 2048, 2**22
-"""Least number of columns of a block, and largest number of its entries. If both limits cannot be
-kept, a block has fewer columns, but at least FEWEST."""
+"""Limits of a block: at least NARROWEST columns, and at most LARGEST entries. If both limits cannot
+be kept, a block has fewer columns, but at least FEWEST."""
 FEWEST = 128
-"""Least number of columns of a block, for any number of rows."""
+"""Smallest number of columns of a block."""
 SMALL = 2**22
-"""Most entries for which one thread is faster than several."""
+"""Largest number of entries for which one thread is faster than several."""
 EXACT_ROWS = 2048
-"""Most rows whose inner products with the sum of all rows are exact in float64."""
+"""Largest number of rows whose inner products with the sum of all rows are exact in float64."""
 SPLIT = 2.0**16
-"""Factor in the split of a sum of many rows into two vectors of whole numbers: SPLIT high + low."""
+"""The sum of many rows is split into two vectors of whole numbers: sum = SPLIT high + low."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +164,8 @@ class Agreement:
     """Inner products and cosines of n rows with the sum of all rows."""
 
     inner: Vector
-    """Inner product of each row with the sum, shape (n,). The numbers are whole and exact; with
-    more than 2048 rows, each is rounded once."""
+    """Inner product of each row with the sum, shape (n,): exact whole numbers for up to 2048 rows.
+    With more rows, each number is rounded once."""
     squares: Vector
     """Squared norm of each row, shape (n,): exact whole numbers."""
     projections: Vector

@@ -16,7 +16,7 @@ from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]
 MOST_MESSAGES = 2**13
-"""Most messages of a block that the rule accepts, because it compares every two of them."""
+"""Largest number of messages of a block that the rule accepts; it compares every two of them."""
 STRIP_ENTRIES = 2**22
 """Number of inner products that are computed at a time."""
 
@@ -74,7 +74,7 @@ def krum(
 
 
 def gram(directions: Directions, part: slice = slice(None)) -> Whole:
-    """Return the exact inner products of some rows with all n rows, shape (rows of the part, n).
+    """Return the inner products of the rows in ``part`` with all rows, as exact whole numbers.
 
     >>> gram(Directions.of([[3, 4], [0, 1]])).tolist()
     [[25, 4], [4, 1]]

@@ -15,10 +15,10 @@ from fedchain.registry import Family
 RuleMemory = Mapping[str, Vector]
 """The arrays that a rule keeps for the next block, by name; empty before the first block."""
 MOST_VECTORS, LONGEST_NAME = 32, 100
-"""Most arrays in the memory of a rule, and most characters of a name of an array."""
+"""Largest number of arrays in the memory of a rule, and of characters in the name of an array."""
 MOST_TIMES, MOST_MORE = 8, 2048
-"""Limits of the numbers in the memory of a rule: at most MOST_TIMES for each weight of the model,
-and MOST_MORE in addition."""
+"""The memory of a rule may hold MOST_TIMES numbers for each weight of the model, and MOST_MORE
+more."""
 
 Scale = Literal["restore", "unit", "median_clip"]
 """The number that multiplies each direction. ``restore``: the norm of the gradient; ``unit``: 1;

@@ -51,7 +51,7 @@ def mlp(
     Args:
         inputs: shape of one example.
         outputs: number of classes.
-        hidden: numbers of units of the hidden layers.
+        hidden: sizes of the hidden layers.
 
     >>> [layer.out_features for layer in mlp((28, 28), 10, hidden=[64])[1::2]]
     [64, 10]

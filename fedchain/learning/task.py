@@ -29,13 +29,13 @@ class Records:
     """The records of one holder, or the held-out records; a record has one or more examples."""
 
     inputs: Array
-    """Float32, shape (examples, ...)."""
+    """Inputs of the model, float32, shape (examples, ...)."""
     targets: Array
-    """Shape (examples, ...): classes (int64), or masks (float32, NaN where a pixel holds no
-    point)."""
+    """Targets of the loss, shape (examples, ...): int64 classes, or float32 masks, which are NaN
+    where a pixel holds no point."""
     record: Wholes | None = None
-    """Id of the record of each example, shape (examples,); None: each example is a record. Privacy
-    protects whole records: a scan that is cut into tiles is one record with many examples."""
+    """Id of the record of each example; None: each example is a record. Privacy protects whole
+    records: a scan that is cut into tiles is one record with many examples."""
 
     @property
     def examples(self) -> int:
@@ -101,10 +101,9 @@ class Task:
     """Everything that a run needs for learning: data, model, loss, metrics and baselines."""
 
     name: str
-    """The registered name."""
+    """Name under which the task is registered."""
     holders: Sequence[Records]
-    """Records of each data holder. A sequence may make an entry when it is read; the entry must
-    then be the same every time."""
+    """Records of each data holder. A lazy sequence must give the same records at every read."""
     held_out: Records
     """Records on which the model is measured; they belong to no holder."""
     model: Callable[[], torch.nn.Module]

@@ -9,7 +9,7 @@ from fedchain.scans.scan import Floats, Mask
 CHANNELS = ("intensity", "depth", "nx", "ny", "nz")
 """Names of the channels, in the order of the image."""
 GAIN = 2.0
-"""Factor on the intensity."""
+"""Number that multiplies the intensity before it is cut at 1."""
 STEEPEST = 0.05
 """Largest gap between neighbours on one surface, as a share of their distance from the camera; a
 larger gap is a depth edge."""

@@ -53,7 +53,7 @@ class Cleaned:
 
     @cached_property
     def filled(self) -> Mask:
-        """Which tiles hold a point, row by row."""
+        """For each tile, row by row, whether it holds a point."""
         return np.asarray(cut_tiles(self.valid, self.tile).any(axis=(1, 2)))
 
     def tiles_of(self, grid: Array) -> Array:

@@ -91,7 +91,7 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
 def _pixels(
     outputs: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return logits, masks (0 without a point), and 1 where there is a point, (n, pixels) each."""
+    """Return logits, masks (0 without a point), and which pixels hold a point."""
     flat = targets.reshape(targets.shape[0], -1)
     valid = ~flat.isnan()
     keep = flat.where(valid, flat.new_zeros(()))

@@ -1,1 +1,1 @@
-"""Gradients of many data holders at once, clipped so that privacy noise can cover them."""
+"""Gradients of many data holders at once, clipped for differential privacy."""

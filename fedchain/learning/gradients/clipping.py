@@ -1,4 +1,4 @@
-"""Clipping: it bounds how far one record can move the sum of gradients, equation (6)."""
+"""Clipping: it bounds how far one record can move the sum of gradients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 Clipping = Callable[[Tensor], Tensor]
-"""Maps the 2-norms of n gradients, shape (n,), to the factors that multiply the gradients, shape
-(n,)."""
+"""Maps the 2-norms of gradients to the factors that multiply these gradients."""
 STABILISER = 0.01
-"""Added to the norm of a gradient before automatic clipping divides by the norm."""
+"""Number that automatic clipping adds to the norm of a gradient before it divides by the norm."""
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:

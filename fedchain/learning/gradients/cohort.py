@@ -24,16 +24,17 @@ from fedchain.learning.gradients.probe import summed_gradient
 from fedchain.learning.task import Records, Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
-"""Most examples in one call of the model, and most numbers in the gradients of these examples."""
+"""Largest number of examples in one call of the model, and of values in the gradients of these
+examples."""
 KEPT_HOLDERS = 1024
-"""Most holders whose tensors are cached."""
+"""Largest number of holders whose tensors are cached."""
 TRIED = 3
-"""Most held-out examples on which a model is tried before it computes gradients."""
+"""Largest number of held-out examples on which a model is tried before it computes gradients."""
 SEGMENTED = 4096
-"""Most examples in one call of a model that has only dense layers. The examples may belong to
-several holders."""
+"""Largest number of examples in one call of a model that has only dense layers. The examples may
+belong to several holders."""
 KEPT_GROUPS = 2**24
-"""Most numbers in the cache of groups: tensors that join the examples of several holders."""
+"""Largest number of values in the cache of tensors that join the examples of several holders."""
 
 
 class CohortGradients:

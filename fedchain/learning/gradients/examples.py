@@ -15,7 +15,7 @@ from fedchain.learning.task import Records
 
 @dataclass(frozen=True)
 class Examples:
-    """The records of one holder as tensors. The examples of one record are neighbours."""
+    """The records of one holder as tensors; the examples of a record follow each other."""
 
     inputs: Tensor
     """Inputs of the model, shape (examples, ...)."""

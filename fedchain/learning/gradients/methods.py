@@ -17,7 +17,8 @@ from fedchain.learning.gradients.probe import ExampleGradients, by_single, probe
 from fedchain.learning.task import Loss
 
 SINGLE = 512
-"""Most examples of a holder whose gradients are added up in float32. More examples need float64."""
+"""Largest number of examples of a holder whose gradients are added up in float32. More examples are
+added up in float64."""
 # The error of a float32 sum grows with the number of examples. Up to SINGLE it is below 10^-4 of
 # what one record may move; at 10^6 it is some percent. Float64 takes up to four times as long.
 GradientMethod = Literal["segments", "layers", "vmap", "single"]
@@ -30,7 +31,7 @@ with respect to the output."""
 
 
 def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
-    """Return the input and the output's error of each layer with weights, for one batch.
+    """Return the input of each layer with weights, and the error of its output, for one batch.
 
     No example may influence the outputs of another.
     """
@@ -151,12 +152,12 @@ class Segments:
     sizes: Sequence[int]
     """Number of examples of each holder, in order."""
     shares: Sequence[float]
-    """For each holder, the factor of the sum of gradients; 1 / (number of records) gives the
+    """Factor of each holder's sum of gradients. The factor 1 / (number of records) gives the
     mean."""
     clipping: Clipping | None
     """The function that clips the gradient of each example; None: no clipping."""
     places: dict[str, slice]
-    """Place of each parameter in a row of gradients, by the name of the parameter."""
+    """Slice of each parameter in a row of gradients, by the name of the parameter."""
 
 
 def segment_sums(

@@ -19,14 +19,13 @@ from fedchain.errors import PartError
 from fedchain.learning.task import Loss
 
 ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
-"""Maps a model, a loss, inputs (n, ...) and targets (n, ...) to the gradients of the n examples,
-one row each."""
+"""Function of a model, a loss, inputs and targets. It returns the gradient of each example, one row
+each."""
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
-"""Largest difference between two gradients of one example that counts as rounding, as a share of
-the gradient's length."""
+"""Largest difference between two gradients of one example that counts as rounding, divided by the
+length of the gradient."""
 SCALES = (0.0, -1.0, 1e3, 1e6, math.inf)
-"""Factors that turn the inputs of given examples into those of strangers: outliers that are put
-beside the given examples."""
+"""Factors that turn the inputs of given examples into outliers."""
 REDUCE = "so that clipping does not bound one record; reduce over the axes of one example only"
 ONCE = "so that the gradient of a record depends on others; keep no state and draw nothing in it"
 
@@ -53,24 +52,25 @@ def by_single(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Probe:
-    """A few examples, and the gradient that each example has alone."""
+    """A few given examples, some outliers, and the gradient that each example has alone."""
 
     module: nn.Module
     """A copy of the model, at weights where no gradient is 0 by chance."""
     loss: Loss
-    """The loss."""
+    """The loss, which gives one value for each example."""
     inputs: Tensor
-    """Inputs of m examples, shape (m, ...): first the given examples, then the strangers."""
+    """Inputs of all examples, shape (examples, ...): first the given examples, then the
+    outliers."""
     targets: Tensor
-    """Targets of these examples, shape (m, ...)."""
+    """Targets of all examples, shape (examples, ...)."""
     own: list[int]
     """Indices of the given examples whose gradients are finite; at least one."""
     strangers: list[int]
-    """Indices of the strangers whose gradients are finite."""
+    """Indices of the outliers whose gradients are finite."""
     alone: Tensor
-    """The gradient of each example alone, shape (m, weights)."""
+    """The gradient of each example alone, shape (examples, weights)."""
     lengths: Tensor
-    """For each example, the length that differences of gradients are divided by, shape (m,)."""
+    """For each example, the length by which a difference of its gradients is divided."""
 
     def agrees(self, way: ExampleGradients) -> bool:
         """Return whether a function gives each example of a batch the gradient that it has alone.

@@ -19,19 +19,19 @@ from fedchain.registry import Part
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before clipping, far above any clip."""
 MOST_VALUES = 2**28
-"""Most numbers in the records of all holders together; as float32 they take a gigabyte."""
+"""Largest number of values in the records of all holders; as float32 they take a gigabyte."""
 FIRST = 1e-6
 """Standard deviation of the initial weights. It is small, so that the first step can change the
 signs of the weights."""
 LOUD = 10.0
-"""Standard deviation of a planted canary's inputs, as a multiple of that of the holder's inputs."""
+"""Standard deviation of the inputs of a planted canary, divided by that of its holder's inputs."""
 
 
 @tasks
 def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=4096)] = 500) -> Task:
     """Measure privacy: every record is a canary, which takes part with probability 1/2.
 
-    The gradient of each canary lies along an axis of its own, and is far longer than the clip. A
+    Each canary has an axis. Its gradient lies along this axis, and is far longer than the clip. A
     canary that does not take part is replaced by a record of zeros.
 
     Args:
@@ -119,7 +119,7 @@ def _in_form_of(own: Records, seed: int, holder: int, each: int) -> Records:
 
 
 def axes_of(seed: int, each: int) -> Singles:
-    """Return the axes of a holder's canaries as orthonormal rows, shape (each, each).
+    """Return the axes of a holder's canaries as orthonormal rows, shape (canaries, canaries).
 
     All holders have the same axes.
 
@@ -132,7 +132,7 @@ def axes_of(seed: int, each: int) -> Singles:
 
 
 def inside_of(seed: int, holder: int, each: int) -> Flags:
-    """Return which canaries of a holder take part, shape (each,).
+    """Return one flag for each canary of a holder: whether the canary takes part.
 
     >>> bool(0.4 < inside_of(0, 3, 1000).mean() < 0.6)
     True

@@ -17,7 +17,8 @@ from fedchain.registry import Part
 from fedchain.update import updates
 
 NOTHING = 1e-4
-"""A direction is dropped if its singular value is at most this share of the largest one."""
+"""A direction is dropped if its singular value is at most this share of the largest singular
+value."""
 UpTo4096 = Annotated[int, Field(ge=1, le=4096)]
 
 

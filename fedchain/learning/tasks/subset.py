@@ -46,7 +46,7 @@ def subset(
 
 
 def taking_part(seed: int, holder: int, count: int, records: int | None = None) -> Flags:
-    """Return which of a holder's records take part, shape (count,); at least one does.
+    """Return one flag for each record of a holder: whether it takes part. At least one does.
 
     >>> int(taking_part(0, 1, 100, 3).sum()), bool(35 < taking_part(0, 1, 100).sum() < 65)
     (3, True)

@@ -18,7 +18,7 @@ LARGEST_SCAN = 1 << 29
 FARTHEST_M = 1e6
 """Largest coordinate of a camera that is read, in metres."""
 LARGEST_GRID = 1 << 23
-"""Pixels of the largest grid that is read: twice the 2064 x 1544 of a PhoXi scanner."""
+"""Pixels of the largest grid that is read: more than twice the 2064 x 1544 of a PhoXi scanner."""
 
 
 @dataclass(frozen=True)

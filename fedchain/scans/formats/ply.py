@@ -22,7 +22,7 @@ NUMBER_TYPES = {
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
 MOST_NUMBERS = 1 << 25
-"""Most numbers of an ascii file."""
+"""Largest number of values of an ascii file."""
 _CHUNK = 1 << 20
 _SPACE = re.compile(rb"\s")
 MOST_VERTEX_PROPERTIES = 64
@@ -83,7 +83,7 @@ def _header(file: Contents) -> tuple[list[str], int]:
 
 
 def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], place: int) -> int:
-    """Return the one width or height that the lines give; PhoXi's line has it at ``place``."""
+    """Return the width (``place`` 1) or the height (``place`` 2) that the header gives."""
     matches = filter(None, map(pattern.fullmatch, lines))
     found = {int(match[1] or match[1 + place]) for match in matches}
     if len(found) != 1:
@@ -170,7 +170,7 @@ def _number(file: Contents, word: bytes) -> float:
 def _scan(
     file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array, metre: int
 ) -> Scan:
-    """Return the scan of a table of vertices; ``metre`` is the length of a metre in its unit."""
+    """Return the scan of a table of vertices; ``metre`` is a metre in the table's unit."""
     points = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=-1)
     points /= np.float32(metre)
     grids = {name.lower(): column.reshape(shape) for name, column in table.items()}

@@ -16,7 +16,7 @@ Norm = Literal["none", "group", "group_and_weights"]
 SLOPE = 0.3
 """Slope of the LeakyReLU for negative inputs."""
 TABLE = (1, 2, 4, 6, 8)
-"""Channels of each level, as multiples of the width."""
+"""Number of channels of each level of the network, divided by ``width``."""
 
 
 @models

@@ -20,7 +20,7 @@ NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def projector_columns(points: Floats) -> Floats:
-    """Return the number of the projector column that lights each point, shape (points,).
+    """Return the projector column that lights each point, as a real number.
 
     Args:
         points: coordinates in the camera's frame, in metres, shape (3, points).

@@ -12,11 +12,11 @@ from fedchain.scans.simulator.scenes import DISTANCE_M, Scenes
 BASELINE_M = 0.13
 """Distance from the camera to the projector beside it, in metres."""
 PROJECTOR = np.array([[BASELINE_M], [0], [0]], np.float32)
-"""Position of the projector in the camera's frame, in metres, (3, 1)."""
+"""Position of the projector in the camera's frame, in metres, shape (3, 1)."""
 DARK = 0.045
-"""Least light of a pixel that can be decoded."""
+"""Light at or below which a pixel is too dark to decode."""
 SATURATED = 1.0
-"""Most light of a pixel that can be decoded."""
+"""Light at or above which a pixel is too bright to decode."""
 GRAZING = 0.15
 """Least cosine of the angle between the normal of a surface and the direction to the camera, for a
 pixel that can be decoded."""
@@ -46,10 +46,7 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
 
 
 def highlight(scenes: Scenes, hits: Hits, sight: Floats, light: Floats) -> Floats:
-    """Return the light of the projector that each glossy point mirrors to the camera.
-
-    The shape is (rays,).
-    """
+    """Return the light of the projector that each glossy point mirrors to the camera."""
     toward, _ = _toward_projector(hits.points)
     cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
     glossy = np.float32(scenes.site.gloss) * (hits.kind == OBJECT) * (light > 0)

@@ -14,9 +14,9 @@ from fedchain.scans.simulator.shapes import SHAPES, Distance
 SceneNumbers = npt.NDArray[np.intp]
 
 NEAR_M = 1e-4
-"""A ray has met a surface if it is at most this far from it, in metres."""
+"""Distance to a surface, in metres, at which a ray counts as arrived."""
 STEPS = 72
-"""Most steps of a ray. A ray that has not arrived by then counts as a miss."""
+"""Largest number of steps of a ray. A ray that has not arrived by then counts as a miss."""
 STRIDE = 6
 """Number of steps after which finished rays are removed from the batch."""
 LIFT_M = 1.5e-3

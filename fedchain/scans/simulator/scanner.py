@@ -23,7 +23,7 @@ VIEW_M = 0.21
 VOLUME_M = (0.35, 0.8)
 """Range of distances that the scanner measures, in metres."""
 OFF_M = 0.003
-"""Largest error of the distance, in metres, of a pixel that counts as a good point although its
+"""Largest error of a distance, in metres, with which a pixel still counts as a good point if its
 column is mixed or mirrored."""
 BATCH_RAYS = 65536
 """Number of rays in one batch; a batch of this size fits into the processor's cache."""

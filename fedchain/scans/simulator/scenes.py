@@ -22,13 +22,13 @@ class Site:
     family: str
     """The family of objects that the site scans."""
     albedo: float
-    """Share that the objects scatter of the light that they do not mirror, 0 to 1."""
+    """Share of light that the objects scatter, among the light that they do not mirror; 0 to 1."""
     gloss: float
     """Share of light that the objects mirror, 0 to 1; it causes ghosts and saturation."""
     table_albedo: float
     """Share of light that the turntable scatters, 0 to 1."""
     noise: float
-    """Standard deviation of the noise of a decoded column, in projector columns, at a signal of
+    """Standard deviation of the noise of a decoded projector column, in columns, at a signal of
     1."""
     elevation: float
     """Angle of the camera above the turntable, in radians."""
@@ -36,26 +36,26 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """A batch of s scenes with objects of one family, in the camera's frame, in metres."""
+    """A batch of scenes with objects of one family, in the camera's frame, in metres."""
 
     site: Site
     """The site of all scenes."""
     lengths: Floats
-    """The k numbers that define the shape of each object, shape (k, s)."""
+    """The numbers that define the shape of each object, shape (numbers, scenes)."""
     rotation: Floats
-    """Rotations from each object's frame to the camera's frame, shape (s, 3, 3)."""
+    """Rotations from each object's frame to the camera's frame, shape (scenes, 3, 3)."""
     centre: Floats
-    """Middle of each object, shape (s, 3)."""
+    """Middle of each object, shape (scenes, 3)."""
     radius: Floats
-    """Radius of a sphere that encloses each object, shape (s,)."""
+    """Radius of a sphere that encloses each object, shape (scenes,)."""
     up: Floats
-    """Unit normal of the turntable, shape (s, 3)."""
+    """Unit normal of the turntable, shape (scenes, 3)."""
     table: Floats
-    """Middle of the turntable, shape (s, 3)."""
+    """Middle of the turntable, shape (scenes, 3)."""
     table_radius: Floats
-    """Radius of the turntable, shape (s,)."""
+    """Radius of the turntable, shape (scenes,)."""
     albedo: Floats
-    """``Site.albedo`` with a random change for each object, shape (s,)."""
+    """``Site.albedo`` with a random change for each object, shape (scenes,)."""
 
 
 def site_of(seed: int, number: int) -> Site:
