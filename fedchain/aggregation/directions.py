@@ -1,7 +1,4 @@
-"""Directions: the unit vectors of the gradients of one round, stored as integers.
-
-The module also computes their exact inner products.
-"""
+"""Directions: the unit vectors of the gradients of one round, and their exact inner products."""
 
 from __future__ import annotations
 
@@ -23,8 +20,9 @@ Result = TypeVar("Result")
 THREADS = os.cpu_count() or 1
 """Number of threads among which the columns are divided."""
 BLOCK_ENTRIES = 800_000
-"""Number of entries in a block of columns. A block of this size fits into the processor's cache."""
-# It also keeps a core busy long enough for other threads to get the interpreter's lock.
+"""Number of entries in a block of columns."""
+# It fits into the processor's cache, and keeps a core busy long enough for the other threads to get
+# the interpreter's lock.
 NARROWEST, LARGEST = 2048, 2**22
 """Limits of a block: at least NARROWEST columns, and at most LARGEST entries. If both limits cannot
 be kept, a block has fewer columns, but at least FEWEST."""
@@ -44,9 +42,6 @@ class Directions:
 
     Message k has sent integers q_k and an exponent e_k. Row k is 2^(20 - e_k) q_k. This is 2^20
     times the direction of the gradient: a unit vector, or zero if the gradient is zero.
-
-    ``matrix()`` and ``np.asarray(directions)`` convert all rows to float64. ``blocks()`` needs less
-    memory: it converts a block of columns at a time.
 
     >>> sent = Directions((np.array([3, -4], dtype=np.int16),), (19,))
     >>> np.asarray(sent)
@@ -132,11 +127,8 @@ class Directions:
 def spread(directions: Directions, work: Callable[[slice], Result], least: int = 1) -> list[Result]:
     """Call a function on ranges of the columns, in several threads unless the input is small.
 
-    Args:
-        directions: the directions whose columns are divided.
-        work: a function of a range of columns. It must return exact sums, or treat each column
-            separately; the number of threads then changes no bit of the result.
-        least: the least number of columns in a range.
+    The function must return exact sums, or treat each column separately. A range has at least
+    ``least`` columns.
 
     Returns:
         The result for each range, in the order of the columns.
@@ -204,11 +196,8 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
     """Return what a block of columns adds to three inner products of each row, shape (3, n).
 
     The sum of all n rows is SPLIT high + low, where high is 0 for at most EXACT_ROWS rows. The
-    three inner products of a row are those with high, with low, and with the row itself.
-
-    Args:
-        block: columns of the integers of all messages, shape (n, columns).
-        shifts: the factor of each row, as ``Directions.shifts``.
+    three inner products of a row are those with high, with low, and with the row itself. ``block``
+    has the integers of all messages, shape (n, columns).
 
     >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
     [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]

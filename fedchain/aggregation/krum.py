@@ -36,8 +36,7 @@ def krum(
     """Average the gradients whose directions have the closest neighbours.
 
     Of n messages, f may be Byzantine. The score of a direction is the sum of its squared distances
-    to its n - f - 2 nearest neighbours. The rule chooses the directions with the lowest scores. The
-    direction of a zero gradient is zero.
+    to its n - f - 2 nearest neighbours. The rule chooses the directions with the lowest scores.
 
     Args:
         received: the messages of the block.
@@ -46,9 +45,6 @@ def krum(
             With 1 the rule is Krum, with more it is multi-Krum.
         scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;
             ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms.
-
-    Returns:
-        The aggregate. The share of a message is 1 / keep if it is chosen, and 0 otherwise.
 
     Raises:
         ValueError: there are too few messages for f, or more than 8192.
@@ -96,14 +92,10 @@ def gram(directions: Directions, part: slice = slice(None)) -> Whole:
 
 
 def scores(directions: Directions, squares: Whole, byzantine: int) -> Whole:
-    """Return the Krum score of each of n rows, shape (n,), as exact whole numbers.
+    """Return the Krum score of each row as an exact whole number.
 
-    The score of a row is the sum of its squared distances to its n - f - 2 nearest rows.
-
-    Args:
-        directions: the directions of the messages.
-        squares: squared norm of each row, shape (n,).
-        byzantine: the number f of messages that may be Byzantine.
+    The score is the sum of the squared distances to the n - f - 2 nearest of n rows, where f is
+    ``byzantine``. ``squares`` has the squared norms of the rows.
 
     >>> scores(Directions.of([[5, 0], [0, 1], [0, 2]]), np.array([25, 1, 4]), 0).tolist()
     [26, 1, 1]

@@ -39,9 +39,6 @@ def l_nearest(
             ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
             median. null: ``records`` if the registered numbers differ, else ``equal``.
 
-    Returns:
-        The aggregate. With equal weights, all chosen messages have the same share.
-
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
 
@@ -69,9 +66,6 @@ def mean(received: Received, *, scale: Scale = "restore", weights: Weights = Non
             ``records``: in proportion to the registered number of records behind the message.
             ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
             median. null: ``records`` if the registered numbers differ, else ``equal``.
-
-    Returns:
-        The aggregate. With equal weights, all messages have the same share.
 
     >>> from fedchain.aggregation.directions import Directions
     >>> rows = Directions.of(2**20 * np.eye(2))

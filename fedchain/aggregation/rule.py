@@ -54,13 +54,12 @@ class Aggregate:
     cosines: Vector
     """Cosine of each direction with the sum of all directions, shape (n,) for n messages."""
     shares: Vector
-    """The share of each message in the gradient, 0 or more, shape (n,). The share does not depend
-    on the norm: in a mean of m messages that count equally, each has the share 1/m."""
+    """The share of each message in the gradient, 0 or more, whatever its norm, shape (n,)."""
     reasons: tuple[str, ...]
     """For each message, why its share is 0; empty if the share is above 0."""
     memory: RuleMemory = field(default_factory=dict)
     """What the rule keeps for the next block: finite float64 vectors by name. The block commits to
-    them. Updates do not see them."""
+    them."""
 
     @property
     def used(self) -> Flags:

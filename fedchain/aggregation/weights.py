@@ -49,13 +49,9 @@ def takes_weights(kind: str) -> bool:
 def settled(part: Part, records: Sequence[int], *, per_record: bool = True) -> Part:
     """Return a rule with its weights decided, as the genesis block states them.
 
-    Weights that the scenario leaves open become ``records`` if the registered numbers differ and a
-    record is the unit of privacy; otherwise they become ``equal``.
-
-    Args:
-        part: the rule.
-        records: the registered number of records of every participant; empty with open identities.
-        per_record: whether the unit of privacy is a record, and not a holder.
+    Open weights become ``records`` if the registered numbers differ and a record is the unit of
+    privacy; otherwise they become ``equal``. ``records`` has the registered number of each
+    participant; it is empty with open identities.
 
     >>> settled(Part("mean", {"weights": None}), [3, 5]).parameters["weights"]
     'records'
@@ -80,11 +76,9 @@ def weights_in_words(weights: Weights) -> str:
 
 
 def counted(records: Vector, weights: Weights) -> Vector:
-    """Return how much each message counts, shape (n,), as whole numbers or halves.
+    """Return how much each message counts, as whole numbers or halves.
 
-    Args:
-        records: the registered number of records of each of n messages, shape (n,).
-        weights: as ``Weights``; with None, all messages count the same.
+    ``records`` has the registered number of records of each message.
 
     >>> counted(np.array([1.0, 4.0, 20.0]), CAPPED).tolist()
     [1.0, 4.0, 4.0]
@@ -97,13 +91,7 @@ def counted(records: Vector, weights: Weights) -> Vector:
 def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:
     """Return the mean of the used directions, each multiplied by its factor.
 
-    Args:
-        directions: the n directions, each of d entries.
-        factors: the factor of each direction, shape (n,).
-        used: which directions to average, at least one, shape (n,).
-
-    Returns:
-        The mean, shape (d,), with the same bits on every node.
+    At least one direction must be used. The mean has the same bits on every node.
 
     >>> rows = Directions.of(2**20 * np.eye(2))
     >>> weighted_mean(rows, np.array([2.0, 4.0]), np.array([True, True])).tolist()
@@ -143,15 +131,9 @@ def mean_of_used(
     """Return the weighted mean of the messages that a rule has chosen.
 
     The share of a chosen message is its count divided by the sum of the counts of all chosen
-    messages. If all counts are 0, the chosen messages count the same.
-
-    Args:
-        received: the n messages.
-        used: which messages are chosen, at least one, shape (n,).
-        cosines: cosine of each direction with the sum of all directions, shape (n,).
-        scale: the number that multiplies each direction.
-        weights: how much each message counts.
-        reason: why the other messages were not chosen.
+    messages. If all counts are 0, the chosen messages count the same. ``cosines`` has the cosine of
+    each direction with the sum of all directions. ``reason`` says why the other messages were not
+    chosen.
 
     >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
     >>> both = Received(rows, norms, np.array([1.0, 3.0]))

@@ -125,9 +125,9 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Return the metrics of the model with these weights, and its outputs.
+        """Return the metrics and the outputs of the model with these weights.
 
-        The metrics include the mean loss. The outputs have shape (examples, ...).
+        The metrics include the mean loss.
         """
         load_weights(self._module, weights)
         with torch.no_grad():

@@ -20,7 +20,7 @@ REFUSED = (RuntimeError, ValueError, IndexError, TypeError)
 def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem, ...]:
     """Return a problem with ``model`` or ``loss`` if the two do not fit examples of these shapes.
 
-    The check computes two examples of zeros. User-defined parts are not tried.
+    User-defined parts are not tried.
 
     >>> table = Shapes(inputs=(8, 8), outputs=10, targets=())
     >>> [p.key for p in misfits("digits", Part("softmax", {}), Part("focal", {}), table)]

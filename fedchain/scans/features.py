@@ -18,15 +18,13 @@ larger gap is a depth edge."""
 def normals_of(positions: Floats, camera: Floats) -> Floats:
     """Return the surface normal at each point, computed from its neighbours in the grid.
 
-    A neighbour counts only if it lies on the same surface as the point.
-
     Args:
         positions: points in metres, shape (..., height, width, 3), NaN where a pixel is empty.
         camera: position of the camera in metres, shape (3,); the normals point towards the camera.
 
     Returns:
         Unit normals in the shape of ``positions``, NaN where a pixel is empty. If a point has no
-        neighbour along one axis, its normal points at the camera.
+        neighbour on its surface along one axis, its normal points at the camera.
 
     >>> plane = np.stack([*np.meshgrid(range(3), range(3)), np.full((3, 3), 40)], -1)
     >>> normals_of(plane.astype(np.float32), np.zeros(3, np.float32))[1, 1].round()

@@ -31,10 +31,10 @@ def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     been kept.
 
     Args:
-        image: the channels of ``features_of``, shape (5, height, width), 0 to 1.
-        valid: pixels that hold a point, shape (height, width).
-        keep: pixels that should be kept, shape (height, width).
-        kept: pixels that the prediction keeps, shape (height, width).
+        image: the channels of ``features_of``.
+        valid: pixels that hold a point.
+        keep: pixels that should be kept.
+        kept: pixels that the prediction keeps.
 
     Returns:
         An RGB picture of all panels, larger than the image.

@@ -88,12 +88,8 @@ def federation(
 ) -> tuple[Scanned, Scanned]:
     """Return the training scans and the held-out scans of all sites.
 
-    Args:
-        seed: the seed of the run.
-        sites: number of sites.
-        records: number of training scans per site.
-        held_out: number of held-out scans, from all sites together.
-        size: pixels along a side.
+    ``records`` is the number of training scans of each site, ``held_out`` the number of held-out
+    scans of all sites together, and ``size`` the number of pixels along a side.
 
     Returns:
         The training scans, ordered by site; and the held-out scans, from each site in turn.

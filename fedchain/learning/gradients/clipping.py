@@ -29,16 +29,11 @@ def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | No
 def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tensor:
     """Return the factor min(1, clip / norm) for each norm, or clip / (norm + .01) if automatic.
 
-    Args:
-        norms: 2-norms of n gradients, shape (n,).
-        clip: bound on the norm after clipping.
-        automatic: scale all gradients to nearly the clip, not only those above it.
-
     Returns:
-        Factors, shape (n,), rounded down: factor times norm never exceeds the clip. The factor is 0
-        if the norm is not finite, or if the factor would be below the least normal float. A clipped
-        gradient may exceed the clip by the rounding error of its norm: in float32 about 1e-6, at
-        worst 1e-3 for 10^6 equal entries.
+        Factors, rounded down: factor times norm never exceeds the clip. The factor is 0 if the norm
+        is not finite, or if the factor would be below the least normal float. A clipped gradient
+        may exceed the clip by the rounding error of its norm: in float32 about 1e-6, at worst 1e-3
+        for 10^6 equal entries.
 
     Reference:
         Bu, Wang, Zha and Karypis, Automatic Clipping, NeurIPS 2023, AUTO-S.

@@ -166,11 +166,7 @@ class CohortGradients:
     def bounded(self, weights: Vector, holder: int, clip: float, mask: Flags) -> tuple[Matrix, int]:
         """Return the sum of a holder's clipped record gradients, and a count of the short ones.
 
-        Args:
-            weights: weights of the model, as one flat vector.
-            holder: index of the holder in the task.
-            clip: bound on the 2-norm of each record's gradient.
-            mask: flags of the records that take part, shape (records,).
+        Only records whose flag in ``mask`` is true take part.
 
         Returns:
             The sum, shape (1, weights), and the number of records whose gradient has a norm of at

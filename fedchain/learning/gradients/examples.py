@@ -28,13 +28,7 @@ class Examples:
 
     @classmethod
     def of(cls, records: Records, device: str, dtype: torch.dtype) -> Examples:
-        """Return a holder's records as tensors on a device.
-
-        Args:
-            records: the records of the holder.
-            device: the device, such as ``cpu``.
-            dtype: type of the real numbers.
-        """
+        """Return a holder's records as tensors on a device, with real numbers of type ``dtype``."""
         inputs, targets, numbers = records.inputs, records.targets, None
         if records.record is not None:
             order = np.argsort(records.record, kind="stable")

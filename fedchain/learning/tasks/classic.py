@@ -54,8 +54,7 @@ def _table_task(
 ) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
-    The task has the name and the docstring of the function. ``default`` is the name of the task's
-    default model, and ``shape`` the shape of the inputs of one record.
+    The task has the name and the docstring of the function.
     """
 
     def register(read: Callable[[], Labelled]) -> Callable[..., Task]:

@@ -87,11 +87,7 @@ class PublicDirections:
     def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
         """Return the projection of each release on the directions at some weights.
 
-        Args:
-            releases: noisy gradients, shape (releases, weights).
-            weights: the weights of the model, as one flat vector.
-            parent: hash of the block that has these weights. The directions are kept for the next
-                call with the same hash.
+        ``parent`` is the hash of the block that has these weights.
         """
         # This uses torch, as the gradients do: a worker limits torch to one thread, and more
         # threads would change the last bits of the result.

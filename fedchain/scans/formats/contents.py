@@ -35,16 +35,10 @@ class Contents:
         return DataError(f"{self.path}: {problem}")
 
     def array(self, kind: npt.DTypeLike, count: int, offset: int, what: str) -> Array:
-        """Return some numbers of the file.
-
-        Args:
-            kind: numpy type of the numbers.
-            count: how many numbers.
-            offset: byte at which they begin.
-            what: name of the numbers in the error message.
+        """Return the ``count`` numbers of numpy type ``kind`` that begin at byte ``offset``.
 
         Raises:
-            DataError: the file is too short.
+            DataError: the file is too short; the message calls the numbers ``what``.
         """
         need = offset + count * np.dtype(kind).itemsize
         if not 0 <= offset <= need <= len(self.data):

@@ -83,12 +83,8 @@ def arrays_of(
 ) -> dict[str, Array]:
     """Return the arrays of an NPZ file by name.
 
-    Args:
-        file: the file.
-        largest: most bytes of an array.
-        names: the arrays to read; None: all.
-        check: function of the file and the shapes of the arrays by name, which may raise. It is
-            called before an array is unpacked.
+    Only the arrays in ``names`` are read; None: all. ``check`` gets the shapes of the arrays before
+    an array is unpacked; it may raise.
 
     Raises:
         DataError: the file is damaged, an array has more than ``largest`` bytes, or an array does

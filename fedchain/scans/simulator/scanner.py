@@ -88,17 +88,10 @@ def camera_rays(size: int) -> Floats:
 def simulate(
     site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
 ) -> Scanned:
-    """Simulate scans of random scenes of one site.
+    """Simulate scans of random scenes of one site, in the order of their names.
 
-    Args:
-        site: the properties that all these scans share.
-        seed: the seed of the run.
-        names: for each scan, the name of the stream from which its random numbers are drawn.
-        size: pixels along a side of the image.
-        number: index of the site, stored with each scan.
-
-    Returns:
-        The scans, in the order of their names.
+    ``names`` has the name of a random stream for each scan. ``size`` is the number of pixels along
+    a side. ``number`` is the index of the site, which is stored with each scan.
     """
     many = max(1, BATCH_RAYS // (size * size))
     batches = [names[start : start + many] for start in range(0, len(names), many)]

@@ -61,7 +61,7 @@ class Scenes:
 def site_of(seed: int, number: int) -> Site:
     """Return the properties of a site, from its index.
 
-    The sites take the families of objects in turn. All other values are drawn at random.
+    The sites take the families of objects in turn.
 
     >>> site_of(0, 1).family
     'shaft'
