@@ -30,7 +30,7 @@ def l_nearest(
 
     Args:
         received: the messages of the block.
-        keep: number of gradients to use; all if fewer arrived.
+        keep: number l of gradients to use; all if fewer arrived.
         scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;
             ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms, which
             bounds the influence of one sender.
