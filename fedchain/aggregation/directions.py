@@ -169,7 +169,7 @@ class Agreement:
 
 
 def agreement_of(directions: Directions) -> Agreement:
-    """Return the agreement of each direction with the sum of all directions.
+    """Return the inner products and cosines of all directions with their sum.
 
     Args:
         directions: at most 65,536 rows of at most 2^24 entries.
@@ -222,11 +222,10 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
 
 
 def agreement_from(inner: Vector, squares: Vector) -> Agreement:
-    """Return the agreement of n rows with their sum.
+    """Return the agreement of rows with their sum.
 
-    Args:
-        inner: inner product of each row with the sum, shape (n,).
-        squares: squared norm of each row, shape (n,).
+    ``inner`` has the inner product of each row with the sum, and ``squares`` the squared norm of
+    each row.
     """
     # The inner product is exact, and root and division round correctly: the same bits everywhere.
     projections = np.zeros_like(inner)

@@ -130,10 +130,10 @@ def mean_of_used(
 ) -> Aggregate:
     """Return the weighted mean of the messages that a rule has chosen.
 
-    The share of a chosen message is its count divided by the sum of the counts of all chosen
-    messages. If all counts are 0, the chosen messages count the same. ``cosines`` has the cosine of
-    each direction with the sum of all directions. ``reason`` says why the other messages were not
-    chosen.
+    ``weights`` gives a count to each chosen message. The share of a message is its count divided by
+    the sum of these counts; if all counts are 0, the shares are equal. ``cosines`` has the cosine
+    of each direction with the sum of all directions. ``reason`` says why the other messages were
+    not chosen.
 
     >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
     >>> both = Received(rows, norms, np.array([1.0, 3.0]))

@@ -127,11 +127,11 @@ def scan_records(scanned: Scanned, mask: MaskName) -> Records:
 
 
 def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
-    """Return the point clouds of a cleaning task, and its masks.
+    """Return the points and the masks of a cleaning task.
 
     Returns:
-        Positions and normals, shape (scans, height, width, 3), NaN where a pixel is empty; the
-        pixels that hold a point and the pixels to keep, shape (scans, height, width).
+        Positions, normals, the pixels that hold a point, and the pixels to keep. Positions and
+        normals have shape (scans, height, width, 3), and are NaN where a pixel is empty.
     """
     valid, keep = masks(scanned, mask)
     positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))

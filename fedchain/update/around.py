@@ -30,8 +30,7 @@ def averaged(
 
     Args:
         weights: the weights w of this round.
-        memory: the memory of ``of``; after ``from_round`` also ``average``, in the shape of the
-            weights.
+        memory: the memory of ``of``, and ``average`` once averaging has begun.
         gradient: the global gradient.
         round_: number of the round, from 1.
         of: the update whose weights are averaged.

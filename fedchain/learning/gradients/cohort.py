@@ -130,7 +130,7 @@ class CohortGradients:
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
     ) -> Matrix:
-        """Return the gradients of some holders, one row for each holder.
+        """Return the mean clipped gradients of some holders, one row for each holder.
 
         Args:
             weights: weights of the model, as one flat vector. They are rounded to the type of the

@@ -61,11 +61,11 @@ def joined_records(
         rows: gradients of the examples in the piece, one row each.
         record: index of the record of every example of the holder, in rising order.
         piece: slice of the examples in the piece.
-        open_record: what this function returned as its second result for the piece before.
+        open_record: the second result of this function for the piece before.
 
     Returns:
-        One row for each complete record; and the sum so far of a last record that the next piece
-        continues, or None.
+        One row for each complete record. The second result is the sum so far of a record that the
+        next piece continues, or None.
     """
     numbers = (record[piece] - record[piece.start]).to(rows.device)
     sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)

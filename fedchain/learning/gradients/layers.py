@@ -93,9 +93,9 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
 
 def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
-    """Give ``left``, the output of a convolution, a backward pass that is faster for few channels.
+    """Return the output ``left`` of a convolution, with a faster backward pass for few channels.
 
-    If this is not possible, ``left`` is returned unchanged.
+    If the faster pass is not possible, ``left`` is returned unchanged.
     """
     # The input's error is a convolution of the output's error with the flipped kernel. For few
     # channels torch's forward pass computes it three to five times faster than its backward pass.
@@ -231,4 +231,5 @@ GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGrad
     nn.GroupNorm: _group_norm,
 }
 """Functions that compute each example's gradient of every parameter of a layer, by the type of the
-layer. Their arguments are the layer, its inputs, and the errors of its outputs."""
+layer. The arguments are the layer, its inputs, and the gradients of the loss with respect to its
+outputs."""

@@ -31,9 +31,9 @@ with respect to the output."""
 
 
 def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
-    """Return the input of each layer with weights, and the error of its output, for one batch.
+    """Return the input of each layer, and the gradient of the loss with respect to its output.
 
-    No example may influence the outputs of another.
+    Only layers with weights are returned. No example may influence the outputs of another.
     """
     seen: list[Passed] = []
 

@@ -83,8 +83,8 @@ def arrays_of(
 ) -> dict[str, Array]:
     """Return the arrays of an NPZ file by name.
 
-    Only the arrays in ``names`` are read; None: all. ``check`` gets the shapes of the arrays before
-    an array is unpacked; it may raise.
+    Only the arrays in ``names`` are read, or all with None. ``check`` gets the shapes of the arrays
+    before an array is unpacked; it may raise.
 
     Raises:
         DataError: the file is damaged, an array has more than ``largest`` bytes, or an array does

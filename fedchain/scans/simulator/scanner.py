@@ -88,10 +88,10 @@ def camera_rays(size: int) -> Floats:
 def simulate(
     site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
 ) -> Scanned:
-    """Simulate scans of random scenes of one site, in the order of their names.
+    """Simulate scans of random scenes of one site, one scan for each name.
 
-    ``names`` has the name of a random stream for each scan. ``size`` is the number of pixels along
-    a side. ``number`` is the index of the site, which is stored with each scan.
+    A name is that of a random stream. ``size`` is the number of pixels along a side. ``number`` is
+    the index of the site, which is stored with each scan.
     """
     many = max(1, BATCH_RAYS // (size * size))
     batches = [names[start : start + many] for start in range(0, len(names), many)]

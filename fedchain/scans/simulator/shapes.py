@@ -1,6 +1,6 @@
 """Families of objects: functions that return signed distances to their surfaces, in metres.
 
-In the frame of an object, z points up and the centre is 0.
+In the frame of an object, z points up and the origin is the centre of the object.
 """
 
 from __future__ import annotations
