@@ -1,6 +1,6 @@
 """Layers: functions that compute the gradients of one layer's weights for each example.
 
-They use the input of the layer and the error of the layer's output. The error is the gradient of
+The functions use the input of the layer and the error of its output. The error is the gradient of
 the loss with respect to the output.
 """
 

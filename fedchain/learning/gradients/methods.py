@@ -33,7 +33,7 @@ with respect to the output."""
 def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
     """Return the input of each layer, and the gradient of the loss with respect to its output.
 
-    Only layers with weights are returned. No example may influence the outputs of another.
+    Only layers with weights are returned. The model must not mix the examples.
     """
     seen: list[Passed] = []
 

@@ -45,7 +45,7 @@ def summed_gradient(
 
 
 def by_single(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the gradient of each example, shape (examples, weights), one call for each."""
+    """Return the gradient of each example, with one call of the model for each example."""
     each = zip(torch.split(inputs, 1), torch.split(targets, 1), strict=True)
     return torch.stack([summed_gradient(module, loss, *one) for one in each])
 
@@ -88,7 +88,7 @@ class Probe:
         return bool((apart <= TOLERANCE[found.dtype]).all())  # not if one is NaN
 
     def refuse_mixing(self, most: int) -> None:
-        """Refuse a model or a loss if the gradient of an example depends on anything else.
+        """Refuse a model or a loss if an example's gradient depends on more than this example.
 
         The examples are tried in several batches; the largest has ``most`` examples.
 
