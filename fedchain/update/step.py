@@ -22,8 +22,8 @@ block contains a hash of them."""
 AVERAGE = "average"
 """Name of the averaged weights in the memory. If an update keeps them, they are the model."""
 RULE = "rule/"
-"""Prefix of the names of arrays that belong to the aggregation rule. Updates do not see these arrays,
-and must not use this prefix."""
+"""Prefix of the names of arrays that belong to the aggregation rule. Updates do not see these
+arrays, and must not use this prefix."""
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
