@@ -1,9 +1,8 @@
-"""Aggregation rules: they combine the gradients of a round, with the same bits on every node.
+"""Aggregation rules: functions that combine the gradients of a round into one global gradient.
 
-Each message k brings the direction of its gradient: a unit vector g_k*, sent as integers. The rules
-compute with 2^20 g_k*. Sums and inner products of these vectors stay below 2^53. Up to this bound
-float64 adds and multiplies integers exactly, in any order and with any library. All other
-operations are element-wise, in a fixed order.
+Every node must compute the same bits. Rules therefore use whole numbers below 2^53 for sums and
+inner products, which float64 adds and multiplies exactly. They do all other operations element by
+element, in a fixed order.
 """
 
 from __future__ import annotations

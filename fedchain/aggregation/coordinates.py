@@ -1,4 +1,4 @@
-"""Trimmed mean and median: rules that treat each coordinate separately."""
+"""Trimmed mean and median: rules that aggregate each coordinate of the gradients separately."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
 COUNTED_COLUMNS = 256
-"""Largest number of coordinates in which a rule counts how many values of each message it has used.
-Counting in all coordinates would take longer than the rule itself."""
+"""Largest number of coordinates that are looked at to find the share of each message."""
 
 
 @aggregations
@@ -26,23 +25,18 @@ def trimmed_mean(
     ],
     scale: Scale = "restore",
 ) -> Aggregate:
-    """Average every coordinate without its smallest and its largest values.
-
-    For each coordinate, the rule sorts the values s_k g_k* (norm times direction) of the n
-    messages. It leaves out the ``trim`` smallest and the ``trim`` largest, and averages the
-    others, added in ascending order.
+    """Average every coordinate of the gradients, without its smallest and its largest values.
 
     Args:
-        received: the n messages.
-        trim: how many values to leave out at each end. A block must have more than 2 trim messages,
-            so the quorum must be above 2 trim.
-        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
-            ``median_clip`` takes the smaller of s_k and the median norm. It applies
-            before the sorting.
+        received: the messages of the block.
+        trim: number of values to leave out at each end. The quorum must be above 2 trim.
+        scale: number that multiplies each direction before the values are sorted. ``restore``: the
+            norm of the gradient; ``unit``: 1; ``median_clip``: the norm, but at most the median of
+            all norms.
 
     Returns:
         The aggregate. The share of a message is the fraction of the averaged values that come from
-        it; at most 256 coordinates, evenly spread, are looked at.
+        the message, counted in at most 256 coordinates.
 
     Raises:
         ValueError: there are too few messages to trim.
@@ -65,20 +59,19 @@ def trimmed_mean(
 
 @aggregations
 def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
-    """Take the median of every coordinate.
+    """Take the median of every coordinate of the gradients.
 
-    With an even number of values, the median is the mean of the two in the middle.
+    With an even number of values, the median is the mean of the two values in the middle.
 
     Args:
-        received: the n messages.
-        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
-            ``median_clip`` takes the smaller of s_k and the median norm. It applies
-            before the sorting.
+        received: the messages of the block.
+        scale: number that multiplies each direction before the values are sorted. ``restore``: the
+            norm of the gradient; ``unit``: 1; ``median_clip``: the norm, but at most the median of
+            all norms.
 
     Returns:
-        The aggregate. The share of a message is the fraction of the medians that come from it; at
-        most 256 coordinates, evenly spread, are looked at. If a median
-        is the mean of two values, each of the two counts half.
+        The aggregate. The share of a message is the fraction of the medians that come from the
+        message, counted in at most 256 coordinates.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.
@@ -127,10 +120,8 @@ def _means(middle: Matrix) -> Vector:
 
 
 def _kept_shares(directions: Directions, scales: Vector, trim: int) -> Vector:
-    """Return each message's share of the values that trimming keeps, shape (n,).
-
-    The values are counted in evenly spaced columns, so the count is the same on every machine.
-    """
+    """Return each message's share of the values that trimming keeps, shape (messages,)."""
+    # Evenly spaced columns, so that the count is the same on every machine and takes little time.
     stride = -(-directions.dimension // COUNTED_COLUMNS)
     values = np.stack([row[::stride] for row in directions.integers]) * scales[:, None]
     kept = np.argsort(values, axis=0, kind="stable")[trim : len(scales) - trim]

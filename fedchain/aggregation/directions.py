@@ -1,8 +1,4 @@
-"""Directions of the gradients of one round, stored as integers, and their exact inner products.
-
-Aggregation rules read the directions one block of columns at a time. Converting all of them to
-float64 at once would take four times the memory of the messages.
-"""
+"""Directions: the unit vectors of the gradients of one round, and their exact inner products."""
 
 from __future__ import annotations
 
@@ -24,30 +20,28 @@ Result = TypeVar("Result")
 THREADS = os.cpu_count() or 1
 """Number of threads among which the columns are divided."""
 BLOCK_ENTRIES = 800_000
-"""Number of entries in a block of columns. A block of this size fits into the processor's outer
-cache. It keeps a core busy long enough for the other threads to get the interpreter's lock."""
+"""Number of entries in a block of columns."""
+# It fits into the processor's cache, and keeps a core busy long enough for the other threads to get
+# the interpreter's lock.
 NARROWEST, LARGEST = 2048, 2**22
-"""Least number of columns and largest number of entries of a block; narrow blocks are slow. If both
-limits cannot be kept, a block has fewer columns, but at least FEWEST."""
+"""Limits of a block: at least NARROWEST columns, and at most LARGEST entries. If both limits cannot
+be kept, a block has fewer columns, but at least FEWEST."""
 FEWEST = 128
-"""Least number of columns of a block, however many rows it has."""
+"""Smallest number of columns of a block."""
 SMALL = 2**22
 """Largest number of entries for which one thread is faster than several."""
 EXACT_ROWS = 2048
-"""Up to this number of rows, their inner products with the sum of all rows are exact in float64."""
+"""Largest number of rows whose inner products with the sum of all rows are exact in float64."""
 SPLIT = 2.0**16
-"""The sum of more rows is split into two vectors of whole numbers: SPLIT high + low."""
+"""The sum of many rows is split into two vectors of whole numbers: sum = SPLIT high + low."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """The quantised directions of n messages.
+    """The quantised directions of the n messages of a block.
 
-    Message k has sent integers q_k and an exponent e_k. Row k is 2^(20 - e_k) q_k, which is 2^20
-    times the direction g_k*: a unit vector, or zero if the gradient is zero.
-
-    ``np.asarray(directions)`` and ``matrix()`` convert all rows at once, for simple rules;
-    ``blocks()`` converts a block of columns at a time, for fast rules.
+    Message k has sent integers q_k and an exponent e_k. Row k is 2^(20 - e_k) q_k. This is 2^20
+    times the direction of the gradient: a unit vector, or zero if the gradient is zero.
 
     >>> sent = Directions((np.array([3, -4], dtype=np.int16),), (19,))
     >>> np.asarray(sent)
@@ -55,14 +49,14 @@ class Directions:
     """
 
     integers: tuple[Integers, ...]
-    """The integers q_k in order of message id: n >= 1 read-only arrays of shape (d,) and type int8,
-    int16 or int32."""
+    """The integers of each message, in order of message id: read-only arrays of shape (d,) and type
+    int8, int16 or int32, for d weights."""
     exponents: tuple[int, ...]
-    """The exponents e_k, at most 20."""
+    """The exponent of each message, at most 20."""
     dimension: int = field(init=False)
-    """Number d of entries of a row."""
+    """Number of entries of a row."""
     shifts: Vector = field(init=False)
-    """The factor 2^(20 - e_k) of each row, shape (n,)."""
+    """The factor 2^(20 - exponent) of each row, shape (n,) for n messages."""
 
     def __post_init__(self) -> None:
         for row in self.integers:
@@ -86,7 +80,8 @@ class Directions:
         """Return directions made from given rows, for trying a rule by hand.
 
         Args:
-            rows: the rows 2^20 g_k*, whole numbers below 2^31, shape (n, d).
+            rows: 2^20 times each direction, rounded to whole numbers below 2^31, shape
+                (messages, weights).
 
         >>> Directions.of([[6, -8]]).dimension
         2
@@ -95,22 +90,22 @@ class Directions:
         return cls(tuple(whole), (EXPONENT,) * len(whole))
 
     def matrix(self) -> Matrix:
-        """Return all rows 2^(20 - e_k) q_k as float64, shape (n, d)."""
+        """Return all rows as float64, shape (messages, weights)."""
         rows = np.empty((len(self), self.dimension))
         np.concatenate(self.integers, out=rows.reshape(-1))
         rows *= self.shifts[:, None]
         return rows
 
     def blocks(self, columns: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
-        """Yield the integers q_k as float64, one block of columns at a time.
+        """Yield the integers of all messages as float64, one block of columns at a time.
 
-        The integers are not multiplied by ``shifts``; callers do this.
+        The integers are not multiplied by ``shifts``.
 
         Args:
             columns: the columns to yield; None: all.
 
         Yields:
-            The b columns of a block, and the entries of all q_k in these columns, shape (n, b).
+            The columns of a block, and the integers in these columns, shape (messages, columns).
             The next block overwrites this array.
 
         >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
@@ -132,14 +127,8 @@ class Directions:
 def spread(directions: Directions, work: Callable[[slice], Result], least: int = 1) -> list[Result]:
     """Call a function on ranges of the columns, in several threads unless the input is small.
 
-    The caller must get the same bits with any number of threads. So the function must return exact
-    sums, or treat each column separately.
-
-    Args:
-        directions: the directions whose columns are divided.
-        work: a function of a range of columns. It should release the interpreter's lock, as numpy
-            does.
-        least: the least number of columns in a range.
+    The function must return exact sums, or treat each column separately. A range has at least
+    ``least`` columns.
 
     Returns:
         The result for each range, in the order of the columns.
@@ -158,34 +147,32 @@ def spread(directions: Directions, work: Callable[[slice], Result], least: int =
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """Return the thread pool of this process; it is kept, since starting threads takes time."""
+    """Return the thread pool of this process, which is made once."""
     return ThreadPoolExecutor(THREADS, "aggregation")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Inner products and cosine of each row r_k with the sum v of all rows."""
+    """Inner products and cosines of n rows with the sum of all rows."""
 
     inner: Vector
-    """<r_k, v>, shape (n,): exact whole numbers; with more than 2048 rows, each is rounded once."""
+    """Inner product of each row with the sum, shape (n,): exact whole numbers for up to 2048 rows.
+    With more rows, each number is rounded once."""
     squares: Vector
-    """<r_k, r_k>, shape (n,): exact whole numbers."""
+    """Squared norm of each row, shape (n,): exact whole numbers."""
     projections: Vector
-    """<r_k, v> / norm(r_k), shape (n,): the cosine of each row, times norm(v); 0 for a zero row.
-
-    These numbers have the same bits on every node, so all nodes sort the rows in the same order."""
+    """Inner product of each row with the sum, divided by the norm of the row, shape (n,); 0 for a
+    row of zeros. The order of these numbers is the same on every node."""
     cosines: Vector
-    """Cosine of each row with v, shape (n,); 0 for a row of zeros, and all 0 if v is zero."""
+    """Cosine of each row with the sum, shape (n,); 0 for a row of zeros, and all 0 if the sum is
+    zero."""
 
 
 def agreement_of(directions: Directions) -> Agreement:
-    """Return the agreement of each direction with the sum of all directions.
+    """Return the inner products and cosines of all directions with their sum.
 
     Args:
         directions: at most 65,536 rows of at most 2^24 entries.
-
-    Returns:
-        The inner products and cosines, which are the same for any number of threads.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) and (15), reconstructed.
@@ -206,14 +193,11 @@ def agreement_of(directions: Directions) -> Agreement:
 
 
 def products(block: Matrix, shifts: Vector) -> Matrix:
-    """Return a block's part of three inner products of each row r_k, shape (3, n).
+    """Return what a block of columns adds to three inner products of each row, shape (3, n).
 
-    The inner products are <r_k, high>, <r_k, low> and <r_k, r_k>. The sum of all rows is
-    v = SPLIT high + low; high is 0 for at most EXACT_ROWS rows.
-
-    Args:
-        block: b columns of the integers q_k, shape (n, b).
-        shifts: the factor 2^(20 - e_k) that turns q_k into the row r_k, shape (n,).
+    The sum of all n rows is SPLIT high + low, where high is 0 for at most EXACT_ROWS rows. The
+    three inner products of a row are those with high, with low, and with the row itself. ``block``
+    has the integers of all messages, shape (n, columns).
 
     >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
     [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]
@@ -238,11 +222,10 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
 
 
 def agreement_from(inner: Vector, squares: Vector) -> Agreement:
-    """Return the agreement of rows r_k with their sum v.
+    """Return the agreement of rows with their sum.
 
-    Args:
-        inner: <r_k, v>, shape (n,).
-        squares: <r_k, r_k>, shape (n,).
+    ``inner`` has the inner product of each row with the sum, and ``squares`` the squared norm of
+    each row.
     """
     # The inner product is exact, and root and division round correctly: the same bits everywhere.
     projections = np.zeros_like(inner)
@@ -254,18 +237,14 @@ def agreement_from(inner: Vector, squares: Vector) -> Agreement:
 
 
 def inner_with(directions: Directions, point: Vector) -> Vector:
-    """Return the inner product of each row r_k with a point, shape (n,), the same on every node.
-
-    A rule that compares messages with a point of its own (a centre, its last aggregate) keeps the
-    point on the grid of the rows: as whole numbers, 2^20 times its value. Products of unit rows are
-    exact since the rows are short (at most 2^21), but a point may be long. So it is split into
-    SPLIT high + low. The entries of low are below 2^16, so norm(low) <= 2^28; norm(high) <= 2^32.
-    By Cauchy and Schwarz no partial sum of <r_k, low> or <r_k, high> exceeds 2^53. Both are exact
-    in any order, and only adding them rounds, once.
+    """Return the inner product of each row with a point, with the same bits on every node.
 
     Args:
         directions: at most 65,536 rows of at most 2^24 entries.
-        point: whole numbers with a norm below 2^47 (a value of 2^27), shape (d,).
+        point: 2^20 times the point, rounded to whole numbers; the norm is below 2^47.
+
+    Returns:
+        The inner products, one for each row.
 
     Raises:
         ValueError: the point is not of whole numbers, or too long.
@@ -275,6 +254,8 @@ def inner_with(directions: Directions, point: Vector) -> Vector:
     """
     if not (np.rint(point) == point).all() or not math.fsum(point * point) < 2.0**94:
         raise ValueError("point: must be whole numbers with a norm below 2^47; round 2^20 p")
+    # The inner products with both halves are exact: rows are short (at most 2^21), norm(low) is at
+    # most 2^28 and norm(high) 2^32, so no partial sum exceeds 2^53. Only adding the two rounds.
     high = np.floor(point / SPLIT)
     halves = np.stack([high, point - high * SPLIT], axis=1)
 

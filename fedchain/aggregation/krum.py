@@ -16,9 +16,9 @@ from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]
 MOST_MESSAGES = 2**13
-"""Most messages of a block: every two of them are compared."""
+"""Largest number of messages of a block that the rule accepts; it compares every two of them."""
 STRIP_ENTRIES = 2**22
-"""Number of inner products that are made at a time."""
+"""Number of inner products that are computed at a time."""
 
 
 @aggregations
@@ -36,21 +36,15 @@ def krum(
     """Average the gradients whose directions have the closest neighbours.
 
     Of n messages, f may be Byzantine. The score of a direction is the sum of its squared distances
-    to its n - f - 2 nearest neighbours. The directions with the lowest scores are chosen. The
-    distances are between unit vectors: a direction is multiplied by its norm s_k only if chosen.
-    The direction of a gradient that is zero is zero, at distance 1 from every unit vector.
+    to its n - f - 2 nearest neighbours. The rule chooses the directions with the lowest scores.
 
     Args:
-        received: the n messages.
-        byzantine: the number f of messages that may be Byzantine; n must be above 2f + 2, even if
-            only the quorum (the fewest messages of a block) has arrived.
-        keep: the number m of directions to choose. Of equal scores, the smaller message id goes
-            first. With m = 1 the rule is Krum, with more it is multi-Krum.
-        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
-            ``median_clip`` takes the smaller of s_k and the median norm.
-
-    Returns:
-        The aggregate; a message's share is 1/m if it is chosen, and 0 otherwise.
+        received: the messages of the block.
+        byzantine: the number f of messages that may be Byzantine. The quorum must be above 2f + 2.
+        keep: number of directions to choose. Of equal scores, the smaller message id goes first.
+            With 1 the rule is Krum, with more it is multi-Krum.
+        scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;
+            ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms.
 
     Raises:
         ValueError: there are too few messages for f, or more than 8192.
@@ -76,13 +70,12 @@ def krum(
 
 
 def gram(directions: Directions, part: slice = slice(None)) -> Whole:
-    """Return the exact inner products of the s rows of a part with all n rows, shape (s, n).
-
-    No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
+    """Return the inner products of the rows in ``part`` with all rows, as exact whole numbers.
 
     >>> gram(Directions.of([[3, 4], [0, 1]])).tolist()
     [[25, 4], [4, 1]]
     """
+    # No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
     shifts = directions.shifts
     shape = len(shifts[part]), len(shifts)
 
@@ -99,19 +92,15 @@ def gram(directions: Directions, part: slice = slice(None)) -> Whole:
 
 
 def scores(directions: Directions, squares: Whole, byzantine: int) -> Whole:
-    """Return each row's sum of squared distances to its n - f - 2 nearest rows, shape (n,).
+    """Return the Krum score of each row as an exact whole number.
 
-    The scores are exact whole numbers: a squared distance is at most 2^44, so the sum of 2^13 of
-    them stays below 2^63. Never are more than about 2^22 distances in memory.
-
-    Args:
-        directions: the n directions.
-        squares: <r_k, r_k> of each row, shape (n,).
-        byzantine: the number f of messages that may be Byzantine.
+    The score is the sum of the squared distances to the n - f - 2 nearest of n rows, where f is
+    ``byzantine``. ``squares`` has the squared norms of the rows.
 
     >>> scores(Directions.of([[5, 0], [0, 1], [0, 2]]), np.array([25, 1, 4]), 0).tolist()
     [26, 1, 1]
     """
+    # A squared distance is at most 2^44, so the sum of 2^13 of them stays below 2^63.
     count = len(squares)
     found, kept, height = np.empty(count, np.int64), count - byzantine - 1, STRIP_ENTRIES // count
     for start in range(0, count, height):

@@ -1,4 +1,4 @@
-"""Two aggregation rules: L-nearest, the rule of the LearningChain paper, and the plain mean."""
+"""L-nearest and mean: the rule of the LearningChain paper, and a rule without a defence."""
 
 from __future__ import annotations
 
@@ -25,25 +25,20 @@ def l_nearest(
 ) -> Aggregate:
     """Average the gradients whose directions lie nearest to the sum of all directions.
 
-    Each message k has a direction g_k* and a norm s_k. The sum of all directions is v. The cosine
-    distance of message k is theta_k = 1 - <g_k*, v> / (norm(g_k*) norm(v)). The rule chooses the l
-    messages with the smallest theta_k; of equal ones, the smaller message id goes first. The result
-    is the mean of the chosen gradients s_k g_k*. A gradient that is zero has no direction; its
-    cosine counts as 0.
+    Near means a large cosine with the sum. Of equal cosines, the smaller message id goes first. The
+    cosine of a zero gradient counts as 0.
 
     Args:
-        received: the n messages.
+        received: the messages of the block.
         keep: number l of gradients to use; all if fewer arrived.
-        scale: the factor of each direction. ``restore`` takes its norm s_k, ``unit`` takes 1,
-            ``median_clip`` takes the smaller of s_k and the median norm. The last one bounds the
-            influence of one sender.
-        weights: how much each chosen message counts. ``equal``: all alike; ``records``: by the
-            registered number of records behind it; ``{kind: records, cap: median}``: the same, but
-            no more than the median of all received numbers; null: ``records`` if the registered
-            numbers differ, else ``equal``. All messages count alike in the choice.
-
-    Returns:
-        The aggregate; with equal weights a message's share is 1/l if it is used, and 0 otherwise.
+        scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;
+            ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms, which
+            bounds the influence of one sender.
+        weights: how much each chosen message counts in the mean. ``equal``: all count the same.
+            ``records``: in proportion to the registered number of records behind the message.
+            ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
+            median. null: ``records`` if these numbers differ and privacy protects single records,
+            else ``equal``.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -65,16 +60,14 @@ def mean(received: Received, *, scale: Scale = "restore", weights: Weights = Non
     """Average all gradients, with no defence: the baseline for rules that defend.
 
     Args:
-        received: the n messages.
-        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
-            ``median_clip`` takes the smaller of s_k and the median norm.
-        weights: how much each message counts. ``equal``: all alike; ``records``: by the registered
-            number of records behind it; ``{kind: records, cap: median}``: the same, but no more
-            than the median of all received numbers; null: ``records`` if the registered numbers
-            differ, else ``equal``.
-
-    Returns:
-        The aggregate; with equal weights every message has the same share.
+        received: the messages of the block.
+        scale: number that multiplies each direction. ``restore``: the norm of the gradient;
+            ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms.
+        weights: how much each message counts in the mean. ``equal``: all count the same.
+            ``records``: in proportion to the registered number of records behind the message.
+            ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
+            median. null: ``records`` if these numbers differ and privacy protects single records,
+            else ``equal``.
 
     >>> from fedchain.aggregation.directions import Directions
     >>> rows = Directions.of(2**20 * np.eye(2))

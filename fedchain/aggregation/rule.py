@@ -13,29 +13,32 @@ from fedchain.arrays import Flags, Vector, misshapen, read_only
 from fedchain.registry import Family
 
 RuleMemory = Mapping[str, Vector]
-"""The arrays that a rule keeps for the next block, by name; empty before the first one."""
+"""The arrays that a rule keeps for the next block, by name; empty before the first block."""
 MOST_VECTORS, LONGEST_NAME = 32, 100
-"""Most arrays in the memory of a rule, and most characters of their names."""
+"""Largest number of arrays in the memory of a rule, and of characters in the name of an array."""
 MOST_TIMES, MOST_MORE = 8, 2048
-"""The memory of a rule has at most MOST_TIMES d + MOST_MORE numbers; a ledger keeps no more."""
+"""The memory of a rule may hold MOST_TIMES numbers for each weight of the model, and MOST_MORE
+more."""
 
 Scale = Literal["restore", "unit", "median_clip"]
-"""How a rule scales each direction: by its norm s_k, by 1, or by s_k cut at the median norm."""
+"""The number that multiplies each direction. ``restore``: the norm of the gradient; ``unit``: 1;
+``median_clip``: the norm, but at most the median of all norms."""
 
 
 @dataclass(frozen=True, eq=False)
 class Received:
-    """What a rule receives: the n messages of a block in order of message id, and its memory."""
+    """What a rule receives: the n messages of a block, ordered by id, and the rule's memory."""
 
     directions: Directions
-    """The directions g_k*, as they were sent; the direction of a gradient that is zero is zero."""
+    """The directions of the gradients, as they were sent. The direction of a zero gradient is
+    zero."""
     norms: Vector
-    """The norm s_k of each gradient, shape (n,); exactly 0 where the gradient is zero."""
+    """The norm of each gradient, shape (n,); exactly 0 where the gradient is zero."""
     records: Vector
-    """The registered number n_k of records behind each message, shape (n,): whole numbers from 1,
-    0 for a public root. With open identities nobody vouches for them."""
+    """The registered number of records behind each message, shape (n,): whole numbers from 1, or 0
+    for a public root. With open identities, nobody checks these numbers."""
     memory: RuleMemory = field(default_factory=dict)
-    """What the rule returned as ``Aggregate.memory`` in the block below; read-only."""
+    """What the rule returned as ``Aggregate.memory`` at the parent block; read-only."""
 
     def __post_init__(self) -> None:
         read_only(self.norms)
@@ -47,19 +50,16 @@ class Aggregate:
     """The result of a rule: the global gradient, and the share of each message in it."""
 
     gradient: Vector
-    """The global gradient g, shape (d,)."""
+    """The global gradient, one value for each weight of the model."""
     cosines: Vector
-    """Cosine of each direction with the sum of all directions, shape (n,)."""
+    """Cosine of each direction with the sum of all directions, shape (n,) for n messages."""
     shares: Vector
-    """The share of each message in the gradient, 0 or more, shape (n,).
-
-    In a mean of l messages the share of each is 1/l, whatever its norm.
-    """
+    """The share of each message in the gradient, 0 or more, whatever its norm, shape (n,)."""
     reasons: tuple[str, ...]
-    """One text for each message: why its share is 0; empty if its share is above 0."""
+    """For each message, why its share is 0; empty if the share is above 0."""
     memory: RuleMemory = field(default_factory=dict)
     """What the rule keeps for the next block: finite float64 vectors by name. The block commits to
-    it, and updates do not see it."""
+    them."""
 
     @property
     def used(self) -> Flags:
@@ -106,12 +106,11 @@ def _memory_flaw(memory: object, dimension: int) -> str | None:
 
 
 aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
-"""The family of aggregation rules. Each rule is a function
-``(received, *, ...) -> Aggregate``."""
+"""The family of aggregation rules. Each rule is a function ``(received, *, ...) -> Aggregate``."""
 
 
 def scaled(norms: Vector, scale: Scale) -> Vector:
-    """Return the factor of each direction, shape (n,), from the norm of each message.
+    """Return the number that multiplies each direction, from the norm of each gradient.
 
     >>> scaled(np.array([1.0, 2.0, 1e9]), "median_clip").tolist()
     [1.0, 2.0, 2.0]
@@ -124,7 +123,7 @@ def scaled(norms: Vector, scale: Scale) -> Vector:
 
 
 def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
-    """Return the reason for each message whose share is 0, and an empty text for the others.
+    """Return ``reason`` for each message whose share is 0, and an empty text for the others.
 
     >>> reasons_for(np.array([0.5, 0.0, 0.5]), "far from the sum")
     ('', 'far from the sum', '')

@@ -1,4 +1,4 @@
-"""Weights: how much each holder counts in a mean, and the mean of chosen messages itself."""
+"""Weights: how much each message counts in a mean, and the mean of chosen messages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fedchain.registry import Part, parameters, show_value
 STRIP = 32_768
 """Number of columns that are averaged at a time; they fit into the processor's cache."""
 NO_RECORDS = "has no registered records"
-"""Why nothing was taken of a message that a rule with weights has chosen."""
+"""The reason why a chosen message has the share 0."""
 EQUAL, BY_RECORDS, CAPPED = "equal", "records", {"kind": "records", "cap": "median"}
 
 
 def _checked(value: object) -> object:
-    """Return weights in their only spelling: ``{kind: records}`` becomes ``records``."""
+    """Return weights in their shortest spelling: ``{kind: records}`` becomes ``records``."""
     if value is None or value in (EQUAL, BY_RECORDS, CAPPED):
         return value
     if value in ({"kind": BY_RECORDS}, {"kind": BY_RECORDS, "cap": None}):
@@ -31,13 +31,13 @@ def _checked(value: object) -> object:
 
 
 Weights = Annotated[Literal["equal", "records"] | dict[str, str] | None, BeforeValidator(_checked)]
-"""How much each message counts in a mean. ``equal``: all alike. ``records``: by its sender's
-registered number n_k of records. ``{kind: records, cap: median}``: by the smaller of n_k and the
-median of all received n_k. None: not settled; a run settles it before genesis (``settled``)."""
+"""How much each message counts in a mean. ``equal``: all count the same. ``records``: in proportion
+to the registered number of records behind the message. ``{kind: records, cap: median}``: the same,
+with numbers above the median lowered to the median. None: not decided yet (see ``settled``)."""
 
 
 def takes_weights(kind: str) -> bool:
-    """Return whether a rule has the parameter ``weights``; other rules count messages alike.
+    """Return whether a rule has the parameter ``weights``.
 
     >>> takes_weights("mean"), takes_weights("krum")
     (True, False)
@@ -47,17 +47,11 @@ def takes_weights(kind: str) -> bool:
 
 
 def settled(part: Part, records: Sequence[int], *, per_record: bool = True) -> Part:
-    """Return a rule whose weights are written out, as genesis states them.
+    """Return a rule with its weights decided, as the genesis block states them.
 
-    If the scenario leaves them open, they are ``records`` where the registered numbers differ, and
-    ``equal`` where they are all alike. They are ``equal`` too where the unit of privacy is the
-    holder: then the noise of a large holder is not smaller than that of others.
-
-    Args:
-        part: the rule.
-        records: the registered number of records of every participant; empty if identities are
-            open, since nobody vouches for a number then.
-        per_record: whether the unit of privacy is a record.
+    Open weights become ``records`` if the registered numbers differ and a record is the unit of
+    privacy; otherwise they become ``equal``. ``records`` has the registered number of each
+    participant; it is empty with open identities.
 
     >>> settled(Part("mean", {"weights": None}), [3, 5]).parameters["weights"]
     'records'
@@ -70,7 +64,7 @@ def settled(part: Part, records: Sequence[int], *, per_record: bool = True) -> P
 
 
 def weights_in_words(weights: Weights) -> str:
-    """Return settled weights in words, for ``explain`` and the summary of a run.
+    """Return a sentence about settled weights, for ``explain`` and the summary of a run.
 
     >>> weights_in_words("equal")
     'equal: every message counts alike'
@@ -82,11 +76,9 @@ def weights_in_words(weights: Weights) -> str:
 
 
 def counted(records: Vector, weights: Weights) -> Vector:
-    """Return how much each message counts, shape (n,), whole numbers or halves.
+    """Return how much each message counts, as whole numbers or halves.
 
-    Args:
-        records: the registered number n_k of each message, shape (n,).
-        weights: as ``Weights``; None counts all alike.
+    ``records`` has the registered number of records of each message.
 
     >>> counted(np.array([1.0, 4.0, 20.0]), CAPPED).tolist()
     [1.0, 4.0, 4.0]
@@ -97,21 +89,15 @@ def counted(records: Vector, weights: Weights) -> Vector:
 
 
 def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:
-    """Return the mean of the used directions g_k*, each multiplied by its factor.
+    """Return the mean of the used directions, each multiplied by its factor.
 
-    Args:
-        directions: the n directions g_k*.
-        factors: the factor of each direction, shape (n,).
-        used: which directions to average, at least one, shape (n,).
-
-    Returns:
-        The mean, shape (d,). Every library gives the same bits, because the multiplications and
-        additions of each element have a fixed order, and each of them rounds separately.
+    At least one direction must be used. The mean has the same bits on every node.
 
     >>> rows = Directions.of(2**20 * np.eye(2))
     >>> weighted_mean(rows, np.array([2.0, 4.0]), np.array([True, True])).tolist()
     [1.0, 2.0]
     """
+    # Every element is multiplied and added in a fixed order, so all libraries give the same bits.
     total = np.zeros(directions.dimension)
     # Multiplying by a power of two only changes the exponent, so doing it first rounds nothing.
     shifted = directions.shifts * factors
@@ -142,20 +128,12 @@ def mean_of_used(
     weights: Weights = "equal",
     reason: str = "",
 ) -> Aggregate:
-    """Return the mean of the l messages that a rule has chosen.
+    """Return the weighted mean of the messages that a rule has chosen.
 
-    A chosen message that counts c_k has the share c_k / N, where N is the sum of the c_j of the
-    chosen ones. The gradient is (1/l) sum_k (s_k r_k) g_k* with r_k = (l c_k) / N. Products l c_k
-    and sums N of whole numbers or halves below 2^53 are exact, so r_k is exactly 1 where all count
-    alike: the bits are then those of the mean without weights. If N is 0, all count alike.
-
-    Args:
-        received: the messages.
-        used: which messages are chosen, at least one, shape (n,).
-        cosines: cosine of each direction with the sum of all directions, shape (n,).
-        scale: the factor of each direction.
-        weights: how much each message counts.
-        reason: why the other messages were not chosen.
+    ``weights`` gives a count to each chosen message. The share of a message is its count divided by
+    the sum of these counts; if all counts are 0, the shares are equal. ``cosines`` has the cosine
+    of each direction with the sum of all directions. ``reason`` says why the other messages were
+    not chosen.
 
     >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
     >>> both = Received(rows, norms, np.array([1.0, 3.0]))
@@ -166,6 +144,7 @@ def mean_of_used(
     if not counts.any():  # only a public root, which has no registered records
         counts = np.where(used, 1.0, 0.0)
     whole = counts.sum()
+    # The ratio is exactly 1 if all messages count the same: the bits of a mean without weights.
     factors = scaled(received.norms, scale) * (count * counts / whole)
     gradient = weighted_mean(received.directions, factors, used)
     shares, unused = counts / whole, np.where(used, NO_RECORDS, reason).tolist()

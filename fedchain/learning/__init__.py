@@ -1,1 +1,1 @@
-"""Learning: tasks, models and losses, and the private gradients of many holders at once."""
+"""Learning: tasks, models and losses, and the clipped gradients of many holders at once."""

@@ -1,6 +1,6 @@
-"""Evaluation: it measures a model, given by one flat vector of weights, on held-out records.
+"""Evaluation: it measures a model on held-out records.
 
-A flat vector (d,) holds the model's d weights: the parameters in the order of ``named_parameters``,
+The weights of a model are one flat vector: the parameters in the order of ``named_parameters``,
 each in C order. No privacy guarantee covers the held-out records.
 """
 
@@ -34,7 +34,7 @@ def layout(module: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
 
 
 def dimension(module: nn.Module) -> int:
-    """Return d, the number of weights.
+    """Return the number of weights of a model.
 
     >>> dimension(nn.Linear(3, 2))
     8
@@ -56,7 +56,7 @@ def places(module: nn.Module) -> dict[str, slice]:
 
 
 def flatten(tensors: Sequence[torch.Tensor]) -> Vector:
-    """Join tensors, each in C order, into one float64 vector (d,).
+    """Join tensors, each in C order, into one float64 vector.
 
     >>> flatten([torch.ones(1, 2), torch.zeros(1)])
     array([1., 1., 0.])
@@ -66,12 +66,12 @@ def flatten(tensors: Sequence[torch.Tensor]) -> Vector:
 
 
 def flat_weights(module: nn.Module) -> Vector:
-    """Return a copy of the module's weights as one float64 vector (d,)."""
+    """Return a copy of the module's weights as one float64 vector."""
     return flatten(list(module.parameters()))
 
 
 def load_weights(module: nn.Module, weights: Vector) -> None:
-    """Copy a flat vector (d,) into the module's parameters, rounded to the parameters' data type.
+    """Copy a flat vector into the parameters of a module, rounded to their data type.
 
     Raises:
         ValueError: the length of the vector does not fit the module.
@@ -97,10 +97,10 @@ class Measured:
     """Metrics of a model on the held-out records."""
 
     metrics: Mapping[str, float | None]
-    """Values by name, including the mean loss. A value that is not defined is None. The mapping is
-    empty if nobody measured the model."""
+    """Values by name, including the mean loss; None for a value that is not defined. Empty if
+    nobody measured the model."""
     seconds: float = 0.0
-    """Time that the measurement took, in seconds."""
+    """Real time that the measurement took, in seconds."""
 
 
 def already(measured: Measured) -> Future[Measured]:
@@ -125,7 +125,7 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Return the metrics and the outputs (n, ...) of the model with weights (d,).
+        """Return the metrics and the outputs of the model with these weights.
 
         The metrics include the mean loss.
         """
@@ -138,22 +138,25 @@ class Evaluation:
 
 
 class Evaluations:
-    """Measures models one after the other, in a background thread while the run goes on."""
+    """Measures models one after the other in a background thread, while the run goes on."""
 
     def __init__(self, task: Task) -> None:
         self._evaluation = Evaluation(task)
         self._beside = ThreadPoolExecutor(1, "evaluation", initializer=one_thread)
 
     def begin(self, weights: Vector) -> Future[Measured]:
-        """Begin to measure weights (d,); they must not change until the measurement is done."""
+        """Begin to measure the model with these weights.
+
+        The caller must not change the weights until the measurement is done.
+        """
         return self._beside.submit(self._measure, weights)
 
     def outputs(self, weights: Vector) -> Array:
-        """Return the outputs (n, ...) of the model with weights (d,) on the held-out records."""
+        """Return the outputs of the model with these weights, shape (held-out examples, ...)."""
         return self._beside.submit(self._evaluation, weights).result()[1]
 
     def close(self) -> None:
-        """Wait for the measurements that were begun, then end the thread."""
+        """Wait for all measurements that were begun, then end the thread."""
         self._beside.shutdown()
 
     def _measure(self, weights: Vector) -> Measured:

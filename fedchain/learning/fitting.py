@@ -1,4 +1,4 @@
-"""Fitting: whether a model and a loss fit the examples of a task, before anything is learned."""
+"""Fitting: checks that a model and a loss fit the examples of a task, before a run begins."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from fedchain.learning.task import Loss, Shapes, losses, models
 from fedchain.registry import Part
 
 REFUSED = (RuntimeError, ValueError, IndexError, TypeError)
-"""What torch raises for tensors whose shapes do not fit."""
+"""Exceptions that torch raises for tensors whose shapes do not fit."""
 
 
 @functools.lru_cache(256)
 def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem, ...]:
-    """Return a problem, at ``model`` or ``loss``, if the two do not fit examples of these shapes.
+    """Return a problem with ``model`` or ``loss`` if the two do not fit examples of these shapes.
 
-    Two examples of zeros are computed. Tensors without numbers (device ``meta``) would do, but
-    torch would import its compiler for them, which takes more than a second. User-defined parts
-    are not tried.
+    User-defined parts are not tried.
 
     >>> table = Shapes(inputs=(8, 8), outputs=10, targets=())
     >>> [p.key for p in misfits("digits", Part("softmax", {}), Part("focal", {}), table)]
     ['loss.kind']
     """
+    # Tensors without numbers (device ``meta``) would do, but torch would import its compiler for
+    # them, which takes more than a second.
     if ":" in model.kind or ":" in loss.kind:
         return ()
     try:
@@ -46,7 +46,7 @@ def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem
 
 
 def _able_models(shapes: Shapes) -> Iterator[str]:
-    """Yield the models whose outputs fit some loss."""
+    """Yield the names of the models whose outputs fit some loss."""
     for kind in models.names():
         try:
             outputs = _outputs(Part(kind, {}), shapes)
@@ -73,11 +73,11 @@ def _fits(loss: Part, outputs: Tensor, shapes: Shapes) -> bool:
 
 
 def check_fit(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> None:
-    """Try a model and a loss on a few examples: inputs (n, ..), targets (n, ..).
+    """Try a model and a loss on a few examples.
 
     Raises:
-        PartError: one of them fails, the loss is not one number for each example, or a parameter of
-            the model is frozen or has no effect on the loss.
+        PartError: the model or the loss fails, the loss is not one number for each example, or a
+            parameter of the model is frozen or has no effect on the loss.
     """
     parameters = dict(module.named_parameters())
     frozen = [name for name, value in parameters.items() if not value.requires_grad]

@@ -1,4 +1,4 @@
-"""Losses and metrics for classification: one loss per example, and one metric for all examples."""
+"""Losses and metrics for classification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fedchain.learning.task import Loss, Metrics, losses
 def cross_entropy() -> Loss:
     """Return the cross-entropy: minus the log-probability of the right class.
 
-    A single output per example is the logit of class 1. Several outputs are the logits of the
+    A single output per example is the logit of class 1. Several outputs are the logits of all
     classes; the loss is then -log softmax(outputs)[target].
 
     >>> cross_entropy()(torch.zeros(1, 4), torch.tensor([2])).exp()
@@ -34,8 +34,10 @@ def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
 def accuracy(outputs: Array, labels: Wholes) -> float:
     """Return the share of examples whose true class has the largest logit.
 
-    Outputs are the logits of all classes (n, classes), or of class 1 alone (n, 1). The labels (n,)
-    are the true classes.
+    Args:
+        outputs: logits of all classes, shape (examples, classes), or of class 1 alone, shape
+            (examples, 1).
+        labels: the true classes, shape (examples,).
 
     >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
     1.0
@@ -46,17 +48,13 @@ def accuracy(outputs: Array, labels: Wholes) -> float:
 
 
 def majority(known: Wholes, asked: Wholes, outputs: int, loss: Loss) -> Metrics:
-    """Return accuracy and loss of a model that knows only the frequencies of the classes.
-
-    The frequencies are counted in the classes ``known`` (n,). The predicted probabilities of every
-    example are the frequencies, so the model always predicts the most frequent class. Both metrics
-    are measured on the classes ``asked`` (m,).
+    """Return accuracy and loss of a model that always predicts the frequencies of the classes.
 
     Args:
-        known: classes of the records to count, (n,).
-        asked: classes of the records to measure on, (m,).
-        outputs: number of outputs of a model; 1: the logit of class 1.
-        loss: the loss with which models are measured.
+        known: classes from which the frequencies are counted, one for each record.
+        asked: classes of the records on which the metrics are measured.
+        outputs: number of outputs of the model; 1 means the logit of class 1.
+        loss: the loss that is measured.
 
     Returns:
         ``accuracy`` and ``loss``. The loss is not finite if a class is not among ``known``.

@@ -19,7 +19,7 @@ def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
     """Make a logistic regression: one logit for class 1; all weights start at zero.
 
     Raises:
-        ValueError: more than two classes.
+        ValueError: there are more than two classes.
 
     >>> logistic((30,), 2)[1].out_features
     1
@@ -74,7 +74,7 @@ def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
-    ``make`` draws these weights from torch's global generator.
+    ``make`` draws the initial weights from torch's global generator.
 
     >>> make = seeded(lambda: nn.Linear(2, 1), 0)
     >>> bool((make().weight == make().weight).all())

@@ -1,4 +1,4 @@
-"""Task: it holds the records from which a run learns, the model, the loss and the metrics."""
+"""Task: everything that a run needs for learning: records, model, loss and metrics."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
     import torch
 
 PUBLIC_ONLY = "public_only"
-"""Name of the baseline that learns from public records only; the other baselines learn nothing."""
+"""Name of the baseline that learns from public records only; other baselines learn nothing."""
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""Maps outputs (n, ..) and targets (n, ..) to the losses (n,), one for each example."""
+"""Maps the outputs and the targets of n examples to n losses, shape (n,)."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """The examples of one holder, or the held-out examples."""
+    """The records of one holder, or the held-out records; a record has one or more examples."""
 
     inputs: Array
-    """Float32, shape (n, ...)."""
+    """Inputs of the model, float32, shape (examples, ...)."""
     targets: Array
-    """Shape (n, ...): classes (int64), or masks (float32, NaN where a pixel is not valid)."""
+    """Targets of the loss, shape (examples, ...): int64 classes, or float32 masks, which are NaN
+    where a pixel holds no point."""
     record: Wholes | None = None
-    """Number of each example's record, shape (n,); None: each example is a record. Privacy
-    protects whole records: a scan that is cut into tiles is one record with many examples."""
+    """Id of the record of each example; None: each example is a record. Privacy protects whole
+    records: a scan that is cut into tiles is one record with many examples."""
 
     @property
     def examples(self) -> int:
@@ -43,17 +44,17 @@ class Records:
 
     @property
     def count(self) -> int:
-        """Number of records; for holder k this is the public number n_k of equation (6)."""
+        """Number of records. The number of each holder's records is public."""
         return self.examples if self.record is None else len(np.unique(self.record))
 
     @property
     def places(self) -> Wholes:
-        """Position of each example's record among all records, counted from 0, shape (n,)."""
+        """Index of each example's record among all records, from 0, shape (examples,)."""
         numbers = np.arange(self.examples) if self.record is None else self.record
         return np.unique(numbers, return_inverse=True)[1]
 
     def part(self, mask: Flags) -> Records:
-        """Return the records whose flag in the mask (count,) is true, with all their examples.
+        """Return only the records whose flag in the mask is true; the mask has shape (records,).
 
         >>> tiles = Records(np.zeros((3, 1)), np.arange(3), np.array([4, 7, 4]))
         >>> tiles.part(np.array([True, False])).targets
@@ -65,7 +66,7 @@ class Records:
 
 
 def join_records(parts: Sequence[Records]) -> Records:
-    """Join the records of several holders into one set; no two holders share a record."""
+    """Join the records of several holders into one set."""
     starts = np.cumsum([0, *(part.count for part in parts)])
     places = [part.places + start for part, start in zip(parts, starts, strict=False)]
     return Records(
@@ -80,14 +81,14 @@ class Sampled:
     """The records of several holders that were sampled for a release."""
 
     masks: Sequence[Flags]
-    """For each holder, in order: flags (n_k,) that say which of its n_k records take part."""
+    """For each holder, one flag for each record: whether the record takes part."""
     rate: float
-    """Probability that a record takes part; on average, rate * n_k records of holder k do."""
+    """Probability that a record takes part."""
 
 
 @dataclass(frozen=True)
 class Subspace:
-    """A subspace on which releases are projected: the leading directions of public gradients."""
+    """A subspace on which releases are projected, spanned by directions of public gradients."""
 
     public: Records
     """Records whose gradients give the directions; they belong to no holder."""
@@ -97,40 +98,38 @@ class Subspace:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """All that learning needs to know: data, model, loss, metrics and baselines."""
+    """Everything that a run needs for learning: data, model, loss, metrics and baselines."""
 
     name: str
-    """The registered name."""
+    """Name under which the task is registered."""
     holders: Sequence[Records]
-    """Records of each data holder. With very many holders, an entry may be made when it is read;
-    it must then be the same every time."""
+    """Records of each data holder. A lazy sequence must give the same records at every read."""
     held_out: Records
     """Records on which the model is measured; they belong to no holder."""
     model: Callable[[], torch.nn.Module]
-    """Makes the model. Its initial weights are the same at every call."""
+    """Makes the model, with the same initial weights at every call."""
     loss: Loss
-    """Gives one loss per example."""
+    """Gives one loss for each example."""
     measure: Callable[[Array, Records], Metrics]
-    """Maps the model's outputs (n, ..), a numpy array, and the records to metrics by name."""
+    """Maps the model's outputs (a numpy array) and the records to metrics by name."""
     score: str
-    """The headline metric: ``iou`` or ``accuracy``; higher is better."""
+    """Name of the main metric, ``iou`` or ``accuracy``; higher is better."""
     baselines: Mapping[str, Metrics]
-    """Metrics on the held-out records, by name of the baseline; no baseline needs a run."""
+    """Metrics on the held-out records, by the name of the baseline."""
     record: str = "row"
     """What one record is, in one word: ``row``, ``scan``, ``tile``."""
     note: str = ""
-    """One line about the data for the reader of the report."""
+    """One line about the data, which the report shows."""
     public: int = 0
-    """Number of records that were declared public and belong to no holder; the initial weights or
-    the subspace are computed from them."""
+    """Number of records that are declared public and belong to no holder."""
     subspace: Subspace | None = None
-    """Subspace on which the holders' releases are projected; None: they are not projected."""
+    """Subspace on which the holders' releases are projected; None: no projection."""
     views: int = 1
-    """Number of views that replace each example of the holders; the example's gradient is the mean
-    over these views."""
+    """Number of views of each example of the holders. The gradient of an example is the mean over
+    its views."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
-    """Maps the outputs on ``held_out`` and a number of pictures to RGB pictures (h, w, 3) by name;
-    None: the task has no pictures."""
+    """Maps the outputs on ``held_out`` and a number of pictures to RGB pictures by name, shape
+    (height, width, 3). None: the task has no pictures."""
 
     @functools.cached_property
     def learns(self) -> bool:
@@ -140,18 +139,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Shapes:
-    """The shapes of a task's examples, which its model and its loss must fit."""
+    """The shapes of a task's examples, which model and loss must fit."""
 
     inputs: tuple[int, ...]
     """Shape of the inputs of one example."""
     outputs: int
-    """Number of outputs that the model is asked for: one for each class, or 1 for a mask."""
+    """Number of outputs of the model: one for each class, or 1 for a mask."""
     targets: tuple[int, ...]
-    """Shape of the targets of one example: () for a class, the pixels for a mask."""
+    """Shape of the targets of one example: () for a class, (height, width) for a mask."""
 
 
 TASK_SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
-"""For each kind of task with a model and a loss: the shapes, from the task's parameters."""
+"""For each kind of task, a function that returns the shapes from the task's parameters."""
 
 
 def _misfits(part: Part) -> Iterator[Problem]:
@@ -164,7 +163,7 @@ def _misfits(part: Part) -> Iterator[Problem]:
 
 
 def _flaw(made: Task, *_: object) -> str | None:
-    """Say which array of the held-out records has a type that torch would fail on."""
+    """Say which array of the held-out records has a type that torch cannot use."""
     allowed = {"inputs": ("float32",), "targets": ("int64", "float32")}
     for name, types in allowed.items():
         found = str(getattr(made.held_out, name).dtype)
@@ -190,16 +189,17 @@ tasks: Family[Task] = Family(
     _flaw,
     _misfits,
 )
-"""A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``. The seed is the run's
-seed."""
+"""The family of tasks. A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``.
+The seed is the seed of the run."""
 models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
-"""A model is made by a function ``(inputs: tuple[int, ...], outputs: int, *, ...)``. ``inputs`` is
-the shape of one example, ``outputs`` the number of outputs for each example or pixel."""
+"""The family of models. A model is made by a function
+``(inputs: tuple[int, ...], outputs: int, *, ...)``. ``inputs`` is the shape of one example,
+``outputs`` the number of outputs for each example or pixel."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
-"""A loss is made by a function ``(*, ...) -> Loss``."""
+"""The family of losses. A loss is made by a function ``(*, ...) -> Loss``."""
 splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
-"""A split is a function ``(labels (n,), sites (n,), holders: int, generator, *, ...)``. It returns
-the indices of each holder's records, in rising order. ``labels`` are the classes of all records;
-``sites`` say where each record was taken."""
+"""The family of splits. A split is a function ``(labels, sites, holders: int, generator, *, ...)``.
+It returns the indices of each holder's records, in rising order. ``labels`` has the class of each
+record, ``sites`` the place where each record was taken."""

@@ -1,1 +1,1 @@
-"""3D scans: a scanner simulator, file formats, features, models, metrics, tasks."""
+"""3D scans: a scanner simulator, file formats, features, models, metrics and tasks."""

@@ -25,13 +25,12 @@ LARGEST_ARRAYS = 1 << 32
 def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
     """Return the arrays of a key from the cache; if they are missing, make them and store them.
 
-    A cached file is used only if its checksums are right and it holds the same key. If a file
-    fails this check, a warning is logged and the arrays are made anew. If the cache folder cannot
-    be written, the arrays are made at every call; the result is the same.
+    A damaged file is made anew, with a warning in the log. A cache folder that cannot be written
+    raises no error.
 
     Args:
         key: plain JSON values that determine the arrays, including the version of the code that
-            makes them; the value of ``kind`` is a key of ``fedchain.cache.FILE_KINDS``.
+            makes them. The value of ``kind`` is a key of ``fedchain.cache.FILE_KINDS``.
         make: function that makes the arrays and returns them by name; each array holds numbers or
             booleans.
     """

@@ -30,31 +30,34 @@ RecordUnit = Literal["tile", "scan"]
 
 _log = logging.getLogger(__name__)
 APPLE_DOUBLE = "._"
-"""How the names of files begin in which macOS keeps the attributes of other files."""
+"""Beginning of the names of files in which macOS keeps the attributes of other files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
-    """One real scan, padded to whole tiles, with the mask of the points to keep."""
+    """One real scan, cut into tiles, with the mask of the points to keep.
+
+    The masks are padded to whole tiles: their height and width are multiples of ``tile``.
+    """
 
     name: str
     """Name of the scan: the part of the file's name that ``*`` stands for, such as 004."""
     tiles: Floats
-    """The five feature channels of the tiles that hold a point, (n, 5, tile, tile)."""
+    """The five channels of the tiles that hold a point, shape (tiles, 5, tile, tile)."""
     valid: Mask
-    """Pixels that hold a point, (h, w)."""
+    """Pixels that hold a point, shape (height, width)."""
     keep: Mask
-    """Pixels whose point remained after the cleaning by hand, (h, w)."""
+    """Pixels whose point remained after the cleaning by hand, shape (height, width)."""
     tile: int
     """Pixels along a side of a tile."""
 
     @cached_property
     def filled(self) -> Mask:
-        """For each tile, whether it holds a point, (n,)."""
+        """For each tile, row by row, whether it holds a point."""
         return np.asarray(cut_tiles(self.valid, self.tile).any(axis=(1, 2)))
 
     def tiles_of(self, grid: Array) -> Array:
-        """Cut an array (.., h, w) into tiles, and return the tiles in which the scan has points."""
+        """Cut an array (..., height, width) into tiles, and return the tiles that hold a point."""
         return cut_tiles(grid, self.tile)[self.filled]
 
 
@@ -75,22 +78,20 @@ def scan_folder(
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
     Two files form a pair if ``*`` stands for the same text in both names, as in gpu_004.cogs and
-    clean_004.cogs. Scans are cut into tiles; tiles without a point are dropped. The last scans in
-    alphabetical order are held out. The baselines get these scans uncut.
+    clean_004.cogs. Tiles without a point are dropped. The last scans in alphabetical order are held
+    out.
 
     Args:
         holders: number of data holders.
-        seed: the scenario's seed; it decides which holder gets which records.
+        seed: the seed of the run; it decides which holder gets which records.
         path: the folder with the scans, as COGS, organised PLY or NPZ files.
         dirty: pattern of the file names of the scans before cleaning, with one ``*``.
         clean: pattern of the file names of the cleaned scans, with one ``*``.
         tile: pixels along a side of a tile.
-        record: the unit that privacy protects. ``scan`` keeps all tiles of a scan at one
-            holder, and needs at least as many training scans as holders. ``tile`` may spread the
-            tiles of one scan over several holders; the guarantee then holds for a tile, not for a
-            scan. A tile's channels then depend on its own points alone: they have the range of the
-            tile, and normals that are computed from it. With ``scan`` a scan is cropped to its
-            points, and channels have the range of the scan and the normals of the file.
+        record: the unit that privacy protects. With ``scan``, a holder has all tiles of a scan;
+            there must be at least as many training scans as holders. With ``tile``, several holders
+            may have tiles of one scan, and the guarantee holds for a tile only. The channels of a
+            tile are then scaled, and its normals computed, from the tile alone.
         held_out: number of scans that are held out for measuring.
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
@@ -140,8 +141,8 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
     """Return the paths of each scan before and after cleaning, by the text that ``*`` stands for.
 
     Raises:
-        DataError: the folder does not exist, a pattern does not have exactly one ``*``, there is
-            no pair, or a cleaned scan has no original.
+        DataError: the folder does not exist, a pattern does not have exactly one ``*``, there is no
+            pair, or a cleaned scan has no original.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one with {dirty} and {clean} as task.path")
@@ -158,13 +159,13 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 
 
 def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) -> Cleaned:
-    """Read a scan and its cleaned version, and cut it into tiles; a record is a scan or a tile.
+    """Read a scan and its cleaned version, and cut the scan into tiles.
 
-    What remains are the points of the cleaned file; if it has a mask ``keep``, those in the mask.
+    The points to keep are those of the cleaned file, or of the mask ``keep`` in that file.
 
     Raises:
-        DataError: a file cannot be read, the grids differ in size, the cleaned file has points
-            that the original lacks, or the cleaning left no point.
+        DataError: a file cannot be read, the grids differ in size, the cleaned file has points that
+            the original lacks, or the cleaning left no point.
     """
     scan, after = read_scan(dirty), read_scan(clean)
     if scan.intensity.shape != after.intensity.shape:
@@ -194,12 +195,12 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) 
 
 
 def channels_of(scan: Scan, tile: int, record: RecordUnit) -> Floats:
-    """Return the five channels (n, 5, tile, tile) of the n tiles that hold a point.
+    """Return the five channels of the tiles that hold a point, shape (tiles, 5, tile, tile).
 
-    The channels of a record depend on no other record. If each tile is one, the scan is therefore
-    cut first: every tile is scaled to its own range, and has normals that are computed from its own
-    points, since the scanner computed those of a file from neighbours beyond the tile's border.
+    The channels of a record depend on no other record.
     """
+    # If each tile is a record, the scan is cut first. The normals are computed from the tile's own
+    # points, because those of the file depend on points beyond the tile's border.
     filled = cut_tiles(padded(scan.valid, tile, False), tile).any(axis=(1, 2))
     if record == "scan":
         grids = (scan.positions, scan.intensity, scan.normals)
@@ -216,14 +217,14 @@ def channels_of(scan: Scan, tile: int, record: RecordUnit) -> Floats:
 
 
 def padded(grid: Array, tile: int, value: float) -> Array:
-    """Pad a grid (.., h, w) below and on the right with a value, up to whole tiles."""
+    """Pad a grid below and on the right with a value, up to whole tiles."""
     rest = [(0, 0)] * (grid.ndim - 2)
     missing = [(0, -side % tile) for side in grid.shape[-2:]]
     return np.pad(grid, [*rest, *missing], constant_values=value)
 
 
 def cut_tiles(grid: Array, tile: int) -> Array:
-    """Cut a grid (.., h, w) into tiles (n, .., tile, tile), row by row.
+    """Cut a grid (..., height, width) into tiles (tiles, ..., tile, tile), row by row.
 
     >>> cut_tiles(np.arange(8).reshape(2, 4), 2).tolist()
     [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
@@ -235,14 +236,14 @@ def cut_tiles(grid: Array, tile: int) -> Array:
 
 
 def join_tiles(tiles: Array, height: int, width: int) -> Array:
-    """Join tiles (n, tile, tile) into a grid (h, w): the inverse of ``cut_tiles``."""
+    """Join tiles into a grid of this height and width: the inverse of ``cut_tiles``."""
     tile = tiles.shape[-1]
     rows = tiles.reshape(height // tile, width // tile, tile, tile)
     return rows.swapaxes(1, 2).reshape(height, width)
 
 
 def tile_records(scans: list[Cleaned]) -> Records:
-    """Return the images and masks of all tiles with points; the tiles of a scan form one record."""
+    """Return the images and masks of all tiles with points; all tiles of a scan are one record."""
     inputs = [scan.tiles for scan in scans]
     targets = [scan.tiles_of(segmentation.targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])

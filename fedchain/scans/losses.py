@@ -1,8 +1,7 @@
 """Losses for masks: one value per example, computed from the pixels that hold a point.
 
-A loss is a function of logits, (n, 1, h, w) or (n, h, w), and of masks, (n, h, w), that are 1 for
-points to keep, 0 for points to erase, and NaN where there is no point. It returns one loss for each
-example, (n,).
+The targets are masks: 1 for a point to keep, 0 for a point to erase, NaN where there is no point.
+The outputs are one logit for each pixel.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
     """Return the focal loss: cross-entropy with less weight on pixels that are already right.
 
     The loss of an example is the mean of -a_t (1 - p_t)^gamma log p_t over the pixels that hold a
-    point. Here p_t is the predicted probability of the right class; a_t is alpha if the point is
-    to be kept, and 1 - alpha if it is to be erased.
+    point. Here p_t is the predicted probability of the right class; a_t is alpha for a point to
+    keep, and 1 - alpha for a point to erase.
 
     Args:
-        alpha: weight of the points to keep, between 0 and 1; the paper of ``gajdosech_unet`` used
-            0.06 to 0.08, because most points of its scans are to be kept.
-        gamma: exponent, 0 or more; a larger one gives less weight to pixels that are already
-            right. The paper of ``gajdosech_unet`` used 3 to 5.
+        alpha: weight of the points to keep, between 0 and 1. The paper of ``gajdosech_unet`` used
+            0.06 to 0.08.
+        gamma: exponent, 0 or more; a larger one gives less weight to pixels that are already right.
+            The paper of ``gajdosech_unet`` used 3 to 5.
 
     Reference:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, equation (5).
@@ -54,11 +53,12 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
     """Return the binary cross-entropy, averaged over the pixels that hold a point.
 
     The loss of an example is the mean of -2 w_t log p_t. Here p_t is the predicted probability of
-    the right class; w_t is keep_weight if the point is to be kept, and 1 - keep_weight if it is to
-    be erased. A keep_weight of 0.5 gives the plain cross-entropy.
+    the right class; w_t is keep_weight for a point to keep, and 1 - keep_weight for a point to
+    erase.
 
     Args:
-        keep_weight: weight of the points to keep, between 0 and 1.
+        keep_weight: weight of the points to keep, between 0 and 1; 0.5 gives the plain
+            cross-entropy.
     """
     half = focal(alpha=keep_weight, gamma=0)
     return lambda outputs, targets: 2 * half(outputs, targets)
@@ -69,12 +69,11 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
     """Return the Dice loss: one minus the overlap of the pixels kept and the pixels to keep.
 
     The loss is 1 - (2 sum p t + smooth) / (sum p + sum t + smooth), with sums over the pixels that
-    hold a point. Here p is the predicted probability that a point is to be kept; t is 1 if it is
-    to be kept and 0 if it is to be erased. Points that are rightly erased do not change the loss.
+    hold a point. Here p is the predicted probability that a point is to be kept; t is 1 for a point
+    to keep, and 0 for a point to erase.
 
     Args:
-        smooth: number of pixels added to the numerator and the denominator, above 0; the ratio is
-            then defined even if no point is to be kept.
+        smooth: number of pixels added to the numerator and the denominator, above 0.
 
     Reference:
         Milletari et al., "V-Net", 2016, section 3; its denominator sums p^2 and t^2, not p and t.
@@ -92,7 +91,7 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
 def _pixels(
     outputs: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return logits, masks (0 without a point), and 1 where there is a point, (n, pixels) each."""
+    """Return logits, masks (0 without a point), and which pixels hold a point."""
     flat = targets.reshape(targets.shape[0], -1)
     valid = ~flat.isnan()
     keep = flat.where(valid, flat.new_zeros(()))

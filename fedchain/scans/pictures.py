@@ -26,18 +26,18 @@ GAP = 4
 def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     """Return a picture of five panels in a row: intensity, depth, truth, prediction, errors.
 
-    Empty pixels are black. The panels of truth and prediction show only the points that remain, in
-    blue; a brighter blue is a higher intensity. In the panel of errors, blue and grey points are
-    right, vermilion points should have been erased, and yellow points should have been kept.
+    Empty pixels are black. The panels of truth and prediction show the points that remain, in blue.
+    In the panel of errors, vermilion points should have been erased, and yellow points should have
+    been kept.
 
     Args:
-        image: the channels of features_of, (5, h, w), 0 to 1.
-        valid: pixels that hold a point, (h, w).
-        keep: pixels that should be kept, (h, w).
-        kept: pixels that the prediction keeps, (h, w).
+        image: the channels of ``features_of``.
+        valid: pixels that hold a point.
+        keep: pixels that should be kept.
+        kept: pixels that the prediction keeps.
 
     Returns:
-        An RGB picture, (height, width, 3).
+        An RGB picture of all panels, larger than the image.
     """
     # The square root brightens the scan: without it, all but a few highlights would be dark.
     light, depth = np.sqrt(image[0]), image[1]

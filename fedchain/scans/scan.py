@@ -11,19 +11,19 @@ import numpy.typing as npt
 from fedchain.arrays import read_only
 
 Floats = npt.NDArray[np.floating[Any]]
-"""Floating-point array: float32 where it is stored, wider only in the middle of a computation."""
+"""Floating-point array: float32 where it is stored, wider only during a computation."""
 Mask = npt.NDArray[np.bool_]
 ClassLabels = npt.NDArray[np.uint8]
 MaskName = Literal["object", "outliers"]
 """Name of a cleaning task. ``object``: keep the object; erase the table, flying points (mixed
-depths at an edge) and ghosts (mirror images). ``outliers``: the same, after the table was cropped
-away."""
+depths at an edge) and ghosts (mirror images). ``outliers``: the same, after the table is
+cropped."""
 
 CLASSES = ("none", "object", "table", "flying", "ghost")
 """Names of the classes, in the order of their labels; a pixel of class ``none`` has no point."""
 NONE, OBJECT, TABLE, FLYING, GHOST = range(5)
 TABLE_CROP_M = 0.0025
-"""Points below this height above the table, in metres, are cropped, as in the real scans."""
+"""Height above the table, in metres, below which points are cropped."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,15 +31,16 @@ class Scan:
     """A point cloud on a grid of pixels, as a structured-light scanner measures it."""
 
     positions: Floats
-    """Points in metres, (h, w, 3); NaN where a pixel is empty."""
+    """Points in metres, shape (height, width, 3); NaN where a pixel is empty."""
     normals: Floats
-    """Unit normals, (h, w, 3); NaN where a pixel is empty."""
+    """Unit normals, shape (height, width, 3); NaN where a pixel is empty."""
     intensity: Floats
-    """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
+    """Brightness in the scanner's own unit, shape (height, width), 0 or more; NaN where a pixel is
+    empty."""
     camera: Floats
-    """Position of the camera in metres, (3,), in the same coordinates as the points."""
+    """Position of the camera in metres, shape (3,), in the same coordinates as the points."""
     keep: Mask | None = None
-    """Pixels whose point remains after cleaning, (h, w); None: not known."""
+    """Pixels whose point remains after cleaning, shape (height, width); None: not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
@@ -53,11 +54,11 @@ class Scan:
 
     @property
     def valid(self) -> Mask:
-        """Pixels that hold a point, (h, w)."""
+        """Pixels that hold a point, shape (height, width)."""
         return np.asarray(np.isfinite(self.positions).all(axis=-1))
 
     def part(self, box: tuple[slice, slice]) -> Scan:
-        """Return the rows and columns of a box."""
+        """Return the part of the scan within a box: a slice of rows and a slice of columns."""
         return Scan(
             positions=self.positions[box],
             normals=self.normals[box],
@@ -68,15 +69,9 @@ class Scan:
 
 
 def bounding_box(valid: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns of the smallest box that holds every valid pixel.
+    """Return the slices of rows and columns of the smallest box that holds every valid pixel.
 
-    Most pixels of a real scan are empty: 80 to 99 %.
-
-    Args:
-        valid: pixels that hold a point, (h, w).
-
-    Returns:
-        Slices of rows and columns; both are empty if no pixel is valid.
+    Both slices are empty if no pixel is valid.
 
     >>> bounding_box(np.eye(5, dtype=bool)[:, :3])
     (slice(0, 3, None), slice(0, 3, None))

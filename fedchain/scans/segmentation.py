@@ -18,14 +18,18 @@ from fedchain.scans.features import CHANNELS
 from fedchain.scans.scan import Mask
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
-"""Default model: few weights keep the privacy noise small; its norm does not mix examples."""
+"""Default model. It is small, so that the privacy noise is small, and its norm mixes no
+examples."""
 BCE = Part("bce", {})
 ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
 
 
 def shapes_of(side: str) -> Callable[[Mapping[str, Any]], Shapes]:
-    """Return the shapes of a task whose images have sides of the length that a parameter gives."""
+    """Return a function that computes the shapes of a scan task from the task's parameters.
+
+    ``side`` is the name of the parameter that gives the side of an image in pixels.
+    """
 
     def shapes(given: Mapping[str, Any]) -> Shapes:
         pixels = given[side], given[side]
@@ -52,7 +56,7 @@ def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
 
 
 def measure(outputs: Array, records: Records) -> Metrics:
-    """Return the metrics of predicted logits, (n, h, w) or (n, 1, h, w), on records."""
+    """Return the metrics of predicted logits, one logit for each pixel of the records."""
     return mask_metrics(kept_by(outputs, records.targets.shape), records)
 
 
@@ -71,16 +75,15 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
 
 
 def mask_metrics(kept: Mask, records: Records) -> Metrics:
-    """Return metrics of how well predicted masks clean scans; only pixels with a point count.
+    """Return metrics of how well predicted masks clean scans.
 
-    The intersection over union (IoU) of the kept pixels is averaged over scans. Even a mask that
-    keeps everything has a high IoU. Therefore four metrics of the outliers (the points to erase)
-    are always given as well; they are computed over all scans together.
+    The intersection over union (IoU) of the kept pixels is averaged over scans. The metrics of
+    outliers (points to erase) are computed over all scans together.
 
     Args:
-        kept: pixels that the prediction keeps, (n, h, w).
-        records: the scans, with their true masks as targets (see ``targets_of``). Each record is
-            one scan, as a whole or in tiles.
+        kept: pixels that the prediction keeps, shape (images, height, width).
+        records: the scans, with their true masks as targets. Each record is one scan, as one image
+            or as tiles.
 
     Returns:
         Metrics by name: ``iou``, ``outlier_precision``, ``outlier_recall``, ``outlier_f1`` and
@@ -109,11 +112,8 @@ def mask_metrics(kept: Mask, records: Records) -> Metrics:
 def morphology(valid: Mask) -> Mask:
     """Return the baseline mask: erode by 5x5, dilate by 7x7, then keep only pixels with a point.
 
-    This baseline of the paper of ``gajdosech_unet`` erases thin fringes and islands, and leaves
-    large patches alone. Pixels beyond the border count as empty.
-
-    Args:
-        valid: pixels that hold a point, (n, h, w).
+    This is the baseline of the paper of ``gajdosech_unet``. Pixels beyond the border count as
+    empty. ``valid`` has the pixels that hold a point, shape (images, height, width).
 
     >>> bool(morphology(np.ones((1, 4, 4), bool)).any())
     False
@@ -128,5 +128,5 @@ BASELINES: Mapping[str, Callable[[Mask], Mask]] = {
     "keep_everything": lambda valid: valid,
     "morphology": morphology,
 }
-"""Baselines by name: functions that map the pixels that hold a point to the pixels to keep, both
-(n, h, w). Keeping everything is a strong baseline on real scans."""
+"""Baselines by name: functions that map the pixels that hold a point to the pixels to keep. Both
+arrays have shape (images, height, width)."""

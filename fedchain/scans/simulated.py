@@ -23,10 +23,10 @@ from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.shapes import SHAPES
 
 MANY = 256
-"""Number of scans whose features are computed at once; it bounds the memory."""
+"""Number of scans whose features are computed at once."""
 BY_SITE = Part("by_site", {})
 CAMERA = np.zeros(3, np.float32)
-"""Position of the camera: the origin of the camera's frame, in which scans are simulated."""
+"""Position of the camera: the origin of the frame in which scans are simulated."""
 
 
 @tasks
@@ -44,21 +44,19 @@ def scan_segmentation(
 ) -> Task:
     """Cleaning of simulated scans: the model decides for each point whether it remains.
 
-    A site is a place with one scanner. Each site scans one family of objects, with its own
-    materials, noise and camera angle. There are as many sites as holders. With the split
-    ``by_site``, each holder has the scans of one site.
+    There are as many sites as holders. Each site scans one family of objects, with its own
+    materials, noise and camera angle.
 
     Args:
         holders: number of data holders, and of sites.
-        seed: the scenario's seed; other seeds give other scans.
-        mask: ``object`` keeps the object and erases table, flying points and ghosts;
-            ``outliers`` first crops the table away, as in real scans, then keeps the object and
-            erases the rest. That is harder.
+        seed: the seed of the run; other seeds give other scans.
+        mask: ``object`` keeps the object and erases table, flying points and ghosts. ``outliers``
+            is harder: it first crops the table away, as in real scans.
         size: pixels along a side of a scan.
-        records_per_holder: scans per site; a scan is a record.
-        held_out: scans for measuring, from all sites; they belong to no holder.
-        split: how the scans are divided among the holders; a split by label uses a scan's family
-            of objects as its label.
+        records_per_holder: number of scans per site; a scan is a record.
+        held_out: number of scans for measuring, from all sites; they belong to no holder.
+        split: how the scans are divided among the holders. A split by label uses the family of
+            objects as the label.
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
@@ -90,12 +88,8 @@ def federation(
 ) -> tuple[Scanned, Scanned]:
     """Return the training scans and the held-out scans of all sites.
 
-    Args:
-        seed: the scenario's seed.
-        sites: number of sites, each with its own objects, materials and noise.
-        records: training scans per site.
-        held_out: number of held-out scans, from all sites together.
-        size: pixels along a side.
+    ``records`` is the number of training scans of each site, ``held_out`` the number of held-out
+    scans of all sites together, and ``size`` the number of pixels along a side.
 
     Returns:
         The training scans, ordered by site; and the held-out scans, from each site in turn.
@@ -133,13 +127,11 @@ def scan_records(scanned: Scanned, mask: MaskName) -> Records:
 
 
 def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
-    """Return the point clouds that the cleaning task ``mask`` uses, and the masks to learn.
-
-    The normals are computed from the noisy points that the task uses.
+    """Return the points and the masks of a cleaning task.
 
     Returns:
-        Positions and normals, each (s, h, w, 3), NaN where empty; the pixels that hold a point and
-        the pixels to keep, each (s, h, w).
+        Positions, normals, the pixels that hold a point, and the pixels to keep. Positions and
+        normals have shape (scans, height, width, 3), and are NaN where a pixel is empty.
     """
     valid, keep = masks(scanned, mask)
     positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
@@ -147,11 +139,7 @@ def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]
 
 
 def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
-    """Return two masks for a cleaning task, each (s, h, w): pixels with a point; pixels to keep.
-
-    ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
-    crops the table and all points just above it, as in the real scans, and then does the same.
-    """
+    """Return the pixels with a point and the pixels to keep, both (scans, height, width)."""
     valid = scanned.labels != NONE
     if mask == "outliers":
         valid &= (scanned.labels != TABLE) & (scanned.height > TABLE_CROP_M)

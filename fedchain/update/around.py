@@ -1,4 +1,4 @@
-"""Updates that wrap another update: one averages its weights, one filters its gradients."""
+"""Updates around another update: one averages its weights, one filters its gradients."""
 
 from __future__ import annotations
 
@@ -25,22 +25,18 @@ def averaged(
 ) -> Updated:
     """Step by another update, and use the average of its weights as the model.
 
-    In the n-th averaged round the average a of the weights w becomes
-    a + max(1/n, 1 - decay) (w - a). The average is the mean of all n weights until 1/n falls below
-    1 - decay, and an exponential average from then on. Gradients are still computed at w, not at a.
+    The average a of the weights w becomes a + max(1/n, 1 - decay) (w - a) in the n-th averaged
+    round. Gradients are still computed at w, not at a.
 
     Args:
-        weights: the weights w_t of this round, shape (d,).
-        memory: the memory of ``of``; after ``from_round`` also ``average``, shape (d,).
-        gradient: the global gradient g, shape (d,).
-        round_: number t of the round, from 1.
+        weights: the weights w of this round.
+        memory: the memory of ``of``, and ``average`` once averaging has begun.
+        gradient: the global gradient.
+        round_: number of the round, from 1.
         of: the update whose weights are averaged.
-        decay: largest share of the average that is kept in a round, above 0; 1 gives all rounds
-            the same weight.
+        decay: largest share of the old average in the new one, above 0. With 1, the average is the
+            mean of the weights of all averaged rounds.
         from_round: first round whose weights enter the average.
-
-    Returns:
-        The next weights of ``of``, and its memory with the average added.
 
     Reference:
         Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992.
@@ -71,20 +67,19 @@ def filtered(
 ) -> Updated:
     """Step by another update, with noisy gradients that a Kalman filter has smoothed.
 
-    The filter assumes that the true gradient changes in each round by a random step. The variance
-    of the step is ``drift`` times the variance of the noise. The estimate f_t from the noisy
-    gradients g_1 to g_t begins with f_1 = g_1, and its gain with k_1 = 1. In each later round
-    p = k_{t-1} + drift, k_t = p / (p + 1) and f_t = f_{t-1} + k_t (g_t - f_{t-1}). With drift 0,
-    f_t is the mean of all gradients so far.
+    The filter computes an estimate f_t from the noisy gradients g_1 to g_t, with a gain k_t. It
+    begins with f_1 = g_1 and k_1 = 1. In each later round, p = k_{t-1} + drift, k_t = p / (p + 1)
+    and f_t = f_{t-1} + k_t (g_t - f_{t-1}).
 
     Args:
-        weights: the weights w_t of this round, shape (d,).
-        memory: ``filtered`` is f_{t-1}, shape (d,); ``gain`` is k_{t-1}, shape (1,); the rest is
-            the memory of ``of``.
-        gradient: the global gradient g_t, shape (d,).
+        weights: the weights of this round.
+        memory: ``filtered`` is f_{t-1}, in the shape of the weights; ``gain`` is k_{t-1}, shape
+            (1,); the rest is the memory of ``of``.
+        gradient: the global gradient g_t.
         round_: number t of the round, from 1.
         of: the update that gets f_t as its gradient.
-        drift: variance of the gradient's change in a round, divided by the variance of the noise.
+        drift: variance of the change of the true gradient in a round, divided by the variance of
+            the noise. With 0, f_t is the mean of all gradients so far.
 
     Reference:
         Zhang et al., DOPPLER, NeurIPS 2024; DiSK, ICLR 2025, without its second gradient.

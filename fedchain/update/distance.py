@@ -24,21 +24,16 @@ def distance_over_gradients(
     """Step by DoG: rate = largest distance from the start / root of the summed squared gradients.
 
     The largest distance so far is r_t = max(r_{t-1}, |w_t - w_1|), with r_1 = first sqrt(d) for d
-    weights. The sum of squares is s_t = s_{t-1} + |g_t|^2. The next weights are
-    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. They do not change if all gradients are multiplied by one
-    number, so they do not depend on the scale of the clip.
+    weights. The sum of squares is s_t = s_{t-1} + |g_t|^2. The next weights are w_{t+1} = w_t -
+    (r_t / sqrt(s_t)) g_t.
 
     Args:
-        weights: the weights w_t of this round, shape (d,).
-        memory: ``start`` is w_1, shape (d,); ``distance`` is r_{t-1}, shape (1,); ``squares`` is
-            s_{t-1}, shape (1,).
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: ``start`` is w_1; ``distance`` is r_{t-1} and ``squares`` is s_{t-1}, shape (1,).
+        gradient: the global gradient g_t.
         round_: number t of the round, from 1.
-        first: length of the first step, as a root mean square over the weights. With too small
-            a value a run needs more rounds. With a far too large value it does not recover.
-
-    Returns:
-        The next weights, and the memory with w_1, r_t and s_t.
+        first: length of the first step, as a root mean square over the weights. With too small a
+            value, a run needs more rounds. With a far too large value, it does not recover.
 
     Reference:
         Ivgi, Hinder and Carmon, DoG is SGD's Best Friend, ICML 2023, (DoG).

@@ -1,9 +1,7 @@
-"""Updates with a learning rate, and the family, memory and result that all updates share.
+"""Updates with a learning rate, and the family, memory and result of all updates.
 
-Every operation is an IEEE float64 operation (multiply, add, divide, square root) that rounds once.
-The order of the operations is fixed, so any node recomputes the same bits. Each block
-contains a hash of the update's memory (momentum, Adam's moments, averages). An update may wrap
-another one (``of``): it then changes the gradient before the step, or the weights after it.
+Every node must recompute the same bits. Updates therefore use only float64 operations that round
+once (multiply, add, divide, square root), in a fixed order.
 """
 
 from __future__ import annotations
@@ -19,12 +17,13 @@ from fedchain.arrays import Vector, misshapen
 from fedchain.registry import Family
 
 Memory = Mapping[str, Vector]
-"""The arrays that an update keeps for the next round, by name; empty before the first round."""
+"""The arrays that an update keeps for the next round, by name; empty before the first round. Each
+block contains a hash of them."""
 AVERAGE = "average"
-"""Name of the averaged weights in the memory; if an update keeps them, they are the model."""
+"""Name of the averaged weights in the memory. If an update keeps them, they are the model."""
 RULE = "rule/"
-"""Beginning of the names under which a state keeps the memory of the aggregation rule. Updates do
-not see these arrays, and must not use such names."""
+"""Prefix of the names of arrays that belong to the aggregation rule. Updates do not see these
+arrays, and must not use this prefix."""
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -35,7 +34,7 @@ class Updated:
     """The next weights and the memory of the update."""
 
     weights: Vector
-    """The next weights w_{t+1}, shape (d,)."""
+    """The next weights, one value for each weight of the model."""
     memory: Memory
     """The memory after this round."""
 
@@ -53,11 +52,11 @@ def _flaw(made: Updated, weights: Vector, *_: object) -> str | None:
 
 updates: Family[Updated] = Family("update", ("fedchain.update",), Updated, _flaw)
 """The family of updates. Each update is a function
-``(weights (d,), memory, gradient (d,), round (from 1), *, ...) -> Updated``."""
+``(weights, memory, gradient, round, *, ...) -> Updated``; rounds are counted from 1."""
 
 
 def used(weights: Vector, memory: Memory) -> Vector:
-    """Return the weights (d,) to use as the model: the average if there is one.
+    """Return the weights to use as the model: the average if there is one.
 
     >>> import numpy as np
     >>> used(np.zeros(1), {"average": np.ones(1)}).tolist()
@@ -80,16 +79,13 @@ def gradient_descent(
     """Step against the gradient: w_{t+1} = w_t - eta_t (g + lambda w_t).
 
     Args:
-        weights: the weights w_t of this round, shape (d,).
-        memory: not used; gradient descent has no memory.
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: not used.
+        gradient: the global gradient g.
         round_: number t of the round, from 1.
         learning_rate: the rate eta_1 of the first round, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
-        weight_decay: lambda; the term lambda w_t reads no private data, so it costs no privacy.
-
-    Returns:
-        The next weights.
+        weight_decay: lambda; the term lambda w_t costs no privacy.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (8), reconstructed.
@@ -116,17 +112,14 @@ def momentum(
     """Step against a running sum of gradients: m_t = beta m_{t-1} + g; w_{t+1} = w_t - eta_t m_t.
 
     Args:
-        weights: the weights w_t of this round, shape (d,).
-        memory: ``momentum`` is m_{t-1}, shape (d,); it is zero in the first round.
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: ``momentum`` is m_{t-1}; it is zero in the first round.
+        gradient: the global gradient g.
         round_: number t of the round, from 1.
         learning_rate: the rate eta_1 of the first round, above 0.
         momentum: the factor beta of the old sum, from 0 to below 1.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
-
-    Returns:
-        The next weights, and the memory with m_t.
 
     Reference:
         Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
@@ -159,14 +152,12 @@ def adam(
 
     The running means are m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2. The next weights are
     w_{t+1} = w_t - eta_t (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + stabiliser).
-    The powers of b1 and b2 are kept in the memory, because the power functions of two libraries
-    may round differently.
 
     Args:
-        weights: the weights w_t of this round, shape (d,).
-        memory: ``first`` is m and ``second`` is v, shape (d,); ``beta1_power`` and ``beta2_power``
-            are the powers of b1 and b2, shape (1,).
-        gradient: the global gradient g, shape (d,).
+        weights: the weights w_t of this round.
+        memory: ``first`` is m and ``second`` is v, in the shape of the weights; ``beta1_power`` and
+            ``beta2_power`` are powers of b1 and b2, shape (1,).
+        gradient: the global gradient g.
         round_: number t of the round, from 1.
         learning_rate: the rate eta_1 of the first round, above 0.
         beta1: the factor b1 in m, from 0 to below 1.
@@ -175,15 +166,14 @@ def adam(
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 
-    Returns:
-        The next weights, and the memory with both means and both powers.
-
     Reference:
         Kingma and Ba, Adam, ICLR 2015, algorithm 1.
 
     >>> adam(np.zeros(1), {}, np.ones(1), 1, learning_rate=0.5).weights.round(6).tolist()
     [-0.5]
     """
+    # The powers are kept in the memory, because the power functions of two libraries may round
+    # differently.
     pull = _add_weight_decay(gradient, weights, weight_decay)
     zero, one = np.zeros_like(weights), np.ones(1)
     first = beta1 * memory.get("first", zero) + (1.0 - beta1) * pull

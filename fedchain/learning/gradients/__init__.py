@@ -1,1 +1,1 @@
-"""Private gradients of many data holders at once, equation (6)."""
+"""Gradients of many data holders at once, clipped for differential privacy."""

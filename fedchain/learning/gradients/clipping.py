@@ -1,4 +1,4 @@
-"""Clipping: it bounds how far one record can move the sum of gradients, equation (6)."""
+"""Clipping: it bounds how far one record can move the sum of gradients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 Clipping = Callable[[Tensor], Tensor]
-"""Maps 2-norms (n,) to the factors (n,) that gradients of these norms are multiplied by."""
+"""Maps the 2-norms of gradients to the factors that multiply these gradients."""
 STABILISER = 0.01
-"""Added to a gradient's norm before automatic clipping divides by the norm. Gradients that are much
-shorter than this count for little."""
+"""Number that automatic clipping adds to the norm of a gradient before it divides by the norm."""
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:
-    """Return the function from norms to clipping factors, or None if the clip is None or inf.
+    """Return a function from norms to clipping factors, or None if the clip is None or inf.
 
     >>> clipping_of(math.inf) is None
     True
@@ -28,16 +27,13 @@ def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | No
 
 
 def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tensor:
-    """Return the factor min(1, clip / norm) for each norm (n,).
+    """Return the factor min(1, clip / norm) for each norm, or clip / (norm + .01) if automatic.
 
-    With ``automatic`` the factor is clip / (norm + .01). Factors are rounded down, so that factor
-    times norm never exceeds the clip. The factor is 0 if the norm is not finite, so that a gradient
-    that overflowed counts as zero. It is also 0 if it would be below the least normal float, where
-    rounding is too coarse.
-
-    The norm itself has a rounding error, and a clipped gradient may exceed the clip by this error.
-    In float32 it is about 1e-6, at worst 1e-3, for 10^6 equal entries. To compute the norm in
-    float64 would double the time of clipping.
+    Returns:
+        Factors, rounded down: factor times norm never exceeds the clip. The factor is 0 if the norm
+        is not finite, or if the factor would be below the least normal float. A clipped gradient
+        may exceed the clip by the rounding error of its norm: in float32 about 1e-6, at worst 1e-3
+        for 10^6 equal entries.
 
     Reference:
         Bu, Wang, Zha and Karypis, Automatic Clipping, NeurIPS 2023, AUTO-S.
@@ -54,7 +50,7 @@ def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tens
 
 
 def clip_rows(rows: Tensor, clipping: Clipping) -> None:
-    """Clip the 2-norm of every row in place; ``rows`` has shape (n, d)."""
+    """Clip the 2-norm of every row in place; each row is a gradient."""
     factors = clipping(torch.linalg.vector_norm(rows, dim=1))
     rows *= factors[:, None]
     if not bool(factors.all()):
@@ -62,7 +58,7 @@ def clip_rows(rows: Tensor, clipping: Clipping) -> None:
 
 
 def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
-    """Return the sum (d,) of rows (n, d) in float64, after clipping the 2-norm of each row.
+    """Return the float64 sum of all rows after each row is clipped; each row is a gradient.
 
     >>> clipped_sum(torch.tensor([[3.0, 4.0], [0.0, 0.5]]), clipping_of(1.0))
     tensor([0.6000, 1.3000], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Cohort gradients: the private gradients of many holders at the same weights, equation (6)."""
+"""Cohort gradients: the mean clipped gradients of many holders at the same weights."""
 
 from __future__ import annotations
 
@@ -24,28 +24,27 @@ from fedchain.learning.gradients.probe import summed_gradient
 from fedchain.learning.task import Records, Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
-"""Most examples in one call of the model, and most numbers in the gradients of these examples. More
-would need too much memory on a small machine; far fewer would be slow, because of many calls."""
+"""Largest number of examples in one call of the model, and of values in the gradients of these
+examples."""
 KEPT_HOLDERS = 1024
-"""Most holders whose tensors are cached; most tensors share the memory of the task's arrays."""
+"""Largest number of holders whose tensors are cached."""
 TRIED = 3
-"""Most held-out examples on which a model is tried before it computes gradients."""
+"""Largest number of held-out examples on which a model is tried before it computes gradients."""
 SEGMENTED = 4096
-"""Most examples, of one or several holders, in one call of a model with dense layers only."""
+"""Largest number of examples in one call of a model that has only dense layers. The examples may
+belong to several holders."""
 KEPT_GROUPS = 2**24
-"""Most numbers in the cache of joined examples. To join the examples of several holders again in
-every round would take a tenth of the time of their gradients."""
+"""Largest number of values in the cache of tensors that join the examples of several holders."""
 
 
 class CohortGradients:
     """Computes the mean clipped gradient of each of many holders at the same weights.
 
-    For weights w and clip C, g_k = (1/n_k) sum_i clip_C(grad loss(w; record i)) is the gradient of
-    holder k with n_k records. The gradient of a record with several examples is the sum of their
-    gradients, and is clipped as a whole. Views of one example contribute the mean of their
-    gradients. With unit "holder" the holder's mean gradient is clipped as a whole instead.
+    The mean is taken over the records of the holder. The gradient of a record is the sum of the
+    gradients of its examples, and is clipped as a whole. Views of one example contribute the mean
+    of their gradients.
 
-    The object has its own model. Threads that share a model would race: each needs a ``twin``.
+    An object must not be used by two threads: each thread needs an object from ``twin``.
 
     Reference:
         LearningChain equation (6), reconstructed.
@@ -60,18 +59,18 @@ class CohortGradients:
         *,
         automatic: bool = False,
     ) -> None:
-        """Make the model, and choose the method.
+        """Make the model, and choose the method of computation.
 
         Args:
             task: data of the holders, model and loss.
-            clip: bound on the 2-norm of a unit's gradient; None or inf: no bound.
-            unit: what the clip bounds: the gradient of each record, or the mean of each holder.
+            clip: bound on the 2-norm of a gradient; None or inf: no bound.
+            unit: whether the clip bounds the gradient of each record, or the mean of each holder.
             dtype: type of the computation; float64 is for tests.
             automatic: scale all gradients to nearly the clip, not only those above it.
 
         Raises:
-            PartError: the model or the loss fails, does not fit the records, or mixes examples; the
-                text names the key.
+            PartError: the model or the loss fails, does not fit the records, or mixes examples. The
+                text names the key of the scenario.
         """
         self._module = task.model().to(dtype).eval()
         _refuse_batch_norm(self._module)
@@ -97,7 +96,7 @@ class CohortGradients:
         single = self._examples_of(0).record is None or self._of_records is None
         probed = self._module, self._loss, few.inputs, few.targets
         self.method = method_for(*probed, single=single, most=self._piece)
-        """How the gradients are computed."""
+        """Name of the method that computes the gradients."""
         self._way = WAYS[self.method]
         self._format = memory_format(self._module, single=self._of_records is not None)
         lay: Callable[..., nn.Module] = self._module.to
@@ -110,7 +109,7 @@ class CohortGradients:
         return other
 
     def on(self, device: str) -> CohortGradients:
-        """Return an object of the same task that computes on a device, such as ``cuda:1``."""
+        """Return an object for the same task that computes on a device, such as ``cuda:1``."""
         if device == self._device:
             return self
         other = self.twin()
@@ -119,7 +118,7 @@ class CohortGradients:
         return other
 
     def _make_caches(self) -> None:
-        """Make the caches of the holders' tensors on this device; twins share them."""
+        """Make the caches of the holders' tensors on this device."""
         holders, at = self.task.holders, (self._device, self._dtype)
         self._examples_of = functools.lru_cache(KEPT_HOLDERS)(
             lambda holder: Examples.of(holders[holder], *at)
@@ -131,15 +130,20 @@ class CohortGradients:
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
     ) -> Matrix:
-        """Return the gradients of some holders at the weights (d,).
+        """Return the mean clipped gradients of some holders, one row for each holder.
 
-        The result has one row (d,) for each of ``holders``, in their order; the next call
-        overwrites it. The weights are rounded to the type of the computation. ``sampled`` says
-        which records take part; None: all records do.
+        Args:
+            weights: weights of the model, as one flat vector. They are rounded to the type of the
+                computation.
+            holders: indices of the holders in the task.
+            sampled: the records that take part; None: all.
 
-        Sums and means are float64. In float32 the rounding of a mean of 10^6 records moves it by
-        some percent of what one record may, and noise would not cover that.
+        Returns:
+            Float64 gradients, shape (holders, weights), in the order of ``holders``. The next call
+            overwrites them.
         """
+        # Sums and means are float64: in float32 the rounding of a mean of 10^6 records moves it by
+        # some percent of what one record may, and noise would not cover that.
         load_weights(self._module, weights)
         # Allocating the rows takes a tenth of the time of a dense model's gradients.
         if self._room is None or len(self._room) < len(holders):
@@ -160,10 +164,13 @@ class CohortGradients:
         return np.asarray(rows.cpu().numpy())
 
     def bounded(self, weights: Vector, holder: int, clip: float, mask: Flags) -> tuple[Matrix, int]:
-        """Return the sum (1, d) of a holder's clipped record gradients, and a count.
+        """Return the sum of a holder's clipped record gradients, and a count of the short ones.
 
-        The count is the number of gradients whose norm is at most ``clip`` before clipping. Only
-        records whose flag in ``mask`` (records,) is true take part.
+        Only records whose flag in ``mask`` is true take part.
+
+        Returns:
+            The sum, shape (1, weights), and the number of records whose gradient has a norm of at
+            most ``clip`` before clipping.
         """
         load_weights(self._module, weights)
         total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
@@ -174,7 +181,7 @@ class CohortGradients:
         return total[None].cpu().numpy(), within
 
     def _fill_segments(self, rows: Tensor, holders: Sequence[int]) -> None:
-        """Write each holder's mean gradient to ``rows``; the model is called for many at once."""
+        """Write the mean gradient of each holder to ``rows``."""
         start = 0
         for group in self._groups(holders):
             alone = self._examples_of(group[0])
@@ -187,7 +194,7 @@ class CohortGradients:
             start += len(group)
 
     def _groups(self, holders: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Yield the holders in order, in groups; one call of the model serves a group."""
+        """Yield the holders in order, in groups that share one call of the model."""
         group: list[int] = []
         examples = 0
         for holder in holders:
@@ -201,7 +208,7 @@ class CohortGradients:
             yield tuple(group)
 
     def _join_examples(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
-        """Return the joined inputs and targets of several holders, and which belong to whom."""
+        """Return the joined inputs and targets of several holders, and who owns which example."""
         every = [self._examples_of(holder) for holder in group]
         sizes, shares = [len(each.inputs) for each in every], [1.0 / each.count for each in every]
         inputs = torch.cat([each.inputs for each in every])
@@ -209,7 +216,7 @@ class CohortGradients:
         return inputs, targets, Segments(sizes, shares, self._of_records, self._places)
 
     def _sum(self, holder: Examples) -> Tensor:
-        """Return the sum (d,) of one holder's clipped gradients, piece by piece."""
+        """Return the sum of one holder's clipped gradients, shape (weights,)."""
         total = torch.zeros(self.dimension, dtype=torch.float64, device=self._device)
         if self.method == "segments":
             sums = self._segmented(holder)
@@ -222,7 +229,7 @@ class CohortGradients:
         return total
 
     def _plain(self, holder: Examples) -> Iterator[Tensor]:
-        """Yield the sum (d,) of the unclipped gradients of each piece."""
+        """Yield the sum of the unclipped gradients of each piece, shape (weights,)."""
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
             if self.method == "layers" and self._format is torch.contiguous_format:
@@ -232,7 +239,7 @@ class CohortGradients:
             yield summed_gradient(self._module, self._loss, *batch)
 
     def _record_rows(self, holder: Examples) -> Iterator[Tensor]:
-        """Yield the gradients of single records: for each piece, a matrix (n, d) with n records."""
+        """Yield the gradients of the records of each piece, shape (records, weights)."""
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
@@ -251,7 +258,7 @@ class CohortGradients:
 
 
 def _few_of(records: Records) -> Records:
-    """Return a few examples to try a model on; if the targets are classes, of different classes."""
+    """Return a few examples to try a model on, of different classes if the targets are classes."""
     places = np.arange(records.examples)
     if records.targets.ndim == 1:
         places = np.sort(np.unique(records.targets, return_index=True)[1])

@@ -18,11 +18,11 @@ class Examples:
     """The records of one holder as tensors; the examples of a record follow each other."""
 
     inputs: Tensor
-    """Inputs of the model, shape (n, ...)."""
+    """Inputs of the model, shape (examples, ...)."""
     targets: Tensor
-    """Targets of the loss, shape (n, ...)."""
+    """Targets of the loss, shape (examples, ...)."""
     record: Tensor | None
-    """Index of each example's record, in rising order; None: each example is a record."""
+    """Index of the record of each example, in rising order; None: each example is a record."""
     count: int
     """Number of records."""
 
@@ -39,7 +39,7 @@ class Examples:
         return cls(_tensor(inputs).to(device, dtype), known, numbers, records.count)
 
     def drawn(self, mask: Flags) -> Examples:
-        """Return only the records whose flag in the mask (count,) is true."""
+        """Return only the records whose flag in the mask is true; the mask has shape (records,)."""
         kept = torch.from_numpy(mask)
         record = None if self.record is None else self.record[kept[self.record]]
         of_it = kept if self.record is None else kept[self.record]
@@ -47,7 +47,7 @@ class Examples:
         return Examples(self.inputs[of_it], self.targets[of_it], record, int(mask.sum()))
 
     def pieces(self, size: int) -> Iterator[slice]:
-        """Yield slices of examples that go through the model together, ``size`` at a time."""
+        """Yield slices of at most ``size`` examples, which go through the model together."""
         for start in range(0, len(self.inputs), size):
             yield slice(start, start + size)
 
@@ -55,11 +55,17 @@ class Examples:
 def joined_records(
     rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the sums of the rows of complete records, and the sum of an incomplete last record.
+    """Add up the gradients of the examples of each record in one piece.
 
-    ``rows`` are the gradients of the examples in ``piece``, and ``record`` the index of every
-    example's record. The last record is incomplete if the next piece continues it; otherwise the
-    second result is None. ``open_record`` is the second result for the piece before.
+    Args:
+        rows: gradients of the examples in the piece, one row each.
+        record: index of the record of every example of the holder, in rising order.
+        piece: slice of the examples in the piece.
+        open_record: the second result of this function for the piece before.
+
+    Returns:
+        One row for each complete record. The second result is the sum so far of a record that the
+        next piece continues, or None.
     """
     numbers = (record[piece] - record[piece.start]).to(rows.device)
     sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)

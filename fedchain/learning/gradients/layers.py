@@ -1,7 +1,7 @@
-"""Layers: the gradients of a layer's weights for single examples.
+"""Layers: functions that compute the gradients of one layer's weights for each example.
 
-They are computed from the layer's input and from the error of the layer's output. The error is the
-gradient of the loss with respect to the output.
+The functions use the input of the layer and the error of its output. The error is the gradient of
+the loss with respect to the output.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
 LayerGradients = dict[str, Tensor]
-"""Maps the name of each parameter of one layer to its gradients of n examples, (n, *shape)."""
+"""Maps the name of each parameter of a layer to the gradients of all examples, one row each."""
 CHANNEL_BLOCK = 8
 """Number of channels that torch's convolutions process as a block; a partial block is slow."""
 EPS = 1e-5
@@ -25,8 +25,7 @@ EPS = 1e-5
 class StandardisedConv2d(nn.Conv2d):
     """A convolution that uses (w - mean) / sqrt(variance + eps) instead of its weights w.
 
-    Mean and variance are taken over the weights of one output channel; they do not depend on any
-    example. Use it with group norm, which removes the scale of the output again.
+    Mean and variance are taken over the weights of one output channel.
 
     Reference:
         Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight
@@ -38,20 +37,17 @@ class StandardisedConv2d(nn.Conv2d):
     """
 
     def kernel(self) -> Tensor:
-        """Return the standardised weights, of the same shape as ``weight``."""
+        """Return the standardised weights, in the shape of ``weight``."""
         centred, scale = _centre_and_scale(self.weight)
         return centred / scale
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
-        """Return the convolution of images (n, channels, h, w)."""
+        """Return the convolution of images, shape (images, channels, height, width)."""
         left: Tensor = self._conv_forward(input, self.kernel(), self.bias)
         return left
 
     def of_weights(self, gradient: Tensor) -> Tensor:
-        """Convert gradients g (n, *kernel) of the kernel into gradients of ``weight``.
-
-        With kernel k and scale s, the gradients of ``weight`` are (g - mean g - k mean(g k)) / s.
-        """
+        """Convert gradients of the kernel into gradients of ``weight``, one for each example."""
         centred, scale = _centre_and_scale(self.weight)
         kernel, axes = centred / scale, (2, 3, 4)
         along = (gradient * kernel).mean(axes, keepdim=True)
@@ -64,7 +60,7 @@ def _centre_and_scale(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def supports(layer: nn.Module) -> bool:
-    """Return whether ``GRADIENTS`` has a function for the layer; other layers need torch's vmap.
+    """Return whether ``GRADIENTS`` has a function that is right for the layer.
 
     >>> supports(nn.Conv2d(2, 4, 3, padding=1)), supports(nn.Conv2d(2, 4, 3, groups=2))
     (True, False)
@@ -76,15 +72,15 @@ def supports(layer: nn.Module) -> bool:
 
 
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
-    """Return the fastest memory format for a model's weights; images and errors follow it.
+    """Return the memory format of the weights with which a model computes fastest.
 
-    The channels-last format is faster if every convolution has whole blocks of output channels.
-    ``single`` says whether gradients of single examples are needed, and not only their sum. For
-    these, channels-last does not help a model with GroupNorm.
+    ``single`` says whether the gradient of each example is needed, and not only the sum.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]
     """
+    # Channels-last is faster if all convolutions have whole blocks of output channels. It does not
+    # help to compute the gradient of each example with GroupNorm.
     if single and any(isinstance(layer, nn.GroupNorm) for layer in module.modules()):
         return torch.contiguous_format
     windows = [  # kernels of one pixel do not count, because they are plain products
@@ -97,13 +93,12 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
 
 def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
-    """Return a convolution's output ``left``, with a faster backward pass for few channels.
+    """Return the output ``left`` of a convolution, with a faster backward pass for few channels.
 
-    The error of the input ``entered`` is a convolution of the output's error with the flipped
-    kernel. For few channels, torch's forward convolution computes it three to five times faster
-    than torch's backward pass. In the channels-last format torch's backward pass is fast as well,
-    and ``left`` is returned unchanged.
+    If the faster pass is not possible, ``left`` is returned unchanged.
     """
+    # The input's error is a convolution of the output's error with the flipped kernel. For few
+    # channels torch's forward pass computes it three to five times faster than its backward pass.
     padding = _opposite_padding(layer)
     if layer.stride != (1, 1) or min(padding) < 0 or not left.is_contiguous():
         return left
@@ -158,9 +153,9 @@ def _standardised(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGrad
 
 
 def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
-    """Return weight gradients (n * f, m, *kernel) for n examples, f output and m input channels.
+    """Return the weight gradients of all examples by one grouped convolution.
 
-    The examples become the groups of one convolution, for which torch copies no patches.
+    The shape is (n * f, m, *kernel) for n examples, f output channels and m input channels.
     """
     n, (f, *shape) = len(error), layer.weight.shape
     image, its_error = (each.reshape(1, -1, *each.shape[2:]) for each in (entered, error))
@@ -236,5 +231,5 @@ GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGrad
     nn.GroupNorm: _group_norm,
 }
 """Functions that compute each example's gradient of every parameter of a layer, by the type of the
-layer. Their arguments are the layer, its input (n, ...), and the gradient (n, ...) of each
-example's loss with respect to its output."""
+layer. The arguments are the layer, its inputs, and the gradients of the loss with respect to its
+outputs."""

@@ -1,9 +1,4 @@
-"""Methods to compute gradients of single examples: by segments, by layers, by vmap, or singly.
-
-All methods are exact. Segments and layers need only one backward pass for a batch, because a
-layer's gradient is the product of the layer's input and the error of the layer's output. The error
-is the gradient of the loss with respect to the output.
-"""
+"""Methods that compute the gradient of each example of a batch; all of them are exact."""
 
 from __future__ import annotations
 
@@ -22,22 +17,23 @@ from fedchain.learning.gradients.probe import ExampleGradients, by_single, probe
 from fedchain.learning.task import Loss
 
 SINGLE = 512
-"""Most examples of a holder whose gradients are added up in float32. The error of such a sum grows
-with the number of examples: in float32 one record among 10^6 may move the mean by some percent more
-than its share. With up to SINGLE examples it is below 10^-4 of the share, and float64 would take up
-to four times as long."""
+"""Largest number of examples of a holder whose gradients are added up in float32. More examples are
+added up in float64."""
+# The error of a float32 sum grows with the number of examples. Up to SINGLE it is below 10^-4 of
+# what one record may move; at 10^6 it is some percent. Float64 takes up to four times as long.
 GradientMethod = Literal["segments", "layers", "vmap", "single"]
-"""``segments``: one matrix product for each holder and layer; ``layers``: one for each example and
-layer; ``vmap``: torch differentiates each example; ``single``: one call for each example."""
+"""How the gradients of single examples are computed. ``segments``: one matrix product for each
+holder and layer. ``layers``: one for each example and layer. ``vmap``: by torch's vmap. ``single``:
+one call of the model for each example."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
-"""The name of a layer, the layer, the layer's input, and the error of the layer's output."""
+"""The name of a layer, the layer, its input, and the error of its output: the gradient of the loss
+with respect to the output."""
 
 
 def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
-    """Run a batch forward and backward once; return inputs and errors of the layers with weights.
+    """Return the input of each layer, and the gradient of the loss with respect to its output.
 
-    No example may influence the outputs of another. Each row of an error then depends only on the
-    loss of one example.
+    Only layers with weights are returned. The model must not mix the examples.
     """
     seen: list[Passed] = []
 
@@ -73,7 +69,7 @@ def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return each example's gradient (n, d), by one backward pass and a product in each layer."""
+    """Return the gradient of each example, shape (examples, weights), by the method ``layers``."""
     found: dict[str, Tensor] = {}
     passed = passes(module, loss, inputs, targets)
     with torch.no_grad():
@@ -86,7 +82,7 @@ def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
 
 
 def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return each example's gradient (n, d) by torch's vmap: slower, but for any model."""
+    """Return the gradient of each example, shape (examples, weights), by the method ``vmap``."""
     from torch.func import functional_call, grad, vmap
 
     def one(values: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
@@ -104,7 +100,7 @@ WAYS: Mapping[GradientMethod, ExampleGradients] = {
     "vmap": by_vmap,
     "single": by_single,
 }
-"""How each method computes the gradients of single examples, where they are needed."""
+"""For each method, the function that computes the gradients of single examples."""
 
 
 def method_for(
@@ -116,15 +112,11 @@ def method_for(
     single: bool = True,
     most: int = 1,
 ) -> GradientMethod:
-    """Return the fastest method that gives the right gradients, tried on a few examples.
+    """Return the fastest method that gives the right gradients on a few examples.
 
-    A method is right if it gives each example of a batch the gradient that the example has alone.
-    The method ``layers`` must support every layer. It is wrong for a model that uses a parameter
-    outside the layer that owns the parameter, or whose layers do not have the examples along their
-    first axis. The method ``segments`` also needs a model of dense layers that are used once each.
-    It clips the gradients of ``single`` examples, but not of records with several.
-
-    ``most`` is the number of examples in the largest batch that is tried.
+    A gradient is right if an example in a batch has the gradient that it has alone. The largest
+    batch that is tried has ``most`` examples. ``segments`` needs ``single``: no record with several
+    examples is clipped.
 
     Raises:
         PartError: the gradient of an example depends on the other examples or on earlier calls.
@@ -134,6 +126,8 @@ def method_for(
     >>> method_for(nn.Linear(3, 2), cross_entropy(), *batch)
     'segments'
     """
+    # ``by_layers`` is wrong for a model that uses a parameter outside the layer that owns it, or
+    # whose layers do not have the examples along their first axis. The probe shows this.
     probe = probe_of(module, loss, inputs, targets)
     probe.refuse_mixing(most)
     if all(map(supports, weighted_layers(module).values())) and probe.agrees(by_layers):
@@ -153,16 +147,17 @@ def _has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor
 
 @dataclass(frozen=True)
 class Segments:
-    """Says which examples of a batch belong to which holder, and how gradients are scaled."""
+    """Which examples of a batch belong to which holder, and how their gradients are scaled."""
 
     sizes: Sequence[int]
     """Number of examples of each holder, in order."""
     shares: Sequence[float]
-    """For each holder, the factor of its gradients; 1 / (number of records) gives their mean."""
+    """Factor of each holder's sum of gradients. The factor 1 / (number of records) gives the
+    mean."""
     clipping: Clipping | None
-    """How the gradient of an example is clipped; None: it is not clipped."""
+    """The function that clips the gradient of each example; None: no clipping."""
     places: dict[str, slice]
-    """Slice of each parameter in a row of gradients, by the parameter's name."""
+    """Slice of each parameter in a row of gradients, by the name of the parameter."""
 
 
 def segment_sums(
@@ -170,9 +165,8 @@ def segment_sums(
 ) -> None:
     """Write the sum of each holder's clipped gradients, times the holder's share, to ``out``.
 
-    All layers of the module are dense. The examples (n, ...) are those of several holders: a
-    segment is the examples of one holder. ``out`` is float64, of shape (len(sizes), d): one row per
-    segment. Segments with more than ``SINGLE`` examples are added up in float64.
+    All layers of the model are dense. ``inputs`` and ``targets`` are those of all holders. ``out``
+    is float64, shape (holders, weights).
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
@@ -203,7 +197,7 @@ def segment_sums(
 
 
 def _clip_errors(passed: list[Passed], clipping: Clipping | None) -> list[Passed]:
-    """Return the layers with scaled errors, so that each example's gradient is clipped.
+    """Return the layers with errors that are scaled so that each example's gradient is clipped.
 
     A gradient that overflowed becomes zero.
     """

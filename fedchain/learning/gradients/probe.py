@@ -1,9 +1,7 @@
 """Probe: a few examples that show whether a model or a loss mixes the examples of a batch.
 
-Clipping bounds one record only if the gradient of each example depends on this example alone. A
-model or a loss that mixes examples lets one record change the gradients of all others, and the
-stated epsilon is false. The probe looks at gradients and not at code: it compares the gradient of
-each example alone with its gradient beside others.
+Clipping bounds the effect of one record only if the gradient of each example depends on this
+example alone. The probe compares the gradient of an example alone with its gradient in a batch.
 """
 
 from __future__ import annotations
@@ -21,13 +19,13 @@ from fedchain.errors import PartError
 from fedchain.learning.task import Loss
 
 ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
-"""Maps (module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
+"""Function of a model, a loss, inputs and targets. It returns the gradient of each example, one row
+each."""
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
-"""Largest difference between two gradients of one example, as a share of their length, that counts
-as rounding. Rounding itself is a thousand times smaller."""
+"""Largest difference between two gradients of one example that counts as rounding, divided by the
+length of the gradient."""
 SCALES = (0.0, -1.0, 1e3, 1e6, math.inf)
-"""Factors on the inputs of strangers: examples that are put beside the given ones. Outliers show
-what depends on a maximum, on a norm or on a threshold."""
+"""Factors that turn the inputs of given examples into outliers."""
 REDUCE = "so that clipping does not bound one record; reduce over the axes of one example only"
 ONCE = "so that the gradient of a record depends on others; keep no state and draw nothing in it"
 
@@ -35,9 +33,9 @@ ONCE = "so that the gradient of a record depends on others; keep no state and dr
 def summed_gradient(
     module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, shares: Tensor | None = None
 ) -> Tensor:
-    """Return the gradient (d,) of the sum of the losses, each times its entry of ``shares`` (n,).
+    """Return the gradient of the sum of the losses, shape (weights,).
 
-    A parameter that the losses do not depend on has the gradient 0.
+    ``shares`` is the factor of each loss in the sum; None: 1.
     """
     losses = loss(module(inputs), targets)
     total = losses.sum() if shares is None else losses.reshape(len(shares), -1).sum(1) @ shares
@@ -47,36 +45,37 @@ def summed_gradient(
 
 
 def by_single(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return each example's gradient (n, d), one call of the model for each example."""
+    """Return the gradient of each example, with one call of the model for each example."""
     each = zip(torch.split(inputs, 1), torch.split(targets, 1), strict=True)
     return torch.stack([summed_gradient(module, loss, *one) for one in each])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Probe:
-    """A few examples, and the gradient that each has alone."""
+    """A few given examples, some outliers, and the gradient that each example has alone."""
 
     module: nn.Module
     """A copy of the model, at weights where no gradient is 0 by chance."""
     loss: Loss
-    """The loss."""
+    """The loss, which gives one value for each example."""
     inputs: Tensor
-    """Inputs (m, ...): first the given examples, then strangers."""
+    """Inputs of all examples, shape (examples, ...): first the given examples, then the
+    outliers."""
     targets: Tensor
-    """Targets (m, ...)."""
+    """Targets of all examples, shape (examples, ...)."""
     own: list[int]
-    """Places of the given examples whose gradients are finite, one at least."""
+    """Indices of the given examples whose gradients are finite; at least one."""
     strangers: list[int]
-    """Places of the strangers whose gradients are finite."""
+    """Indices of the outliers whose gradients are finite."""
     alone: Tensor
-    """The gradient of each example alone, (m, d)."""
+    """The gradient of each example alone, shape (examples, weights)."""
     lengths: Tensor
-    """Length (m,) against which the difference of two gradients of an example is measured."""
+    """For each example, the length by which a difference of its gradients is divided."""
 
     def agrees(self, way: ExampleGradients) -> bool:
-        """Return whether a way gives each example of a batch the gradient that it has alone.
+        """Return whether a function gives each example of a batch the gradient that it has alone.
 
-        A way that fails does not agree.
+        A function that raises an exception does not agree.
         """
         try:
             found = way(self.module, self.loss, self.inputs, self.targets)
@@ -89,16 +88,15 @@ class Probe:
         return bool((apart <= TOLERANCE[found.dtype]).all())  # not if one is NaN
 
     def refuse_mixing(self, most: int) -> None:
-        """Refuse a model or a loss that lets an example's gradient depend on anything else.
+        """Refuse a model or a loss if an example's gradient depends on more than this example.
 
-        The examples are put into batches in several orders, with several companions, and in one
-        batch of ``most`` examples. The gradient of a weighted sum of their losses is compared with
-        the weighted sum of the gradients alone. The weights are irregular, so that what one
-        example gains and another loses does not cancel.
+        The examples are tried in several batches; the largest has ``most`` examples.
 
         Raises:
             PartError: the text names ``task.model`` or ``task.loss``.
         """
+        # A weighted sum of losses is compared. Its weights are irregular, so that what one example
+        # gains and another loses does not cancel.
         self._refuse_change()
         for order in self._orders(most):
             inputs, targets, lengths = self.inputs[order], self.targets[order], self.lengths[order]
@@ -110,7 +108,7 @@ class Probe:
         self._refuse_change()
 
     def _orders(self, most: int) -> Iterator[list[int]]:
-        """Yield the batches, each as the places of its examples."""
+        """Yield the batches, each as the indices of its examples."""
         yield self.own
         for stranger in self.strangers:
             yield [stranger, *self.own] if stranger % 2 else [*self.own, stranger]
@@ -118,7 +116,7 @@ class Probe:
         yield (self.own * most)[:most]
 
     def _words(self, inputs: Tensor) -> str:
-        """Return what mixes the examples: the model, if an output depends on other examples."""
+        """Return an error text that says whether the model or the loss mixes the examples."""
         with torch.no_grad():
             together = self.module(inputs)
             alone = torch.cat([self.module(one) for one in torch.split(inputs, 1)])
@@ -150,18 +148,10 @@ class Probe:
 def probe_of(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Probe:
     """Return the probe of a model and a loss, made from a few examples.
 
-    It computes in float64, where rounding and mixing are far apart, or in the type of the inputs
-    if the model cannot compute in float64.
-
-    Args:
-        module: the model; it is copied.
-        loss: gives one loss for each example.
-        inputs: inputs of the examples, (n, ...).
-        targets: their targets, (n, ...).
-
     Raises:
         PartError: the model fails on one example alone, or no gradient is finite.
     """
+    # In float64, rounding and mixing are far apart.
     try:
         return _probe_in(torch.float64, module, loss, inputs, targets)
     except RuntimeError:  # torch's answer to arrays of two types
@@ -209,7 +199,7 @@ def _probe_in(
 
 
 def _moved(module: nn.Module) -> nn.Module:
-    """Move the weights a little: where they are 0, all gradients of a layer may be 0."""
+    """Move the weights a little, because all gradients of a layer may be 0 where weights are 0."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for value in module.parameters():
@@ -219,5 +209,5 @@ def _moved(module: nn.Module) -> nn.Module:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Return whether two arrays are equal; NaN, which a mask may hold, equals NaN."""
+    """Return whether two arrays are equal; NaN equals NaN."""
     return bool(torch.allclose(one, other, rtol=0, atol=0, equal_nan=True))

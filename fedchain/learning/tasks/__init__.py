@@ -1,1 +1,1 @@
-"""Tasks on tables, and tasks that wrap another task."""
+"""Tasks on tables, and tasks that change another task."""

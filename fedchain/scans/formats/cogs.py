@@ -1,4 +1,4 @@
-"""COGS: the file format of the real scanner's program; its layout was decoded from example files.
+"""COGS: the file format of the real scanner's program, decoded from example files.
 
 All numbers are little-endian; u32 and u64 are unsigned integers of 32 and 64 bits. A file consists
 of these parts, in this order:
@@ -11,8 +11,7 @@ of these parts, in this order:
   position, fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
 - directory: the names of the parts.
 
-The camera's length depends on the version of the format. The reader therefore finds the pixels
-from the directory, which begins where they end.
+The camera's length depends on the version of the format.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ COMPONENTS = {"positions": 3, "normals": 3, "intensities": 1}
 MOST_PROPERTIES = 16
 LONGEST_NAME = 64
 CAMERA_BYTES = range(48, 257)
-"""Allowed lengths of the camera in bytes; its basis and position alone have 48."""
+"""Allowed lengths of the camera in bytes."""
 
 
 def read_cogs(path: Path) -> Scan:
@@ -59,6 +58,7 @@ def read_cogs(path: Path) -> Scan:
             f"has {length} bytes for the camera; allowed: {CAMERA_BYTES[0]} to {CAMERA_BYTES[-1]}"
         )
     camera = file.array("<f4", 3, scan_block + 20 + 36, "the camera")
+    # The pixels are found from the directory, which begins where they end.
     table = file.array("<u4", 2 * points, directory - 8 * points, "the pixels").reshape(-1, 2)
     pixels = _pixels(file, table, width, height)
     # A point is left out if any of its values is not finite.

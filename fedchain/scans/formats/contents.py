@@ -1,4 +1,4 @@
-"""Contents of a scan file: its bytes, and the checks that the readers of all formats share."""
+"""Contents of a scan file: the bytes, and the checks that the readers of all formats share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LARGEST_SCAN = 1 << 29
 FARTHEST_M = 1e6
 """Largest coordinate of a camera that is read, in metres."""
 LARGEST_GRID = 1 << 23
-"""Pixels of the largest grid that is read: twice the 2064 x 1544 of a PhoXi scanner."""
+"""Pixels of the largest grid that is read: more than twice the 2064 x 1544 of a PhoXi scanner."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The bytes of a whole file; its methods read numbers and check the file's sizes."""
+    """All bytes of a file, with methods that read numbers and check sizes."""
 
     path: Path
     """Path of the file, for error messages."""
@@ -69,9 +69,8 @@ class Contents:
     ) -> Scan:
         """Return the file's scan; the arguments have the shapes of the fields of ``Scan``.
 
-        A pixel is empty if its point is not finite, or is exactly the origin: many programs write
-        zeros where they measured nothing. Missing normals are computed, and a missing intensity is
-        1. In both, a value that is not finite becomes 0.
+        A pixel is empty if its point is not finite or is exactly the origin. Missing normals are
+        computed, and a missing intensity is 1.
 
         Raises:
             DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
@@ -80,11 +79,13 @@ class Contents:
         if camera.shape != (3,) or not (np.abs(camera) <= FARTHEST_M).all():
             raise self.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
         positions, camera = positions.astype(np.float32), camera.astype(np.float32)
+        # Many programs write zeros where they measured nothing.
         empty = ~np.isfinite(positions).all(axis=-1) | (positions == 0).all(axis=-1)
         if empty.all():
             raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
         normals = normals_of(positions, camera) if normals is None else normals
         intensity = np.ones(empty.shape) if intensity is None else intensity
+        # A normal or an intensity that is not finite becomes 0.
         grids = [
             np.nan_to_num(grid.astype(np.float32), posinf=0, neginf=0)
             for grid in (normals, intensity)
@@ -106,11 +107,11 @@ class Contents:
 
 
 def contents(path: Path, largest: int = LARGEST_SCAN) -> Contents:
-    """Read a file as a whole.
+    """Read a whole file.
 
     Raises:
         DataError: the file is missing, empty or unreadable, has more than ``largest`` bytes, or is
-            no file but a pipe or a device, which may have no end.
+            a pipe or a device.
     """
     try:
         size = path.stat().st_size

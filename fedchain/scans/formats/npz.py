@@ -22,7 +22,7 @@ ArrayShape = tuple[int, ...]
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
 LONGEST_DIRECTORY = 1 << 16
-"""Largest size of an archive's list of its files, in bytes."""
+"""Largest size of an archive's list of files, in bytes."""
 NAMES = ("positions", "normals", "intensity", "camera", "keep")
 
 NO_HEADER = (
@@ -34,14 +34,15 @@ NO_HEADER = (
     MemoryError,
     RecursionError,
 )
-"""What numpy raises at a damaged header, which is the text of a Python dictionary."""
+"""Exceptions that numpy raises at a damaged header of an array."""
 
 
 def read_npz(path: Path) -> Scan:
-    """Read a scan from an NPZ file; only the array ``positions``, (h, w, 3), is required.
+    """Read a scan from an NPZ file.
 
-    Missing normals are computed, a missing intensity is 1, and a missing camera is at the origin.
-    Pickled objects are never loaded.
+    Only the array ``positions``, shape (height, width, 3), is required. Missing normals are
+    computed, a missing intensity is 1, and a missing camera is at the origin. Pickled objects are
+    never loaded.
 
     Raises:
         DataError: the file is damaged, truncated, not organised, or does not hold numbers.
@@ -82,16 +83,12 @@ def arrays_of(
 ) -> dict[str, Array]:
     """Return the arrays of an NPZ file by name.
 
-    Args:
-        file: the file.
-        largest: most bytes of an array.
-        names: the arrays to read; None: all.
-        check: function of the file and the shape of each array, which may raise. It is called
-            before an array is unpacked.
+    Only the arrays in ``names`` are read, or all with None. ``check`` gets the shapes of the arrays
+    before an array is unpacked; it may raise.
 
     Raises:
-        DataError: the file is damaged, an array has more than ``largest`` bytes, or one does not
-            hold plain numbers.
+        DataError: the file is damaged, an array has more than ``largest`` bytes, or an array does
+            not hold plain numbers.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
@@ -125,7 +122,7 @@ def _check_directory(file: Contents) -> None:
 def _header(
     file: Contents, member: IO[bytes], size: int, largest: int
 ) -> tuple[ArrayShape, bool, np.dtype[Any]]:
-    """Read the header of an array: its shape, whether its columns come first, and its type."""
+    """Return the shape of an array, whether its columns come first, and the type of its numbers."""
     if size > largest:
         raise file.fail(f"claims {size} bytes of {member.name}; allowed: at most {largest}")
     version = np.lib.format.read_magic(member)

@@ -22,7 +22,7 @@ NUMBER_TYPES = {
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
 MOST_NUMBERS = 1 << 25
-"""Most numbers of an ascii file: a PhoXi scanner's 2064 x 1544 vertices with ten properties."""
+"""Largest number of values of an ascii file."""
 _CHUNK = 1 << 20
 _SPACE = re.compile(rb"\s")
 MOST_VERTEX_PROPERTIES = 64
@@ -32,8 +32,8 @@ _WIDTH = re.compile(rf"(?:obj_info\s+num_cols|comment\s+width){_IS}|{_PHOXI}", r
 _HEIGHT = re.compile(rf"(?:obj_info\s+num_rows|comment\s+height){_IS}|{_PHOXI}", re.IGNORECASE)
 _CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
 INTENSITIES = ("intensity", "scalar_intensity", "texture32", "texture", "gray", "grey")
-"""Property names that programs use for the intensity, in small letters; the first that a file has
-is read, whatever its capitals."""
+"""Property names that programs use for the intensity, in small letters. The first name that a file
+has is read; capitals do not matter."""
 LUMA = {"red": 0.299, "green": 0.587, "blue": 0.114}
 """Weight of each colour in the brightness (ITU-R BT.601), for files without an intensity."""
 
@@ -41,11 +41,11 @@ LUMA = {"red": 0.299, "green": 0.587, "blue": 0.114}
 def read_ply(path: Path) -> Scan:
     """Read an organised PLY file, ascii or binary.
 
-    The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, from ``comment width``
-    and ``comment height``, or from ``obj_info .. (Width = 24; Height = 16; Ordered)``, which
-    PhoXi Control writes; the coordinates of such a file are millimetres. Missing normals are
-    computed. A file without an intensity has the brightness of its colours, or 1 if it has none
-    either.
+    The header gives the size of the grid in one of three forms: ``obj_info num_cols`` and
+    ``num_rows``, ``comment width`` and ``comment height``, or
+    ``obj_info .. (Width = 24; Height = 16; Ordered)``. PhoXi Control writes the last form; its
+    coordinates are millimetres. Missing normals are computed. A missing intensity is the brightness
+    of the colours, or 1 without colours.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.
@@ -83,7 +83,7 @@ def _header(file: Contents) -> tuple[list[str], int]:
 
 
 def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], place: int) -> int:
-    """Return the one width or height that the lines give; PhoXi's line has it at ``place``."""
+    """Return the width (``place`` 1) or the height (``place`` 2) that the header gives."""
     matches = filter(None, map(pattern.fullmatch, lines))
     found = {int(match[1] or match[1 + place]) for match in matches}
     if len(found) != 1:
@@ -126,7 +126,7 @@ def _camera(file: Contents, lines: list[str]) -> Array:
 
 @np.errstate(all="ignore")  # of numbers beyond float32
 def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> dict[str, Array]:
-    """Return the columns of the vertices; a part of the text is read at a time."""
+    """Return the columns of the vertices, by the name of the property."""
     numbers, data, filled = count * len(names), file.data, 0
     if numbers > MOST_NUMBERS:
         raise file.fail(f"has {numbers} numbers as text; allowed: {MOST_NUMBERS}, or a binary file")
@@ -145,7 +145,7 @@ def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> d
 
 
 def _values(file: Contents, text: bytes, most: int) -> Array:
-    """Return the first numbers of a text, at most so many; what follows them may be anything."""
+    """Return the first ``most`` numbers of a text, or fewer if the text has fewer."""
     if not text:
         return np.empty(0)
     try:
@@ -170,7 +170,7 @@ def _number(file: Contents, word: bytes) -> float:
 def _scan(
     file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array, metre: int
 ) -> Scan:
-    """Return the scan of a table of vertices; ``metre`` is the length of a metre in its unit."""
+    """Return the scan of a table of vertices; ``metre`` is a metre in the table's unit."""
     points = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=-1)
     points /= np.float32(metre)
     grids = {name.lower(): column.reshape(shape) for name, column in table.items()}

@@ -16,7 +16,7 @@ Norm = Literal["none", "group", "group_and_weights"]
 SLOPE = 0.3
 """Slope of the LeakyReLU for negative inputs."""
 TABLE = (1, 2, 4, 6, 8)
-"""Channels of each level, as multiples of the width; a width of 8 gives 8, 16, 32, 48, 64."""
+"""Number of channels of each level of the network, divided by ``width``."""
 
 
 @models
@@ -30,23 +30,17 @@ def gajdosech_unet(
 ) -> nn.Module:
     """Make Gajdošech's U-Net, which gives each pixel a logit for keeping its point.
 
-    Each level on the way down has two 3x3 convolutions with LeakyReLU(0.3); 2x2 max pooling leads
-    to the next level. Each level on the way up has a 2x2 transposed convolution, concatenation
-    with the same level of the way down, and two 3x3 convolutions. A 1x1 convolution ends the
-    network. The paper's final sigmoid is left to the loss and the prediction. With levels 4, width
-    8 and norm none the model has 237,433 parameters, as published. With levels 2, width 2 and norm
-    group it has 2,035.
+    With levels 4, width 8 and norm none, the model is that of the paper, without the sigmoid at the
+    end; it has 237,433 parameters. With levels 2, width 2 and norm group it has 2,035.
 
     Args:
         inputs: shape of one image, (channels, h, w); h and w must be divisible by 2^levels.
         outputs: logits per pixel, 1 for a mask.
         levels: how often the image is halved; a model has levels + 1 resolutions.
         width: channels at full resolution; the next levels have 2, 4, 6, 8 times as many.
-        norm: ``none`` is as in the paper. ``group`` puts one GroupNorm after each 3x3 convolution;
-            it normalises each example alone, so no gradient depends on other examples. BatchNorm
-            would mix the examples, and clipping would no longer bound the effect of one record.
+        norm: ``none`` is as in the paper. ``group`` puts one GroupNorm after each 3x3 convolution.
             ``group_and_weights`` also brings the kernels of the 3x3 convolutions to mean 0 and
-            variance 1 before they are used (Qiao et al. 2019).
+            variance 1 (Qiao et al. 2019).
 
     Returns:
         A module that turns images (n, channels, h, w) into logits (n, outputs, h, w).
@@ -87,7 +81,7 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(sizes[0], outputs, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits (n, outputs, h, w) of images (n, channels, h, w)."""
+        """Return the logits of images, shape (images, outputs, height, width)."""
         beside: list[torch.Tensor] = []
         for level, layers in enumerate(self.down):
             image = nn.functional.max_pool2d(image, 2) if level else image

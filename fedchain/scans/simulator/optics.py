@@ -12,25 +12,24 @@ from fedchain.scans.simulator.scenes import DISTANCE_M, Scenes
 BASELINE_M = 0.13
 """Distance from the camera to the projector beside it, in metres."""
 PROJECTOR = np.array([[BASELINE_M], [0], [0]], np.float32)
-"""Position of the projector in the camera's frame, in metres, (3, 1)."""
+"""Position of the projector in the camera's frame, in metres, shape (3, 1)."""
 DARK = 0.045
-"""A pixel with less light than this is too dark to decode."""
+"""Light at or below which a pixel is too dark to decode."""
 SATURATED = 1.0
-"""A pixel with more light than this is too bright to decode."""
+"""Light at or above which a pixel is too bright to decode."""
 GRAZING = 0.15
-"""A pixel is decoded only if the angle between its surface's normal and the direction to the
-camera has a larger cosine than this."""
+"""Least cosine of the angle between the normal of a surface and the direction to the camera, for a
+pixel that can be decoded."""
 LOBE = 40.0
 """Phong exponent of the highlight of a glossy surface."""
 
 
 def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
-    """Return the projector's light that each point scatters, (n,); 0 in shadow.
+    """Return the projector's light that each point scatters, shape (rays,); 0 in shadow.
 
-    The light is albedo (1 - gloss) cos(n, l) (D / r)^2. Here n is the normal, l is the direction
-    to the projector, r is the distance to it, and D is the working distance. The turntable
-    has no gloss. Points that the object hides from the projector stay dark; they become holes in
-    the scan.
+    The light is albedo (1 - gloss) cos(n, l) (D / r)^2. Here n is the normal, l is the direction to
+    the projector, r is the distance to the projector, and D is the working distance. The turntable
+    has no gloss.
     """
     toward, distance = _toward_projector(hits.points)
     cosine = np.maximum(dot(hits.normals, toward), 0)
@@ -47,10 +46,7 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
 
 
 def highlight(scenes: Scenes, hits: Hits, sight: Floats, light: Floats) -> Floats:
-    """Return the light of the projector's mirror image that each point sends to the camera, (n,).
-
-    Only glossy points that the projector lights show this image; it saturates their pixels.
-    """
+    """Return the light of the projector that each glossy point mirrors to the camera."""
     toward, _ = _toward_projector(hits.points)
     cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
     glossy = np.float32(scenes.site.gloss) * (hits.kind == OBJECT) * (light > 0)
@@ -62,10 +58,9 @@ def reflection(
 ) -> tuple[Floats, Floats]:
     """Return the light that each pixel receives after one reflection, and the points it comes from.
 
-    A reflection is computed only where it could be brighter than the surface itself.
-
     Returns:
-        Light, (n,), 0 where nothing is mirrored; the mirrored points, (3, n).
+        Light, shape (rays,), 0 where it could not be brighter than the surface itself; the mirrored
+        points, shape (3, rays).
     """
     gloss = np.float32(scenes.site.gloss) * (hits.kind == OBJECT)
     mirrors = np.flatnonzero((gloss > light) & (gloss > DARK))
@@ -80,7 +75,7 @@ def reflection(
 
 
 def decodable(hits: Hits, sight: Floats, signal: Floats) -> Flags:
-    """Return whether each pixel can be decoded, (n,): its light and its angle are within bounds."""
+    """Return whether the light and the angle of each pixel are good enough to decode it."""
     facing = -dot(hits.normals, sight)
     return np.asarray((signal > DARK) & (signal < SATURATED) & (facing > GRAZING))
 

@@ -1,8 +1,4 @@
-"""Rays and the surfaces that they meet.
-
-The point where a ray meets an object is found by ray marching on the object's signed distance. The
-point where it meets the turntable is computed in closed form.
-"""
+"""Rays: functions that find the first surface that each camera ray meets."""
 
 from __future__ import annotations
 
@@ -18,13 +14,13 @@ from fedchain.scans.simulator.shapes import SHAPES, Distance
 SceneNumbers = npt.NDArray[np.intp]
 
 NEAR_M = 1e-4
-"""A ray that is this near to a surface, in metres, has met it."""
+"""Distance to a surface, in metres, at which a ray counts as arrived."""
 STEPS = 72
-"""A ray that has not arrived after this many steps only grazes the surface; it counts as a miss."""
+"""Largest number of steps of a ray. A ray that has not arrived by then counts as a miss."""
 STRIDE = 6
 """Number of steps after which finished rays are removed from the batch."""
 LIFT_M = 1.5e-3
-"""A ray that leaves a surface starts this far above it, in metres; it must not meet it again."""
+"""Distance above a surface at which a ray that leaves the surface starts, in metres."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +28,17 @@ class Hits:
     """The first surface that each ray of a batch meets."""
 
     distance: Floats
-    """Distance along the ray, in metres, (n,); infinite where the ray meets nothing."""
+    """Distance along the ray, in metres, shape (rays,); infinite where the ray meets nothing."""
     kind: npt.NDArray[np.uint8]
-    """Class of the surface: NONE, OBJECT or TABLE, (n,)."""
+    """Class of the surface, shape (rays,): NONE, OBJECT or TABLE."""
     points: Floats
-    """Points in the camera's frame, in metres, (3, n); NaN where the ray meets nothing."""
+    """Points in the camera's frame, in metres, shape (3, rays); NaN where the ray meets nothing."""
     normals: Floats
-    """Unit normals, (3, n)."""
+    """Unit normals of the surfaces, shape (3, rays)."""
 
 
 def dot(a: Floats, b: Floats) -> Floats:
-    """Return the dot product of each column of ``a`` with the same column of ``b``, both (3, n)."""
+    """Return the dot product of each column of ``a`` with the same column of ``b``."""
     # The fixed order of the sum makes the rounding always the same.
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
@@ -52,9 +48,9 @@ def trace(scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats)
 
     Args:
         scenes: the batch of scenes.
-        scan: index of each ray's scene in the batch, (n,).
-        origin: start of each ray in the camera's frame, in metres, (3, n).
-        direction: unit direction of each ray, (3, n).
+        scan: index of each ray's scene in the batch, shape (rays,).
+        origin: start of each ray in the camera's frame, in metres, shape (3, rays).
+        direction: unit direction of each ray, shape (3, rays).
     """
     to_object = object_distance(scenes, scan, origin, direction)
     to_table = _table_distance(scenes, scan, origin, direction)
@@ -72,10 +68,10 @@ def trace(scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats)
 def object_distance(
     scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats, end: Floats | None = None
 ) -> Floats:
-    """Return the distance of each ray to the object of its scene, (n,); inf if it misses.
+    """Return the distance of each ray to the object of its scene, shape (rays,); inf if it misses.
 
     The first four arguments are those of ``trace``. ``end`` is the largest distance to search, in
-    metres, (n,); None: the ray is followed to the far side of the object.
+    metres; None: no limit.
     """
     centre, radius = scenes.centre.T[:, scan], scenes.radius[scan]
     away = origin - centre
@@ -98,10 +94,10 @@ def object_distance(
 def _march(
     surface: Distance, own: Floats, place: Floats, heading: Floats, t: Floats, end: Floats
 ) -> Floats:
-    """Return the distance to the surface, at least ``t``, of rays in the frames of their objects.
+    """Return the distance at which each ray meets its object, at least ``t``; inf if it misses.
 
-    A ray that misses has an infinite distance. ``own`` holds the numbers that define each ray's
-    object, and ``end`` the largest distance to search.
+    Positions and directions are in the frames of the objects. ``own`` holds the numbers that define
+    each ray's object, and ``end`` the largest distance to search.
     """
     found, ray = np.full(len(t), np.inf, np.float32), np.arange(len(t))
     for _ in range(STEPS // STRIDE):

@@ -21,12 +21,12 @@ the same seed gives other scans."""
 VIEW_M = 0.21
 """Width of the image at the working distance (0.55 m), in metres."""
 VOLUME_M = (0.35, 0.8)
-"""Range of distances that the scanner measures, in metres; points outside of it are dropped."""
+"""Range of distances that the scanner measures, in metres."""
 OFF_M = 0.003
-"""A pixel with a mixed or mirrored column still counts as a good point if the error of its distance
-is at most this, in metres."""
+"""Largest error of a distance, in metres, with which a pixel still counts as a good point if its
+column is mixed or mirrored."""
 BATCH_RAYS = 65536
-"""Number of rays in one batch; a batch of this size fits the processor's cache."""
+"""Number of rays in one batch; a batch of this size fits into the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +34,17 @@ class Scanned:
     """Many simulated scans of one size, in the form that the cache stores."""
 
     distance: Floats
-    """Measured distance along the camera ray, in metres, (s, h, w); NaN where empty."""
+    """Measured distance along the camera ray, in metres, shape (scans, height, width); NaN where a
+    pixel is empty."""
     intensity: Floats
-    """Light of each pixel, 0 to 1, (s, h, w); NaN where empty."""
+    """Light of each pixel, 0 to 1, shape (scans, height, width); NaN where a pixel is empty."""
     labels: ClassLabels
-    """Class of each pixel, (s, h, w)."""
+    """Class of each pixel, shape (scans, height, width)."""
     table: Floats
-    """Plane of each scan's turntable, (s, 4): the unit normal n (three values) and the offset o. A
-    point p lies on the plane if n . p = o."""
+    """Plane of each scan's turntable, shape (scans, 4): the unit normal n (three values) and the
+    offset o. A point p lies on the plane if n . p = o."""
     site: npt.NDArray[np.int64]
-    """The site of each scan, (s,)."""
+    """Index of the site of each scan, shape (scans,)."""
 
     def __getitem__(self, chosen: slice | npt.NDArray[np.int64]) -> Scanned:
         """Return the scans with these indices."""
@@ -51,13 +52,19 @@ class Scanned:
 
     @property
     def positions(self) -> Floats:
-        """Points in the camera's frame, in metres, (s, h, w, 3); NaN where empty."""
+        """Points in the camera's frame, in metres; NaN where a pixel is empty.
+
+        The shape is (scans, height, width, 3).
+        """
         rays = camera_rays(self.distance.shape[-1]).T.reshape(*self.distance.shape[1:], 3)
         return np.asarray(self.distance[..., None] * rays)
 
     @property
     def height(self) -> Floats:
-        """Measured height above the turntable, in metres, (s, h, w); NaN where empty."""
+        """Measured height above the turntable, in metres; NaN where a pixel is empty.
+
+        The shape is (scans, height, width).
+        """
         x, y, z = np.moveaxis(self.positions, -1, 0)
         nx, ny, nz, offset = self.table.T[..., None, None]
         return np.asarray(x * nx + y * ny + z * nz - offset)
@@ -70,7 +77,7 @@ def join_scans(parts: list[Scanned]) -> Scanned:
 
 
 def camera_rays(size: int) -> Floats:
-    """Return the unit directions of the rays of a square image, (3, size * size), row by row."""
+    """Return the unit directions of an image's rays, row by row, shape (3, size * size)."""
     step = VIEW_M / 0.55 / size
     grid = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * np.float32(step)
     y, x = np.meshgrid(grid, grid, indexing="ij")
@@ -81,17 +88,10 @@ def camera_rays(size: int) -> Floats:
 def simulate(
     site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
 ) -> Scanned:
-    """Simulate scans of random scenes of one site.
+    """Simulate scans of random scenes of one site, one scan for each name.
 
-    Args:
-        site: the properties that all these scans share.
-        seed: the scenario's seed.
-        names: for each scan, the name of the stream from which its random numbers are drawn.
-        size: pixels along a side of the image.
-        number: index of the site, stored with each scan.
-
-    Returns:
-        The scans, in the order of their names.
+    A name is that of a random stream. ``size`` is the number of pixels along a side. ``number`` is
+    the index of the site, which is stored with each scan.
     """
     many = max(1, BATCH_RAYS // (size * size))
     batches = [names[start : start + many] for start in range(0, len(names), many)]
@@ -116,7 +116,7 @@ def _batch(
 
 
 def _draw_noise(random: np.random.Generator, size: int) -> Floats:
-    """Draw four random numbers for each pixel, (4, h, w): column noise, light noise, side, share.
+    """Draw four random numbers for each pixel: column noise, light noise, side and share.
 
     The noise is standard normal. Side and share are arguments of ``across_edges``.
     """

@@ -22,46 +22,46 @@ class Site:
     family: str
     """The family of objects that the site scans."""
     albedo: float
-    """Share of the non-mirrored light that the objects scatter, 0 to 1."""
+    """Share of light that the objects scatter, among the light that they do not mirror; 0 to 1."""
     gloss: float
     """Share of light that the objects mirror, 0 to 1; it causes ghosts and saturation."""
     table_albedo: float
     """Share of light that the turntable scatters, 0 to 1."""
     noise: float
-    """Standard deviation of a decoded column's noise at a signal of 1, in projector columns."""
+    """Standard deviation of the noise of a decoded projector column, in columns, at a signal of
+    1."""
     elevation: float
     """Angle of the camera above the turntable, in radians."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """A batch of s scenes with objects of one family, in the camera's frame, in metres."""
+    """A batch of scenes with objects of one family, in the camera's frame, in metres."""
 
     site: Site
     """The site of all scenes."""
     lengths: Floats
-    """The k numbers that define the shape of each object, (k, s)."""
+    """The numbers that define the shape of each object, shape (numbers, scenes)."""
     rotation: Floats
-    """Rotations from each object's frame to the camera's frame, (s, 3, 3)."""
+    """Rotations from each object's frame to the camera's frame, shape (scenes, 3, 3)."""
     centre: Floats
-    """Middle of each object, (s, 3)."""
+    """Middle of each object, shape (scenes, 3)."""
     radius: Floats
-    """Radius of a sphere that encloses each object, (s,)."""
+    """Radius of a sphere that encloses each object, shape (scenes,)."""
     up: Floats
-    """Unit normal of the turntable, (s, 3)."""
+    """Unit normal of the turntable, shape (scenes, 3)."""
     table: Floats
-    """Middle of the turntable, (s, 3)."""
+    """Middle of the turntable, shape (scenes, 3)."""
     table_radius: Floats
-    """Radius of the turntable, (s,)."""
+    """Radius of the turntable, shape (scenes,)."""
     albedo: Floats
-    """``Site.albedo`` with a random change for each object, (s,)."""
+    """``Site.albedo`` with a random change for each object, shape (scenes,)."""
 
 
 def site_of(seed: int, number: int) -> Site:
-    """Return the properties of the site with index ``number``.
+    """Return the properties of a site, from its index.
 
-    The sites take the families of objects in turn, so that a few sites cover all families. All
-    other values are drawn at random.
+    The sites take the families of objects in turn.
 
     >>> site_of(0, 1).family
     'shaft'
@@ -79,7 +79,7 @@ def site_of(seed: int, number: int) -> Site:
 
 
 def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
-    """Draw one scene of the site from each random stream, without use of the other streams."""
+    """Draw one scene of the site from each random stream."""
     rows = [_draw_scene(site, random) for random in streams]
     columns: dict[str, npt.NDArray[np.float32]] = {
         name: np.stack([np.asarray(row[name], np.float32) for row in rows]) for name in rows[0]

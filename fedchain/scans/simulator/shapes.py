@@ -1,4 +1,7 @@
-"""Families of objects: signed distances to their surfaces, in metres; z is up, the centre is 0."""
+"""Families of objects: functions that return signed distances to their surfaces, in metres.
+
+In the frame of an object, z points up and the origin is the centre of the object.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
-"""Function that returns the signed distance to an object's surface, (n,). Its arguments are x, y
-and z, each (n,), and the k numbers that define the object's shape, (k, n)."""
+"""Function that returns the signed distance of points to an object's surface. Its arguments are x,
+y and z, shape (points,), and the numbers that define the object's shape, one row each."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,11 @@ class Shape:
     """A family of objects that differ in a few lengths or other numbers."""
 
     distance: Distance
-    """Signed distance, or a lower bound of it, so that a marching ray jumps over no surface."""
+    """Signed distance, or a lower bound of it, so that no step along a ray jumps over a surface."""
     draw: Callable[[np.random.Generator], list[float]]
     """Function that draws the numbers of a random object; lengths are in metres."""
     extent: Callable[[list[float]], tuple[float, float, float]]
-    """Function that returns half the sides of the box around an object, in metres; the object rests
-    on a side of this box."""
+    """Function that returns half the sides of the box around an object, in metres."""
 
 
 def _radial(x: Floats, y: Floats) -> Floats:
@@ -144,6 +146,6 @@ SHAPES: Mapping[str, Shape] = {
     "gear": Shape(_gear, _draw_gear, lambda p: (p[0] + p[1], p[0] + p[1], p[5])),
     "ring": Shape(_ring, _draw_ring, lambda p: (p[0] + p[1], p[0] + p[1], p[1])),
 }
-"""The families by name; a site scans one of them."""
+"""The families by name."""
 UPRIGHT_ONLY = frozenset({"pebble"})
-"""Families whose members always rest on the same side."""
+"""Families whose objects always rest on the same side."""
