@@ -241,7 +241,7 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
-    """Draw the true records, the guesses without a gradient, and each claim's reconstructions."""
+    """Plot true records, guesses made without a gradient, and reconstructions at each epsilon."""
     from matplotlib.figure import Figure
 
     from fedchain.reports.figures.style import WIDTH_IN, finished, styled

@@ -214,7 +214,7 @@ def true_positives(
 
 
 def found_members(rows: Sequence[MembershipRow]) -> Drawing:
-    """Draw the true positive rate of each attack against the false positive rate."""
+    """Plot the true positive rate of each attack against the false positive rate."""
     from fedchain.reports.figures import style
 
     claims = list(dict.fromkeys(row.claimed for row in rows))

@@ -131,7 +131,7 @@ def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
 
 
 def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
-    """Draw the lower bounds of known audits against the claimed epsilon.
+    """Plot the lower bounds of known audits against the claimed epsilon.
 
     The result is None if no audit bounds a claimed epsilon.
     """

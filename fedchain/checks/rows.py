@@ -144,7 +144,7 @@ def of_metrics(played: Played, wanted: bool) -> Checked:
 
 
 def of_messages(replay: Replay) -> Checked:
-    """Check that messages are what scenario, data and secret give."""
+    """Return whether the messages equal those computed again from the scenario, data and secret."""
     many = f"{replay.equal} of {replay.compared} messages"
     if replay.wrong:
         words = "which is not what data and seed give; rounding on another machine moves entries"

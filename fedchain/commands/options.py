@@ -27,7 +27,10 @@ def announce(given: Given) -> Given:
 
 
 def there(what: str) -> Callable[[Paths], Paths]:
-    """Return a function that ends the command if a path is missing; ``what`` says what to give."""
+    """Return a function that ends the command with an error if a path is missing.
+
+    ``what`` is the part of the error text that names what the user must give instead.
+    """
 
     def check(given: Paths) -> Paths:
         kind = "file" if what.startswith("a file") else "folder"

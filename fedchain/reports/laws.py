@@ -1,4 +1,4 @@
-"""Laws: compares the runs of a sweep with published formulas for proof-of-work chains."""
+"""Laws: published formulas for proof-of-work chains, compared with the runs of a sweep."""
 
 from __future__ import annotations
 

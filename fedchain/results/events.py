@@ -167,7 +167,7 @@ def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:
     """Return the event of one line.
 
     Raises:
-        RunError: the line is not a JSON object, or no event that a run writes.
+        RunError: the line is not a JSON object, or not an event of a run.
     """
     try:
         event = json.loads(line)

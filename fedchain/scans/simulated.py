@@ -92,7 +92,7 @@ def federation(
     scans of all sites together, and ``size`` the number of pixels along a side.
 
     Returns:
-        The training scans, ordered by site; and the held-out scans, from each site in turn.
+        The training scans, grouped by site; and the held-out scans, which alternate between sites.
     """
 
     def make() -> Mapping[str, Array]:

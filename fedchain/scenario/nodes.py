@@ -81,7 +81,7 @@ class Nodes(Section):
 
     @property
     def participants(self) -> int:
-        """Number of participants, which send messages: holders or groups."""
+        """Number of participants: of groups if holders form groups, else of holders."""
         return self.holders if self.groups is None else self.holders // self.groups.size
 
     @property

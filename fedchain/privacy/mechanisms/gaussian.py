@@ -130,7 +130,7 @@ class Gaussian:
 
     @cached_property
     def clip_follower(self) -> Gaussian | None:
-        """This mechanism if its clip is adaptive; None: the clip is fixed."""
+        """This mechanism if its clip is adaptive; None if the clip is fixed."""
         return None if self.terms.clip_quantile is None else self
 
     def with_clip(self, clip: float) -> Gaussian:

@@ -111,7 +111,7 @@ class PrivacyFilter:
 
     @property
     def noise_schedule(self) -> PrivacyFilter | None:
-        """This mechanism, which chooses the noise; None: there is no noise."""
+        """This mechanism, since it chooses the noise; None if there is no noise."""
         return self if self.noise_multiplier else None
 
     @cached_property

@@ -62,7 +62,7 @@ class Series:
 
 
 def metric_against_axis(study: Study) -> style.Drawing | None:
-    """Draw the score against the grid key on the axis; None if the study has no data for it."""
+    """Plot the score against the grid key on the axis; None if the study has no data for it."""
     if study.x not in study.keys:
         return None
     places = ticks(study)
@@ -168,7 +168,7 @@ def _signs(rests: Sequence[GridValues]) -> list[style.Sign]:
 
 
 def draw_series(ax: Axes, series: Series) -> None:
-    """Draw a curve with a band, and with a vertical bar at each point."""
+    """Plot a curve with a band, and with a vertical bar at each point."""
     style.draw_curve(ax, series.curve, series.sign, series.label or "mean, 95 % interval")
     for x, found in series.curve.items():
         if math.isfinite(found.half):
@@ -183,7 +183,7 @@ def _draw_level(ax: Axes, level: Interval, colour: str) -> None:
 
 
 def draw_baseline(ax: Axes, study: Study, metric: str) -> None:
-    """Draw the best baseline of a metric as a dotted line, if there is one."""
+    """Plot the best baseline of a metric as a dotted line, if there is one."""
     baseline = best_baseline(study, metric)
     if baseline is not None:
         words = baseline_words(baseline[0])

@@ -68,7 +68,7 @@ def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int, *, curve:
 
 
 def releases_against_stale(study: Study) -> style.Drawing | None:
-    """Draw a holder's releases per block of the main chain against the share of stale blocks."""
+    """Plot a holder's releases per block of the main chain against the share of stale blocks."""
     if not forks_varied(study):
         return None
     found = []
@@ -97,7 +97,7 @@ def releases_against_stale(study: Study) -> style.Drawing | None:
 
 
 def effort_until_target(study: Study) -> style.Drawing | None:
-    """Draw the simulated time and the epsilon spent until the score reaches the target.
+    """Plot the simulated time and the epsilon spent until the score reaches the target.
 
     A point is left out if one of its seeds never reached the target.
     """

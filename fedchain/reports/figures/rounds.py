@@ -30,7 +30,7 @@ Lines = dict[str, style.Curve]
 
 
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
-    """Draw a metric against the round: one line per grid point, with 95 % intervals over seeds.
+    """Plot a metric against the round: one line per grid point, with 95 % intervals over seeds.
 
     More lines than colours are drawn in several panels.
     """
@@ -82,7 +82,7 @@ def _panels(study: Study, metric: str) -> dict[str, Lines]:
 
 
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
-    """Draw the budget, and the epsilon that the worst holder has spent, against the round."""
+    """Plot the budget, and the epsilon that the worst holder has spent, against the round."""
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None

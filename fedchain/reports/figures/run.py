@@ -45,7 +45,7 @@ BARS = 50
 
 
 def used_and_rejected(study: Study) -> style.Drawing | None:
-    """Draw the fate of each holder's gradient in each round: used, rejected or absent."""
+    """Plot the fate of each holder's gradient in each round: used, rejected or absent."""
     run = study.first
     if study.kind == "sweep" or not run.messages:
         return None
@@ -101,7 +101,7 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
 
 
 def heads_over_time(study: Study) -> style.Drawing | None:
-    """Draw the height of each node's head over time, and whether the head becomes stale."""
+    """Plot the height of each node's head over time, and whether the head becomes stale."""
     run = study.first
     if study.kind == "sweep" or not run.heads:
         return None
@@ -151,7 +151,7 @@ def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
 
 
 def samples(study: Study) -> style.Drawing | None:
-    """Draw the pictures in ``samples/``, one below the other."""
+    """Plot the pictures in ``samples/``, one below the other."""
     files = sorted((study.first.folder / "samples").glob("*.png"))[:MOST_PICTURES]
     if study.kind == "sweep" or not files:
         return None
@@ -182,7 +182,7 @@ def _read(file: Path) -> npt.NDArray[np.uint8]:
 
 
 def time_per_round(study: Study) -> style.Drawing | None:
-    """Draw the wall time of each round, stacked by stage."""
+    """Plot the wall time of each round, stacked by stage."""
     rows = study.first.metrics
     stages = {key for row in rows for key in row if key.startswith(PREFIX)}
     if study.kind == "sweep" or not stages:
