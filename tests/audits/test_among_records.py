@@ -144,11 +144,14 @@ TASKS = {
 @pytest.mark.parametrize("name", TASKS)
 def test_canaries_are_found_in_every_kind_of_task_without_noise(name, tmp_path):
     task, changes = TASKS[name]
+    judged = 0
     for seen in seen_in(quiet(task, tmp_path, each=8, **changes)):
-        scores = seen.own.scores()
-        assert np.array_equal(scores > 0.5, seen.inside)
+        sure = np.sqrt(seen.own.squares.sum(axis=0)) > 10 * SIGMA  # .5 is five deviations
+        assert np.array_equal(seen.own.scores()[sure] > 0.5, seen.inside[sure])
         noise = noise_in(seen.own, seen.inside)
         assert np.abs(noise).max() < 5 * SIGMA * 2
+        judged += sure.sum()
+    assert judged > 0
 
 
 def test_in_a_group_all_records_of_all_members_are_taken_off(tmp_path):
@@ -163,21 +166,22 @@ def test_an_audit_of_a_task_of_ones_own_keeps_the_claim_and_sees_half_the_noise(
 ):
     noise = {"kind": "gaussian", "epsilon": 8.0, "clip": CLIP, "spare_releases": 0}
     scenario = small(2, task=DIGITS, privacy=noise, **ALONE, **MEAN)
-    found = audit(scenario, ["canaries"], tmp_path / "right")
+    sure = Choices(confidence=0.999)
+    found = audit(scenario, ["canaries"], tmp_path / "right", sure)
     assert not found.violations
     (row,) = found.findings["canaries"]
     assert row["lower_bound"] > 4.0
     module = __import__("fedchain.privacy.mechanisms.gaussian", fromlist=["_"])
     true = module.normals
     monkeypatch.setattr(module, "normals", lambda *asked: true(*asked) / 2)
-    assert audit(scenario, ["canaries"], tmp_path / "halved").violations
+    assert audit(scenario, ["canaries"], tmp_path / "halved", sure).violations
 
 
 def test_a_record_that_is_clipped_tile_by_tile_is_seen(tmp_path, monkeypatch):
     views = {"kind": "augmented", "of": DIGITS, "views": 8}
     noise = {"kind": "gaussian", "epsilon": 8.0, "clip": CLIP, "spare_releases": 0}
     scenario = small(2, task=views, privacy=noise, **ALONE, **MEAN)
-    few = Choices(canaries=30)
+    few = Choices(canaries=30, confidence=0.999)
     assert not audit(scenario, ["canaries"], tmp_path / "right", few).violations
     monkeypatch.setattr(gradients, "joined_records", lambda rows, *_: (rows, None))
     assert audit(scenario, ["canaries"], tmp_path / "wrong", few).violations

@@ -98,11 +98,16 @@ def test_rows_of_an_audit_that_is_not_known_here_are_kept_as_they_are(quiet, tmp
     assert kept["my_lab.audits:mine"] == found.findings["my_lab.audits:mine"] == rows
 
 
+SURE = Choices(confidence=0.9999)
+"""Bounds that chance puts above the truth in one of 10,000 audits. Noise has other bits on another
+processor, so that a test with the usual .95 fails there once in twenty."""
+
+
 def test_twenty_thousand_canaries_prove_three_quarters_of_a_claim_of_four(tmp_path):
-    (found,) = audit(load(AUDIT, set=SHORT), ["canaries"], tmp_path).findings["canaries"]
+    (found,) = audit(load(AUDIT, set=SHORT), ["canaries"], tmp_path, SURE).findings["canaries"]
     assert found["claimed"] == pytest.approx(4.0)
     assert (found["trials"], found["found_in"]) == (20_000, "all rounds")
-    assert 3.4 <= found["lower_bound"] <= 4.0
+    assert 3.2 <= found["lower_bound"] <= 4.0
 
 
 MOMENTUM = [{"kind": "ema", "beta": 0.9}, {"kind": "mean"}]
@@ -111,7 +116,7 @@ MOMENTUM = [{"kind": "ema", "beta": 0.9}, {"kind": "mean"}]
 @pytest.mark.parametrize("momentum", MOMENTUM, ids=["ema", "mean"])
 def test_running_means_hide_no_canary(momentum, tmp_path):
     scenario = load(AUDIT, set={**SHORT, "nodes.momentum": momentum})
-    (found,) = audit(scenario, ["canaries"], tmp_path).findings["canaries"]
+    (found,) = audit(scenario, ["canaries"], tmp_path, SURE).findings["canaries"]
     assert found["claimed"] == pytest.approx(4.0)
     assert 3.0 <= found["lower_bound"] <= 4.0
 
@@ -190,7 +195,9 @@ def test_claims_and_seeds_multiply_and_trials_are_pooled(tmp_path):
             "ledger": {"work": {"kind": "sampled", "interval_s": 600}},
         }
     )
-    found = audit(scenario, out=tmp_path, choices=Choices(epsilons=(1.0, 300.0), runs=2))
+    found = audit(
+        scenario, out=tmp_path, choices=Choices(epsilons=(1.0, 300.0), runs=2, confidence=0.999)
+    )
     rows = found.findings["canaries"]
     assert [round(row["claimed"]) for row in rows] == [1, 300]
     assert [len(row["runs"]) for row in rows] == [2, 2]
