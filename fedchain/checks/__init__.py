@@ -1,4 +1,4 @@
-"""Checks of a run folder: compute again what follows from ledger and scenario, and compare.
+"""Checks of a run folder: compare its files with what its ledger and its scenario lead to.
 
 Nothing in the folder is trusted, and nothing is written into it.
 """

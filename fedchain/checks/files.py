@@ -22,7 +22,7 @@ from fedchain.runs.privacy_statement import privacy_statement
 from fedchain.simulation.setup import RunSetup
 
 MACHINE = ("versions", "platform", "arithmetic")
-"""Keys of the manifest for the machine and its software, on which rounding depends."""
+"""Keys of the manifest that describe the machine and its software, on which rounding depends."""
 MEASURED = (
     "format",
     "versions",
@@ -42,17 +42,17 @@ CSV: Mapping[str, Callable[[Path], Iterator[str]]] = {
     "metrics.csv": metrics_csv,
     "messages.csv": messages_csv,
 }
-"""Functions that make the tables of a run from its events, by file name."""
+"""Maps the file name of a table to the function that makes the table from a run's events."""
 BROKEN = (
     OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, FedchainError
 )  # fmt: skip
 """Errors that reading a damaged or forged file may raise."""
 FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lock"}
-"""Names in a run folder that have a check of their own, or are empty."""
+"""Names of files and folders with checks of their own, and of the empty lock file."""
 
 
 def made_elsewhere(manifest: Mapping[str, Any], setup: RunSetup) -> list[str]:
-    """Return the keys of a manifest that name another machine or other versions than those here."""
+    """Return the keys of ``MACHINE`` for which a manifest has other values than this machine."""
     here = in_json(initial_manifest(setup))
     return [key for key in MACHINE if manifest.get(key) != here[key]]
 
@@ -135,7 +135,7 @@ def report_check(folder: Path) -> Iterator[Checked]:
 
 
 def others(folder: Path) -> Checked | None:
-    """Return a row that names the files that no check reads; None if there are none."""
+    """Return the verdict's row for the files that no check reads, or None if there are none."""
     names = sorted({file.name for file in folder.iterdir()} - FOLLOWING)
     words = "are not read; fedchain report and fedchain audit write pictures and findings again"
     return Checked("other files", UNCHECKED, f"{', '.join(names)} {words}") if names else None

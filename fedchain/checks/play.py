@@ -1,4 +1,4 @@
-"""Play: simulates a run again from its scenario and ledger, and compares the events.
+"""Play: simulates a run again from scenario and ledger, and compares the events with the folder's.
 
 As in a resumed run, messages and blocks come from the ledger. Nothing is written. A block that the
 ledger lacks ends the play.
@@ -52,7 +52,7 @@ class Played:
     wrong: str = ""
     """The first event that differs, and how; empty if none does."""
     lacking: str = ""
-    """The block that the scenario makes and the ledger lacks; empty if there is none."""
+    """The block that the play makes but the ledger lacks; empty if there is none."""
     fault: str = ""
     """Why the play failed; empty if it did not."""
     measured: int = 0
@@ -62,7 +62,7 @@ class Played:
     largest: float = 0.0
     """Largest difference between a stated metric and its measured value."""
     elsewhere: int = 0
-    """Number of messages in no block that differ here only by rounding."""
+    """Number of messages that are in no block, and that differ here only by rounding."""
     head: str = ""
     """Hash of the last head of the play, as hexadecimal text."""
     height: int = 0
@@ -76,7 +76,7 @@ class Played:
 
 
 def differences(there: Any, here: Any, most: float = SAME) -> Iterator[str]:
-    """Yield a sentence for each value of JSON that differs by more than rounding.
+    """Yield a sentence for each key at which two JSON values differ by more than rounding.
 
     ``most`` is the largest relative difference that counts as rounding.
 
@@ -190,8 +190,8 @@ def compare_metrics(
 
 
 def _rounded_otherwise(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Return whether two records are the same message in no block, apart from rounding."""
-    # The ledger does not have the message, so that it was computed again.
+    """Return whether two records of a message in no block differ only by rounding."""
+    # The ledger lacks such a message, so the message was computed again.
     if not here.get("late") or there.keys() != here.keys():
         return False
     other = {key for key in here if there[key] != here[key]}

@@ -1,4 +1,4 @@
-"""Replay: computes messages again from scenario, data and secret, and compares the results."""
+"""Replay: compares messages in the ledger with those that scenario, data and secret lead to."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from fedchain.nodes.holders.release import Answer, ReleaseRequest, Withheld
 from fedchain.simulation.release_service import Ask
 
 ROUNDED = 1e-3
-"""Largest change of an entry by rounding, as a share of the message's largest entry. One step of
-the stored integers is allowed in addition."""
+"""Largest change of an entry that counts as rounding, as a share of the message's largest entry.
+One step of the stored integers is allowed in addition."""
 
 
 @dataclass
 class Replay:
     """Computes messages again, compares them with the ledger, and returns the ledger's messages."""
 
-    # A message that no block has is computed with its whole cohort, since last bits of a gradient
-    # depend on who is computed together. Every message is judged at the weights of its block, so
-    # that the last bits of another processor do not add up.
+    # A message that no block has is computed with its whole cohort, since a gradient's last bits
+    # depend on which gradients are computed together. All messages are computed at the weights of
+    # the ledger, so that the rounding of another processor does not add up.
     everything: bool
     """Whether to compute all messages again; False: only those that the ledger lacks."""
     compared: int = 0
@@ -74,7 +74,7 @@ class Replay:
         if there is None or isinstance(here, Withheld):
             return here
         if there.declaration.noise_step != request.context.noise_step:
-            return here  # it answered another block first, and is asked again with its noise then
+            return here  # the participant answered another block first, and is asked again later
         if there.id in self._seen:
             return there
         self._seen.add(there.id)

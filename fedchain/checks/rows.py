@@ -56,7 +56,7 @@ def of_genesis(
     """Check a ledger's genesis block against that of the setup.
 
     ``elsewhere`` has the keys of the manifest that name another machine or other versions. If there
-    are any, a different genesis block proves nothing, because rounding may differ.
+    are any, rounding may explain other weights, another commitment or other identities.
     """
     here = setup.genesis
     if there == here:
@@ -103,7 +103,7 @@ def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played |
 def of_events(played: Played, over: bool, below: int) -> Checked:
     """Check that a play made the events of the folder.
 
-    ``over`` says whether the run has ended. The ledger keeps directions only from the height
+    ``over`` says whether the run has ended. The ledger has no directions below the height
     ``below``.
     """
     if played.lacking:
@@ -144,7 +144,7 @@ def of_metrics(played: Played, wanted: bool) -> Checked:
 
 
 def of_messages(replay: Replay) -> Checked:
-    """Return whether the messages equal those computed again from the scenario, data and secret."""
+    """Check that the messages equal those computed again from the scenario, data and secret."""
     many = f"{replay.equal} of {replay.compared} messages"
     if replay.wrong:
         words = "which is not what data and seed give; rounding on another machine moves entries"

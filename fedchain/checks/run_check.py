@@ -113,7 +113,7 @@ class _Check:
             yield other
 
     def _beyond_the_ledger(self) -> Iterator[Checked]:
-        """Yield what scenario, data and play show, or why they were not checked."""
+        """Yield the rows that need the scenario, or a row that says why they are missing."""
         folder, manifest, found = self.run.folder, self.run.manifest, self.found
         hidden = bool(manifest.get("secret"))
         agreed = compared(found, folder, folder / LEDGER, hidden, self.trust_user_parts)
@@ -137,7 +137,7 @@ class _Check:
         yield Checked("the rest", UNCHECKED, f"genesis, {FIGURES}: {why}")
 
     def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[Checked]:
-        """Yield what genesis shows, and what a play shows if the run's keys are known."""
+        """Yield the row of genesis, then those of a play, or of a check without a play."""
         folder, manifest, over = self.run.folder, self.run.manifest, self._over
         with Store.open(folder / LEDGER, writable=False) as store:
             below = store.keeping.below

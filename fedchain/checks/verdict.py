@@ -29,7 +29,7 @@ class Checked:
     result: CheckResult
     """Result of the check."""
     words: str
-    """What was compared, or what is wrong, or why it was not checked."""
+    """What was compared, what is wrong, or why the check was not made."""
 
 
 @dataclass(frozen=True, kw_only=True)

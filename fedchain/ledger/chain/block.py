@@ -154,7 +154,7 @@ def without_messages(block: Block) -> Block:
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
     """Return the Merkle root of the messages, 32 bytes; the leaves are ``Message.content``."""
-    # The leaves cover the signatures: if somebody changes one on the way, the messages do not
+    # The leaves cover the signatures. If a signature is changed in transit, the messages no longer
     # belong to the header, and nobody blames the maker of the block.
     return Tree(message.content for message in messages).root
 

@@ -109,7 +109,7 @@ class Orphans:
             del self.blocks[next(iter(self.blocks))]
 
     def take_lowest(self, name: bytes) -> Block:
-        """Remove and return a waiting block's lowest waiting ancestor, else the block itself."""
+        """Remove and return the lowest waiting ancestor of a waiting block, or the block itself."""
         while (parent := self.blocks[name].header.parent) in self.blocks:
             name = parent
         return self.blocks.pop(name)

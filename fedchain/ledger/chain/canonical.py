@@ -1,4 +1,4 @@
-"""Canonical text: writes each JSON value as exactly one text, by RFC 8785 (JCS).
+"""Canonical text: writes each JSON value as exactly one text, as in RFC 8785 (JCS).
 
 Infinite numbers, which JSON does not have, are written as the texts ``"inf"`` and ``"-inf"``.
 """
@@ -27,8 +27,8 @@ def canonical_text(value: object) -> str:
             texts to values.
 
     Raises:
-        EncodingError: a value has more than 32 levels or no canonical text: NaN, a whole number
-            above 2^53, a text with half of a surrogate pair, or another type.
+        EncodingError: the value has more than 32 levels, or contains NaN, a whole number above
+            2^53, a text with half of a surrogate pair, or a value of another type.
 
     Reference:
         Rundgren, Jordan, Erdtman, "JSON Canonicalization Scheme (JCS)", RFC 8785.
@@ -40,7 +40,7 @@ def canonical_text(value: object) -> str:
 
 
 def read_canonical(data: bytes, what: str) -> Any:
-    """Read a JSON value from its canonical text in UTF-8; error texts name the value ``what``.
+    """Read a JSON value from its canonical text in UTF-8; ``what`` names it in error texts.
 
     Raises:
         EncodingError: the bytes are not the canonical text of any value.

@@ -20,7 +20,7 @@ from fedchain.ledger.chain.validity import (
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 REMEMBERED_HEIGHTS = 1024
-"""Least number of heights below the head whose blocks a chain remembers by default."""
+"""By default, a chain remembers the blocks of at least this many heights below the head."""
 
 Change = Literal["extended", "reorganised", "side", "known", "orphan"]
 
@@ -30,7 +30,7 @@ class Added(NamedTuple):
 
     kind: Change
     """extended: the head moved up its branch; reorganised: the head moved to another branch; side:
-    the head stayed; known: the block was accepted before; orphan: the block waits."""
+    the head stayed; known: the block was accepted before; orphan: the block is not accepted yet."""
     head: bytes
     """Hash of the head after the block was added."""
     connected: tuple[bytes, ...] = ()
@@ -82,7 +82,7 @@ class Chain:
         self._tree.need(id(self), 0)
         self._seen_ms = {self.chain_id: 0}
         self.made: Counter[bytes] = Counter()
-        """Number of accepted blocks of each compute node, by the node's address."""
+        """Number of accepted blocks that each compute node has made, by the node's address."""
         self.head = self.chain_id
         """Hash of the head."""
         self.height = 0
@@ -113,7 +113,7 @@ class Chain:
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
-        """Return the link of an accepted block; raise a KeyError if it is unknown or forgotten."""
+        """Return an accepted block's ChainLink; raise a KeyError if it is unknown or forgotten."""
         if block not in self._seen_ms:
             raise KeyError(block)
         return self._tree.links[block]
@@ -123,7 +123,7 @@ class Chain:
         return self._tree.links[block].header.height if block in self._seen_ms else None
 
     def path(self) -> list[bytes]:
-        """Return the hashes of the main chain, genesis first."""
+        """Return the hashes of the main chain's blocks, genesis first."""
         return list(self._path)
 
     def on_path(self, block: bytes) -> bool:
@@ -132,7 +132,7 @@ class Chain:
         return height is not None and self._path[height : height + 1] == [block]
 
     def holders_head(self) -> bytes:
-        """Return the light clients' head: of the blocks with the most work, the smallest hash."""
+        """Return the head for light clients: the smallest hash among blocks with the most work."""
         work, links = self.work, self._tree.links
         return min(name for name in self._seen_ms if links[name].work == work)
 
@@ -168,7 +168,7 @@ class Chain:
 
         Raises:
             TooEarly: the block's time is too far ahead of the clock. The block waits, and is
-                checked again when the block or a child of the block arrives.
+                checked again when it arrives a second time or a child of it arrives.
             WrongCopy: the messages or the signature do not belong to the header. The right copy may
                 be added later.
             InvalidBlock: the block breaks a rule; the chain is unchanged.

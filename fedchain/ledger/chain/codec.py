@@ -128,20 +128,20 @@ def squared_norm(direction: Integers) -> int:
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
-    """Return the least and greatest allowed 4 |q|^2, where |q| is the 2-norm of a direction.
+    """Return the bounds of 4 |q|^2, where |q| is the 2-norm of an allowed direction.
 
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
     """
     # Rounding moves each entry by at most 1/2, so it moves the vector by at most sqrt(dimension)/2,
-    # or a little more in float32. No entry moves by more than its size: the norm doubles at most.
+    # or a little more in float32. No entry moves more than its size, so the norm at most doubles.
     slack, unit = math.isqrt(dimension) + 2, 2 ** (exponent + 1)
     return max(unit - slack, 1) ** 2, min(unit + slack, 2 * unit) ** 2
 
 
 def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool:
     """Return whether the storage type could hold the direction at a larger exponent."""
-    # A node refuses such a direction: otherwise one direction could have several encodings.
+    # A node refuses such a direction, because otherwise a direction could have several encodings.
     if exponent == EXPONENT:
         return False
     peak = max(abs(int(direction.max())), abs(int(direction.min())))

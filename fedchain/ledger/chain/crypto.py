@@ -31,7 +31,7 @@ class InclusionProof:
 class Tree:
     """A Merkle tree of a sequence of leaves.
 
-    A node without a sibling moves up a level unchanged. The tree keeps about 64 bytes per leaf.
+    A node without a sibling moves up a level unchanged. The tree takes up about 64 bytes per leaf.
 
     Reference:
         RFC 6962, section 2.1.
@@ -71,7 +71,7 @@ class Tree:
 
 
 def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
-    """Compute the Merkle root from a leaf and its inclusion proof, 32 bytes.
+    """Return the Merkle root (32 bytes) that a leaf and its inclusion proof lead to.
 
     The proof is valid if the result is the known root of the tree.
 

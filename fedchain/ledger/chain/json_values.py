@@ -1,4 +1,4 @@
-"""JSON values: checks and reads the values of the rules' JSON text."""
+"""JSON values: checks and reads the values in the JSON text of a chain's rules."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fedchain.errors import EncodingError
 from fedchain.ledger.chain.canonical import canonical_text
 
 ValueReader = Callable[[str, Any], Any]
-"""Function that takes a key and its JSON value and returns the value of a field. It raises an
-EncodingError if the JSON value is not allowed."""
+"""Function that takes a key and its JSON value, and returns the value of a field of ``Rules``. It
+raises an EncodingError if the JSON value is not allowed."""
 
 
 def refuse_value(key: str, got: object, allowed: str) -> NoReturn:

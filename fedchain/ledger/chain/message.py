@@ -78,7 +78,7 @@ def _read_proof(reader: Reader) -> InclusionProof | None:
 class Message:
     """The gradient that one identity releases in one round, usually with noise.
 
-    The hash properties raise an EncodingError if a field cannot be encoded.
+    All properties raise an EncodingError if a field cannot be encoded.
     """
 
     version: U16
@@ -118,7 +118,7 @@ class Message:
 
     @cached_field
     def id(self) -> bytes:
-        """SHA-256 of all fields but the signature, 32 bytes; the payload replaces the direction."""
+        """SHA-256 of the payload and of all remaining fields but the signature, 32 bytes."""
         return hashlib.sha256(_encode_with_payload(self)).digest()
 
     @cached_field
@@ -143,14 +143,14 @@ _PLACE = RecordCoder(
     tag=_TAG,
     what="message",
 )
-"""Coder of the fields before the direction (or the payload of a bare message)."""
+"""Coder of the fields before the exponent (in a bare message, before the payload)."""
 _SAID = RecordCoder(Message, "norm", "declaration")
 """Coder of the fields after the direction, without the signature."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Upper bounds that a decoder checks before memory is allocated."""
+    """Upper bounds that a decoder checks before it allocates memory."""
 
     entries: int
     """Most entries that a direction may have."""
@@ -242,7 +242,7 @@ def read_message(reader: Reader, limits: Limits) -> Message:
 
 
 def encode_bare(message: Message) -> bytes:
-    """Return the canonical bytes of a bare message: the payload replaces the direction.
+    """Encode a message as a bare message, in which the payload replaces exponent and direction.
 
     The last 64 bytes are the signature. The SHA-256 of all other bytes is the message id.
     """
@@ -250,7 +250,7 @@ def encode_bare(message: Message) -> bytes:
 
 
 def decode_bare(data: bytes) -> Message:
-    """Decode a bare message, whose direction is empty; payload and id are unchanged.
+    """Decode a bare message into one with exponent 0, no direction, and the same payload and id.
 
     Raises:
         EncodingError: the bytes are not the output of ``encode_bare`` for any message.

@@ -62,7 +62,7 @@ _AGREED = ("groups", "momentum", "privacy", "task", "threat")
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The rules that every block of a chain must keep, and the participants' agreements."""
+    """The rules that every block of a chain must obey, and the participants' agreements."""
 
     aggregation: str
     """The aggregation rule and its parameters, as canonical JSON."""
@@ -133,12 +133,12 @@ class Rules:
 
     @cached_field
     def registered(self) -> frozenset[int]:
-        """The numbers of records that a registered identity may have; 0: the public root."""
+        """The numbers of records that a registered identity may have; a public root has 0."""
         return frozenset([number for number, _ in self.records] + [0] * self.root)
 
 
 def genesis(rules: Rules, state: State) -> Block:
-    """Return the genesis block for these rules and this initial state; it needs no work."""
+    """Return the genesis block, which needs no work, for these rules and this state."""
     header = Header(
         version=BLOCK_VERSION,
         chain_id=ZERO,

@@ -62,7 +62,7 @@ def weights_parts(state: State) -> list[Piece]:
 
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Encode named arrays in order of name: name, dtype, shape and little-endian entries of each.
+    """Encode arrays sorted by name: the name, dtype, shape and little-endian entries of each.
 
     Every NaN is written with the same bits.
 

@@ -63,7 +63,7 @@ def check_message(
 
 
 def check_bare(message: Message, rules: Rules, header: Header) -> None:
-    """Check a message without its direction, for the block with this header.
+    """Check a bare message, which has no direction, for the block with this header.
 
     Raises:
         InvalidMessage: the message breaks a rule.
@@ -79,7 +79,7 @@ def check_header(header: Header, below: ChainLink, rules: Rules, now_ms: int) ->
 
     Args:
         header: header of the new block.
-        below: link of the accepted parent.
+        below: the ChainLink of the accepted parent.
         rules: rules of the chain.
         now_ms: time on the node's clock, simulated milliseconds.
 
@@ -158,7 +158,7 @@ def check_bare_block(block: Block, rules: Rules) -> None:
 def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
     """Check a block as far as possible while its parent is unknown.
 
-    The block must have at least the work of the easiest target.
+    The block must have valid work for a target no easier than the initial one.
 
     Raises:
         WrongCopy: the messages or the signature do not belong to the header.

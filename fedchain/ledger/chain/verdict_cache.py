@@ -26,7 +26,7 @@ KEPT_BYTES = 2**22
 FEWEST, MOST = 3, 64
 """Least and greatest number of cached blocks, and of cached states."""
 KEPT_VERDICTS = 1024
-"""Least number of cached verdicts."""
+"""Least number of verdicts for which a cache has room."""
 KEPT_AHEAD = 4096
 """Most verdicts of ``check_ahead`` that wait to be used; the oldest is dropped first."""
 
@@ -89,13 +89,13 @@ class VerdictCache:
         """Start empty.
 
         Args:
-            keep_states: most states in memory, at least 1.
+            keep_states: greatest number of states in memory, at least 1.
             load_state: function that takes a block's hash and returns the state after the block, or
                 raises a KeyError.
             load_block: function that takes a block's hash and returns the block, or raises a
                 KeyError; None: every block stays in memory.
             threads: number of threads for ``check_ahead``; 0: ``check_ahead`` does nothing.
-            keep_blocks: most blocks in memory, if ``load_block`` is given.
+            keep_blocks: most blocks in memory if ``load_block`` is given.
             keep_verdicts: most verdicts on messages and blocks in memory.
         """
         self.states: LruCache[State] = LruCache(keep_states, load_state)

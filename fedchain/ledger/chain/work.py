@@ -183,8 +183,8 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
         first: time of the window's first block, in any unit.
         last: time of the window's last block, in the same unit.
         bits: target of the window, in compact form.
-        expected_timespan: wanted time for all blocks of the window, in the same unit, at least 1.
-            As in Bitcoin, this is one interval more than from the first to the last block.
+        expected_timespan: number of blocks in the window times the wanted interval, in the same
+            unit, at least 1. As in Bitcoin, first and last block are one interval less apart.
         easiest: initial target in compact form, which the new target never exceeds.
 
     Reference:

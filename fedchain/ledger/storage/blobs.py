@@ -1,6 +1,6 @@
 """Blobs: writes and reads the large data of blocks as files named by a hash of their content.
 
-A block has a blob of its messages, one of the weights and one of the update's memory.
+A block has one blob for its messages, one for the weights and one for the update's memory.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MOST_MEMORY = 16
 
 
 class Blobs:
-    """A folder of files that are named by address (``ab/abcd..``); each file is always whole."""
+    """A folder of files named by address (``ab/abcd..``); each file is always complete."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -187,7 +187,7 @@ def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes,
 
 
 def largest_state(rules: Rules) -> tuple[int, int]:
-    """Return the most bytes of the encoded weights, and the most of the encoded memory."""
+    """Return upper bounds on the bytes of the encoded weights and of the encoded memory."""
     size = 8 * rules.dimension
     return size + _FREE, _MOST_MEMORY * size + _FREE
 

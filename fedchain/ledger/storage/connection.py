@@ -26,7 +26,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: the file is no database, or cannot be written.
         OSError: the file cannot be read.
-        LedgerError: the database has other tables than a ledger.
+        LedgerError: the tables are not those of a ledger, or the journal names another file.
     """
     _check_journal(path.with_name(f"{path.name}-journal"))
     is_new = not size_of(path)
@@ -52,7 +52,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         OSError: the file cannot be read.
         LedgerError: the database has other tables than a ledger, or has a log and is too large.
     """
-    # SQLite has to write next to a database that has a log, so both are read into memory.
+    # SQLite would write files beside a database with a log, so both are read into memory.
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
         data = read_with_log(path, log)

@@ -132,7 +132,7 @@ def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -
 
 
 def count_blocks(connection: sqlite3.Connection) -> int:
-    """Return the number of blocks, genesis included, if no row is missing."""
+    """Return the number of blocks, genesis included, assuming that no row is missing."""
     # Not count(*): SQLite would go through the whole table without a limit on its steps.
     ((last,),) = tuple(ask(connection, "SELECT max(sequence) FROM block"))
     return last + 1 if isinstance(last, int) else 0
@@ -161,7 +161,7 @@ def checked_row(values: tuple[object, ...]) -> BlockRow:
 def read_messages(
     connection: sqlite3.Connection, sequence: int, most: int
 ) -> list[tuple[object, ...]]:
-    """Return at most ``most`` rows of the messages of one block, in order of index."""
+    """Return the message rows of one block in order of index, but at most ``most`` rows."""
     query = "SELECT * FROM message WHERE sequence = ? ORDER BY position LIMIT ?"
     return list(ask(connection, query, sequence, most))
 

@@ -14,7 +14,7 @@ from fedchain.errors import LedgerError
 from fedchain.files import open_to_read, read_bytes
 
 MOST_IN_MEMORY = 2**28
-"""Most bytes of a database that has a log."""
+"""Most bytes of a database with a log, which are read into memory."""
 MOST_READINGS = 20
 """Most attempts to read a database while another process restarts the log."""
 _HEADER, _FRAME = 32, 24
@@ -97,7 +97,7 @@ def _committed(file: BinaryIO, header: bytes) -> tuple[int, dict[int, bytes], in
 
 
 def _added(order: str, data: bytes, sums: _Sums) -> _Sums:
-    """Return the log's two checksums after more data, whose length is a multiple of 8 bytes."""
+    """Return the log's two checksums ``sums``, updated with a multiple of 8 bytes of data."""
     first, second = sums
     for even, odd in struct.iter_unpack(f"{order}II", data):
         first = first + even + second & _MASK

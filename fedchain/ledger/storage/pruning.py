@@ -16,7 +16,7 @@ from fedchain.ledger.storage.writer import RetentionPolicy
 TOGETHER = 64
 """Number of blocks whose messages are rewritten together, with one sync of the disk."""
 NO_MESSAGES = address_of(())
-"""Address of the blob of all blocks without messages; this blob is never deleted."""
+"""Address of the blob that all blocks without messages share; this blob is never deleted."""
 
 
 def prune(
@@ -51,7 +51,7 @@ def prune(
 
 
 def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
-    """Delete the directions below a height that an interrupted ``prune`` left behind.
+    """Delete the directions that an interrupted ``prune`` left behind below a height.
 
     Raises:
         OSError: the folder cannot be written.

@@ -12,12 +12,12 @@ from fedchain.ledger.storage.store import Store
 
 
 def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
-    """Return the first recorded block with this parent that a compute node has made.
+    """Return the first recorded block that has this parent and was made by this compute node.
 
     Returns:
         The block, or None if there is no such block or its directions were pruned.
     """
-    # Before the database is asked: the writing thread may move a block to the disk at any moment.
+    # Listed before the query, because the writing thread may move a block to the disk meanwhile.
     waiting = _waiting_children(store, parent)
     with contextlib.suppress(KeyError):
         row = database.find_row(store.connection, "parent = ? AND address = ?", parent, address)

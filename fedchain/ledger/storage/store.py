@@ -1,4 +1,4 @@
-"""Store: writes and reads the ledger on disk, a database with blobs for large data.
+"""Store: writes and reads the ledger on disk: a database, and files for large data (blobs).
 
 If the process is killed, the ledger still has every block that was written.
 """
@@ -124,7 +124,7 @@ class Store:
 
     @property
     def head(self) -> bytes:
-        """Hash of the head: the first block with the most work, or the block of ``set_head``."""
+        """Hash of the head: the first block with the most work, or the one set by ``set_head``."""
         self.flush()
         return database.read_meta(self.connection)["head"]
 

@@ -97,7 +97,7 @@ def check_tables(connection: sqlite3.Connection) -> None:
         LedgerError: the tables or indexes differ, there is a view or trigger, or the database
             cannot be read.
     """
-    # A view could answer in place of a table without ever ending, and a trigger could act.
+    # A query of a view might never end, and a trigger could change data.
     found = sorted(map(repr, ask(connection, _DEFINED)))
     if found == _expected():
         return

@@ -1,6 +1,6 @@
-"""Writer of the store: writes blocks to the disk in a thread.
+"""Writer of the store: writes blocks to the disk in a background thread.
 
-The retention policy says which data stay on disk.
+A retention policy says which states and directions stay on disk.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ waits for the disk."""
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """Which states and which directions of messages stay on disk.
+    """Which states and which directions of messages stay on disk; all other data always stay.
 
-    All other data stay on disk. Without the directions of a block, nobody can check the state after
-    the block.
+    Without the directions of a block, nobody can check the state after the block.
     """
 
     weights_every: int = 1

@@ -46,7 +46,7 @@ TAG, FILE_VERSION = b"fedchain:x", 2
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, simulated milliseconds."""
 EMPTY_BYTES = 4
-"""Number of bytes of an encoded empty memory, the memory of every genesis state."""
+"""Number of bytes of an encoded empty memory; every genesis state has an empty memory."""
 UNCHECKED_BYTES = 2**26
 """Most bytes of messages that are read before their signatures are checked."""
 
@@ -123,7 +123,7 @@ class Incoming:
     def piece(self, width: int, most: int, what: str) -> bytes:
         """Read a ``width``-byte length, and return that number of bytes.
 
-        Error texts name the returned bytes ``what``.
+        ``what`` is the name of these bytes in error texts.
 
         Raises:
             LedgerError: the length is above ``most``, or above the number of bytes left.
@@ -204,7 +204,7 @@ class _Replay:
             return _finish(store, chain, head)
 
     def _read_state(self, rules: Rules) -> State:
-        """Read the state after the genesis block, whose memory is empty."""
+        """Read the first state, whose memory is empty."""
         weights = self._incoming.piece(8, largest_state(rules)[0], "weights")
         memory = self._incoming.piece(8, EMPTY_BYTES, "the first memory")
         try:

@@ -78,7 +78,7 @@ class FoundMessage:
 
 
 def find(store: Store, start: str) -> FoundMessage:
-    """Find a message and its block, if possible on the main chain.
+    """Find a message and a block that carries it, preferably one of the main chain.
 
     Args:
         store: the ledger to search.
@@ -254,7 +254,7 @@ def _sides(index: int, size: int) -> Iterator[Side]:
 
 def _root(leaf: bytes, steps: tuple[tuple[Side, bytes], ...]) -> bytes:
     # Several pairs of index and size have paths of the same shape, so a proof has only the sides.
-    # They are the binary digits of the index in a full tree, which gives the same root.
+    # The sides are the binary digits of the index in a full tree, which gives the same root.
     place = sum(1 << i for i, (side, _) in enumerate(steps) if side == "left")
     path = tuple(node for _, node in steps)
     return root_from_path(leaf, InclusionProof(place, 1 << len(path), path))
