@@ -33,7 +33,7 @@ def guarantee(
         sampled: whether a round asks only some of the holders.
         groups: the groups in which holders share their noise; None if each holder adds its own.
         hidden: whether the noise comes from a secret file outside the run folder.
-        momentum: the running mean that participants send; None if they send the releases themselves.
+        momentum: the running mean that participants send; None if they send each release.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
