@@ -29,7 +29,7 @@ Bitcoin."""
 ABSENT = "(nothing)"
 """Text that is shown as the value of a missing key."""
 SAME_NOISE = 1e-6
-"""Largest relative difference between the noise that two machines compute for the same epsilon."""
+"""Largest relative difference at which the noises computed on two machines count as equal."""
 
 
 def sampling_of(scenario: Scenario) -> Sampling:
@@ -66,7 +66,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
 
 def quorum_of(scenario: Scenario) -> int:
-    """Return the fewest messages in a block: quorum times asked participants, rounded up."""
+    """Return how many messages a block needs: quorum times the participants asked, rounded up."""
     return min(
         scenario.nodes.asked,
         max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
@@ -180,9 +180,9 @@ def _text(value: object) -> str:
 
 
 def _sayable(value: Any) -> Any:
-    """Return a plain value without paths; texts are legible, and very large integers are texts."""
+    """Return a plain value without file paths, with legible texts, and large integers as texts."""
     if isinstance(value, Mapping):
-        # The place of data is private; the commitment covers the data.
+        # The path of a data file is private; the commitment covers the data.
         return {legible(str(k)): _sayable(inner) for k, inner in value.items() if k != "path"}
     if isinstance(value, list | tuple):
         return [_sayable(inner) for inner in value]

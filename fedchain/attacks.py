@@ -34,14 +34,14 @@ class View:
     round: int
     """Height of the block that the messages are meant for."""
     state: State
-    """State after the parent block: the weights, and the memory of the update."""
+    """State after the parent block: the weights, and the memory of update and aggregation rule."""
     own: Rows
-    """The attackers' honest releases in this round: private gradients (10) with noise, shape
-    (attackers, entries), in order of the attackers' ids."""
+    """Releases that the attackers would make if honest: gradients with noise, LearningChain (10),
+    shape (attackers, entries), in order of the attackers' ids."""
     honest: Matrix
-    """Honest messages, norm times direction, shape (messages, entries); without rows if
-    ``knowledge`` is own. heard: the messages sent for this block so far, in order of sending.
-    omniscient: the messages of all honest holders or groups of the round, in order of their ids."""
+    """Honest messages that the adversary knows, each as norm times direction, shape (messages,
+    entries). With ``knowledge: own`` there are none; with ``heard``, those sent for this block so
+    far, in order of sending; with ``omniscient``, all of the round, in order of senders' ids."""
     rule: Callable[[Rows], Vector]
     """The run's aggregation rule: a function from sent vectors, shape (messages, entries), to the
     gradient, shape (entries,). All vectors have the same weight."""

@@ -222,10 +222,10 @@ def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
     """Delete fedchain's files in the cache's folder, except files that a process is still writing.
 
     Args:
-        kind: the kind of the files to delete, a key of ``FILE_KINDS``; None: all kinds.
+        kind: the kind of the files to delete, a key of ``FILE_KINDS``, or None for all kinds.
 
     Returns:
-        The deleted files, and for each file that could not be deleted, the reason by path.
+        The deleted files, and the reason why a file could not be deleted, by the path of the file.
 
     Raises:
         DataError: the folder is not a cache of fedchain, or cannot be read.

@@ -1,4 +1,4 @@
-"""Commitment: computes a run's secret root, and the hash of data and seed for genesis.
+"""Commitment: computes a run's secret root, and the hash of data and seed in the genesis block.
 
 All noise and keys come from the secret root. Runs with different data or rules have different
 secret roots.
@@ -76,7 +76,7 @@ def secrets_of(
         scenario: the scenario; only its seed is read.
         rules: the chain's rules; commitment and identity root are ignored.
         data: the digest of the data of all holders.
-        secret: 256 secret bits of the user; None: the seed takes their place.
+        secret: 256 secret bits of the user; if None, the seed takes their place.
     """
     source = scenario.seed if secret is None else secret
     agreed = encode_rules(replace(rules, commitment=ZERO, identity_root=ZERO))

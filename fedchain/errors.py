@@ -14,7 +14,7 @@ PATH_AT_FAULT = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
     errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
 }  # fmt: skip
-"""Numbers of system errors that a wrong path causes; other errors are the disk's."""
+"""Numbers of system errors that a wrong path causes; the disk causes all others."""
 OLD_FORMAT = (
     "written by an older fedchain (format 1); this version reads format 2: run the scenario again"
 )
@@ -36,7 +36,7 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """The path as a user writes it: ``attacks[0].holders``."""
+        """The keys and indices as a user writes them: ``attacks[0].holders``."""
         dotted = ""
         for step in self.where:
             dotted += f"[{step}]" if isinstance(step, int) else f".{step}" if dotted else step
@@ -72,7 +72,7 @@ class RunError(FedchainError):
 
 
 class RunRefused(RunError):
-    """A path that a command cannot use: no run is there, it is in use, or it may not be written."""
+    """A path that a command cannot use: it has no run, is in use, or may not be written."""
 
 
 class NothingYet(RunRefused):
@@ -80,7 +80,7 @@ class NothingYet(RunRefused):
 
 
 class Unusable(RunRefused):
-    """A path that the system refuses: no permission, or a file where a folder must be."""
+    """A path that the system refuses, for example because the user lacks permission."""
 
 
 def cannot(path: str | Path, do: str, error: OSError) -> RunError:

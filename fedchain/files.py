@@ -29,8 +29,8 @@ ALLOWED = "in a run folder only files and folders are allowed"
 def check_folder(folder: Path, *, own: bool = False) -> None:
     """Raise RunRefused if anything in a folder, at any depth, is neither a file nor a folder.
 
-    The folder itself may be a link. A folder that does not exist passes. A file in place of the
-    folder and an unreadable folder raise RunRefused too, and with ``own`` another user's folder.
+    The folder itself may be a link. A folder that does not exist passes. RunRefused is also raised
+    if ``folder`` is a file or cannot be read, and with ``own`` if it belongs to another user.
     """
     left = [os.fspath(folder)]
     try:
@@ -145,7 +145,7 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
 
 
 def write_output(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
-    """Write a file that the user has named: as ``write_whole``, or into a device or a pipe.
+    """Write a file that the user has named, as ``write_whole`` does; it may be a device or a pipe.
 
     Raises:
         RunRefused: the file or its folder may not be written.

@@ -103,8 +103,9 @@ def compute_exactly() -> Callable[[], None]:
 def exact_arithmetic() -> Iterator[None]:
     """Within this context, compute as a run does, whatever the calling program has set.
 
-    The context sets torch's precision, default type, device and gradients, and numpy's treatment of
-    errors. If several threads are in the context, the last thread to leave restores the settings.
+    The context sets torch's precision, default type and device, enables gradients, and sets how
+    numpy treats errors. If several threads are in the context, the last thread to leave restores
+    the settings.
 
     Raises:
         RunRefused: an environment variable makes torch round more than float32 does.

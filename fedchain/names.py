@@ -53,8 +53,8 @@ def command(*words: str | Path) -> str:
 def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
     r"""Return a path quoted as one shell word that no program mistakes for an option.
 
-    ``windows`` says whether the shell is cmd or PowerShell, or else a POSIX shell. A path with a
-    line break or non-text bytes needs a shell with ``$'..'``.
+    ``windows`` is True for cmd and PowerShell, and False for a POSIX shell. A path with a line
+    break or non-text bytes needs a shell that understands ``$'..'``.
 
     >>> quoted(Path("a b"), windows=False), quoted(Path("a b"), windows=True)
     ("'a b'", '"a b"')

@@ -32,7 +32,7 @@ NO_FILE = "is a link, a pipe or a device"
 _CAREFUL = ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")
 """Flags with which a file is opened, where the system has them."""
 _NAMES_ANOTHER = 0x2000_0000
-"""Bit of a Windows reparse tag that links and junctions have, and cloud files do not."""
+"""Bit of Windows reparse tags that is set for links and junctions, not for cloud files."""
 _Result = TypeVar("_Result")
 
 
@@ -132,7 +132,7 @@ def foreign_owner(path: Path) -> str | None:
 
 
 def occupied(seen: os.stat_result) -> int:
-    """Return the bytes that a file occupies on the disk; a file with holes has fewer than its size.
+    """Return how many bytes a file occupies on the disk: fewer than its size if it has holes.
 
     On Windows the size is returned.
     """
@@ -171,7 +171,7 @@ def delete(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield a new file to write; when the context ends, it replaces the file at ``path``.
+    """Yield a new file to write, which replaces the file at ``path`` when the context ends.
 
     Readers see the whole old file or the whole new file. After an error the old file remains.
 
@@ -230,7 +230,7 @@ def place_beside(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    # Only this user may read a folder of ``tempfile``; on Windows this holds after a move too.
+    # Nobody else could read a folder made by ``tempfile``, on Windows not even after a move.
     place.mkdir()
     try:
         yield place

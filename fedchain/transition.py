@@ -41,7 +41,7 @@ class Outcome:
     state: State
     """The state after the block."""
     aggregate: Aggregate
-    """The gradient, and the rule's treatment of each message, in order of message id."""
+    """The gradient, and the share of each message in it, in order of message id."""
 
 
 _NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
@@ -80,10 +80,10 @@ def check_quorum(rules: Rules) -> None:
 
 
 class Steps:
-    """Callable that computes the state after a block: aggregates the messages, then updates.
+    """Callable that computes the state after a block from the block's messages.
 
-    The aggregation rule implements equations (14) to (16) of LearningChain, the update equation
-    (8).
+    The aggregation rule implements equations (14) to (16) of LearningChain. The update implements
+    equation (8).
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Steps:
                 self._outcomes.popitem(last=False)
         return self._outcomes[key]
 
-    @np.errstate(all="ignore")  # a chain may say rates that lead to infinite weights
+    @np.errstate(all="ignore")  # a chain may set rates that lead to infinite weights
     def _step(self, state: State, messages: tuple[Message, ...]) -> Outcome:
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
@@ -156,7 +156,7 @@ class Steps:
 
 
 def split_memory(memory: Memory) -> tuple[Memory, Memory]:
-    """Return the rule's memory, with the prefix removed from names, and the update's memory.
+    """Return the rule's memory, without the prefix ``rule/`` in names, and the update's memory.
 
     >>> split_memory({"rule/centre": np.zeros(1), "momentum": np.ones(1)})
     ({'centre': array([0.])}, {'momentum': array([1.])})

@@ -20,7 +20,7 @@ from fedchain.learning.tasks.public_subspace import PublicDirections
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.scenario import Scenario
 
-# Weights and gradients are then still public, so that the choice tells nothing of who takes part.
+# Until a holder's first release, nothing published depends on which of its canaries take part.
 STRONG = 0.5
 """Least strength of a canary that is judged, as a share of the largest strength. The strength is
 the length of the canary's first gradient, without the part along the gradients of earlier
@@ -38,8 +38,8 @@ class AuditedRelease:
     rows: Matrix
     """Gradient of each canary that the auditor looks for, shape (canaries, dimension)."""
     left: Vector
-    """Sum of gradients in the release, minus the gradients of all records except these canaries,
-    shape (dimension,)."""
+    """Noisy sum of gradients in the release, minus the gradients of all records except these
+    canaries, shape (dimension,)."""
     noise: Vector
     """``left`` minus the gradients of the canaries that take part, shape (dimension,)."""
     moves: Vector
@@ -84,9 +84,9 @@ class RecordsKnown:
         return self._sums(self._canaries, those, weights, clip)
 
     def own(self, holder: int, weights: Vector, clip: float) -> tuple[Vector, float]:
-        """Return the sum of a holder's own gradients, shape (dimension,), and their count.
+        """Return the sum of the gradients of a holder's records, without canaries, and their count.
 
-        The count is that of an adaptive clip.
+        The sum has shape (dimension,). The count is that of an adaptive clip.
         """
         rows, counts = self._sums(self._records, [holder], weights, clip)
         return rows[0], float(counts[0])
@@ -220,9 +220,9 @@ def _seen(
 def _counts(
     looked: Sequence[AuditedRelease], strong: Flags, inside: Flags, scenario: Scenario
 ) -> dict[int, float]:
-    """Return one score from each noisy count of a holder, by the position of a strong canary.
+    """Return scores of strong canaries, by their position, from the noisy counts of a holder.
 
-    Each count is used for another canary.
+    Each count gives the score of a different canary.
     """
     counts: dict[int, float] = {}
     behind = {one.release.message.id: one for one in looked}

@@ -39,10 +39,10 @@ class CanaryRow(BoundingRow):
     """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
     """Upper bound on the share of the "in" canaries that were guessed "out". With Gaussian noise,
-    both error rates are the same upper bound on the share of all wrong guesses."""
+    both fields have the same value: an upper bound on the share of wrong guesses among all."""
     found_in: Label = ""
-    """Name of what proves the bound: all rounds, one round, a holder, a release, or counts of the
-    clip."""
+    """Name of the scores that prove the bound: of all rounds, of one round, holder or release, or
+    of the counts of the clip."""
 
 
 class OneRunRow(BoundingRow):
@@ -57,7 +57,7 @@ class OneRunRow(BoundingRow):
 def with_canaries(scenario: Scenario, each: int | None = None) -> Scenario:
     """Return the scenario with canaries planted among the records of each holder.
 
-    ``each`` is the number of canaries per holder; None: ``PLANTED``. A scenario that already has
+    ``each`` is the number of canaries per holder (default ``PLANTED``). A scenario that already has
     canaries keeps them.
 
     Raises:

@@ -62,13 +62,13 @@ class Seen:
     own: CanaryEvidence
     """Evidence from the releases as they are."""
     changes: CanaryEvidence
-    """Evidence from the changes between releases: noise that a holder reuses cancels out."""
+    """Evidence from the changes between releases, in which noise that a holder reuses cancels."""
     others: CanaryEvidence
-    """Evidence from the releases minus the mean noise of the other holders at the same block: noise
-    that holders share cancels out."""
+    """Evidence from the releases minus the mean noise of the other holders at the same block, so
+    that noise that holders share cancels out."""
     counts: Mapping[int, float] = field(default_factory=dict)
-    """Score of a canary from one noisy count of an adaptive clip, by the canary's index. Each count
-    is used for another canary."""
+    """Scores of canaries from the noisy counts of an adaptive clip, by the canary's index. Each
+    count gives the score of a different canary."""
     count_step: float = 1.0
     """Change of a count by one canary, divided by the change that epsilon assumes for one
     record."""
@@ -112,7 +112,7 @@ def _pooled(trials: Sequence[Trials]) -> Trials:
 
 
 def count_trials(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
-    """Return the trials from all counts of adaptive clips, and a factor; None without counts.
+    """Return the trials from all counts of adaptive clips and a factor, or None without counts.
 
     The factor times the mu of one trial is the mu of a whole run. The factor is sqrt(n) /
     ``Seen.count_step``, where n is the smallest number of counts of a holder.
@@ -206,7 +206,7 @@ def _unit(release: PublishedRelease) -> float:
 def _counts_along_axes(
     releases: Sequence[PublishedRelease], scenario: Scenario, inside: Flags
 ) -> dict[int, float]:
-    """Return the score of a canary from each noisy count, by the canary's index."""
+    """Return scores of canaries, one from each noisy count, by the canary's index."""
     counts: dict[int, float] = {}
     for one in releases:
         noisy, number = noisy_count(one, scenario), len(counts)

@@ -117,7 +117,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def one_round(scenario: Scenario, records: int) -> Scenario:
-    """Return a scenario's first round alone, with few records per holder and unchanged noise.
+    """Return the scenario cut to one round and few records per holder, with unchanged noise.
 
     Raises:
         ScenarioError: records are not pictures, or holders form groups.
@@ -169,8 +169,8 @@ def range_of(task: Task) -> tuple[float, float]:
 def prior_of(task: Task, targets: Array) -> Pictures:
     """Return the best guess of the pictures with these targets, without any gradient.
 
-    The guess is the mean held-out picture of the class. If the targets are not classes, the guess
-    is the mean of all held-out pictures.
+    For each target, the guess is the mean held-out picture of its class. If the targets are not
+    classes, the guess is the mean of all held-out pictures.
     """
     inputs, known = task.held_out.inputs.astype(np.float64), task.held_out.targets
     if known.ndim > 1:
@@ -193,7 +193,7 @@ def inverted(
     (Geiping et al., 2020).
 
     Args:
-        task: model, loss, and held-out records, whose range the inputs have.
+        task: its model and loss are used, and its held-out records limit the range of the pictures.
         targets: targets of the n records, which the attacker knows, shape (n, ..).
         direction: the published gradient, of any norm, as one flat vector.
         weights: the weights at which the gradient was computed, as one flat vector.

@@ -136,7 +136,7 @@ def _unit(messages: Round) -> Matrix:
 
 
 def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
-    """Draw how well messages of one holder are linked, for each measure of similarity."""
+    """Plot how well messages of one holder are linked, for each measure of similarity."""
     from fedchain.reports.figures import style
 
     claims = {row.claimed: row.claim for row in rows}

@@ -1,4 +1,4 @@
-"""Lower bounds on epsilon, from guesses which canaries (test records) took part in training.
+"""Lower bounds on epsilon, from guesses about which canaries (test records) took part in training.
 
 A canary is "in" if it takes part in training, else "out". A large share of right guesses proves a
 lower bound on epsilon, with some confidence.
@@ -114,7 +114,7 @@ def lower_bound(
         delta: the delta of the bound, above 0.
         tradeoff: what is known about the trade-off function.
         confidence: the confidence of the bound, in (0, 1).
-        factor: mu of the claim as a multiple of mu of one trial; only with ``gaussian``.
+        factor: mu of a whole run divided by mu of one trial; only with ``gaussian``.
 
     Returns:
         The bound and its delta, the name of the score (``found_in``), the number of canaries

@@ -50,7 +50,7 @@ class TruePositives(BaseModel):
 
     model_config = ROW_CONFIG
     false_positives: Annotated[float, Field(gt=0, le=1)]
-    """Share of the non-members that are taken for members."""
+    """Share of the non-members that are classified as members."""
     share: float
     """Share of the members that are found."""
     ceiling: float
@@ -168,8 +168,8 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
 def likelihood_ratios(shadows: Shadows) -> Matrix:
     """Return the log-likelihood ratio of each score, shape (runs, records).
 
-    The ratio is the density under membership divided by the density without. Both densities are
-    normal, and are fitted to the other runs.
+    The ratio is the density of the score if the record is a member, divided by the density if
+    not. Both densities are normal, and are fitted to the other runs.
     """
     scores, inside = shadows.scores, shadows.inside
     ratios = np.empty_like(scores)
@@ -199,10 +199,10 @@ def _fitted(scores: Matrix, those: Flags) -> tuple[Vector, float]:
 def true_positives(
     scores: Matrix, shadows: Shadows, rate: float, ceiling: float, confidence: float
 ) -> dict[str, float]:
-    """Return the share of members that are found at a false positive rate, and its upper bound.
+    """Return the share of members found at a false positive rate, and an upper bound on this share.
 
-    The result repeats ``rate``, the false positive rate, and ``ceiling``, the largest share that
-    the claim allows. ``scores`` has shape (runs, records).
+    The result also contains ``rate``, the false positive rate, and ``ceiling``, the largest share
+    that the claim allows. ``scores`` has shape (runs, records).
     """
     out, inside = scores[~shadows.inside], scores[shadows.inside]
     allowed = math.floor(rate * len(out))

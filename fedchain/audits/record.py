@@ -86,7 +86,7 @@ class Audit(Generic[RowType]):
     """Heading of each table column, by the name of the field that the column shows. The terminal
     leaves out fields with ``repr=False``."""
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
-    """Function that draws all rows in one figure; None: the audit has no figure."""
+    """Function that draws all rows in one figure; None if the audit has no figure."""
     unseen: str = ""
     """What the audit cannot see, as a sentence below its table."""
 

@@ -54,19 +54,19 @@ class Choices:
     """The user's settings of an audit."""
 
     epsilons: tuple[float, ...] = ()
-    """Epsilons to audit; empty: only the scenario's epsilon."""
+    """Epsilons to audit; if empty, only the scenario's epsilon."""
     runs: int | None = None
-    """Number of runs per claimed epsilon, each with another seed; None: the audit's default."""
+    """Number of runs per claimed epsilon, each with another seed; None for the audit's default."""
     canaries: int | None = None
-    """Number of canaries planted among the records of each holder; None: the audit's default."""
+    """Number of canaries planted among the records of each holder; None for the audit's default."""
     records: int = 1
     """Number of records of each holder in the audit ``inversion``."""
     confidence: float = 0.95
     """Confidence of every bound."""
     workers: int | None = None
-    """Number of workers of the engine; None: the scenario's number."""
+    """Number of workers of the engine; None for the scenario's number."""
     secret: str | Path | None = None
-    """The secret file of all runs, as in ``fedchain.run``; None: the runs have no secret file."""
+    """The secret file of all runs, as in ``fedchain.run``; None if they have no secret file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def same_run(one: Scenario, other: Scenario) -> bool:
 
 
 def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """Return a scenario with changed values, without a sweep, and with everything kept on disk.
+    """Return a scenario with changed values and no sweep, whose runs keep everything on disk.
 
     The keys of ``values`` are dotted paths; a key without a dot replaces a whole section.
     """
@@ -159,7 +159,7 @@ class PublishedRelease:
     """The holder's previous message on the branch; None if there is none, or if nothing depends on
     it."""
     momentum: Momentum | None = None
-    """The momentum of the run; None: the message is the release."""
+    """The momentum of the run; None if the message is the release itself."""
 
     @property
     def vector(self) -> Vector:

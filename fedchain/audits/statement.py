@@ -59,7 +59,7 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
 
 
 def violations(findings: FindingsByAudit) -> list[Finding]:
-    """Return all rows whose lower bound exceeds the claimed epsilon, also of unknown audits.
+    """Return all rows whose lower bound exceeds the claimed epsilon, even rows of unknown audits.
 
     >>> row = {"claimed": 4.0, "lower_bound": 8.4, "delta": 0.0, "confidence": 0.95, "trials": 9}
     >>> violations({"canaries": [row, row | {"lower_bound": 3.5}], "mine": [{}]}) == [row]

@@ -152,4 +152,4 @@ def _options(
         help="Print the version and stop.",
     ),
 ) -> None:
-    """Take the options that come before any command."""
+    """Accept the options that come before any command."""

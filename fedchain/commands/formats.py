@@ -44,7 +44,7 @@ def asks_for_json() -> bool:
 
 
 def tell_error(text: str, code: int) -> int:
-    """Print an error on stderr, as a JSON object if JSON was asked for; return its exit code."""
+    """Print an error on stderr, as a JSON object if JSON was asked for; return the exit code."""
     if asks_for_json():
         text = json.dumps({"error": legible(text), "code": code}, ensure_ascii=False)
     typer.echo(text, err=True)

@@ -112,7 +112,7 @@ def _show(
 ) -> None:
     """Show a run's progress and results; after an interruption, print the command to continue.
 
-    ``anew`` is a note about a run that had ended before.
+    ``anew`` is appended to the note that the run had ended before.
     """
     from fedchain.commands.terminal import Terminal, summary_lines
     from fedchain.nodes.holders.data_holder import BUDGET_SPENT

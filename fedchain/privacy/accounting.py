@@ -216,7 +216,7 @@ def prv_epsilon(
 def rdp_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return Opacus' Rényi bound on the total epsilon of Gaussian releases: 8 to 17 % too high."""
+    """Return Opacus' Rényi bound on the total epsilon of Gaussian releases, 8 to 17 % too high."""
     from opacus.accountants.analysis.rdp import compute_rdp
 
     divergences = compute_rdp(

@@ -31,9 +31,9 @@ def guarantee(
         releases: the largest number of releases of one holder, including those on forks.
         record: a word for one record: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
-        groups: the groups in which holders share their noise; None: each holder adds its own noise.
+        groups: the groups in which holders share their noise; None if each holder adds its own.
         hidden: whether the noise comes from a secret file outside the run folder.
-        momentum: the running mean that participants send; None: they send each release by itself.
+        momentum: the running mean that participants send; None if they send each release.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)

@@ -79,7 +79,7 @@ def skellams(keys: Sequence[bytes], count: int) -> Steps32:
 def _settle(
     numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
-    """Fill the places that have no number yet, by drawing with rejection.
+    """Fill the places that have no number yet, by rejection sampling.
 
     ``open_`` has the indices of these places in each row.
     """

@@ -16,7 +16,7 @@ class GroupNoise(Protocol):
 
     @property
     def shares(self) -> int:
-        """Number of members whose shares add up to the noise that epsilon counts on, 1 or more."""
+        """Number of members whose shares add up to the noise that epsilon assumes, 1 or more."""
 
     @property
     def step(self) -> float:
@@ -35,7 +35,7 @@ class GroupNoise(Protocol):
             clip / step.
 
         Raises:
-            ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
+            ValueError: at this clip, a gradient can have too many steps.
         """
 
 
@@ -49,7 +49,7 @@ class ClipFollower(Protocol):
         """Return the clip of a holder's next release.
 
         Args:
-            key: 32 bytes that only the holder knows, used only for the noise of this count.
+            key: 32 bytes that only the holder knows, used only for the noise added to ``within``.
             clip: the clip of this release.
             within: number of records in this release whose gradient norm is at most the clip.
             drawn: number of records in this release.
@@ -72,7 +72,7 @@ class NoiseSchedule(Protocol):
         """Return the mechanism with the noise multiplier of index ``step``, for one release."""
 
     def step_for(self, spent: float, rounds: int) -> int | None:
-        """Return the index of the noise for the next release; None: the holder must stay silent.
+        """Return the index of the noise for the next release; None if the holder must stay silent.
 
         The total epsilon of every holder must stay within ``Mechanism.epsilon_after``.
 

@@ -54,24 +54,24 @@ def gaussian(
 ) -> Mechanism:
     """Add independent normal noise to every coordinate: no mechanism needs less in high dimension.
 
-    The standard deviation is noise_multiplier * clip / records. If records are sampled, records is
-    their expected number.
+    The standard deviation is noise_multiplier * clip / n, where n is the expected number of records
+    in a release, or 1 for unit holder.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: total over all releases of a holder, from which the noise is computed; inf: no
-            noise, but gradients are still clipped.
+        epsilon: total over all releases of a holder, from which the noise is computed. With
+            inf, gradients are clipped but get no noise.
         noise_multiplier: standard deviation divided by the sensitivity. Give either this or
             epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
         clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
             + .01), whose norm is below 1.
         clip_quantile: quantile of the gradient norms that each holder's clip follows, beginning at
-            clip; null: the clip is fixed.
+            clip. With null, the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
-            sampling); 1: all records take part. A smaller rate lowers epsilon.
+            sampling). With 1, all records take part. A smaller rate lowers epsilon.
         accountant: pld (exact if all records take part), prv or rdp (Opacus; both report a larger
             epsilon).
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
@@ -114,7 +114,7 @@ class Gaussian:
 
     @cached_property
     def joint_multiplier(self) -> float:
-        """Noise multiplier that determines epsilon: of the gradient and the clip's count together.
+        """Noise multiplier of the gradient and the clip's count together, which determines epsilon.
 
         The joint multiplier z fulfils 1/z^2 = 1/noise_multiplier^2 + 1/(2 count_noise)^2.
         """

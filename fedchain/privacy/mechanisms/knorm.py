@@ -59,13 +59,13 @@ def knorm(
     """Add the paper's noise: a random direction with a Gamma-distributed length.
 
     The density of noise z is proportional to e^(-eps0 |z| / sensitivity), where eps0 is the pure
-    epsilon of one release. The sensitivity is clip / records.
+    epsilon of one release. The sensitivity is clip / records, or clip for unit holder.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient, 2 or more.
-        epsilon: tight total over all releases of a holder, from which eps0 is computed; inf: no
-            noise, but gradients are still clipped.
+        epsilon: tight total over all releases of a holder, from which eps0 is computed. With inf,
+            gradients are clipped but get no noise.
         noise_multiplier: 1 / eps0. Give either this or epsilon.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
         clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)

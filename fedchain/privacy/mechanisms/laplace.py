@@ -50,15 +50,15 @@ def laplace(
 ) -> Mechanism:
     """Add independent Laplace noise to every coordinate, with a pure epsilon of eps0 per release.
 
-    The scale is sqrt(dimension) * clip / (records * eps0). The total epsilon at delta is a Rényi
-    bound, about 10 % too high. For the same total in high dimension, Laplace noise is sqrt(2) times
-    as large as Gaussian noise.
+    The scale is sqrt(dimension) * clip / (n * eps0), where n is the number of records, or 1 for
+    unit holder. The total epsilon at delta is a Rényi bound, about 10 % too high. For the same
+    total in high dimension, Laplace noise is sqrt(2) times as large as Gaussian noise.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: tight total over all releases of a holder, from which eps0 is computed; inf: no
-            noise, but gradients are still clipped.
+        epsilon: tight total over all releases of a holder, from which eps0 is computed. With inf,
+            gradients are clipped but get no noise.
         noise_multiplier: 1 / eps0. Give either this or epsilon.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
         clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)

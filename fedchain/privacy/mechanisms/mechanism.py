@@ -53,17 +53,17 @@ class Terms:
     """
 
     clip: float
-    """Largest 2-norm of a unit's gradient, above 0; inf: no clipping."""
+    """Largest 2-norm of a unit's gradient, above 0; inf if gradients are not clipped."""
     unit: Unit
     """What is protected: each record of a holder, or the holder as a whole."""
     delta: float
-    """Delta of the tight total epsilon, below 1; 0: no privacy is promised."""
+    """Delta of the tight total epsilon, below 1; 0 if no privacy is promised."""
     releases: int
     """Largest number of releases of one holder: one in each round, and the spare ones."""
     sampling_rate: float = 1.0
-    """Probability of each record to take part in a release, drawn in secret; 1: all take part."""
+    """Probability of each record to take part in a release, drawn in secret; 1 if all take part."""
     clip_quantile: float | None = None
-    """Quantile of the records' gradient norms that the clip follows; None: the clip is fixed."""
+    """Quantile of the records' gradient norms that the clip follows; None if the clip is fixed."""
     automatic: bool = False
     """Whether every gradient g becomes clip * g / (norm(g) + .01). Otherwise only gradients above
     the clip are scaled."""
@@ -111,7 +111,7 @@ class Mechanism(Protocol):
 
     @property
     def noise_multiplier(self) -> float:
-        """Scale of the noise divided by the sensitivity; 0: no noise."""
+        """Scale of the noise divided by the sensitivity; 0 without noise."""
 
     @property
     def sampling(self) -> bool:
@@ -119,15 +119,15 @@ class Mechanism(Protocol):
 
     @property
     def group_noise(self) -> GroupNoise | None:
-        """The noise as a sum of members' shares; None: members of a group cannot share it."""
+        """The noise as a sum of members' shares; None if members of a group cannot share it."""
 
     @property
     def clip_follower(self) -> ClipFollower | None:
-        """The object that adapts the clip; None: the clip is fixed."""
+        """The object that adapts the clip; None if the clip is fixed."""
 
     @property
     def noise_schedule(self) -> NoiseSchedule | None:
-        """The object that chooses the noise of each release; None: all have the same noise."""
+        """The object that chooses the noise of each release; None if all have the same noise."""
 
     @property
     def epsilon_per_release(self) -> float:
@@ -135,7 +135,7 @@ class Mechanism(Protocol):
 
     @property
     def pure_total(self) -> float | None:
-        """Sum of the pure epsilons of all releases; None: there is no pure epsilon."""
+        """Sum of the pure epsilons of all releases; None if there is no pure epsilon."""
 
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
@@ -188,7 +188,7 @@ mechanisms: Family[Mechanism] = Family("mechanism", ("fedchain.privacy.mechanism
 number of rounds.
 
 If members of a group can share the noise, a third argument before ``*`` is ``shares: int``, the
-number of members on whose noise the guarantee counts."""
+number of members on whose noise the guarantee relies."""
 
 
 def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
@@ -244,7 +244,7 @@ def near_gaussian(
 ) -> Mechanism:
     """Return a mechanism with the given noise, or with the least noise that a total epsilon needs.
 
-    ``make`` returns the mechanism with a noise multiplier. ``ratio`` is the noise multiplier of
+    ``make`` returns the mechanism for a noise multiplier. ``ratio`` is the noise multiplier of
     Gaussian noise divided by that of the mechanism, approximately. ``tolerance`` is the largest
     relative excess over the least noise.
     """

@@ -30,9 +30,9 @@ from fedchain.privacy.mechanisms.mechanism import (
 Growth = Annotated[float, Field(ge=1, le=16)]
 PER_OCTAVE = 16
 """Number of agreed noise multipliers for each doubling of the noise."""
-# Each takes half of what is left, so that the noise grows by half an octave each time.
+# Each such release spends half of what is left, so that the noise grows by half an octave.
 LAST_EXTRA = 4
-"""Number of releases that a holder may make in the last round after the first one."""
+"""Number of releases that a holder may make in the last round, not counting the first there."""
 # With it a share is at most half of what is left, so that something remains after a fork.
 STEEPEST_FALL = 0.5
 """Smallest ratio of the cost of a round to the cost of the round before."""
@@ -53,7 +53,7 @@ def privacy_filter(
     growth: Growth = 1.0,
     unit: Unit = "record",
 ) -> Mechanism:
-    """Add normal noise that rises only after a fork: each release spends a share of what is left.
+    """Add normal noise that rises after a fork, since each release spends a share of what is left.
 
     A message names its noise, which reveals how much its holder has spent. Records are not sampled,
     and the clip is fixed.
@@ -116,7 +116,7 @@ class PrivacyFilter:
 
     @cached_property
     def planned(self) -> tuple[float, ...]:
-        """Cost of each round without forks; with the last cost twice, the sum is rounds + 1."""
+        """Cost of each round without forks. The sum plus the last cost is rounds + 1."""
         factor = max(STEEPEST_FALL, self.growth ** (-2 / max(1, self.rounds - 1)))
         costs = [factor**number for number in range(self.rounds)]
         scale = (self.rounds + 1) / (sum(costs) + costs[-1])
@@ -158,8 +158,8 @@ class PrivacyFilter:
             rounds: number of earlier rounds in which the holder made a release.
 
         Returns:
-            The index; None: the share is too small for all agreed noises, and the holder must stay
-            silent.
+            The index, or None if the share is too small for all agreed noises; the holder must then
+            stay silent.
 
         >>> made = privacy_filter(10, 5, epsilon=1.0, clip=0.1)
         >>> made.step_for(3.0, 3), made.step_for(4.0, 3), made.step_for(10.0, 9)

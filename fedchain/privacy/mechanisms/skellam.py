@@ -49,16 +49,17 @@ def skellam(
 ) -> Mechanism:
     """Add Skellam noise: differences of two Poisson numbers, on a fine grid.
 
-    Gradients are first rounded to the grid, so that no floating-point error reveals them. The
-    standard deviation sigma is 2^23 steps. Epsilon is that of Gaussian noise, to within 10^-3.
+    Gradients are first rounded to the grid, so that no floating-point error reveals them. Each
+    holder's noise has a standard deviation of 2^23 steps. Epsilon is that of Gaussian noise, to
+    within 10^-3.
 
     Args:
         releases: number of rounds of the run.
         dimension: length of a gradient.
-        shares: number of holders whose noise adds up to sigma; in a group, the members on whose
-            noise the guarantee counts.
-        epsilon: total over all releases of a holder, from which the noise is computed; inf: no
-            noise, but gradients are still clipped.
+        shares: number of holders whose noise adds up to standard deviation sigma; in a group, the
+            members on whose noise the guarantee relies.
+        epsilon: total over all releases of a holder, from which the noise is computed. With
+            inf, gradients are clipped but get no noise.
         noise_multiplier: sigma divided by the sensitivity. Give either this or epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
         clip: largest 2-norm of one gradient. With automatic, every gradient g becomes g / (norm(g)
@@ -99,7 +100,7 @@ class Skellam:
     dimension: int
     """Length of a gradient."""
     shares: int
-    """Number of holders whose shares add up to the noise that epsilon counts on."""
+    """Number of holders whose shares add up to the noise that epsilon assumes."""
     name: str = "skellam"
     # for sampled records no bound on epsilon is proven
     sampling: bool = False
@@ -143,7 +144,7 @@ class Skellam:
         """Return gradients, rounded to the grid, plus Skellam noise, shape (releases, dimension).
 
         Raises:
-            ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
+            ValueError: at this clip, a gradient can have more than ``MOST_STEPS`` steps.
         """
         if self.noise_multiplier == 0:
             return np.asarray(gradients, dtype=np.float32)
