@@ -28,7 +28,7 @@ def threads(source: Source, *, workers: Workers = None, device: Device = "auto")
 
 
 class Threads:
-    """A pool of threads. For each chunk, a thread uses a backend that no other thread uses."""
+    """A pool of threads. For each chunk, a thread takes a backend that no other thread is using."""
 
     def __init__(self, backend: ReleaseBackend, workers: int) -> None:
         self._free: SimpleQueue[ReleaseBackend] = SimpleQueue()

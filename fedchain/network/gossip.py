@@ -26,7 +26,7 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
-"""Limit on the size of the route cache, as a count of numbers."""
+"""The route cache is emptied when it holds more numbers than this."""
 # Traffic is linear in both sizes, so these three items give the traffic of any item.
 UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
 """An empty item, an item of 1 byte, and an item of which light clients receive 1 byte."""
@@ -111,7 +111,7 @@ class Network:
         return way.nodes, leaves_s + way.seconds
 
     def ready(self, node: int, now_s: float) -> float:
-        """Return when a node is online and has all missed items, at ``now_s`` or later."""
+        """Return the first time, ``now_s`` or later, when a node is online and has caught up."""
         if not self._breaks:
             return now_s
         back_s = self._outages.back(node, now_s)

@@ -16,8 +16,9 @@ class Send:
     payload: Any
     """A message, a block, an objection or a timer."""
     to: Group | int
-    """The receivers: a group of nodes without the sender, or the id of one node. The sender's own
-    id sets a timer. Only attackers send to one other node, without delay."""
+    """The receivers: a group of nodes, which never includes the sender, or the id of one node. A
+    payload to the sender's own id is a timer. Only attackers send to one other node, and such a
+    payload has no latency."""
     after_s: float = 0.0
     """Simulated seconds until the payload leaves the sender."""
     relayed: bool = True
@@ -40,7 +41,7 @@ class Objection:
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """A timer of a compute node: the quorum of messages is now enough to start the work."""
+    """A timer of a compute node: from now on, a quorum of messages is enough to start the work."""
 
     parent: bytes
     """Hash of the block on which the node builds."""

@@ -14,7 +14,7 @@ from fedchain.secure_aggregation.shamir import secret_of
 
 
 class Step(IntEnum):
-    """The four steps of a session. In each step, every member sends one message."""
+    """The four steps of a session, with what each member sends."""
 
     KEYS = 1
     """Each member sends its public mask key."""
@@ -49,7 +49,7 @@ def summed(
         session: the session of these members.
         numbers: the vector of each member, by member number. Members that are lost by step 3 may be
             missing.
-        lost: the first step that a lost member misses, by member number.
+        lost: the first step that each lost member misses, by member number.
 
     Raises:
         TooFewMembers: fewer members than the threshold took part in a step.
@@ -82,7 +82,7 @@ def opened(
 
     Raises:
         TooFewMembers: fewer members than the threshold sent masked vectors or openings.
-        ValueError: the shares of a member's mask key give another key.
+        ValueError: the shares of a lost member give another key than the member sent in step 1.
     """
     session.check(masked.keys(), "numbers")
     session.check(openings.keys(), "opening")

@@ -31,7 +31,7 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class _Pair:
-    """The keys of two members as a cache key. Both members have equal cache keys."""
+    """The keys of two members, for the cache. Both members make equal pairs."""
 
     public: frozenset[bytes]
     own: KeyPair = field(compare=False)
@@ -92,7 +92,7 @@ def mask(seed: bytes, count: int) -> Words:
 def add_pair_mask(words: Words, seed: bytes, own: int, other: int) -> None:
     """Add the mask of members ``own`` and ``other`` in place to the vector of ``own``.
 
-    The mask of the other member has the opposite sign, so the two masks cancel out in the sum.
+    The other member adds the same mask with the opposite sign, so both cancel out in the sum.
     """
     if own < other:
         words += mask(seed, len(words))

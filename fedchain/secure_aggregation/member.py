@@ -153,7 +153,7 @@ class GroupMember:
 
         Raises:
             TooFewMembers: fewer members than the threshold are in the sum.
-            ValueError: a member in ``summed`` took no part, or this is the second call.
+            ValueError: a member in ``summed`` sent no shares, or this is the second call.
         """
         self._session.check(summed, "numbers")
         if self._opened or not summed <= self._shares.keys():

@@ -20,8 +20,8 @@ def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
 
     Args:
         secret: the secret, 32 bytes.
-        threshold: number of coefficients, and of shares that give the secret back.
-        key: 32 secret bytes for the other coefficients of this polynomial only.
+        threshold: number of coefficients, and number of shares that reconstruct the secret.
+        key: 32 secret bytes from which the other coefficients are drawn; to be used only once.
     """
     words = KeyStream(key).words(_DRAWN_WORDS * (threshold - 1)).reshape(-1, _DRAWN_WORDS)
     drawn = [int.from_bytes(row.tobytes()) % PRIME for row in words]

@@ -36,7 +36,7 @@ class Clips:
         self._leads[message.id] = message.round, holder, clip
 
     def carry(self, block: Block) -> None:
-        """Apply the messages of a block to the clips. The block's parent must come first."""
+        """Update the clips of holders with messages in a block. Call this for its parent first."""
         name, height = block.header.hash, block.header.height
         if name in self._after:
             return

@@ -31,7 +31,7 @@ UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
 NOBODY = -1
 """Node id that stands for the maker of the genesis block."""
 KEPT_INCIDENTS = 10_000
-"""Largest number of incidents that a run records: the first ones."""
+"""A run records its first incidents, at most this number."""
 
 
 class Recorder:
@@ -126,7 +126,7 @@ class Recorder:
             block: a block of the main chain, which ends the round.
             time_s: when the chain accepted the block, simulated seconds.
             worst: the largest number of releases of one participant so far, and the total epsilon
-                of these releases; None: the epsilon is infinite.
+                of these releases, which is None if infinite.
         """
         height, name = block.header.height, self._reported[block.header.height]
         before = self._state_of(block.header.parent)
@@ -155,7 +155,7 @@ class Recorder:
         return record, metrics, messages
 
     def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
-        """Return the records of a block's messages, then of earlier messages without a block."""
+        """Return the records of a block's messages, then of earlier ones that no block carries."""
         name, height = self._reported[block.header.height].hex(), block.header.height
         records = []
         for row, message in enumerate(block.messages):
@@ -183,7 +183,7 @@ class Recorder:
         Each record is returned only once.
 
         Args:
-            before: only messages of rounds below this round are returned.
+            before: a round number. Only messages of earlier rounds are considered.
         """
         late = [record for record in self._unreported.values() if record.round < before]
         for record in late:

@@ -78,7 +78,7 @@ class ReleaseService:
         recorded as late until a block carries the message."""
         self.worst: tuple[int, float | None] = 0, None
         """The largest number of releases of one participant so far, and the total epsilon of these
-        releases; None: the epsilon is infinite."""
+        releases, which is None if infinite."""
 
     @property
     def counts(self) -> dict[int, int]:

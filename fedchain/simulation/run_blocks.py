@@ -1,7 +1,7 @@
 """Blocks of a run: it finds each block, and the state after the block."""
 
-# A valid block is in the cache or in the ledger. A block that honest nodes refuse is only with its
-# maker, if the maker knows the state that the block claims.
+# A valid block is in the cache or in the ledger. If honest nodes refuse a block, only
+# the block's maker may have it, with the state that the block claims.
 
 from __future__ import annotations
 
@@ -88,5 +88,5 @@ class RunBlocks:
         return True
 
     def _claim(self, name: bytes) -> tuple[Block, State] | None:
-        """Return a refused block and the state that the block claims; None: its maker has none."""
+        """Return a refused block and the state that it claims; None if no node has kept them."""
         return next((node.claims[name] for node in self.nodes if name in node.claims), None)

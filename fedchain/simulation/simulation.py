@@ -183,7 +183,7 @@ class Simulation:
             self._transport.post(slot.node, [Send(intent, slot.node, GRADIENT_S)], now_s)
 
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
-        """Release a participant's gradient, unless its budget is spent or its group too small."""
+        """Release a participant's gradient, unless its budget is spent or too few members stay."""
         participant = self._participant(slot, intent)
         if self._releases.budget(participant).noise_step(intent.parent, intent.round) is None:
             self.silent[participant] = BUDGET_SPENT

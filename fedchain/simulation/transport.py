@@ -130,7 +130,7 @@ class Transport:
                 self.queue.put_all(times_s, nodes, send.payload)
 
     def waits(self, event: Event) -> bool:
-        """Postpone an event if its receiver is offline or catching up; return whether it is.
+        """Postpone an event, and return True, if its receiver is offline or catching up.
 
         Blocks and objections are never postponed.
         """

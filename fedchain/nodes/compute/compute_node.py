@@ -32,7 +32,7 @@ from fedchain.timing import Stopwatch
 KEPT_ROUNDS = 2
 """Number of rounds below the head whose messages stay in the mempool."""
 KEPT_CLAIMS = 64
-"""Largest number of refused blocks whose claimed states a dishonest node keeps."""
+"""Largest number of its own refused blocks that a dishonest node keeps."""
 
 
 class ComputeNode:
@@ -62,8 +62,8 @@ class ComputeNode:
             rules: the rules of the chain.
             transition: computes the state after a block from the block's messages.
             effort: when the node starts its work, and how fast it works.
-            recall: returns the block that an interrupted run has found, given the hash of the
-                parent and the address of the maker; None: the run is new.
+            recall: returns the block that a node has found before an interruption, given the hash
+                of the parent and the node's address; None if the run is new.
             watch: counts wall time by stage.
             schedule: the node's strategy in each round.
         """
@@ -77,7 +77,7 @@ class ComputeNode:
         """The strategy for the block above the node's head."""
         self.claims: OrderedDict[bytes, tuple[Block, State]] = OrderedDict()
         """The node's own latest refused blocks and the states that these blocks claim, by block
-        hash. Holders need the weights after a block that their light clients follow."""
+        hash. Light clients may follow such a block, and then holders need the weights after it."""
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._watch = effort, watch
         # A dishonest node may make two blocks on one parent, so it always searches again.
@@ -149,7 +149,7 @@ class ComputeNode:
         return sends + self._turn_to_head(now_s)
 
     def _on_own_block(self, block: Block, now_s: float) -> list[Send]:
-        """Sign and add a block that the node has found, and publish what its strategy says."""
+        """Sign and add a block that the node has found; return what the node sends then."""
         block = sign_block(block, self._secret)
         try:
             self._add(block, now_s)
@@ -164,7 +164,7 @@ class ComputeNode:
         return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
-        """Log the node's own refused block; a dishonest node also keeps the claimed state."""
+        """Log an honest node's refused block; keep a dishonest node's block and claimed state."""
         if self.schedule.honest:
             self.incidents.refuse_block(now_s, block, reason)
             return
@@ -183,7 +183,7 @@ class ComputeNode:
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
-        """Return what the node sends after a block, by the strategy for the block's height."""
+        """Return what the node sends after it has found or accepted a block."""
         scene = Scene(
             block=block, own=own, accepted=accepted, chain=self.chain, withheld=self._withheld
         )
@@ -254,7 +254,7 @@ class ComputeNode:
             return recalled
         time_ms = max(int(now_s * 1000.0), self.chain.link(parent).median_ms + 1)
         after = self.chain.state(parent)
-        if len(messages) >= self._rules.quorum:  # otherwise the block is invalid: no step
+        if len(messages) >= self._rules.quorum:  # otherwise the block is invalid anyway
             after = self._transition(after, messages)
         draft = self.strategy.writes(Draft(parent, time_ms, messages, after))
         self._claim = draft.after

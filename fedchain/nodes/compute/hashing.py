@@ -32,7 +32,8 @@ _TRIED = 2_000
 def attempts(bits: float, n_compute: int) -> float:
     """Return the mean number of nonces that all compute nodes together try until a block is found.
 
-    For example, with 4 bits one node tries 16 nonces, and three nodes together try 48.
+    Each node searches until it has found a block itself, at most ``TRIES`` nonces in a row. So with
+    4 bits, one node tries 16 nonces, and three nodes together try 48.
 
     Args:
         bits: bits of difficulty, 0 or more. Each nonce succeeds with probability 2^-bits.
@@ -104,7 +105,7 @@ class SampledWork:
     """
 
     def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
-        """Start without work; ``Effort`` describes the two arguments."""
+        """Start without work. ``Effort`` describes the speed and the draw."""
         self.due_s: float | None = None
         """Time at which the node finds its next block, simulated seconds; None while it pauses."""
         self._speed, self._draw = tries_per_second, draw

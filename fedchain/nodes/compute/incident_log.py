@@ -11,7 +11,7 @@ from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.message import Message
 
 KEPT_REFUSALS = 1_000
-"""Largest number of refusals, and of pieces of evidence, that a node keeps: the first ones."""
+"""A node keeps its first refusals and first pieces of evidence, at most this number of each."""
 KEPT_NAMES = 1_024
 """Largest number of refused blocks, and of accepted blocks, that a node remembers."""
 
@@ -25,7 +25,7 @@ class Refusal:
     what: str
     """``block`` or ``message``."""
     id: bytes
-    """Hash of the block, or id of the message, 32 bytes; empty if it cannot be encoded."""
+    """Hash of the block, or id of the message, 32 bytes; empty if the item cannot be encoded."""
     height: int
     """Height in the block's header, or round of the message."""
     maker: bytes

@@ -1,4 +1,4 @@
-"""Strategy: it decides on which block a compute node builds, and what the node publishes when.
+"""Strategy: it decides on which block a compute node builds, and what the node sends.
 
 A strategy has one function for each decision. A dishonest strategy replaces some functions of the
 honest strategy.
@@ -71,7 +71,7 @@ class Scene:
     """The node's chain."""
     withheld: list[Block]
     """The node's own accepted blocks that are not published yet, lowest first. A strategy removes
-    the blocks that it sends from this list."""
+    a block from this list when it sends the block."""
 
 
 def head_of(chain: Chain) -> bytes:
@@ -100,8 +100,8 @@ class Strategy:
     carries: Callable[[Messages], Messages] = unchanged
     """A function that selects the messages for the new block, and keeps their order."""
     least: int | None = None
-    """Number of messages at which the node starts its work. None: the messages of all participants,
-    or the quorum after the deadline."""
+    """Number of messages at which the node starts its work. If None, the node waits for the
+    messages of all participants; after the deadline, a quorum is enough."""
     writes: Callable[[Draft], Draft] = unchanged
     """A function that returns the draft of the node's block, given the draft of an honest node."""
     again: bool = False

@@ -25,8 +25,8 @@ from fedchain.scenario import Scenario
 from fedchain.transition import split_memory
 
 APART = 6
-"""To make equal directions different, colluders change only every sixth entry. The made-up names of
-one holder change only the other entries."""
+"""Colluders with equal directions make them different in every sixth entry only. The copies under a
+holder's made-up names differ only in the other entries."""
 
 
 @dataclass
@@ -56,7 +56,8 @@ class Adversary:
     def listen(self, holders: Iterable[int], parent: bytes, round_: int) -> set[int]:
         """Return the indices of these holders' attacks.
 
-        An attack with the knowledge ``heard`` sees only messages sent before the first call.
+        An attack with the knowledge ``heard`` sees only the messages that were sent at the block
+        before the first call for the attack.
 
         Args:
             holders: ids of the holders that now have to send.
@@ -87,7 +88,7 @@ class Adversary:
 
         Args:
             participant: id of an attacking holder, or of a group with attacking members. The
-                decision covers everybody in the same attacks.
+                decision also covers the other participants in the same attacks.
             cohort: the message or withheld release of each participant, by participant id.
             parent: hash of the block at which the participants release.
             state: the state after the block.
@@ -141,7 +142,7 @@ class Adversary:
     def rule_at(self, state: State) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
-        The function ignores numbers of records, and leaves out vectors that are not finite.
+        The function assumes equal numbers of records, and leaves out vectors that are not finite.
         """
 
         def rule(rows: Rows) -> Vector:
@@ -223,7 +224,7 @@ def under_names(message: Message, names: int, secret: bytes, holder: int) -> Ite
             message,
             public_key=public_key_of(own),
             proof=None,
-            # Messages of zero are not told apart: each of them counts.
+            # Equal messages of zeros all count, so they need no change.
             direction=_nudge(message.direction, number if message.norm else 0, apart=False),
             signature=b"",
         )

@@ -27,7 +27,7 @@ class Colluders:
         self._poisonous = {i for i, attack in self.attacks.items() if poison_of(attack.part)}
 
     def attack_of(self, holder: int, round_: int) -> int | None:
-        """Return the index of the attack that a holder takes part in; None: no attack."""
+        """Return the index of the attack that a holder takes part in; None if there is none."""
         active = (i for i in self._of.get(holder, ()) if self.attacks[i].active(round_))
         return next(active, None)
 

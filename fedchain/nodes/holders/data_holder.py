@@ -44,8 +44,8 @@ class DataHolder:
             node: the slot's node id in the network.
             client: the holder's view of the chain.
             rounds: height of the last block. At the last block no release is planned.
-            judges: number of full nodes without the maker of a block. A block is refused if more
-                than half of them object.
+            judges: number of full nodes, not counting the maker of a block. A block is refused if
+                more than half of them object.
         """
         self.node = node
         """The slot's node id in the network."""

@@ -13,7 +13,7 @@ from fedchain.secure_aggregation.assembler import Step
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutOutcome:
-    """The outcome of one attempt to make a message. A single holder loses no members."""
+    """The outcome of one attempt to make a message. Without groups, no members are lost."""
 
     number: int = 1
     """Number of the attempt, from 1."""
@@ -22,9 +22,9 @@ class DropoutOutcome:
     reconstructs: bool = True
     """Whether enough members stay to the end, so that the sum can be unmasked."""
     is_release: bool = True
-    """Whether the attempt counts as a release: the members were asked for their secret shares."""
+    """Whether the attempt counts as a release, since members were asked for their secret shares."""
     again_s: float | None = None
-    """Simulated seconds until the next attempt if this attempt fails; None: no more attempts."""
+    """Simulated seconds until the next attempt if this attempt fails; None if it is the last."""
 
     def summed(self, size: int) -> list[int]:
         """Return the numbers, from 1, of the members that send masked vectors.

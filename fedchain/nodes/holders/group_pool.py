@@ -121,7 +121,7 @@ class GroupPool:
         return self._sign(weights, whole, attempt, watch)
 
     def _scale(self, holder: int) -> float:
-        """Return the length of a grid step in one member's mean gradient."""
+        """Return how much one step of the noise's grid changes a member's mean gradient."""
         return self._noise.step / self._parts.mechanism.terms.units(self._parts.count(holder))
 
     def _decided_sum(self, attempt: OpenedSum) -> NoiseSteps:

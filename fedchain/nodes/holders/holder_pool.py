@@ -1,7 +1,7 @@
 """Holder pool: it computes the gradients of many holders together, then their messages.
 
-The steps of a message are noise, momentum, direction and signature. Releases of colluders are first
-returned unsigned, since colluders may change them.
+A gradient becomes a message in four steps: noise, momentum, direction and signature. Releases of
+colluders are first returned unsigned, since colluders may change them.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class HolderPool:
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Answer, float]:
-        """Return a holder's release with the holder's own clip, and the holder's next clip."""
+        """Return a holder's release, clipped by its own clip, and the holder's next clip."""
         context = asked.context
         records = self._parts.count(context.holder)
         clip = self._parts.mechanism.terms.clip if asked.clip is None else asked.clip

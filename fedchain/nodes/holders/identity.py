@@ -85,7 +85,7 @@ class Identities:
     """The keys of the participants for their rounds, and the registration of these keys.
 
     The registered list is ordered by round and pseudonym P*, so the order reveals no participant.
-    A reader of the chain can link two rounds only by the registered numbers of records.
+    A reader of the chain can link a participant's rounds only by its registered number of records.
 
     >>> everybody = Sampling(seed=0, holders=2, asked=2, rounds=3)
     >>> names = Identities(bytes(32), everybody, lambda holder: 60)

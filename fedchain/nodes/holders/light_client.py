@@ -1,4 +1,4 @@
-"""Light client: it follows the chain with the most work from headers alone.
+"""Light client: it knows only headers, and follows the chain with the most work.
 
 Among heads of equal work, the light client follows the head with the smallest hash. So after a fork
 all data holders choose the same head.

@@ -52,7 +52,7 @@ class Withheld:
     """The vector of each colluder by holder id, shape (dimension,): first the private gradient with
     noise, later the vector that the colluder sends instead."""
     rest: Wholes | None = None
-    """Sum of the vectors of a group's honest members, shape (dimension,); None: without groups."""
+    """Sum of the vectors of a group's honest members, shape (dimension,); None without groups."""
     next_clip: float | None = None
     """The clip of the holder's next release, if clips follow a quantile."""
     nudge: int = 0
@@ -77,8 +77,8 @@ class ReleaseRequest:
     sent: Withheld | None = None
     """The vectors that colluders have decided to send; None: the release must be computed."""
     last: LastMessage | None = None
-    """The participant's last message on the branch of the parent, if the scenario has momentum;
-    None: the participant has no last message."""
+    """The participant's last message on the branch of the parent; None if there is no such message,
+    or if the scenario has no momentum."""
 
 
 def secret_key(purpose: str, context: ReleaseContext) -> bytes:
@@ -87,7 +87,7 @@ def secret_key(purpose: str, context: ReleaseContext) -> bytes:
     The key depends on the secret root, the purpose, the holder, the round and the parent.
 
     Args:
-        purpose: the random numbers to draw: ``noise``, ``records`` or ``clip``.
+        purpose: use of the random numbers, which is ``noise``, ``records`` or ``clip``.
         context: holder, round and block of the release.
     """
     # The secret root depends on the agreed rules, the data and the poison. So two runs that differ

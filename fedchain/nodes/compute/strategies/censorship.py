@@ -50,7 +50,7 @@ def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing
 
     Args:
         place: the node's place in the network, with the quorum.
-        carry: nothing: no messages; quorum: the fewest messages that a block may carry.
+        carry: nothing (no messages) or quorum (the fewest messages that a block may carry).
     """
     counters: Counter[str] = Counter()
     least = place.quorum if carry == "quorum" else 0

@@ -68,7 +68,7 @@ class DoubleSpender:
         self._tip: bytes | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the hash of the secret branch's last block; without a branch, of the head."""
+        """Return the hash of the secret branch's last block, or of the head without a branch."""
         return chain.head if self._tip is None or self._tip not in chain else self._tip
 
     def publishes(self, scene: Scene) -> list[Send]:

@@ -20,7 +20,7 @@ class Equivocator:
         self._first: Block | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the hash of the first block's parent; without a first block, of the head."""
+        """Return the hash of the first block's parent, or of the head if no first block waits."""
         return chain.head if self._first is None else self._first.header.parent
 
     def writes(self, draft: Draft) -> Draft:
@@ -30,7 +30,7 @@ class Equivocator:
         return replace(draft, time_ms=max(draft.time_ms, self._first.header.time_ms + 1))
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Return both blocks of a pair, or the first block if another node's block arrives."""
+        """Return both blocks once both are found, or the first if another node's block arrives."""
         if not scene.own:
             self._first = None
             return at_once(scene)

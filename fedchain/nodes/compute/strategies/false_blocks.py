@@ -63,8 +63,8 @@ def bad_time(
 
     Args:
         place: not used.
-        ahead_s: simulated seconds that are added to the true time; negative: an earlier time, but
-            not before genesis.
+        ahead_s: simulated seconds that are added to the true time. If negative, the written time is
+            earlier, but not before genesis.
     """
     del place
     counters: Counter[str] = Counter()

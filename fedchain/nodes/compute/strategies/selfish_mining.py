@@ -14,8 +14,8 @@ from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
-"""Delay of the attacker's block after the latest arrival of the rival block, simulated seconds. It
-applies at the nodes that do not receive the attacker's block first."""
+"""In a race, the attacker sends its block to all nodes this many simulated seconds after the rival
+block should have arrived everywhere. Only the nodes drawn by ``gamma`` get it at once."""
 
 
 @dataclass(frozen=True)

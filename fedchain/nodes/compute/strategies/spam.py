@@ -1,4 +1,4 @@
-"""Spam: made-up blocks and messages that should fill the memory of other nodes."""
+"""Spam: made-up blocks and messages that are meant to fill the memory of other nodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spam(
     blocks: Annotated[int, Field(ge=0, le=10_000)] = 10,
     messages: Annotated[int, Field(ge=0, le=10_000)] = 10,
 ) -> Strategy:
-    """Send made-up blocks and messages to all others whenever the node finds or accepts a block.
+    """Send made-up blocks and messages to neighbours whenever the node finds or accepts a block.
 
     The blocks are signed but have no work, and half of them have made-up parents. The messages have
     made-up signatures. Other nodes drop the spam at once. With sampled work, which cannot be
