@@ -13,7 +13,7 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
 COUNTED_COLUMNS = 256
-"""Largest number of coordinates that are looked at to find the share of each message."""
+"""Largest number of coordinates in which the share of each message is counted."""
 
 
 @aggregations
@@ -29,7 +29,7 @@ def trimmed_mean(
 
     Args:
         received: the messages of the block.
-        trim: number of values to leave out at each end. The quorum must be above 2 trim.
+        trim: number of values to leave out at each end. The quorum must be above twice this number.
         scale: number that multiplies each direction before the values are sorted. ``restore``: the
             norm of the gradient; ``unit``: 1; ``median_clip``: the norm, but at most the median of
             all norms.
@@ -70,8 +70,8 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
             all norms.
 
     Returns:
-        The aggregate. The share of a message is the fraction of the medians that come from the
-        message, counted in at most 256 coordinates.
+        The aggregate. The share of a message is the fraction of the values in the middle that come
+        from the message, counted in at most 256 coordinates.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 THREADS = os.cpu_count() or 1
 """Number of threads among which the columns are divided."""
 BLOCK_ENTRIES = 800_000
-"""Number of entries in a block of columns."""
+"""Usual number of entries in a block of columns."""
 # It fits into the processor's cache, and keeps a core busy long enough for the other threads to get
 # the interpreter's lock.
 NARROWEST, LARGEST = 2048, 2**22
@@ -40,8 +40,8 @@ SPLIT = 2.0**16
 class Directions:
     """The quantised directions of the n messages of a block.
 
-    Message k has sent integers q_k and an exponent e_k. Row k is 2^(20 - e_k) q_k. This is 2^20
-    times the direction of the gradient: a unit vector, or zero if the gradient is zero.
+    Message k has sent integers q_k and an exponent e_k. Row k, 2^(20 - e_k) q_k, is 2^20 times the
+    direction of the gradient. A direction has the norm 1, or 0 if the gradient is zero.
 
     >>> sent = Directions((np.array([3, -4], dtype=np.int16),), (19,))
     >>> np.asarray(sent)
@@ -102,7 +102,7 @@ class Directions:
         The integers are not multiplied by ``shifts``.
 
         Args:
-            columns: the columns to yield; None: all.
+            columns: the columns to yield, or None for all.
 
         Yields:
             The columns of a block, and the integers in these columns, shape (messages, columns).
@@ -127,8 +127,8 @@ class Directions:
 def spread(directions: Directions, work: Callable[[slice], Result], least: int = 1) -> list[Result]:
     """Call a function on ranges of the columns, in several threads unless the input is small.
 
-    The function must return exact sums, or treat each column separately. A range has at least
-    ``least`` columns.
+    The ranges depend on the machine, so the function must return exact sums, or treat each column
+    separately. A range has at least ``least`` columns.
 
     Returns:
         The result for each range, in the order of the columns.
@@ -147,7 +147,7 @@ def spread(directions: Directions, work: Callable[[slice], Result], least: int =
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """Return the thread pool of this process, which is made once."""
+    """Return this process's only thread pool."""
     return ThreadPoolExecutor(THREADS, "aggregation")
 
 
@@ -162,7 +162,7 @@ class Agreement:
     """Squared norm of each row, shape (n,): exact whole numbers."""
     projections: Vector
     """Inner product of each row with the sum, divided by the norm of the row, shape (n,); 0 for a
-    row of zeros. The order of these numbers is the same on every node."""
+    row of zeros. These numbers have the same bits on every node."""
     cosines: Vector
     """Cosine of each row with the sum, shape (n,); 0 for a row of zeros, and all 0 if the sum is
     zero."""
@@ -195,9 +195,9 @@ def agreement_of(directions: Directions) -> Agreement:
 def products(block: Matrix, shifts: Vector) -> Matrix:
     """Return what a block of columns adds to three inner products of each row, shape (3, n).
 
-    The sum of all n rows is SPLIT high + low, where high is 0 for at most EXACT_ROWS rows. The
+    The sum of all n rows is SPLIT high + low, where high is 0 unless n is above EXACT_ROWS. The
     three inner products of a row are those with high, with low, and with the row itself. ``block``
-    has the integers of all messages, shape (n, columns).
+    holds the integers of all messages, shape (n, columns).
 
     >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
     [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]
@@ -247,7 +247,7 @@ def inner_with(directions: Directions, point: Vector) -> Vector:
         The inner products, one for each row.
 
     Raises:
-        ValueError: the point is not of whole numbers, or too long.
+        ValueError: an entry of the point is not a whole number, or the norm is too large.
 
     >>> inner_with(Directions.of([[3, 4], [0, 1]]), np.array([10.0, -1.0])).tolist()
     [26.0, -1.0]

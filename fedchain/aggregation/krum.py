@@ -16,7 +16,7 @@ from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]
 MOST_MESSAGES = 2**13
-"""Largest number of messages of a block that the rule accepts; it compares every two of them."""
+"""Largest number of messages in a block. It is limited because every two messages are compared."""
 STRIP_ENTRIES = 2**22
 """Number of inner products that are computed at a time."""
 

@@ -54,7 +54,7 @@ class Aggregate:
     cosines: Vector
     """Cosine of each direction with the sum of all directions, shape (n,) for n messages."""
     shares: Vector
-    """The share of each message in the gradient, 0 or more, whatever its norm, shape (n,)."""
+    """The share of each message in the gradient, not weighted by norms; 0 or more, shape (n,)."""
     reasons: tuple[str, ...]
     """For each message, why its share is 0; empty if the share is above 0."""
     memory: RuleMemory = field(default_factory=dict)

@@ -33,7 +33,7 @@ def _checked(value: object) -> object:
 Weights = Annotated[Literal["equal", "records"] | dict[str, str] | None, BeforeValidator(_checked)]
 """How much each message counts in a mean. ``equal``: all count the same. ``records``: in proportion
 to the registered number of records behind the message. ``{kind: records, cap: median}``: the same,
-with numbers above the median lowered to the median. None: not decided yet (see ``settled``)."""
+with numbers above the median lowered to the median. None if not decided yet (see ``settled``)."""
 
 
 def takes_weights(kind: str) -> bool:
@@ -47,10 +47,10 @@ def takes_weights(kind: str) -> bool:
 
 
 def settled(part: Part, records: Sequence[int], *, per_record: bool = True) -> Part:
-    """Return a rule with its weights decided, as the genesis block states them.
+    """Return a rule whose parameter ``weights`` is decided, as the genesis block needs it.
 
-    Open weights become ``records`` if the registered numbers differ and a record is the unit of
-    privacy; otherwise they become ``equal``. ``records`` has the registered number of each
+    None becomes "records" if the registered numbers differ and a record is the unit of privacy
+    (``per_record``), else "equal". The argument ``records`` has the registered number of each
     participant; it is empty with open identities.
 
     >>> settled(Part("mean", {"weights": None}), [3, 5]).parameters["weights"]
@@ -130,10 +130,10 @@ def mean_of_used(
 ) -> Aggregate:
     """Return the weighted mean of the messages that a rule has chosen.
 
-    ``weights`` gives a count to each chosen message. The share of a message is its count divided by
-    the sum of these counts; if all counts are 0, the shares are equal. ``cosines`` has the cosine
-    of each direction with the sum of all directions. ``reason`` says why the other messages were
-    not chosen.
+    Each chosen message has a count (see ``counted``). The share of a message is its count divided
+    by the sum of these counts; if all counts are 0, the shares are equal. ``cosines`` has the
+    cosine of each direction with the sum of all directions. ``reason`` says why the other messages
+    were not chosen.
 
     >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
     >>> both = Received(rows, norms, np.array([1.0, 3.0]))

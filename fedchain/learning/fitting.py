@@ -18,7 +18,7 @@ REFUSED = (RuntimeError, ValueError, IndexError, TypeError)
 
 @functools.lru_cache(256)
 def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem, ...]:
-    """Return a problem with ``model`` or ``loss`` if the two do not fit examples of these shapes.
+    """Return a problem that names model or loss, if the two do not fit examples of these shapes.
 
     User-defined parts are not tried.
 

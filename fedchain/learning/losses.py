@@ -57,7 +57,7 @@ def majority(known: Wholes, asked: Wholes, outputs: int, loss: Loss) -> Metrics:
         loss: the loss that is measured.
 
     Returns:
-        ``accuracy`` and ``loss``. The loss is not finite if a class is not among ``known``.
+        ``accuracy`` and ``loss``. The loss is not finite if ``known`` lacks a class of ``asked``.
 
     >>> known, asked = np.array([0, 0, 0, 1]), np.array([0, 1])
     >>> found = majority(known, asked, 1, cross_entropy())

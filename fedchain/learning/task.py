@@ -34,8 +34,8 @@ class Records:
     """Targets of the loss, shape (examples, ...): int64 classes, or float32 masks, which are NaN
     where a pixel holds no point."""
     record: Wholes | None = None
-    """Id of the record of each example; None: each example is a record. Privacy protects whole
-    records: a scan that is cut into tiles is one record with many examples."""
+    """Id of the record of each example, or None if each example is a record. Privacy protects whole
+    records, such as all tiles of one scan."""
 
     @property
     def examples(self) -> int:
@@ -91,7 +91,7 @@ class Subspace:
     """A subspace on which releases are projected, spanned by directions of public gradients."""
 
     public: Records
-    """Records whose gradients give the directions; they belong to no holder."""
+    """Records from whose gradients the directions are computed; they belong to no holder."""
     directions: int
     """Number of directions."""
 
@@ -123,13 +123,13 @@ class Task:
     public: int = 0
     """Number of records that are declared public and belong to no holder."""
     subspace: Subspace | None = None
-    """Subspace on which the holders' releases are projected; None: no projection."""
+    """Subspace on which the holders' releases are projected, or None for no projection."""
     views: int = 1
     """Number of views of each example of the holders. The gradient of an example is the mean over
     its views."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
-    """Maps the outputs on ``held_out`` and a number of pictures to RGB pictures by name, shape
-    (height, width, 3). None: the task has no pictures."""
+    """Function of the outputs on ``held_out`` and the largest number of pictures. It returns RGB
+    pictures by name, shape (height, width, 3). None if the task has no pictures."""
 
     @functools.cached_property
     def learns(self) -> bool:

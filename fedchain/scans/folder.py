@@ -1,4 +1,4 @@
-"""Task ``scan_folder``: clean real scans from a folder; each scan is cut into square tiles."""
+"""Task ``scan_folder``: learn to clean real scans in a folder; each is cut into square tiles."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def scan_folder(
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:
-    """Clean real scans: a folder of scans and the same scans cleaned by hand.
+    """Learn to clean real scans from pairs: a scan, and the same scan cleaned by hand.
 
     Two files form a pair if ``*`` stands for the same text in both names, as in gpu_004.cogs and
     clean_004.cogs. Tiles without a point are dropped. The last scans in alphabetical order are held
@@ -161,7 +161,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) -> Cleaned:
     """Read a scan and its cleaned version, and cut the scan into tiles.
 
-    The points to keep are those of the cleaned file, or of the mask ``keep`` in that file.
+    The points to keep are those of the cleaned file or, if it has a mask ``keep``, of this mask.
 
     Raises:
         DataError: a file cannot be read, the grids differ in size, the cleaned file has points that

@@ -40,7 +40,7 @@ class Scan:
     camera: Floats
     """Position of the camera in metres, shape (3,), in the same coordinates as the points."""
     keep: Mask | None = None
-    """Pixels whose point remains after cleaning, shape (height, width); None: not known."""
+    """Pixels whose point remains after cleaning, shape (height, width), or None if not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]

@@ -18,7 +18,7 @@ from fedchain.scans.features import CHANNELS
 from fedchain.scans.scan import Mask
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
-"""Default model. It is small, so that the privacy noise is small, and its norm mixes no
+"""Default model. It is small, so that the privacy noise is small, and its normalisation mixes no
 examples."""
 BCE = Part("bce", {})
 ERODE, DILATE = 5, 7

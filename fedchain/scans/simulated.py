@@ -1,4 +1,4 @@
-"""Task ``scan_segmentation``: clean simulated scans, which are kept in the cache."""
+"""Task ``scan_segmentation``: learn to clean simulated scans, which are kept in the cache."""
 
 from __future__ import annotations
 

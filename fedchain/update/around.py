@@ -25,18 +25,18 @@ def averaged(
 ) -> Updated:
     """Step by another update, and use the average of its weights as the model.
 
-    The average a of the weights w becomes a + max(1/n, 1 - decay) (w - a) in the n-th averaged
-    round. Gradients are still computed at w, not at a.
+    The n-th round of averaging changes the average a to a + max(1/n, 1 - decay) (w - a), where w
+    are the weights after the step. Gradients are still computed at w, not at a.
 
     Args:
-        weights: the weights w of this round.
+        weights: the weights before the step.
         memory: the memory of ``of``, and ``average`` once averaging has begun.
         gradient: the global gradient.
         round_: number of the round, from 1.
         of: the update whose weights are averaged.
         decay: largest share of the old average in the new one, above 0. With 1, the average is the
-            mean of the weights of all averaged rounds.
-        from_round: first round whose weights enter the average.
+            mean of w over all rounds of averaging.
+        from_round: first round of averaging.
 
     Reference:
         Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992.

@@ -12,7 +12,7 @@ from torch import Tensor
 Clipping = Callable[[Tensor], Tensor]
 """Maps the 2-norms of gradients to the factors that multiply these gradients."""
 STABILISER = 0.01
-"""Number that automatic clipping adds to the norm of a gradient before it divides by the norm."""
+"""Number that automatic clipping adds to a gradient's norm, so that no divisor is near 0."""
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:

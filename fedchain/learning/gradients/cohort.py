@@ -44,7 +44,7 @@ class CohortGradients:
     gradients of its examples, and is clipped as a whole. Views of one example contribute the mean
     of their gradients.
 
-    An object must not be used by two threads: each thread needs an object from ``twin``.
+    An object must not be used by two threads, so each thread needs an object from ``twin``.
 
     Reference:
         LearningChain equation (6), reconstructed.
@@ -63,14 +63,14 @@ class CohortGradients:
 
         Args:
             task: data of the holders, model and loss.
-            clip: bound on the 2-norm of a gradient; None or inf: no bound.
+            clip: bound on the 2-norm of a gradient; None or inf for no bound.
             unit: whether the clip bounds the gradient of each record, or the mean of each holder.
             dtype: type of the computation; float64 is for tests.
             automatic: scale all gradients to nearly the clip, not only those above it.
 
         Raises:
             PartError: the model or the loss fails, does not fit the records, or mixes examples. The
-                text names the key of the scenario.
+                text begins with the scenario's key, such as ``task.model``.
         """
         self._module = task.model().to(dtype).eval()
         _refuse_batch_norm(self._module)
@@ -136,7 +136,7 @@ class CohortGradients:
             weights: weights of the model, as one flat vector. They are rounded to the type of the
                 computation.
             holders: indices of the holders in the task.
-            sampled: the records that take part; None: all.
+            sampled: the records that take part, or None for all.
 
         Returns:
             Float64 gradients, shape (holders, weights), in the order of ``holders``. The next call
@@ -164,7 +164,7 @@ class CohortGradients:
         return np.asarray(rows.cpu().numpy())
 
     def bounded(self, weights: Vector, holder: int, clip: float, mask: Flags) -> tuple[Matrix, int]:
-        """Return the sum of a holder's clipped record gradients, and a count of the short ones.
+        """Return the sum of a holder's clipped record gradients, and how many needed no clipping.
 
         Only records whose flag in ``mask`` is true take part.
 

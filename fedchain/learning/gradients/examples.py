@@ -22,7 +22,7 @@ class Examples:
     targets: Tensor
     """Targets of the loss, shape (examples, ...)."""
     record: Tensor | None
-    """Index of the record of each example, in rising order; None: each example is a record."""
+    """Index of each example's record, in rising order, or None if each example is a record."""
     count: int
     """Number of records."""
 
@@ -55,7 +55,7 @@ class Examples:
 def joined_records(
     rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Add up the gradients of the examples of each record in one piece.
+    """Sum the gradients of a piece's examples, record by record.
 
     Args:
         rows: gradients of the examples in the piece, one row each.

@@ -115,8 +115,8 @@ def method_for(
     """Return the fastest method that gives the right gradients on a few examples.
 
     A gradient is right if an example in a batch has the gradient that it has alone. The largest
-    batch that is tried has ``most`` examples. ``segments`` needs ``single``: no record with several
-    examples is clipped.
+    batch that is tried has ``most`` examples. ``single`` says that no record with several examples
+    is clipped; otherwise ``segments`` is not possible.
 
     Raises:
         PartError: the gradient of an example depends on the other examples or on earlier calls.
@@ -155,7 +155,7 @@ class Segments:
     """Factor of each holder's sum of gradients. The factor 1 / (number of records) gives the
     mean."""
     clipping: Clipping | None
-    """The function that clips the gradient of each example; None: no clipping."""
+    """The function that clips the gradient of each example, or None for no clipping."""
     places: dict[str, slice]
     """Slice of each parameter in a row of gradients, by the name of the parameter."""
 

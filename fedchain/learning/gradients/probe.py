@@ -35,7 +35,7 @@ def summed_gradient(
 ) -> Tensor:
     """Return the gradient of the sum of the losses, shape (weights,).
 
-    ``shares`` is the factor of each loss in the sum; None: 1.
+    ``shares`` has the factor of each loss in the sum; with None, all factors are 1.
     """
     losses = loss(module(inputs), targets)
     total = losses.sum() if shares is None else losses.reshape(len(shares), -1).sum(1) @ shares
@@ -93,7 +93,7 @@ class Probe:
         The examples are tried in several batches; the largest has ``most`` examples.
 
         Raises:
-            PartError: the text names ``task.model`` or ``task.loss``.
+            PartError: the model or the loss is refused; the text begins with the scenario's key.
         """
         # A weighted sum of losses is compared. Its weights are irregular, so that what one example
         # gains and another loses does not cancel.

@@ -80,8 +80,9 @@ def planted(
 ) -> Task:
     """Plant canaries among the records of a task, each with probability 1/2, for audits.
 
-    A canary is a copy of a record with loud random inputs. A canary that does not take part is
-    absent, so a holder's number of records shows how many canaries take part, but not which.
+    A canary is a copy of a record whose inputs are replaced by large random numbers. A canary that
+    does not take part is absent, so a holder's number of records shows how many canaries take part,
+    but not which.
 
     Args:
         holders: number of data holders.

@@ -85,7 +85,7 @@ class PublicDirections:
         return other
 
     def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return the projection of each release on the directions at some weights.
+        """Return the projection of each release on the leading directions at the given weights.
 
         ``parent`` is the hash of the block that has these weights.
         """

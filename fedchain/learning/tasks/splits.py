@@ -38,7 +38,7 @@ def dirichlet(
     alpha: Annotated[float, Field(gt=0)] = 0.5,
     least: Annotated[int, Field(ge=1)] = 10,
 ) -> list[Wholes]:
-    """Divide each class among the holders by a Dirichlet draw: classes and sizes differ.
+    """Divide each class among the holders by a Dirichlet draw, so that mixtures and sizes differ.
 
     Args:
         labels: class of each record.
@@ -77,7 +77,7 @@ def dirichlet_mixtures(
     *,
     alpha: Annotated[float, Field(gt=0)] = 0.5,
 ) -> list[Wholes]:
-    """Draw each holder's mixture of classes from a Dirichlet distribution: sizes are equal.
+    """Give all holders equal shares, each with a mixture of classes from a Dirichlet draw.
 
     The holders take turns. In each turn, a holder draws a class from its mixture, and takes a
     record of this class. A class without records left is drawn no more.
@@ -94,7 +94,7 @@ def dirichlet_mixtures(
 
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution for Federated
-        Visual Classification", 2019, section 3; its alpha p is ours.
+        Visual Classification", 2019, section 3, with the same alpha p.
     """
     _check_enough(len(labels), holders, 1)
     classes, counts = np.unique(labels, return_counts=True)

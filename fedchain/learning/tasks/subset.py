@@ -33,7 +33,7 @@ def subset(
         seed: the seed of the run; it selects the records that are kept.
         of: the task.
         data_seed: the seed of the task ``of``.
-        records: most records that a holder keeps; null: it keeps each with probability 1/2.
+        records: how many a holder keeps, or all if it has fewer; null: each with probability 1/2.
     """
     whole = tasks.build(of, holders, data_seed)
     if not whole.learns:

@@ -11,7 +11,7 @@ of these parts, in this order:
   position, fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
 - directory: the names of the parts.
 
-The camera's length depends on the version of the format.
+The number of bytes of the camera depends on the version of the format.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ def arrays_of(
 ) -> dict[str, Array]:
     """Return the arrays of an NPZ file by name.
 
-    Only the arrays in ``names`` are read, or all with None. ``check`` gets the shapes of the arrays
-    before an array is unpacked; it may raise.
+    Only the arrays in ``names`` are read, or all if it is None. Before an array is unpacked,
+    ``check`` is called with the shapes of the arrays; it may raise.
 
     Raises:
         DataError: the file is damaged, an array has more than ``largest`` bytes, or an array does
@@ -122,7 +122,7 @@ def _check_directory(file: Contents) -> None:
 def _header(
     file: Contents, member: IO[bytes], size: int, largest: int
 ) -> tuple[ArrayShape, bool, np.dtype[Any]]:
-    """Return the shape of an array, whether its columns come first, and the type of its numbers."""
+    """Return the shape of an array, whether it is in Fortran order, and the type of its numbers."""
     if size > largest:
         raise file.fail(f"claims {size} bytes of {member.name}; allowed: at most {largest}")
     version = np.lib.format.read_magic(member)

@@ -43,8 +43,8 @@ def read_ply(path: Path) -> Scan:
 
     The header gives the size of the grid in one of three forms: ``obj_info num_cols`` and
     ``num_rows``, ``comment width`` and ``comment height``, or
-    ``obj_info .. (Width = 24; Height = 16; Ordered)``. PhoXi Control writes the last form; its
-    coordinates are millimetres. Missing normals are computed. A missing intensity is the brightness
+    ``obj_info .. (Width = 24; Height = 16; Ordered)``. PhoXi Control writes the last form, with
+    coordinates in millimetres. Missing normals are computed. A missing intensity is the brightness
     of the colours, or 1 without colours.
 
     Raises:

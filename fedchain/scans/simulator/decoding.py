@@ -70,8 +70,8 @@ def across_edges(
         share: share of the pixel's light that comes from this neighbour, 0 to 1.
 
     Returns:
-        The columns, mixed where the chosen neighbour lies across an edge; and a mask that is true
-        for the mixed pixels.
+        The columns, mixed where the chosen neighbour lies across an edge and ``share`` is above
+        0.15; and a mask that is true for the mixed pixels.
     """
     mixed, flying = columns.copy(), np.zeros(columns.shape, bool)
     for number, step in enumerate(NEIGHBOURS):

@@ -70,8 +70,8 @@ def object_distance(
 ) -> Floats:
     """Return the distance of each ray to the object of its scene, shape (rays,); inf if it misses.
 
-    The first four arguments are those of ``trace``. ``end`` is the largest distance to search, in
-    metres; None: no limit.
+    The first four arguments are those of ``trace``. ``end`` is the largest distance to search on
+    each ray, in metres, or None for no limit.
     """
     centre, radius = scenes.centre.T[:, scan], scenes.radius[scan]
     away = origin - centre

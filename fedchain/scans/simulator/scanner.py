@@ -90,8 +90,8 @@ def simulate(
 ) -> Scanned:
     """Simulate scans of random scenes of one site, one scan for each name.
 
-    A name is that of a random stream. ``size`` is the number of pixels along a side. ``number`` is
-    the index of the site, which is stored with each scan.
+    Scene and noise are drawn from the random stream with this name. ``size`` is the number of
+    pixels along a side. ``number`` is the index of the site, which is stored with each scan.
     """
     many = max(1, BATCH_RAYS // (size * size))
     batches = [names[start : start + many] for start in range(0, len(names), many)]
