@@ -39,7 +39,7 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def scenario_digest(scenario: Scenario) -> str:
-    """Return a hash of all values but the seed that change the computation, 64 hex digits."""
+    """Return a hash, 64 hex digits, of the values that change the computation, without the seed."""
     content = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
