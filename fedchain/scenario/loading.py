@@ -120,7 +120,7 @@ def _finish(
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file, and merge it with the file that it extends; its own values win.
+    """Read a file, and let its values replace those of the file that it extends.
 
     ``shown`` is the file's path in messages. ``above`` are the files that extend this file,
     directly or through others.

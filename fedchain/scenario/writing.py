@@ -31,7 +31,7 @@ def plain_values(scenario: Scenario) -> dict[str, Any]:
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """Return the plain values that a file or an option set, without defaults."""
+    """Return the plain values that come from a file or an option, without defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
     values: dict[str, Any] = _known(plain_values(scenario), (), known)
