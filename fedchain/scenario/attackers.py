@@ -24,7 +24,7 @@ class HolderAttack(Section):
     holders: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
     """Ids of the attacking holders, from 0. null: share or count says how many attack."""
     share: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of all holders that attack; their number is rounded, and at least 1. The seed draws them
+    """Share of all holders that attack; their number is rounded, at least 1. The seed draws them
     from holders in no other entry; a larger share includes the holders of a smaller one."""
     count: AtLeastOne | None = None
     """Number of holders that attack; they are drawn in the same way as for share."""
