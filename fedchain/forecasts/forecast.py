@@ -174,7 +174,7 @@ def _memory_mb(trial: Trial) -> float:
         trial.task.holders,
     )
     example = (records[0].inputs.nbytes + records[0].targets.nbytes) / records[0].examples
-    if not isinstance(records, list | tuple):  # this sequence makes records on demand
+    if not isinstance(records, list | tuple):  # a sequence that makes records on demand
         holders = min(holders, KEPT_HOLDERS)
     data = example * (holders * trial.examples + trial.held_out)
     state = trial.weights + trial.memory

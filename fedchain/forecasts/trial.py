@@ -184,7 +184,7 @@ def _check_quorum(
 
 
 def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
-    """Return a task for the trial, and three numbers of the scenario.
+    """Return a task for the trial, and how many records and examples the scenario has.
 
     A task that generates its data generates only a few records, for one holder.
 

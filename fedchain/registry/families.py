@@ -42,8 +42,8 @@ class Family(Generic[Built]):
     makes: type | None = None
     """Class that a part must return; None: any class."""
     flaw: Callable[..., str | None] | None = None
-    """Function that checks the results of user-defined parts: takes the result and the simulator's
-    values, and returns an error text or None. None: no check."""
+    """Function that checks the result of a user-defined part. Its arguments are the result and the
+    simulator's values; it returns an error text or None. Without it, nothing is checked."""
     misfits: Callable[[Part], Iterator[Problem]] | None = None
     """Function that checks whether a part's parameters fit together: takes the part and yields
     problems with places relative to the part. None: no check."""
@@ -77,7 +77,7 @@ class Family(Generic[Built]):
     def check(self, block: object, where: Where = (), beside: Sequence[str] = ()) -> Part:
         """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
 
-        ``beside`` lists other keys of the block, for error messages.
+        ``beside`` lists further keys that error messages name as allowed.
 
         Raises:
             ScenarioError: the block is wrong; the error lists every problem, also of nested blocks.
@@ -186,8 +186,8 @@ def examine_keys(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Check every key of a block against a part's parameters or a section's fields.
 
-    ``given`` is the block without ``kind``. ``beside`` lists other keys of the block, for error
-    messages.
+    ``given`` is the block without ``kind``. ``beside`` lists further keys that error messages name
+    as allowed.
 
     Returns:
         The values of the valid keys, with defaults and checked nested blocks; and every problem.
@@ -256,7 +256,7 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
 
 @functools.lru_cache(maxsize=1024)
 def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
-    """Return the pydantic model of all parameters except parts and sections."""
+    """Return the pydantic model of all parameters whose values are neither parts nor sections."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in parameters(maker).items()

@@ -47,7 +47,7 @@ def imported(kind: str, expected: type[T], words: str) -> T:
 
 def _reach(folder: str) -> None:
     """Add a folder to Python's search path for modules, after all other folders."""
-    # Only when the user asks for own code: a file in the folder could replace a missing package.
+    # Do this only for a user-defined part: a file in the folder can replace a missing package.
     if folder not in sys.path:
         sys.path.append(folder)
 
@@ -63,9 +63,9 @@ def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def written_form(name: str, model: Callable[..., Any], makes: type | None) -> str:
-    """Return the first line of a part's definition, modelled on another part of its family.
+    """Return the ``def`` line for a new part, with the arguments that the part ``model`` has.
 
-    Fields of the simulator's arguments are listed too.
+    If an argument before ``*`` is a dataclass, the names of its fields are added.
 
     >>> written_form("mine", lambda left, *, right=1: left, int)
     'def mine(left, *, ..) -> int'

@@ -26,7 +26,7 @@ class Part:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def __hash__(self) -> int:
-        return hash(self.kind)  # parameters may be lists; equal parts have one kind
+        return hash(self.kind)  # lists in parameters have no hash
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
         """Tell pickle how to rebuild the part."""

@@ -72,7 +72,7 @@ def problems_of(
     texts: dict[Where, list[str]] = {}
     for found in error.errors():
         place = _place(found, given)
-        own = list(known) if len(place) == 1 else []  # not those of a block inside a list
+        own = list(known) if len(place) == 1 else []  # ``known`` is for the outer block only
         texts.setdefault((*where, *place), []).append(_words(found, own))
     # If an entry of a list is wrong, another member of the union complains about the list itself.
     above = {at[:length] for at in texts for length in range(len(at))}

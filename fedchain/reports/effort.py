@@ -1,4 +1,4 @@
-"""Effort of a run: reads stale blocks, releases per block, and the cost of a target score."""
+"""Effort of a run: share of stale blocks, releases per block, and cost of a target score."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def stale_blocks(run: Recorded) -> float | None:
 def releases_per_block(run: Recorded) -> float | None:
     """Return the mean number of releases per asked holder and block of the main chain.
 
-    The number is 1 without forks. It is None if ``privacy.json`` has no list of all holders.
+    It is 1 if there are no forks and all asked holders answer, and None if ``privacy.json`` does
+    not list all holders.
 
     Raises:
         RunError: the run's ``privacy.json`` cannot be read.

@@ -71,7 +71,7 @@ class Study:
     x: str = ""
     """The grid key of the horizontal axis; empty without a grid."""
     target: float | None = None
-    """Score until which figures and tables show time and epsilon; None: no target."""
+    """Figures and tables show time and epsilon until this score is reached; None: no target."""
     blocks: frozenset[str] = frozenset()
     """The grid keys whose values are labels of YAML mappings."""
     unfinished: tuple[Mapping[str, str], ...] = ()

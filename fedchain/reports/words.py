@@ -9,7 +9,7 @@ from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.reports.study import EPSILON, GridValue, GridValues, Recorded, Study
 
 METRICS = {"iou": "IoU", "f1": "F1"}
-"""Readable names of metrics with special names, by metric."""
+"""Readable names of metrics that are abbreviations, by metric."""
 KEY_UNITS = ("s", "ms")
 """Units that may be the end of a grid key."""
 

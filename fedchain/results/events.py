@@ -72,7 +72,7 @@ class EventLog:
             RunError: the file has another event at this position, or a line in the middle of the
                 file is not a JSON object.
         """
-        # After another event, going on would release other gradients with the same noise.
+        # If the events differ, a resumed run would release other gradients with the same noise.
         if self._replayed < self.recorded:
             before = self._ahead.popleft() if self._ahead else next(self._unread)
             self._replayed += 1

@@ -140,7 +140,7 @@ class _LogFile(logging.FileHandler):
         return TextIOWrapper(opened, "utf-8", SHOWN)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Ignore the error: on a full disk the ledger stops the run."""
+        """Ignore the error: if the disk is full, writing the ledger fails too and stops the run."""
 
 
 @contextlib.contextmanager

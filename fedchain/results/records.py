@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """One round as the first honest compute node saw it.
+    """One round as the honest compute node with the lowest index saw it.
 
     If a reorganisation replaces the round's block, the round is written again.
     """
@@ -52,7 +52,7 @@ class MessageRecord:
     round: int
     """Round for which the message was made."""
     block: str
-    """Hash of the block with the message, or else of the message's parent block, hexadecimal."""
+    """Hexadecimal hash of the block that has the message; if none has it, of its parent block."""
     holder: int
     """Index of the data holder, or of the group if holders form groups."""
     id: str

@@ -1,4 +1,4 @@
-"""Scenario of a run folder: reads it, and does not trust the code that it names."""
+"""Scenario of a run folder: reads it, and imports user-defined code only on request."""
 
 from __future__ import annotations
 

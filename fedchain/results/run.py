@@ -110,7 +110,7 @@ class Run:
 
     @property
     def evidence(self) -> list[dict[str, Any]]:
-        """Evidence of honest compute nodes: two blocks that one node made on the same parent."""
+        """Evidence against compute nodes, each of which made two blocks on the same parent."""
         return self._events_of("evidence")
 
     @property

@@ -1,7 +1,7 @@
 """Shapes: the types that values of a run folder must have, checked when they are read.
 
-A folder may come from somebody else, or from a hand that edited it. Wrong values are refused with
-file, place and allowed type, before any figure or table is made of them.
+A folder may come from somebody else, or may have been edited. A wrong value raises an error with
+file, place and allowed type, before any figure or table shows the value.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Values = dict[str, Any]
 
 
 class NodeTally(BaseModel):
-    """Blocks of one compute node."""
+    """Numbers and shares of the blocks of one compute node."""
 
     model_config = AS_WRITTEN
     node: Count = 0
@@ -49,7 +49,7 @@ class NodeTally(BaseModel):
 
 
 class Tally(BaseModel):
-    """Blocks of the chain; empty until a run ends."""
+    """Numbers and shares of all blocks; empty until a run ends."""
 
     model_config = AS_WRITTEN
     main_blocks: Count = 0
@@ -131,7 +131,7 @@ def manifest_flaw(manifest: Mapping[str, Any]) -> str | None:
 
 
 def event_flaw(event: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with an event; None if it is what a run writes.
+    """Return what is wrong with an event; None if nothing is wrong.
 
     >>> event_flaw({"event": "head", "round": 1, "node": 0, "time_s": 0.5, "block": 7})
     'block: must be text, got 7 (a whole number)'

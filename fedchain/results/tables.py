@@ -27,7 +27,7 @@ MOST_REPLACED = 65_536
 _ROUND = b'{"event": "round"'
 """Start of a round's line."""
 _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
-"""Start of a round's line with the number of the round."""
+"""Start of a round's line, up to the number of the round."""
 _MESSAGE = b'{"event": "message"'
 
 

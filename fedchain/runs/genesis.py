@@ -22,12 +22,12 @@ def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
 
     Raises:
         ScenarioError: a part refuses its parameters.
-        RunRefused: an environment variable makes torch round.
+        RunRefused: an environment variable lets torch compute with lower precision.
     """
     try:
         with exact_arithmetic():
             return build_setup(scenario, None if secret is None else secret.bits)
-    except (ValueError, ArithmeticError) as error:  # checks that only the part itself can do
+    except (ValueError, ArithmeticError) as error:  # from checks inside a part
         raise ScenarioError([], str(error)) from error
 
 
@@ -58,7 +58,7 @@ def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
 
 
 def check_secret(found: Run, file: str | Path | None) -> None:
-    """Check that a run has the secret in the file; None: check that the run has no secret.
+    """Check that a run has the secret in ``file``, or no secret if ``file`` is None.
 
     Raises:
         RunRefused: the run has another secret, or the file cannot be used.

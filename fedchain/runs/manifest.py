@@ -105,7 +105,7 @@ def final_manifest(
 
 
 def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[str]]:
-    """Return the names of silent participants by reason, given the reason by participant id."""
+    """Return, by reason, the names of the participants that could not send a message."""
     letter, found = setup.scenario.nodes.participant[0], dict[str, list[str]]()
     for participant, reason in sorted(silent.items()):
         found.setdefault(reason, []).append(f"{letter}{participant}")
@@ -113,7 +113,7 @@ def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[s
 
 
 def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
-    """Return a text that names the silent participants for each reason.
+    """Return a text with the reasons why participants could not send, and their names.
 
     >>> silent_words({"gradient is not finite": ["h0", "h3"]})
     'h0, h3: gradient is not finite'

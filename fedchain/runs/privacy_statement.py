@@ -91,7 +91,8 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
     """Return a run's warnings on privacy, each a sentence.
 
-    ``releases`` is the largest number of releases of one holder; None: the calibrated number.
+    ``releases`` is the largest number of releases of one holder; None: the number for which the
+    noise is calibrated.
     """
     if not setup.task.learns:
         return []

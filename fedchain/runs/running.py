@@ -181,7 +181,7 @@ def _run_folder(made: Prepared, callback: RunCallback | None, started: float) ->
 def _run_to_the_end(
     folder: RunFolder, made: Prepared, callback: RunCallback | None, started: float
 ) -> tuple[str, dict[str, Any]]:
-    """Run the scenario to its end; return the status and the final figures of the manifest."""
+    """Run the scenario to its end; return the status, and final values for the manifest."""
     path, setup = folder.path, made.setup
     with (
         exact_arithmetic(),
@@ -193,7 +193,7 @@ def _run_to_the_end(
         start_up_passed_over(),
         contextlib.closing(_begin(setup, store, events, ask, evaluations)) as simulation,
     ):
-        # The keys of all rounds take most of the time at the start.
+        # Most of the start-up time goes into the signing keys of all rounds.
         keys = setup.scenario.nodes.asked * setup.scenario.rounds
         _log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
@@ -202,8 +202,8 @@ def _run_to_the_end(
             callback.on_run_begin(path, setup)
         _play(setup, store, events, simulation, callback)
         chain = simulation.chain
-        # If two last blocks have equal work, the store takes the first as its head, but the chain
-        # takes the block with the smaller hash. The chain decides.
+        # If two last blocks have equal work, the store has the first as its head, but the chain has
+        # the one with the smaller hash. The chain is right.
         store.set_head(chain.head)
         store.keep_state(chain.head, simulation.blocks.state(chain.head))
         store.prune(chain.height, 0)
@@ -219,7 +219,7 @@ def _run_to_the_end(
 
 
 def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
-    """Return the figures that the manifest takes from a finished simulation."""
+    """Return the values in the manifest that come from the finished simulation."""
     silent = silent_names(setup, simulation.silent)
     epsilon = epsilon_spent(setup, simulation.releases)
     return {**simulation.figures(), "silent": silent, "epsilon": epsilon}

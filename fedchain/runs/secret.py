@@ -1,4 +1,4 @@
-"""Secret file: holds 256 bits of the user, from which a run draws its noise and keys."""
+"""Secret file: holds 256 secret bits, from which a run draws its noise and keys."""
 
 from __future__ import annotations
 

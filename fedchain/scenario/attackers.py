@@ -19,19 +19,19 @@ class HolderAttack(Section):
     """Holders that attack together as one adversary, and the rounds of the attack."""
 
     part: Annotated[Part, FAMILIES["attack"]]
-    """What the attackers send instead of their releases; in YAML, the part's keys stand in this
-    block."""
+    """What the attackers send instead of their releases. This YAML block contains the kind of
+    attack and its parameters."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
     """Ids of the attacking holders, from 0. null: share or count says how many attack."""
     share: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of all holders that attack, rounded, at least one holder. The seed draws the attackers;
-    a larger share keeps the attackers of a smaller one. Holders of other entries are not drawn."""
+    """Share of all holders that attack; their number is rounded, at least 1. The seed draws them
+    from holders in no other entry; a larger share includes the holders of a smaller one."""
     count: AtLeastOne | None = None
-    """Number of holders that attack; the seed draws them as with share."""
+    """Number of holders that attack; they are drawn in the same way as for share."""
     knowledge: Literal["own", "heard", "omniscient"] = "own"
     """What the adversary sees besides its holders' own releases. own: nothing; heard: the honest
     messages sent for the same block before the first attacker sends; omniscient: all honest
-    messages of the round, even those never sent (an upper bound)."""
+    messages of the round, even those never sent, which is more than any attacker can know."""
     names: Annotated[int, Field(ge=1, le=1000)] = 1
     """Number of identities under which each attacker sends, including its own (Sybil attack)."""
     from_round: AtLeastOne = 1
@@ -59,7 +59,7 @@ class ComputeAttack(Section):
     """Compute nodes that misbehave, and the rounds in which they do so."""
 
     part: Annotated[Part, FAMILIES["misconduct"]]
-    """How these nodes break the protocol; in YAML, the part's keys stand in this block."""
+    """How these nodes break the protocol. This YAML block contains the kind and its parameters."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
     """Ids of the misbehaving compute nodes, from 0."""
     from_round: AtLeastOne = 1

@@ -34,7 +34,7 @@ def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]
 
 
 def _attack(block: object, where: Where) -> Misbehaving:
-    """Check one entry of ``attacks``, which has the keys of a section and those of a part."""
+    """Check one entry of ``attacks``: its block mixes the keys of a section and of a part."""
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
@@ -55,7 +55,7 @@ def _attack(block: object, where: Where) -> Misbehaving:
 def _key_problems(
     section: type[Misbehaving], values: Mapping[str, Any], where: Where
 ) -> Iterator[Problem]:
-    """Check that one key selects the attackers, and that a user-defined part has no common key."""
+    """Check that one key selects the attackers, and that keys and parameters differ in name."""
     kind = values["part"].kind
     for name in section.model_fields.keys() & parameters(family_of(section).find(kind)).keys():
         words = f"{kind!r} has a parameter {name}, which is a key of every attack"
@@ -144,7 +144,7 @@ def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[
 
 
 def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
-    """Return the YAML key that lists the attackers, the word for one attacker, and all ids."""
+    """Return the YAML key that lists attackers, the word for one attacker, and the listed ids."""
     if isinstance(attack, HolderAttack):
         return "holders", "holder", attack.holders or ()
     return "nodes", "compute node", attack.nodes

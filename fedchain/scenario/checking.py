@@ -124,7 +124,7 @@ def _parts(
 
 
 def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
-    """Check that holders exist if the task needs them, and that a round does not ask too many."""
+    """Check the number of holders against the task, and the number that a round asks."""
     if nodes is None:
         return
     holders, got = ("nodes", "holders"), f"got {nodes.holders}"
@@ -251,7 +251,7 @@ def _makes_shares(mechanism: str) -> bool:
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:
-    """Return the problems of a sweep: of its grid, or of the points as separate scenarios."""
+    """Return the problems of a sweep's grid; if it has none, those of each point as a scenario."""
     if sweep.x is not None and sweep.x not in sweep.grid:
         words = f"no such path in the grid; {suggest(sweep.x, sweep.grid)}"
         return [locate(root, Problem(("sweep", "x"), words))]

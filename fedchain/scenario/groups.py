@@ -25,7 +25,7 @@ class Groups(Section):
     """Share of the members that may drop out; their number is rounded down. If more drop out, no
     sum is revealed. The claimed privacy assumes that all who drop out are honest."""
     away: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Simulated probability that a member drops out of an attempt, at one of its four steps."""
+    """Simulated probability that a member drops out during an attempt, at a random step."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """Maximum number of attempts at one sum; if all fail, the group sends nothing in the round."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 2.0

@@ -32,12 +32,13 @@ def load(
 ) -> Scenario:
     """Read a scenario file, apply overrides, and check everything.
 
-    Relative paths start from the file's folder; those in ``set`` start from the current folder.
+    Relative paths in the file are resolved against its folder, those in ``set`` against the
+    current folder.
 
     Args:
         path: the YAML file, or the name of a shipped scenario, with or without ``.yaml``. A file of
-            the same name in the current folder comes first.
-        set: value by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
+            the same name in the current folder is preferred.
+        set: new values by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
         seed: replaces the file's seed.
         name: replaces the file's name.
 
@@ -70,7 +71,7 @@ def from_mapping(
 def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
     """Check the scenario text in a run folder, which may come from a stranger.
 
-    Relative paths start from the folder of the file ``path``. User-defined parts
+    Relative paths in the text are resolved against the folder of ``path``. User-defined parts
     (``module:function``) are imported only with ``trust_user_parts``.
 
     Raises:
@@ -119,7 +120,7 @@ def _finish(
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file, and merge it with the file that it extends; its own values win.
+    """Read a file, and let its values replace those of the file that it extends.
 
     ``shown`` is the file's path in messages. ``above`` are the files that extend this file,
     directly or through others.

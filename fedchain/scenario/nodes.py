@@ -61,7 +61,7 @@ class Nodes(Section):
     """Groups whose members add up their gradients by secure aggregation and send one message; null:
     each holder sends its own message."""
     momentum: Momentum | None = None
-    """Running mean of releases that each holder (or group) sends; null: each release is sent
+    """Each holder (or group) sends this running mean of its releases; null: it sends each release
     unchanged."""
     compute: (
         Annotated[int, Field(ge=1, le=MAX_MINERS)]

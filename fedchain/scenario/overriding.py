@@ -63,7 +63,7 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
     Args:
         root: the tree.
         values: new value by dotted path, with list indices: ``attacks[0].holders``.
-        folder: the folder from which relative values of ``path`` keys start.
+        folder: relative file paths in ``values`` are resolved against this folder.
 
     Raises:
         ScenarioError: a path goes through a scalar or past the end of a list.
@@ -80,7 +80,7 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
 def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
     """Return a scenario's tree with nodes put at their paths, outer nodes and kinds first.
 
-    A new kind removes keys that its part does not have.
+    If a block gets a new kind, its keys that the new part does not have are removed.
     """
     for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
         if steps[-1] == "kind" and steps[:-1]:
@@ -128,7 +128,7 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
 
 
 def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
-    """Make every relative path under a key ``path`` absolute, starting from ``folder``."""
+    """Resolve relative file paths against ``folder``, in all values of keys named ``path``."""
     if isinstance(node.value, Mapping):
         inner = {
             key: anchored(value, folder, key.rpartition(".")[2] == "path")
@@ -220,7 +220,7 @@ def _ready_for(root: Node, where: Where, kind: str) -> Node:
         return root
     if block.value["kind"].value == kind:
         return root
-    known: Set[str] = set()  # none, if there is no such kind at this place
+    known: Set[str] = set()  # empty if this place has no such kind
     if where[0] == "attacks":
         known = attack_keys({**block.plain(), "kind": kind})
     else:

@@ -103,8 +103,8 @@ def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, li
         option: whether the text is a command-line option, whose problems have no line numbers.
 
     Returns:
-        The tree, and problems despite which a tree exists: duplicate keys, tags, keys that are not
-        text, and numbers too large for a float.
+        The tree, and the problems that do not stop the parser: duplicate keys, tags, keys that are
+        not text, and numbers too large for a float.
 
     Raises:
         ScenarioError: the syntax is broken, an anchor is missing, or a limit is exceeded.
@@ -231,7 +231,7 @@ class _Reader:
             value = self._node(after, (*where, name))
             size += key.size + value.size
             empty = value.value is None and getattr(after, "value", None) == ""
-            if empty:  # the parser puts it at the word that comes next
+            if empty:  # the parser gives it the place of the next word
                 value = replace(value, mark=key_mark)
             if not isinstance(key.value, str):
                 words = "must be text; put it in quotes"

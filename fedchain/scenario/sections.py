@@ -28,7 +28,7 @@ RunName = Annotated[str, Field(pattern=_SAFE), AfterValidator(_no_device)]
 
 
 class LedgerSettings(Section):
-    """Settings of the ledger: stored number types, and when a block may be made."""
+    """Settings of the ledger: proof of work, number types, and the conditions for a block."""
 
     work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
     """Proof of work and its difficulty."""
@@ -88,8 +88,8 @@ class Gossip(Section):
     """How blocks and messages travel over the links, and which failures occur."""
 
     relay: Literal["push", "announce"] = "push"
-    """push: a node sends a new block or message; announce: a node sends its id, and others request
-    it."""
+    """push: a node sends new blocks and messages whole; announce: it sends only their ids, and
+    others request the rest."""
     bandwidth_mbit_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Megabits per second that a link carries in each direction; null: no limit."""
     loss: Annotated[float, Field(ge=0, le=0.9)] = 0.0

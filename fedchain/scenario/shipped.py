@@ -29,7 +29,7 @@ def shipped_files() -> dict[str, Path]:
 def located(given: str | Path) -> Path:
     """Return the file for a path or the name of a shipped scenario, with or without ``.yaml``.
 
-    A file or folder of the user with this name comes first. If nothing is found, the path is
+    A file or folder of the user with this name is preferred. If nothing is found, the path is
     returned unchanged.
 
     >>> located("first_light").name, str(located("lab/mine.yaml"))

@@ -31,7 +31,7 @@ def plain_values(scenario: Scenario) -> dict[str, Any]:
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """Return the plain values that a file or an option set, without defaults."""
+    """Return the plain values that come from a file or an option, without defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
     values: dict[str, Any] = _known(plain_values(scenario), (), known)
@@ -39,7 +39,7 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def scenario_digest(scenario: Scenario) -> str:
-    """Return a hash of all values but the seed that change the computation, 64 hex digits."""
+    """Return a hash, 64 hex digits, of the values that change the computation, without the seed."""
     content = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

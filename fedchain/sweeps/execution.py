@@ -132,8 +132,8 @@ def _listen(pipe: Connection, heard: SimpleQueue[bytes]) -> None:
         while True:
             heard.put(pipe.recv_bytes(LARGEST_SENT))
     except (EOFError, OSError):
-        stop()  # if the main thread runs a point
-        heard.put(b"")  # if the main thread waits for a point
+        stop()  # ends the point that the main thread runs, if any
+        heard.put(b"")  # ends the main thread's wait for a point, if it waits
 
 
 def _tell(worker: Worker, scenario: Scenario) -> None:

@@ -103,7 +103,7 @@ def sweep(
 def _check_y(scenario: Scenario, row: PointRow) -> None:
     """Raise ScenarioError if a finished run does not have the metric ``sweep.y``."""
     assert scenario.sweep is not None
-    # If tasks are swept, only some may have the metric, and the report checks it.
+    # If the grid varies the task, not every point need have the metric; then the report checks it.
     y, known = scenario.sweep.y, list(row)[list(row).index("error") + 1 : -1]
     tasks = any(key.partition(".")[0] == "task" for key in scenario.sweep.grid)
     if y and known and not tasks and row["status"] in DONE and y not in known:

@@ -38,11 +38,11 @@ from fedchain.statistics import Interval
 LEGEND_LINE_IN = 0.13
 """Height of a legend's line, inches."""
 BESIDE = 1.03
-"""Ratio of the positions of two neighbouring points at infinity."""
+"""Ratio of neighbouring horizontal positions if several curves have a point at infinity."""
 LOG_SPAN = 20.0
 """An axis is logarithmic if its largest value divided by its smallest is at least this number."""
 MOST_TICKS = 9
-"""Limit on the values that are written at the axis."""
+"""Maximum number of values written at the axis."""
 
 
 @dataclass(frozen=True, kw_only=True)

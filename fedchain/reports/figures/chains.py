@@ -20,9 +20,9 @@ from fedchain.reports.words import epsilon_words, labelled, metric_words, seed_w
 SMOOTH = 200
 """Number of positions at which a law's curve is computed."""
 DECADES = 100.0
-"""Ratio of the largest to the smallest value above which a law's axis is logarithmic."""
+"""A law's axis is logarithmic if its largest value divided by its smallest is above this."""
 LOG_SPAN_OF_MEANS = 8.0
-"""Ratio of the largest to the smallest mean from which the axis of an effort is logarithmic."""
+"""An axis of means is logarithmic if the largest divided by the smallest is at least this."""
 
 
 def measured_against_law(study: Study) -> style.Drawing | None:

@@ -76,13 +76,13 @@ def _panels(study: Study, metric: str) -> dict[str, Lines]:
         title = group_words(others, without(values, study.axis), study.blocks)
         words = group_words((study.x,), (values[study.axis],), study.blocks)
         found.setdefault(title, {})[words] = _curve(runs, metric)
-    # A point that is missing in one panel must not shift the colours of the others in it.
+    # A curve that one panel lacks must not change the colours of the panel's other curves.
     all_words = dict.fromkeys(words for lines in found.values() for words in lines)
     return {t: {words: lines.get(words, {}) for words in all_words} for t, lines in found.items()}
 
 
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
-    """Plot the budget, and the epsilon that the worst holder has spent, against the round."""
+    """Plot the budget, and the epsilon spent by the holder with the most releases, by round."""
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None

@@ -188,7 +188,7 @@ def time_per_round(study: Study) -> style.Drawing | None:
     if study.kind == "sweep" or not stages:
         return None
     spent = {s: np.array([finite_value(row, s) or 0.0 for row in rows]) for s in stages}
-    width = -(-len(rows) // BARS)  # rounds of a bar
+    width = -(-len(rows) // BARS)  # rounds per bar
     starts = np.arange(0, len(rows), width)
     sizes = np.diff(np.append(starts, len(rows)))
     centres = np.add.reduceat([float(row["round"]) for row in rows], starts) / sizes
