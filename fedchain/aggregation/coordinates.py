@@ -70,8 +70,8 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
             all norms.
 
     Returns:
-        The aggregate. The share of a message is the fraction of the values in the middle that come
-        from the message, counted in at most 256 coordinates.
+        The aggregate. At most 256 coordinates are examined for the shares: a message's share is the
+        fraction of all middle values there that come from the message.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.

@@ -37,8 +37,8 @@ def l_nearest(
         weights: how much each chosen message counts in the mean. ``equal``: all count the same.
             ``records``: in proportion to the registered number of records behind the message.
             ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
-            median. null: ``records`` if these numbers differ and privacy protects single records,
-            else ``equal``.
+            median. null: ``records`` if privacy protects single records and participants have
+            different numbers of records, else ``equal``.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -66,8 +66,8 @@ def mean(received: Received, *, scale: Scale = "restore", weights: Weights = Non
         weights: how much each message counts in the mean. ``equal``: all count the same.
             ``records``: in proportion to the registered number of records behind the message.
             ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
-            median. null: ``records`` if these numbers differ and privacy protects single records,
-            else ``equal``.
+            median. null: ``records`` if privacy protects single records and participants have
+            different numbers of records, else ``equal``.
 
     >>> from fedchain.aggregation.directions import Directions
     >>> rows = Directions.of(2**20 * np.eye(2))

@@ -202,9 +202,9 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Return Chernoff's bound on the logarithm of the chance that a number exceeds ``deviations``.
+    """Return Chernoff's bound on the log-probability that Skellam noise exceeds a threshold.
 
-    The argument counts standard deviations.
+    ``deviations`` is the threshold in standard deviations of the noise.
 
     >>> log_tail(9.0) < -40.4
     True

@@ -69,7 +69,7 @@ class Spent(BaseModel):
 
 
 class Sections(BaseModel):
-    """The sections of the resolved scenario that reports read."""
+    """Sections of the resolved scenario, as far as reports use them."""
 
     model_config = AS_WRITTEN
     description: str = ""

@@ -78,8 +78,8 @@ class RetentionPolicy:
         """Decode a policy from its 12 bytes.
 
         Raises:
-            LedgerError: the bytes encode no policy, or the policy keeps no state from which later
-                states can be recomputed.
+            LedgerError: the bytes encode no policy, or a policy that deletes all states. Later
+                states could then not be recomputed.
         """
         reader = Reader(data)
         found = cls(*(reader.unsigned(4) for _ in range(3)))

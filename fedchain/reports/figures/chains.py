@@ -1,4 +1,4 @@
-"""Figures of chains: draws measurements beside a published law, and the cost of forks.
+"""Figures of chains: plots of measurements beside a published formula, and of the cost of forks.
 
 Each drawing function returns None if the study has no data for its figure.
 """
