@@ -62,8 +62,7 @@ def unchecked(folder: Path, what: str, words: str, *options: str) -> None:
 
 
 def edit_manifest(folder: Path, **values: Any) -> None:
-    kept = RunFolder(folder)
-    kept.write_manifest({**kept.manifest, **values})
+    edit_json(folder / "manifest.json", lambda there: there.update(values))
 
 
 def edit_json(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -124,12 +123,15 @@ def test_what_a_forger_writes_does_not_reach_the_terminal_as_a_command_and_is_no
     told = call("verify", copy, "--no-metrics")
     assert (told.code, told.err, "\x1b[2J" in told.out) == (5, "", False)
     assert r"\x1b[2Jwiped" in told.out
-    edit_manifest(copy, status=["finished"], head={})
+    edit_manifest(copy, status=["finished"])
+    told = call("verify", copy, "--no-metrics")
+    assert (told.code, told.out) == (2, "")
+    assert "manifest.json: status: must be text, got ['finished'] (a list)" in told.err
+    edit_manifest(copy, status="finished", head="\x1b[2J")
     assert call("verify", copy, "--no-metrics").code == 5
     for damage in ("[]", "{", '{"event": "round", "round": 1}\n'):
         for name in ("privacy.json", "events.ndjson", "metrics.csv"):
             other = shutil.copytree(copy, copy.parent / "damaged")
-            edit_manifest(other, status="finished", head={})
             (other / name).write_text(damage, "utf-8")
             told = call("verify", other, "--no-metrics")
             assert (told.code, told.err) == (5, ""), told.err

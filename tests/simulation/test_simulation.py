@@ -17,7 +17,7 @@ from fedchain.ledger.chain.block import header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
-from fedchain.results import LEDGER, MessageRecord, Run
+from fedchain.results import LEDGER, MessageRecord, RoundRecord, Run
 from fedchain.runs.manifest import final_manifest
 from fedchain.runs.running import resume, run
 from fedchain.simulation.recorder import Recorder
@@ -215,15 +215,23 @@ def test_an_event_file_torn_anywhere_is_made_whole_by_resuming(tmp_path):
 
 
 def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
-    record = {
-        "event": "round",
-        "round": 1,
-        "height": 1,
-        "block": "ab",
-        "epsilon": 1.0,
-        "releases": 1,
-        "seconds": dict.fromkeys(Stopwatch().lap(), 0.5),
-    }
+    told = RoundRecord(
+        round=1,
+        height=1,
+        block="ab",
+        miner=0,
+        time_s=0.5,
+        messages=1,
+        used=1,
+        byzantine=0,
+        byzantine_used=0,
+        epsilon=1.0,
+        releases=1,
+        stale_blocks=0,
+        reorganisations=0,
+        seconds=dict.fromkeys(Stopwatch().lap(), 0.5),
+    )
+    record = {"event": "round", **vars(told)}
     (tmp_path / "events.ndjson").write_text(json.dumps(record) + "\n" + json.dumps(record) + "\n")
     spent = {"total": 1.4, "worst_holder_releases": 2}
     before = {"epsilon": spent, "seconds": {"total": 1.0}, "peak_rss_mb": 0.0}
