@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 from fedchain.randomness import digest  # noqa: E402
 from fedchain.secure_aggregation.assembler import Step, summed  # noqa: E402
 from fedchain.secure_aggregation.masks import Words, key_pair  # noqa: E402
-from fedchain.secure_aggregation.member import Member, Session, sent_bytes  # noqa: E402
+from fedchain.secure_aggregation.member import GroupMember, Session, sent_bytes  # noqa: E402
 
 SIZES = (5, 10, 20, 50, 100)
 LOST = 3
@@ -76,7 +76,7 @@ def round_of(rows: Words, size: int, lost: int, turn: int) -> None:
         channels = tuple(key.public for key in keys)
         session = Session(digest(0, "session", first, turn), channels, size - size // LOST)
         members = [
-            Member(session, k + 1, keys[k], digest(0, "member", first + k, turn))
+            GroupMember(session, k + 1, keys[k], digest(0, "member", first + k, turn))
             for k in range(size)
         ]
         numbers: Mapping[int, Words] = {k + 1: rows[first + k] for k in range(size)}
