@@ -13,33 +13,39 @@ Row = dict[str, Any]
 Results = dict[str, Any]
 
 HEAD = """# Performance
-fedchain beside other simulators, Opacus and plain torch, on the same workloads. This page is
-written by `make bench`, which takes about a quarter of an hour; do not edit it.
+This page compares fedchain with other simulators, Opacus and plain torch on the same workloads.
+`make bench` writes it in about a quarter of an hour; do not edit it.
 
 {processor}, {cores} cores, {memory_gb} GB, {system}; Python {python}, torch {torch},
 numpy {numpy}. {date}. Every row is a process of its own with two threads of torch (fedchain: two
-threads of its own), rows of a table took turns, medians count. Other load: a fixed piece of
-arithmetic took {least:.1f} ms at best and {worst:.2f} times that in the median process; the
-medians of processes in which it took more than 1.3 times the best are marked `*`.
+threads of its own). The rows of a table took turns, and the tables show medians. A fixed piece of
+arithmetic shows other load: it took {least:.1f} ms at best and {worst:.2f} times that in the median
+process. A `*` marks rows in which it took more than 1.3 times the best.
 """
 DENSE = """
 ## A dense network
-784-64-10 (50,890 weights), holders of 60 records each, all take part, one full-batch gradient a
-round. *Private*: each holder's gradient is clipped as a whole and gets Gaussian noise of its own;
-pfl has a mechanism for that, the others were given it in a few lines of torch. fedchain's row is
-the learning part of a round: gradients, clipping, noise, normalisation to the integers that are
-sent, exact l-nearest (the others: mean), update; *the full protocol* adds hashes, signatures,
-work of 8 bits, three compute nodes that check each other, and the ledger on disk. Weights after
-the rounds without privacy agree with a plain loop in float64 to 1e-4 (fedchain's round by round,
-since rounding may bring a ReLU to its other side), or the row fails. Milliseconds a round without
-start-up. Process and memory: from outside, cold start to end,
-50 holders, not private, 53 rounds (Flower: 11); memory is the largest sum over all processes.
+The network 784-64-10 has 50,890 weights. K holders of 60 records each all take part in every
+round, with one full-batch gradient. *Private*: each holder's gradient is clipped as a whole (*a
+record each*: the gradient of each record) and gets its own Gaussian noise. pfl has a mechanism for
+this; the others were given one in a few lines of torch. *One batch, products by segment* is plain
+torch: one batch of all records, then one matrix product for each holder and layer.
+
+fedchain's row is the learning part of a round: gradients, clipping, noise, normalisation to the
+integers that are sent, exact l-nearest (the others: the mean), update. *The full protocol* adds
+hashes, signatures, work of 8 bits, three compute nodes that check each other, and the ledger on
+disk. A row without privacy fails unless its last weights agree with a plain loop in float64 to 1e-4
+(fedchain is checked round by round, since rounding may bring a ReLU to its other side).
+
+The table shows milliseconds a round without start-up. The last two columns are measured from
+outside, from cold start to end: 50 holders, not private, 53 rounds (Flower: 11). Memory is the
+largest sum over all processes.
 """
 IMAGES = """
 ## A small U-Net
-Two levels, 8 channels, 64 x 64 x 2 (29,393 weights), 10 holders of 8 scans each: the gradient of
-every scan clipped, no noise. Expanded weights know no transposed convolution; ghost clipping has
-no rule for the norms of convolutions and takes single examples' gradients there.
+The U-Net has two levels, 8 channels and 29,393 weights; its inputs are 64 x 64 x 2. Each of 10
+holders has 8 scans. The gradient of every scan is clipped; only the full protocol adds noise.
+Opacus' expanded weights do not support transposed convolutions. Its ghost clipping has no rule for
+the norms of convolutions, and takes single examples' gradients there.
 """
 
 
@@ -205,9 +211,9 @@ def rules_section(rules: Results) -> str:
     ]
     head = ["rule", "fedchain, ms", "reads of the input", "ByzFL, ms", "ByzFL / fedchain"]
     text = (
-        "\n## Aggregation rules\n100 gradients of a million entries each, already received. One "
-        f"read of as many float32 takes {shown(read)} ms. ByzFL has no l-nearest; MultiKrum, which "
-        "keeps the nearest as well, stands beside it.\n"
+        "\n## Aggregation rules\nThe rules combine 100 gradients of a million entries each, "
+        f"already received. One read of as many float32 takes {shown(read)} ms. ByzFL has no "
+        "l-nearest; its row shows MultiKrum, which also keeps the nearest gradients.\n"
     )
     return text + table(head, lines)
 
@@ -244,7 +250,10 @@ def stages_section(rows: list[Row], floors: Results) -> str:
         total = sum(stages.values())
         lines = [[stage, shown(ms), f"{ms / total:.1%}"] for stage, ms in stages.items()]
         text += table(["U-Net, 10 holders, private", "ms", "share"], lines)
-    intro = "\n## Where a round with the full protocol spends its time\n"
+    intro = (
+        "\n## Where a round with the full protocol spends its time\n"
+        "The floor is the least time that a stage needs: the time of the work in the last column.\n"
+    )
     return intro + text if text else ""
 
 
@@ -289,7 +298,8 @@ def growth_section(rows: list[Row]) -> str:
             )
     if not lines:
         return ""
-    text = "\n## Growth\nThe exponent p of time ~ size^p, fitted over the sizes.\n"
+    words = "Time grows as size^p. The table shows the exponent p, fitted over the sizes."
+    text = f"\n## Growth\n{words}\n"
     return text + table(["", "sizes", "exponent"], lines)
 
 

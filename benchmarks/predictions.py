@@ -84,7 +84,7 @@ CASES: dict[str, tuple[str, Scenario]] = {
     ),
     "u-net-32": ("U-Net 32 x 32, d = 2,035, K = 10 x 40 scans, private", scans(FEW)),
     "u-net-64": (
-        "U-Net 64 x 64, d = 29,689, K = 10 x 8 scans, private",
+        "U-Net 64 x 64, d = 29,393, K = 10 x 8 scans, private",
         from_mapping(workloads.scenario("unet", 10, FEW, private=True, clip=1.0)
                      | {"evaluate": {"every": 1, "samples": 0}}),
     ),

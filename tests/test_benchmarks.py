@@ -1,4 +1,4 @@
-"""Benchmarks use what the package has: a renamed class would else be noticed only by their users."""
+"""Benchmarks import what the package has: otherwise only users notice that a class was renamed."""
 
 from __future__ import annotations
 
