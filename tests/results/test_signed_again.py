@@ -95,7 +95,7 @@ def test_it_has_the_same_genesis_and_the_weights_of_the_forgers_choice(true, oth
     assert declarations(other) == declarations(true)
     assert other.manifest["head"] != true.manifest["head"]
     np.testing.assert_allclose(last_weights(other), CHOSEN, rtol=0.02)
-    assert np.abs(last_weights(true) - CHOSEN).min() > 0.5
+    assert np.median(np.abs(last_weights(true) - CHOSEN)) > 1.0  # one may be near it by chance
 
 
 def test_both_verifiers_accept_it(other, file):
