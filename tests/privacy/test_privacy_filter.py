@@ -139,6 +139,14 @@ def test_each_release_has_the_noise_of_its_step():
     assert rows.std(axis=1) == pytest.approx(expected, rel=0.03)
 
 
+def test_one_release_with_two_steps_shares_no_draw():
+    made = privacy_filter(10, 5, noise_multiplier=2.0, clip=0.5)
+    at = {"secret": bytes(32), "chain_id": b"", "parent": b"p", "round": 1, "holder": 3}
+    contexts = [ReleaseContext(**at, noise_step=step) for step in (0, 16)]
+    rows = private_releases(np.zeros((2, 20_000)), made, [10] * 2, contexts)
+    assert abs(np.corrcoef(rows)[0, 1]) < 0.04
+
+
 @pytest.mark.parametrize("bad", [0.5, 17, math.nan])
 def test_noise_may_not_fall_or_grow_without_bounds(bad):
     with pytest.raises(

@@ -150,8 +150,10 @@ def private_releases(
     found = np.empty(gradients.shape, dtype=np.float32)
     for step in sorted({context.noise_step for context in contexts}):
         rows = [row for row, context in enumerate(contexts) if context.noise_step == step]
+        # One draw at two scales would reveal the gradient, so each step has draws of its own.
+        drawn = [digest(keys[row], "step", step) for row in rows]
         found[rows] = schedule.with_noise(step).release(
-            gradients[rows], [keys[row] for row in rows], [sensitivities[row] for row in rows]
+            gradients[rows], drawn, [sensitivities[row] for row in rows]
         )
     return found
 
