@@ -1,17 +1,47 @@
-"""What pyproject.toml cannot say: where the shipped scenarios go, and the README without pictures.
+"""What pyproject.toml cannot say: shipped scenarios, compiled kernels, a README without pictures.
 
 The folder ``scenarios/`` stands at the top of the repository, for those who read it; in an
 installed package it is ``fedchain/shipped/``. A package index shows the README far from the files
 beside it, so that a picture or a link to one of them would lead nowhere: there they are words.
 """
 
+import platform
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 SHIPPED = "fedchain.shipped"
+NATIVE = Path("fedchain", "native")
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+"""Flags of GCC and clang. The bits of results depend on -ffp-contract=off: nothing is fused that
+the source does not fuse."""
+AVX512 = ("avx512f", "avx512dq", "avx512bw", "avx512vl", "fma", "prefer-vector-width=512")
+BUILDS = {
+    "base": [],
+    "avx2": ["-mavx2", "-mfma"],
+    "avx512": [f"-m{part}" for part in AVX512],
+}
+"""The builds of the kernels, of which the best one is chosen when they are loaded, and their
+flags. Other processors than x86-64 have the first one alone."""
+
+
+def kernels() -> list[Extension]:
+    """Return the builds for this machine. Without a compiler, installation goes on without them."""
+    builds = BUILDS if platform.machine().lower() in ("x86_64", "amd64") else {"base": []}
+    sources, headers = ([str(path) for path in sorted(NATIVE.glob(f"*.{end}"))] for end in "ch")
+    return [
+        Extension(
+            f"fedchain.native.{name}",
+            sources,
+            depends=headers,
+            extra_compile_args=[*FLAGS, *flags],
+            libraries=["m"],
+            optional=True,
+        )
+        for name, flags in builds.items()
+    ]
 
 
 def readme_alone(text: str) -> str:
@@ -21,6 +51,7 @@ def readme_alone(text: str) -> str:
 
 
 setup(
+    ext_modules=kernels(),
     packages=[
         *find_packages(include=["fedchain*"]),
         *(f"{SHIPPED}{folder}" for folder in ("", ".lessons", ".lessons.verify_chain")),

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from fedchain.arrays import lengths
 from fedchain.ledger.chain.block import (
     BLOCK_VERSION,
     Block,
@@ -55,6 +54,7 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import keep_freed_memory
+from fedchain.rows import lengths
 
 NODES = 3
 MINER = bytes(32)

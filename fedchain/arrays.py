@@ -58,20 +58,3 @@ def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> s
     if array.shape != shape or array.dtype != dtype:
         return f"{wanted}, got {array.dtype} of shape {array.shape}"
     return None
-
-
-def lengths(rows: Matrix | Singles) -> Vector:
-    """Return the Euclidean norm of each row, shape (rows,).
-
-    A row with an infinite or NaN entry has an infinite or NaN norm.
-
-    >>> lengths(np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)).tolist()
-    [5.0, 2.0]
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.vecdot(rows, rows).astype(np.float64)
-        # These squares may have overflowed or underflowed in float32: compute them in float64.
-        for lost in np.flatnonzero(~((squares > 1e-30) & (squares < 1e30))):
-            wide = rows[lost].astype(np.float64)
-            squares[lost] = wide @ wide
-        return np.asarray(np.sqrt(squares))

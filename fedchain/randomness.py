@@ -5,6 +5,7 @@ A draw depends only on the seed and the name, not on the order of events.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from fedchain.arrays import Singles
+from fedchain.arrays import Single, Singles
+from fedchain.transforms import Tail, Words, to_laplaces, to_normals
 
 _START = bytes(16)
 """First counter block of AES in counter mode, for every key stream."""
@@ -80,7 +82,7 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
     """Return standard normal numbers derived from secret keys, for the noise in releases.
 
     The numbers come from AES-256 in counter mode and the Box-Muller transform. Their magnitude is
-    at most 11.6.
+    at most 11.6. They have the same bits on every processor.
 
     Args:
         keys: 32 bytes each, as ``digest`` returns them; use a key for nothing else.
@@ -89,27 +91,11 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
     Returns:
         Independent float32 numbers, shape (keys, count): one row for each key.
 
-    Reference:
-        Box and Muller, A note on the generation of random normal deviates, 1958.
-
     >>> keys = [digest(0, "noise", holder) for holder in range(2)]
     >>> bool((normals(keys, 1000)[1] == normals(keys[1:], 1000)[0]).all())
     True
     """
-    half = (count + 1) // 2
-    numbers = _words(keys, 2 * half).astype(np.float32)
-    radius, angle = numbers[:, :half], numbers[:, half:]
-    _refine(radius, keys)
-    radius *= np.float32(2.0**-32)
-    np.log(radius, out=radius)
-    radius *= np.float32(-2.0)
-    np.sqrt(radius, out=radius)
-    angle *= np.float32(2.0 * np.pi * 2.0**-32)
-    sine = np.sin(angle)
-    np.cos(angle, out=angle)
-    angle *= radius
-    radius *= sine
-    return numbers[:, :count]
+    return _drawn(keys, (count + 1) // 2 * 2, to_normals)[:, :count]
 
 
 def laplaces(keys: Sequence[bytes], count: int) -> Singles:
@@ -121,27 +107,26 @@ def laplaces(keys: Sequence[bytes], count: int) -> Singles:
     >>> bool((laplaces(keys, 1000)[1] == laplaces(keys[1:], 1000)[0]).all())
     True
     """
-    words = _words(keys, count)
-    numbers = (words >> np.uint32(1)).astype(np.float32)
-    _refine(numbers, keys)
-    numbers *= np.float32(2.0**-31)
-    np.log(numbers, out=numbers)
-    words &= np.uint32(1)
-    numbers *= np.float32(1.0) - np.float32(2.0) * words.astype(np.float32)
-    return numbers
+    return _drawn(keys, count, to_laplaces)
 
 
-def _refine(wholes: Singles, keys: Sequence[bytes]) -> None:
-    """Add 1/2 to each number in place, but replace 0 by a random number from 2^-65 to 1.
+def _drawn(
+    keys: Sequence[bytes], count: int, transform: Callable[[Words, Single, Tail], None]
+) -> Singles:
+    """Return the numbers that a transform makes of each key's first words."""
+    found, words = np.empty((len(keys), count), dtype=np.float32), np.empty(count, dtype=np.uint32)
+    for row, key in zip(found, keys, strict=True):
+        _fill(words, key)
+        transform(words, row, functools.partial(_tail, key))
+    return found
 
-    The numbers are integers below 2^31 or 2^32, shape (keys, count).
+
+def _tail(key: bytes, place: int) -> float:
+    """Return a random number from 2^-65 to 1 in place of the word 0 at an index of a key's stream.
+
+    Without it, normal noise would end at 6.76 standard deviations, which costs delta.
     """
-    # Without the replacement the noise would end at 6.76 standard deviations, which costs delta.
-    zeros = np.argwhere(wholes == 0)
-    wholes += np.float32(0.5)
-    for row, place in zeros:
-        bits = int.from_bytes(digest(keys[row], "tail", int(place))[:8], "big")
-        wholes[row, place] = (bits + 0.5) * 2.0**-64
+    return (int.from_bytes(digest(key, "tail", place)[:8], "big") + 0.5) * 2.0**-64
 
 
 class KeyStream:
@@ -164,12 +149,9 @@ class KeyStream:
         return found
 
 
-def _words(keys: Sequence[bytes], count: int) -> npt.NDArray[np.uint32]:
-    """Return the first 32-bit words of each key's stream, shape (keys, count)."""
-    bits = np.empty((len(keys), count), dtype=np.uint32)
-    zeros = bytes(4 * count)
-    for row, key in zip(bits, keys, strict=True):
-        Cipher(algorithms.AES(key), modes.CTR(_START)).encryptor().update_into(
-            zeros, row.data.cast("B")
-        )
-    return bits
+def _fill(words: Words, key: bytes) -> None:
+    """Write the first 32-bit words of a key's stream."""
+    words.fill(0)
+    text = words.data.cast("B")
+    # Zeros encrypt to the key stream itself.
+    Cipher(algorithms.AES(key), modes.CTR(_START)).encryptor().update_into(text, text)

@@ -33,22 +33,23 @@ def test_the_seed_of_a_scenario_and_a_secret_root_never_give_one_digest():
     assert digest(bytes(32), b"a", b"b") != digest(bytes(32), b"ab")
 
 
-def whole_zeros(keys, count):
-    """Return key streams in which every word is 0: each number lies in its tail."""
-    return np.zeros((len(keys), count), dtype=np.uint32)
+def fill_with_zeros(words, key):
+    """Write a key stream in which every word is 0: each number lies in its tail."""
+    words.fill(0)
 
 
 def test_noise_goes_on_where_the_whole_numbers_end(monkeypatch):
-    monkeypatch.setattr(randomness, "_words", whole_zeros)
+    monkeypatch.setattr(randomness, "_fill", fill_with_zeros)
     keys, count = [digest(0, "noise", holder) for holder in range(2)], 4000
-    drawn = normals(keys, 2 * count)[:, count:]  # the cosine of an angle of 0 is 1
+    drawn = normals(keys, 2 * count)
+    squares = drawn[:, :count].astype(np.float64) ** 2 + drawn[:, count:].astype(np.float64) ** 2
     # Below the last whole number, r^2 / 2 - 32 log 2 and |x| - 31 log 2 are exponential.
-    for further in (drawn**2 / 2 - 32 * np.log(2), np.abs(laplaces(keys, count)) - 31 * np.log(2)):
+    for further in (squares / 2 - 32 * np.log(2), np.abs(laplaces(keys, count)) - 31 * np.log(2)):
         assert (further > -1e-4).all()
         assert abs(further.mean() - 1) < 5 / np.sqrt(2 * count)
         assert abs((further > 2).mean() - np.exp(-2)) < 5 * np.sqrt(np.exp(-2) / (2 * count))
     assert len(np.unique(drawn)) > 7900
-    assert np.array_equal(normals(keys[1:], 2 * count)[0, count:], drawn[1])
+    assert np.array_equal(normals(keys[1:], 2 * count)[0], drawn[1])
 
 
 def test_the_ends_of_noise_cost_no_delta_that_counts():

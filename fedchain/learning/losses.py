@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import torch
 from torch.nn import functional
 
 from fedchain.arrays import Array, Wholes
 from fedchain.learning.task import Loss, Metrics, losses
+
+
+@dataclass(frozen=True)
+class MaskLoss:
+    """A loss of masks that planes can compute: a loss that knows its formula by name.
+
+    The targets are 1 for a pixel to keep, 0 for a pixel to erase, and NaN where no pixel is.
+    """
+
+    formula: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    """Gives one loss for each example, without the factor."""
+    kind: Literal["dice", "focal"]
+    """Name of the formula."""
+    first: float
+    """The first parameter of the formula: the number ``smooth`` of dice, ``alpha`` of focal."""
+    second: float = 0.0
+    """The second parameter of the formula: ``gamma`` of focal."""
+    factor: float = 1.0
+    """Number that multiplies each loss."""
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each example, shape (examples,)."""
+        found = self.formula(outputs, targets)
+        return found if self.factor == 1.0 else self.factor * found
 
 
 @losses

@@ -6,19 +6,21 @@ The outputs are one logit for each pixel.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch.nn.functional import softplus
 
+from fedchain.learning.losses import MaskLoss
 from fedchain.learning.task import Loss, losses
 
 Balance = Annotated[float, Field(gt=0, lt=1)]
 
 
 @losses
-def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 4.0) -> Loss:
+def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 4.0) -> MaskLoss:
     """Return the focal loss: cross-entropy with less weight on pixels that are already right.
 
     The loss of an example is the mean of -a_t (1 - p_t)^gamma log p_t over the pixels that hold a
@@ -45,7 +47,7 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
             weight = weight * (-gamma * softplus(right)).exp()
         return (weight * softplus(-right) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
 
-    return loss
+    return MaskLoss(loss, "focal", alpha, gamma)
 
 
 @losses
@@ -60,8 +62,7 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
         keep_weight: weight of the points to keep, between 0 and 1; 0.5 gives the plain
             cross-entropy.
     """
-    half = focal(alpha=keep_weight, gamma=0)
-    return lambda outputs, targets: 2 * half(outputs, targets)
+    return replace(focal(alpha=keep_weight, gamma=0), factor=2.0)
 
 
 @losses
@@ -85,7 +86,7 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
         overlap = (chance * keep).sum(dim=1)
         return 1 - (2 * overlap + smooth) / (chance.sum(dim=1) + keep.sum(dim=1) + smooth)
 
-    return loss
+    return MaskLoss(loss, "dice", smooth)
 
 
 def _pixels(

@@ -12,8 +12,8 @@ from plain_rules import inner, inner_with_sum, quantised, sent, some_rows, whole
 
 from fedchain.aggregation import directions as sharing
 from fedchain.aggregation.directions import Directions, agreement_of, inner_with, spread
-from fedchain.arrays import lengths
 from fedchain.ledger.chain.codec import quantise
+from fedchain.rows import lengths
 
 STORAGES = st.sampled_from(["int8", "int16", "int32"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -20,8 +21,10 @@ from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clippe
 from fedchain.learning.gradients.examples import Examples, joined_records
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
+from fedchain.learning.gradients.planes import planes_for
 from fedchain.learning.gradients.probe import summed_gradient
-from fedchain.learning.task import Records, Sampled, Task
+from fedchain.learning.losses import MaskLoss
+from fedchain.learning.task import Loss, Records, Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Largest number of examples in one call of the model, and of values in the gradients of these
@@ -84,11 +87,12 @@ class CohortGradients:
         clipping = clipping_of(clip, automatic=automatic)
         self._of_records = clipping if unit == "record" else None
         self._of_holders = clipping if unit == "holder" else None
+        self._clip = clip, automatic
         self.task = task
         """The task with the holders' records."""
         self._loss, self._dtype, self._device = task.loss, dtype, "cpu"
         if task.views > 1:  # the sum over views becomes their mean
-            self._loss = lambda outputs, targets: task.loss(outputs, targets) / task.views
+            self._loss = _divided(task.loss, task.views)
         self._room: Tensor | None = None
         self._make_caches()
         few = Examples.of(_few_of(task.held_out), "cpu", dtype)
@@ -98,6 +102,9 @@ class CohortGradients:
         self.method = method_for(*probed, single=single, most=self._piece)
         """Name of the method that computes the gradients."""
         self._way = WAYS[self.method]
+        self._planes = planes_for(*probed) if self.method == "layers" else None
+        if self._planes is not None:
+            self.method = "planes"
         self._format = memory_format(self._module, single=self._of_records is not None)
         lay: Callable[..., nn.Module] = self._module.to
         lay(memory_format=self._format)
@@ -106,6 +113,7 @@ class CohortGradients:
         """Return a copy for another thread, with the same data and its own model."""
         other = copy.copy(self)
         other._module, other._room = copy.deepcopy(self._module), None
+        other._planes = self._planes and self._planes.twin()
         return other
 
     def on(self, device: str) -> CohortGradients:
@@ -114,6 +122,8 @@ class CohortGradients:
             return self
         other = self.twin()
         other._device, other._module = device, other._module.to(device)
+        if self._planes is not None:  # the kernels are for processors
+            other._planes, other.method = None, "layers"
         other._make_caches()
         return other
 
@@ -144,7 +154,7 @@ class CohortGradients:
         """
         # Sums and means are float64: in float32 the rounding of a mean of 10^6 records moves it by
         # some percent of what one record may, and noise would not cover that.
-        load_weights(self._module, weights)
+        self._load(weights)
         # Allocating the rows takes a tenth of the time of a dense model's gradients.
         if self._room is None or len(self._room) < len(holders):
             shape = len(holders), self.dimension
@@ -172,13 +182,18 @@ class CohortGradients:
             The sum, shape (1, weights), and the number of records whose gradient has a norm of at
             most ``clip`` before clipping.
         """
-        load_weights(self._module, weights)
+        self._load(weights)
         total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
         clipping = functools.partial(clip_factors, clip=clip)
         for rows in self._record_rows(self._examples_of(holder).drawn(mask)):
             within += int((torch.linalg.vector_norm(rows, dim=1) <= clip).sum())
             total += clipped_sum(rows, clipping)
         return total[None].cpu().numpy(), within
+
+    def _load(self, weights: Vector) -> None:
+        load_weights(self._module, weights)
+        if self._planes is not None:
+            self._planes.load(weights)
 
     def _fill_segments(self, rows: Tensor, holders: Sequence[int]) -> None:
         """Write the mean gradient of each holder to ``rows``."""
@@ -217,6 +232,10 @@ class CohortGradients:
 
     def _sum(self, holder: Examples) -> Tensor:
         """Return the sum of one holder's clipped gradients, shape (weights,)."""
+        if self._planes is not None and (self._of_records is None or holder.record is None):
+            clip, automatic = self._clip
+            bound = None if self._of_records is None else clip
+            return self._planes.clipped_sum(holder, bound, automatic=automatic)
         total = torch.zeros(self.dimension, dtype=torch.float64, device=self._device)
         if self.method == "segments":
             sums = self._segmented(holder)
@@ -243,7 +262,10 @@ class CohortGradients:
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
-            rows = self._way(self._module, self._loss, *batch)
+            if self._planes is not None:
+                rows = self._planes.each(*batch)
+            else:
+                rows = self._way(self._module, self._loss, *batch)
             if holder.record is not None:
                 rows, open_record = joined_records(rows, holder.record, piece, open_record)
             yield rows
@@ -255,6 +277,13 @@ class CohortGradients:
             whole = Segments([len(inputs)], [1.0], self._of_records, self._places)
             segment_sums(self._module, self._loss, inputs, targets, whole, row)
             yield row[0]
+
+
+def _divided(loss: Loss, views: int) -> Loss:
+    """Return the loss divided by a number of views."""
+    if isinstance(loss, MaskLoss):
+        return replace(loss, factor=loss.factor / views)
+    return lambda outputs, targets: loss(outputs, targets) / views
 
 
 def _few_of(records: Records) -> Records:

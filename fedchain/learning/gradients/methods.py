@@ -21,9 +21,10 @@ SINGLE = 512
 added up in float64."""
 # The error of a float32 sum grows with the number of examples. Up to SINGLE it is below 10^-4 of
 # what one record may move; at 10^6 it is some percent. Float64 takes up to four times as long.
-GradientMethod = Literal["segments", "layers", "vmap", "single"]
-"""How the gradients of single examples are computed. ``segments``: one matrix product for each
-holder and layer. ``layers``: one for each example and layer. ``vmap``: by torch's vmap. ``single``:
+GradientMethod = Literal["planes", "segments", "layers", "vmap", "single"]
+"""How the gradients of single examples are computed. ``planes``: by compiled kernels with the
+examples innermost. ``segments``: one matrix product for each holder and layer. ``layers``: one for
+each example and layer. ``vmap``: by torch's vmap. ``single``:
 one call of the model for each example."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
 """The name of a layer, the layer, its input, and the error of its output: the gradient of the loss
@@ -95,12 +96,13 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
 
 
 WAYS: Mapping[GradientMethod, ExampleGradients] = {
+    "planes": by_layers,
     "segments": by_layers,
     "layers": by_layers,
     "vmap": by_vmap,
     "single": by_single,
 }
-"""For each method, the function that computes the gradients of single examples."""
+"""For each method, the function of torch that computes the gradients of single examples."""
 
 
 def method_for(

@@ -11,7 +11,7 @@ import numpy as np
 
 from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
-from fedchain.arrays import Integers, Matrix, Vector, lengths
+from fedchain.arrays import Integers, Matrix, Vector
 from fedchain.attacks import Rows, View, attacks
 from fedchain.errors import PartError
 from fedchain.ledger.chain.codec import Storage
@@ -21,6 +21,7 @@ from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
 from fedchain.randomness import digest, stream
+from fedchain.rows import lengths
 from fedchain.scenario import Scenario
 from fedchain.transition import split_memory
 

@@ -15,7 +15,6 @@ from fedchain.arrays import (
     Singles,
     Vector,
     Wholes,
-    lengths,
     read_only,
 )
 from fedchain.ledger.chain.codec import Storage, quantise
@@ -24,6 +23,7 @@ from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.momentum import LastMessage
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
+from fedchain.rows import lengths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
-import numpy as np
-
 from fedchain.arrays import Matrix, Singles
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
@@ -29,6 +27,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import normals
+from fedchain.rows import add_gradients
 
 COUNT_SHARE = 0.05
 """Part of the privacy cost that pays for the counts of an adaptive clip; see
@@ -163,8 +162,7 @@ class Gaussian:
         """Return gradients plus noise of standard deviation noise_multiplier * sensitivity."""
         drawn = normals(keys, gradients.shape[1])
         scales = [self.noise_multiplier * moved for moved in sensitivities]
-        drawn *= np.array(scales, dtype=np.float32)[:, None]
-        drawn += gradients
+        add_gradients(drawn, scales, gradients)
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

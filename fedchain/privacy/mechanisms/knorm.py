@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fedchain.arrays import Matrix, Singles, Vector, lengths
+from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.privacy.accounting import cross_check, epsilon_of_divergences, pure_epsilon
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
@@ -30,6 +30,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import normals, stream
+from fedchain.rows import add_gradients, lengths
 
 if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
@@ -126,10 +127,14 @@ class KNorm:
         """Return gradients plus noise, shape (releases, dimension)."""
         dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
-        for row, norm, key, moved in zip(drawn, lengths(drawn), keys, sensitivities, strict=True):
-            radius = stream(0, "radius", key).standard_gamma(dimension)
-            row *= np.float32(self.noise_multiplier * moved * radius / norm)
-        drawn += gradients
+        scales = [
+            self.noise_multiplier
+            * moved
+            * stream(0, "radius", key).standard_gamma(dimension)
+            / norm
+            for norm, key, moved in zip(lengths(drawn), keys, sensitivities, strict=True)
+        ]
+        add_gradients(drawn, scales, gradients)
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

@@ -34,6 +34,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import laplaces
+from fedchain.rows import add_gradients
 
 
 @mechanisms
@@ -116,8 +117,7 @@ class Laplace:
         drawn = laplaces(keys, gradients.shape[1])
         whole = self.noise_multiplier * math.sqrt(self.dimension)
         scales = [whole * moved for moved in sensitivities]
-        drawn *= np.array(scales, dtype=np.float32)[:, None]
-        drawn += gradients
+        add_gradients(drawn, scales, gradients)
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

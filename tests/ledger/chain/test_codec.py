@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.arrays import lengths
 from fedchain.ledger.chain.codec import (
     LARGEST_ENTRY,
     LEAST_EXPONENT,
@@ -14,6 +13,7 @@ from fedchain.ledger.chain.codec import (
     quantise,
     squared_norm,
 )
+from fedchain.rows import lengths
 
 STORAGES = ["int8", "int16", "int32"]
 
