@@ -24,6 +24,8 @@ Integers = npt.NDArray[np.signedinteger[Any]]
 entries)."""
 Wholes = npt.NDArray[np.int64]
 """Int64: classes, indices or counts, shape (entries,) unless stated otherwise."""
+Words = npt.NDArray[np.uint32]
+"""Uint32: random words, shape (words,)."""
 Flags = npt.NDArray[np.bool_]
 """Booleans, shape (entries,)."""
 

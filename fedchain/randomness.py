@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from fedchain.arrays import Single, Singles
-from fedchain.transforms import Tail, Words, to_laplaces, to_normals
+from fedchain.arrays import Single, Singles, Words
+from fedchain.transforms import Tail, to_laplaces, to_normals
 
 _START = bytes(16)
 """First counter block of AES in counter mode, for every key stream."""

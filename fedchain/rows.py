@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Vector
-from fedchain.native import numbers
 from fedchain.native.loading import library
 
 PARTIAL_SUMS = 16
@@ -25,7 +24,7 @@ def lengths(rows: Matrix | Singles) -> Vector:
     """
     kernels = library()
     if kernels is not None and rows.dtype == np.float32 and rows.strides[1] == rows.itemsize:
-        return np.sqrt([numbers.squares(kernels, row) for row in rows], dtype=np.float64)
+        return np.sqrt([kernels.squares(row, len(row)) for row in rows], dtype=np.float64)
     return np.array([_length(row.astype(np.float64)) for row in rows])
 
 
@@ -54,7 +53,7 @@ def add_gradients(noise: Singles, scales: Sequence[float], gradients: Matrix) ->
     kernels = library()
     for row, scale, gradient in zip(noise, scales, gradients, strict=True):
         if kernels is not None:
-            numbers.add_gradient(kernels, row, np.float32(scale), gradient)
+            kernels.add_gradient(row, scale, gradient, len(row))
         else:
             row *= np.float32(scale)
             row += gradient

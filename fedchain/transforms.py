@@ -12,11 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Single
-from fedchain.native import numbers
+from fedchain.arrays import Single, Words
 from fedchain.native.loading import library
 
-Words = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.intp]
 Tail = Callable[[int], float]
 """Gives a random number from 2^-65 to 1 in place of the word at an index. The word is 0."""
@@ -38,14 +36,14 @@ _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _LOG_2 = np.float32(0.693147182464599609375)
 
 
-def to_normals(words: Words, numbers_: Single, tail: Tail) -> None:
+def to_normals(words: Words, found: Single, tail: Tail) -> None:
     """Write standard normal numbers, computed from random words by Box and Muller's transform.
 
     The first half of the words give radii, the others angles.
 
     Args:
         words: an even number of words.
-        numbers_: float32 numbers to write, as many as words.
+        found: float32 numbers to write, as many as words.
         tail: gives numbers in place of radii whose word is 0.
 
     Reference:
@@ -56,11 +54,11 @@ def to_normals(words: Words, numbers_: Single, tail: Tail) -> None:
     >>> [round(float(each), 4) for each in found]
     [1.1774, 0.0]
     """
-    half, kernels = len(words) // 2, library()
+    half, kernels = len(found) // 2, library()
     radii, angles = words[:half], words[half:]
-    first, second = numbers_[:half], numbers_[half:]
+    first, second = found[:half], found[half:]
     if kernels is not None:
-        zeros = numbers.normals(kernels, words, numbers_) > 0
+        zeros = kernels.normals(words, found, half) > 0
     else:
         zeros = not radii.all()
         for start in range(0, half, BLOCK):
@@ -72,7 +70,7 @@ def to_normals(words: Words, numbers_: Single, tail: Tail) -> None:
         first[places], second[places] = _normals(_tails(places, tail), angles[places])
 
 
-def to_laplaces(words: Words, numbers_: Single, tail: Tail) -> None:
+def to_laplaces(words: Words, found: Single, tail: Tail) -> None:
     """Write numbers with density e^-|x| / 2, computed from random words.
 
     The last bit of a word is the sign, the other bits give the magnitude. ``tail`` gives numbers
@@ -85,16 +83,16 @@ def to_laplaces(words: Words, numbers_: Single, tail: Tail) -> None:
     """
     kernels = library()
     if kernels is not None:
-        zeros = numbers.laplaces(kernels, words, numbers_) > 0
+        zeros = kernels.laplaces(words, found, len(words)) > 0
     else:
         zeros = bool((words < 2).any())
         for start in range(0, len(words), BLOCK):
             part = slice(start, start + BLOCK)
             lifted = (words[part] >> np.uint32(1)).astype(np.float32) + _HALF
-            numbers_[part] = _laplaces(lifted, words[part])
+            found[part] = _laplaces(lifted, words[part])
     if zeros:
         places = np.flatnonzero(words < 2)
-        numbers_[places] = _laplaces(_tails(places, tail), words[places])
+        found[places] = _laplaces(_tails(places, tail), words[places])
 
 
 def _tails(places: Indices, tail: Tail) -> Single:

@@ -9,9 +9,15 @@ import ctypes
 import functools
 import importlib.machinery
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import Single, Vector, Words
 
 BUILDS = ("base", "avx2", "avx512")
 """The builds of the kernels, from the oldest processors to the newest."""
@@ -20,9 +26,9 @@ SWITCH = "FEDCHAIN_NATIVE"
 HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Library:
-    """The compiled kernels of one build."""
+    """The compiled kernels of one build. They run without the interpreter's lock."""
 
     build: str
     """Name of the build."""
@@ -30,21 +36,29 @@ class Library:
     """Number of examples in a block."""
     gradients: Callable[..., None]
     """The function ``gradients`` of planes.c."""
-    normals: Callable[..., int]
-    laplaces: Callable[..., int]
-    add_gradient: Callable[..., None]
-    squares: Callable[..., float]
-    """The functions of numbers.c."""
+    normals: Callable[[Words, Single, int], int]
+    laplaces: Callable[[Words, Single, int], int]
+    add_gradient: Callable[[Single, float, Vector, int], None]
+    squares: Callable[[Single, int], float]
+    """The functions of numbers.c. They refuse arrays of another type and arrays with gaps; the last
+    argument is the number of entries that all arrays have."""
 
 
-RESULTS = {
-    "gradients": None,
-    "normals": ctypes.c_int64,
-    "laplaces": ctypes.c_int64,
-    "add_gradient": None,
-    "squares": ctypes.c_double,
+def _flat(kind: npt.DTypeLike) -> Any:
+    """Return the type of an argument that is a flat array without gaps."""
+    return np.ctypeslib.ndpointer(kind, ndim=1, flags="C_CONTIGUOUS")
+
+
+_WORDS, _SINGLE, _VECTOR = map(_flat, (np.uint32, np.float32, np.float64))
+_COUNT = ctypes.c_int64
+SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
+    "normals": (_COUNT, [_WORDS, _SINGLE, _COUNT]),
+    "laplaces": (_COUNT, [_WORDS, _SINGLE, _COUNT]),
+    "add_gradient": (None, [_SINGLE, ctypes.c_float, _VECTOR, _COUNT]),
+    "squares": (ctypes.c_double, [_SINGLE, _COUNT]),
+    "gradients": (None, [*6 * [ctypes.c_void_p], _COUNT, *7 * [ctypes.c_void_p]]),
 }
-"""The type of each kernel's result."""
+"""The types of each kernel's result and arguments."""
 
 
 @functools.cache
@@ -83,7 +97,7 @@ def _open(build: str) -> ctypes.CDLL | None:
 
 
 def _library(build: str, found: ctypes.CDLL) -> Library:
-    kernels = {name: getattr(found, name) for name in RESULTS}
+    kernels = {name: getattr(found, name) for name in SIGNATURES}
     for name, kernel in kernels.items():
-        kernel.restype = RESULTS[name]
+        kernel.restype, kernel.argtypes = SIGNATURES[name]
     return Library(build=build, lanes=int(found.lanes()), **kernels)

@@ -6,7 +6,6 @@ vector holds one number of each example of a block.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -193,7 +192,7 @@ class PlaneGradients:
         ]
         before, after = [_address(array) for array in given], [_address(room) for room in rooms]
         results = _address(sums), _address(each)
-        self._library.gradients(*before, ctypes.c_int64(len(rows)), *after, *results)
+        self._library.gradients(*before, len(rows), *after, *results)
 
 
 def _room(numbers: int) -> Singles:
@@ -203,8 +202,8 @@ def _room(numbers: int) -> Singles:
     return room[start : start + numbers * 4].view(np.float32)
 
 
-def _address(array: Array | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if array is None else array.ctypes.data)
+def _address(array: Array | None) -> int | None:
+    return None if array is None else array.ctypes.data
 
 
 def _check(name: str, array: Array, shape: tuple[int, ...], kind: Any) -> None:

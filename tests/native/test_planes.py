@@ -196,18 +196,14 @@ def test_threads_give_the_bits_of_one_thread():
     inputs, targets = some((2, 16, 16), 64)
     module = UNet(2, [2, 3], 1, norm="group")
     planes = planes_for(module, dice(), inputs[:3], targets[:3])
-    known = planes.each(inputs, targets)
-    wrong = []
+    weights, wrong = flat_weights(module), []
+    known = planes.each(weights, inputs, targets)
 
     def work(own):
-        wrong.extend(not torch.equal(own.each(inputs, targets), known) for _ in range(20))
+        found = (own.each(weights, inputs, targets) for _ in range(20))
+        wrong.extend(not torch.equal(each, known) for each in found)
 
-    def loaded():
-        own = planes.twin()
-        own.load(flat_weights(module))
-        return own
-
-    threads = [threading.Thread(target=work, args=(loaded(),)) for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(planes.twin(),)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

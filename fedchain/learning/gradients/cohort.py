@@ -87,7 +87,7 @@ class CohortGradients:
         clipping = clipping_of(clip, automatic=automatic)
         self._of_records = clipping if unit == "record" else None
         self._of_holders = clipping if unit == "holder" else None
-        self._clip = clip, automatic
+        self._clip, self._weights = (clip, automatic), np.empty(0)
         self.task = task
         """The task with the holders' records."""
         self._loss, self._dtype, self._device = task.loss, dtype, "cpu"
@@ -154,7 +154,8 @@ class CohortGradients:
         """
         # Sums and means are float64: in float32 the rounding of a mean of 10^6 records moves it by
         # some percent of what one record may, and noise would not cover that.
-        self._load(weights)
+        load_weights(self._module, weights)
+        self._weights = weights
         # Allocating the rows takes a tenth of the time of a dense model's gradients.
         if self._room is None or len(self._room) < len(holders):
             shape = len(holders), self.dimension
@@ -182,18 +183,14 @@ class CohortGradients:
             The sum, shape (1, weights), and the number of records whose gradient has a norm of at
             most ``clip`` before clipping.
         """
-        self._load(weights)
+        load_weights(self._module, weights)
+        self._weights = weights
         total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
         clipping = functools.partial(clip_factors, clip=clip)
         for rows in self._record_rows(self._examples_of(holder).drawn(mask)):
             within += int((torch.linalg.vector_norm(rows, dim=1) <= clip).sum())
             total += clipped_sum(rows, clipping)
         return total[None].cpu().numpy(), within
-
-    def _load(self, weights: Vector) -> None:
-        load_weights(self._module, weights)
-        if self._planes is not None:
-            self._planes.load(weights)
 
     def _fill_segments(self, rows: Tensor, holders: Sequence[int]) -> None:
         """Write the mean gradient of each holder to ``rows``."""
@@ -235,7 +232,7 @@ class CohortGradients:
         if self._planes is not None and (self._of_records is None or holder.record is None):
             clip, automatic = self._clip
             bound = None if self._of_records is None else clip
-            return self._planes.clipped_sum(holder, bound, automatic=automatic)
+            return self._planes.clipped_sum(self._weights, holder, bound, automatic=automatic)
         total = torch.zeros(self.dimension, dtype=torch.float64, device=self._device)
         if self.method == "segments":
             sums = self._segmented(holder)
@@ -263,7 +260,7 @@ class CohortGradients:
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
             if self._planes is not None:
-                rows = self._planes.each(*batch)
+                rows = self._planes.each(self._weights, *batch)
             else:
                 rows = self._way(self._module, self._loss, *batch)
             if holder.record is not None:

@@ -25,32 +25,28 @@ class Planes:
 
     def __init__(self, gradients: PlaneGradients) -> None:
         self._gradients = gradients
-        self._weights = np.zeros(gradients.plan.weights, dtype=np.float32)
 
     def twin(self) -> Planes:
         """Return an equal object for another thread."""
         return Planes(self._gradients.twin())
 
-    def load(self, weights: Vector) -> None:
-        """Set the model's weights, rounded to float32."""
-        self._weights = weights.astype(np.float32)
-
-    def clipped_sum(self, holder: Examples, clip: float | None, *, automatic: bool) -> Tensor:
+    def clipped_sum(
+        self, weights: Vector, holder: Examples, clip: float | None, *, automatic: bool
+    ) -> Tensor:
         """Return the float64 sum of the clipped gradients of a holder's examples.
 
-        With ``clip`` None, gradients are not clipped. The shape is (weights,).
+        The weights are rounded to float32. With ``clip`` None, gradients are not clipped. The shape
+        is (weights,).
         """
-        rows = np.arange(len(holder.inputs))
-        batch = holder.inputs.numpy(), holder.targets.numpy(), rows
-        found = self._gradients.clipped_sum(self._weights, *batch, clip=clip, automatic=automatic)
-        return torch.from_numpy(found)
+        images, masks = holder.inputs.numpy(), holder.targets.numpy()
+        rows = np.arange(len(images))
+        batch = weights.astype(np.float32), images, masks, rows
+        return torch.from_numpy(self._gradients.clipped_sum(*batch, clip=clip, automatic=automatic))
 
-    def each(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def each(self, weights: Vector, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the gradient of each example, shape (examples, weights)."""
-        rows = np.arange(len(inputs))
-        return torch.from_numpy(
-            self._gradients.each(self._weights, inputs.numpy(), targets.numpy(), rows)
-        )
+        batch = inputs.numpy(), targets.numpy(), np.arange(len(inputs))
+        return torch.from_numpy(self._gradients.each(weights.astype(np.float32), *batch))
 
 
 def planes_for(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Planes | None:
@@ -72,8 +68,7 @@ def planes_for(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -
     if inputs.dtype != torch.float32 or targets.dtype != torch.float32:
         return None
     found = Planes(PlaneGradients(kernels, plan))
-    found.load(flat_weights(module))
     known = by_layers(module, loss, inputs, targets)
-    apart = (found.each(inputs, targets) - known).norm(dim=1)
+    apart = (found.each(flat_weights(module), inputs, targets) - known).norm(dim=1)
     # A hook, or a call that the tracer does not see, can make the model another one.
     return found if bool((apart <= SAME * known.norm(dim=1)).all()) else None
