@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from fedchain.errors import RunRefused
+from fedchain.native.loading import library
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Numbers of the ``mallopt`` options in glibc's malloc.h."""
@@ -41,6 +42,8 @@ PRECISIONS = (
     "mkldnn.rnn",
 )
 """Settings in ``torch.backends`` for the precision of float32 products, since torch 2.9."""
+COMPILED, NO_KERNELS = "compiled", "none"
+"""Values for the kernels in a manifest. All builds of the kernels compute the same bits."""
 _entering = threading.Lock()
 _undoing: list[Callable[[], None]] = []
 """For each active ``exact_arithmetic``, the function that restores the settings."""
@@ -143,8 +146,12 @@ def arithmetic() -> dict[str, str]:
     """Return the settings that affect the last bits of gradients, for the manifest."""
     import torch
 
-    capability = torch.backends.cpu.get_cpu_capability()
-    return {"products": "float32", "default_dtype": "float32", "cpu_capability": capability}
+    return {
+        "products": "float32",
+        "default_dtype": "float32",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "kernels": COMPILED if library() else NO_KERNELS,
+    }
 
 
 def keep_freed_memory() -> None:

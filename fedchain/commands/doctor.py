@@ -99,6 +99,7 @@ def examined(runs: Path) -> list[Check]:
         _writable(runs),
         *_extras(),
         _gpu(),
+        _kernels(),
         _cache(),
         _rates(),
     ]
@@ -209,6 +210,15 @@ def _gpu() -> Check:
     if torch.cuda.is_available():
         return Check("GPU", "ok", f"{torch.cuda.get_device_name()}: engine.device auto takes it")
     return Check("GPU", "ok", "none that torch can use; everything runs on the cores")
+
+
+def _kernels() -> Check:
+    from fedchain.native.loading import absence, library
+
+    found = library()
+    if found is None:
+        return Check("kernels", "note", absence())
+    return Check("kernels", "ok", f"compiled, build {found.build}: {found.lanes} scans at a time")
 
 
 def _cache() -> Check:

@@ -15,6 +15,7 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
+from fedchain.native.loading import absence
 from fedchain.nodes.holders.colluders import poisoned_task
 from fedchain.nodes.holders.group_pool import GroupPool
 from fedchain.nodes.holders.holder_pool import (
@@ -178,6 +179,8 @@ def at_work(
     text = "%d weights, gradients by %s, engine %s"
     log = logging.getLogger("fedchain")
     log.info(text, dimension, method, part.plain())
+    if source.gradients.plan is not None and (why := absence()):
+        log.info("compiled kernels: %s", why)
     if method == "single":
         log.warning("task.model: gradients are computed one example at a time, which is slow")
     with contextlib.closing(engine):

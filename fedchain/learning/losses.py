@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,13 @@ class MaskLoss:
         """Return the loss of each example, shape (examples,)."""
         found = self.formula(outputs, targets)
         return found if self.factor == 1.0 else self.factor * found
+
+
+def divided_loss(loss: Loss, number: int) -> Loss:
+    """Return a loss divided by a number."""
+    if isinstance(loss, MaskLoss):
+        return replace(loss, factor=loss.factor / number)
+    return lambda outputs, targets: loss(outputs, targets) / number
 
 
 @losses

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Single, Vector, Words
+from fedchain.errors import RunRefused
 
 BUILDS = ("base", "avx2", "avx512")
 """The builds of the kernels, from the oldest processors to the newest."""
@@ -66,34 +67,41 @@ def library() -> Library | None:
     """Return the kernels for this processor, or None if there are none or nobody wants them.
 
     Raises:
-        ValueError: the environment variable FEDCHAIN_NATIVE names a build that does not exist here.
+        RunRefused: the environment variable FEDCHAIN_NATIVE names no build that is installed here.
     """
     wanted = os.environ.get(SWITCH, "")
     if wanted == "0":
         return None
-    base = _open("base")
+    opened = {build: found for build in BUILDS if (found := _open(build)) is not None}
     if wanted:
-        found = _open(wanted) if wanted in BUILDS else None
-        if found is None:
-            raise ValueError(
-                f"{SWITCH}: must be 0 or one of {', '.join(BUILDS)} that is installed, got {wanted}"
-            )
-        return _library(wanted, found)
-    if base is None:
+        if wanted not in opened:
+            allowed = ", ".join(["0 for none", *opened])
+            raise RunRefused(f"{SWITCH}: is {wanted}, which is not installed; allowed: {allowed}")
+        return _library(wanted, opened[wanted])
+    if "base" not in opened:
         return None
-    best = int(base.level())
-    for build in reversed(BUILDS[: best + 1]):
-        if (found := _open(build)) is not None:
-            return _library(build, found)
-    return None
+    usable = BUILDS[: opened["base"].level() + 1]
+    best = next(build for build in reversed(usable) if build in opened)
+    return _library(best, opened[best])
+
+
+def absence() -> str:
+    """Return why this process has no kernels and how to get them; empty if it has them.
+
+    >>> absence() == "" or "10 times" in absence()
+    True
+    """
+    if library() is not None:
+        return ""
+    cost = "gradients of small convolutions take 5 to 10 times as long"
+    if os.environ.get(SWITCH) == "0":
+        return f"they are switched off by {SWITCH}=0; {cost}: unset it"
+    return f"they are not compiled; {cost}: install GCC or clang, then install fedchain again"
 
 
 def _open(build: str) -> ctypes.CDLL | None:
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = HERE / f"{build}{suffix}"
-        if path.exists():
-            return ctypes.CDLL(str(path))
-    return None
+    paths = (HERE / f"{build}{suffix}" for suffix in importlib.machinery.EXTENSION_SUFFIXES)
+    return next((ctypes.CDLL(str(path)) for path in paths if path.exists()), None)
 
 
 def _library(build: str, found: ctypes.CDLL) -> Library:

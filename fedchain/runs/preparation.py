@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedchain.engines import Source, check_engine, chosen
 from fedchain.errors import RunRefused
-from fedchain.machine import exact_arithmetic
+from fedchain.machine import COMPILED, arithmetic, exact_arithmetic
+from fedchain.native.loading import SWITCH, absence
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import OVER, Run
@@ -15,6 +17,9 @@ from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.secret import Secret, open_secret, required_secret, resume_command
 from fedchain.scenario import Scenario, run_name, scenario_digest
 from fedchain.simulation.setup import RunSetup, check_hashing
+
+OFF = f"set {SWITCH}=0"
+"""How to switch the compiled kernels off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +106,25 @@ def prepare_again(
     asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
     setup = setup_of(scenario, kept)
     check_genesis(path, setup, kept)
-    return _built(path, setup, asked, kept)
+    made = _built(path, setup, asked, kept)
+    _check_kernels(made, found.manifest["arithmetic"])
+    return made
+
+
+def _check_kernels(made: Prepared, begun: Mapping[str, str]) -> None:
+    """Refuse to go on with kernels if a run began without them, or the other way round.
+
+    Raises:
+        RunRefused: kernels would compute the gradients of the run, and only part of it has them.
+    """
+    here, there = arithmetic()["kernels"], begun.get("kernels")
+    if here == there or not made.setup.task.learns or made.source.gradients.plan is None:
+        return
+    if there == COMPILED:
+        mend = f"began with compiled kernels, and would end at another block without: {absence()}"
+    else:
+        mend = f"began without compiled kernels, and would end at another block with them: {OFF}"
+    raise RunRefused(f"{made.folder}: {mend}")
 
 
 def _built(folder: Path, setup: RunSetup, engine: Part, secret: Secret | None) -> Prepared:

@@ -53,6 +53,11 @@ def some(shape, count, seed=0):
     return inputs, targets
 
 
+def planes_of(module, loss, inputs, targets):
+    plan = plan_of(module, loss, tuple(inputs.shape[1:]))
+    return planes_for(plan, module, loss, inputs, targets)
+
+
 def gradients_of(module, loss, inputs, targets):
     """Return the gradients by planes, and those by torch in float64."""
     planes = PlaneGradients(library(), plan_of(module, loss, tuple(inputs.shape[1:])))
@@ -124,7 +129,7 @@ def test_a_clipped_sum_is_the_sum_of_the_clipped_gradients(automatic, count):
 def test_a_gradient_that_is_not_finite_counts_as_zero():
     inputs, targets = some((2, 8, 8), 20)
     module = UNet(2, [2, 3], 1, norm="none")
-    planes = planes_for(module, dice(), inputs[:3], targets[:3])
+    planes = planes_of(module, dice(), inputs[:3], targets[:3])
     spoilt = inputs.clone()
     spoilt[7] = float("inf")
     rows = np.arange(20)
@@ -195,7 +200,7 @@ def test_every_build_gives_the_same_bits(build):
 def test_threads_give_the_bits_of_one_thread():
     inputs, targets = some((2, 16, 16), 64)
     module = UNet(2, [2, 3], 1, norm="group")
-    planes = planes_for(module, dice(), inputs[:3], targets[:3])
+    planes = planes_of(module, dice(), inputs[:3], targets[:3])
     weights, wrong = flat_weights(module), []
     known = planes.each(weights, inputs, targets)
 
@@ -295,9 +300,9 @@ def test_a_loss_of_ones_own_has_no_plan():
 def test_a_model_that_a_hook_changes_is_not_computed_by_planes():
     inputs, targets = some((1, 8, 8), 3)
     module = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 1))
-    assert planes_for(module, dice(), inputs, targets) is not None
+    assert planes_of(module, dice(), inputs, targets) is not None
     module[0].register_forward_hook(lambda *passed: 3 * passed[2])
-    assert planes_for(module, dice(), inputs, targets) is None
+    assert planes_of(module, dice(), inputs, targets) is None
 
 
 @needs_kernels

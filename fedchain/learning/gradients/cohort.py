@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,10 +20,11 @@ from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clippe
 from fedchain.learning.gradients.examples import Examples, joined_records
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
+from fedchain.learning.gradients.plan import plan_of
 from fedchain.learning.gradients.planes import planes_for
 from fedchain.learning.gradients.probe import summed_gradient
-from fedchain.learning.losses import MaskLoss
-from fedchain.learning.task import Loss, Records, Sampled, Task
+from fedchain.learning.losses import divided_loss
+from fedchain.learning.task import Records, Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Largest number of examples in one call of the model, and of values in the gradients of these
@@ -92,7 +92,7 @@ class CohortGradients:
         """The task with the holders' records."""
         self._loss, self._dtype, self._device = task.loss, dtype, "cpu"
         if task.views > 1:  # the sum over views becomes their mean
-            self._loss = _divided(task.loss, task.views)
+            self._loss = divided_loss(task.loss, task.views)
         self._room: Tensor | None = None
         self._make_caches()
         few = Examples.of(_few_of(task.held_out), "cpu", dtype)
@@ -102,7 +102,10 @@ class CohortGradients:
         self.method = method_for(*probed, single=single, most=self._piece)
         """Name of the method that computes the gradients."""
         self._way = WAYS[self.method]
-        self._planes = planes_for(*probed) if self.method == "layers" else None
+        shape = tuple(few.inputs.shape[1:])
+        self.plan = plan_of(self._module, self._loss, shape) if self.method == "layers" else None
+        """The plan by which compiled kernels, if there are any, compute the gradients; or None."""
+        self._planes = None if self.plan is None else planes_for(self.plan, *probed)
         if self._planes is not None:
             self.method = "planes"
         self._format = memory_format(self._module, single=self._of_records is not None)
@@ -274,13 +277,6 @@ class CohortGradients:
             whole = Segments([len(inputs)], [1.0], self._of_records, self._places)
             segment_sums(self._module, self._loss, inputs, targets, whole, row)
             yield row[0]
-
-
-def _divided(loss: Loss, views: int) -> Loss:
-    """Return the loss divided by a number of views."""
-    if isinstance(loss, MaskLoss):
-        return replace(loss, factor=loss.factor / views)
-    return lambda outputs, targets: loss(outputs, targets) / views
 
 
 def _few_of(records: Records) -> Records:

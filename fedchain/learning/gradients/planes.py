@@ -10,10 +10,9 @@ from fedchain.arrays import Vector
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.examples import Examples
 from fedchain.learning.gradients.methods import by_layers
-from fedchain.learning.gradients.plan import plan_of
 from fedchain.learning.task import Loss
 from fedchain.native.loading import library
-from fedchain.native.planes import PlaneGradients
+from fedchain.native.planes import Plan, PlaneGradients
 
 SAME = 0.01
 """Largest difference of a gradient to that of ``by_layers``, as a share of its norm. Rounding is
@@ -49,21 +48,20 @@ class Planes:
         return torch.from_numpy(self._gradients.each(weights.astype(np.float32), *batch))
 
 
-def planes_for(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Planes | None:
-    """Return the method for a model on the CPU, or None if it cannot or should not be used.
+def planes_for(
+    plan: Plan, module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor
+) -> Planes | None:
+    """Return the method for a plan on the CPU, or None if it cannot be used.
 
     Args:
+        plan: the plan of the model and the loss.
         module: the model.
         loss: the loss, which gives one value for each example.
         inputs: a few examples, shape (examples, channels, height, width).
         targets: their targets.
-
-    >>> from fedchain.scans.losses import dice
-    >>> planes_for(nn.Linear(2, 1), dice(), torch.ones(1, 2), torch.ones(1)) is None
-    True
     """
-    kernels, plan = library(), plan_of(module, loss, tuple(inputs.shape[1:]))
-    if kernels is None or plan is None or targets.shape[1:] != inputs.shape[2:]:
+    kernels = library()
+    if kernels is None or targets.shape[1:] != inputs.shape[2:]:
         return None
     if inputs.dtype != torch.float32 or targets.dtype != torch.float32:
         return None
