@@ -50,7 +50,7 @@ def add_gradients(noise: Singles, scales: Sequence[float], gradients: Matrix) ->
     >>> noise
     array([[2., 0.]], dtype=float32)
     """
-    kernels = library()
+    kernels, gradients = library(), np.ascontiguousarray(gradients, dtype=np.float64)
     for row, scale, gradient in zip(noise, scales, gradients, strict=True):
         if kernels is not None:
             kernels.add_gradient(row, scale, gradient, len(row))
