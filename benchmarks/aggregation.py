@@ -22,8 +22,8 @@ import numpy as np  # noqa: E402
 
 from fedchain.aggregation import Received, aggregations  # noqa: E402
 from fedchain.aggregation.directions import THREADS, Directions, spread  # noqa: E402
-from fedchain.arrays import lengths  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
+from fedchain.rows import lengths  # noqa: E402
 
 RULES = ("l_nearest", "mean", "krum", "trimmed_mean", "median")
 

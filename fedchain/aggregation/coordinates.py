@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.directions import SPLIT, Directions, agreement_from, products, spread
+from fedchain.aggregation.agreement import agreement_of
+from fedchain.aggregation.directions import Directions, spread
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for, scaled
 from fedchain.arrays import ONE, Matrix, Vector
+from fedchain.native.loading import aligned, library
 from fedchain.registry import AtMost
 
+MOST_SORTED = 512
+"""Largest number of rows for which the kernels sort the columns."""
+Pairs = npt.NDArray[np.int32]
 COUNTED_COLUMNS = 256
 """Largest number of coordinates in which the share of each message is counted."""
 
@@ -85,23 +92,65 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
 
 
 def _average_untrimmed(received: Received, scale: Scale, trim: int, reason: str) -> Aggregate:
-    directions, factors = received.directions, scaled(received.norms, scale)
-    gradient, shifts = np.empty(directions.dimension), directions.shifts
-    scales = factors * shifts  # exact: the shifts are powers of two
-
-    def work(columns: slice) -> Matrix:
-        sums = np.zeros((3, len(factors)))
-        for part, block in directions.blocks(columns):
-            sums += products(block, shifts)
-            block *= scales[:, None]
-            middle = _sorted_columns(block)[:, trim : len(factors) - trim]
-            gradient[part] = _means(middle)
-        return sums
-
-    high, low, squares = np.sum(spread(directions, work), axis=0)
-    agreement = agreement_from(high * SPLIT + low, squares)
+    directions = received.directions
+    # exact: the shifts are powers of two
+    scales = scaled(received.norms, scale) * directions.shifts
+    gradient = untrimmed_means(directions, scales, trim)
     shares = _kept_shares(directions, scales, trim)
-    return Aggregate(gradient, agreement.cosines, shares, reasons_for(shares, reason))
+    cosines = agreement_of(directions).cosines
+    return Aggregate(gradient, cosines, shares, reasons_for(shares, reason))
+
+
+def untrimmed_means(directions: Directions, scales: Vector, trim: int) -> Vector:
+    """Return the mean of each column without its ``trim`` smallest and largest values.
+
+    Args:
+        directions: the n messages of a block.
+        scales: factor of each row's integers, shape (n,).
+        trim: number of values to leave out at each end, below n / 2.
+
+    Returns:
+        The means, divided by 2^20, one for each weight; the same bits on every node.
+
+    >>> untrimmed_means(Directions.of(2**20 * np.array([[1], [3], [9]])), np.ones(3), 1)
+    array([3.])
+    """
+    means, count = np.empty(directions.dimension), len(scales)
+    kernels, addresses = library(), directions.addresses
+
+    def work(columns: slice) -> None:
+        if kernels is not None and addresses is not None and count <= MOST_SORTED:
+            size, ends = directions.integers[0].itemsize, (columns.start, columns.stop)
+            rows, exchanges = (addresses, scales, count, size), _exchanges(count)
+            network = exchanges.ravel(), len(exchanges)
+            kernels.trimmed_means(*rows, *ends, trim, *network, ONE, aligned(8 * count), means)
+            return
+        for part, block in directions.blocks(columns):
+            block *= scales[:, None]
+            means[part] = _means(_sorted_columns(block)[:, trim : count - trim])
+
+    spread(directions, work)
+    return means
+
+
+@functools.lru_cache(maxsize=16)
+def _exchanges(count: int) -> Pairs:
+    """Return the exchanges of a network that sorts ``count`` values, shape (exchanges, 2).
+
+    Reference:
+        Knuth, The Art of Computer Programming, volume 3, algorithm 5.2.2M (Batcher's merges).
+    """
+    found, top = list[tuple[int, int]](), 1 << max(0, (count - 1).bit_length() - 1)
+    p = top
+    while p:
+        q, r, d = top, 0, p
+        while True:
+            found += [(i, i + d) for i in range(count - d) if i & p == r]
+            if q == p:
+                break
+            q, r, d = q // 2, p, q - p
+        p //= 2
+    return np.array(found, dtype=np.int32).reshape(-1, 2)
 
 
 def _sorted_columns(values: Matrix) -> Matrix:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from fedchain.aggregation.directions import Directions, spread
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
 from fedchain.arrays import ONE, Flags, Vector
+from fedchain.native.loading import library
 from fedchain.registry import Part, parameters, show_value
 
 STRIP = 32_768
@@ -104,7 +105,14 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
     rows = [(directions.integers[k], shifted[k]) for k in np.flatnonzero(used)]
     parts = float(len(rows)) * ONE
 
+    kernels, addresses = library(), directions.addresses
+
     def work(columns: slice) -> None:
+        if kernels is not None and addresses is not None:
+            size, ends = directions.integers[0].itemsize, (columns.start, columns.stop)
+            chosen = addresses[used], shifted[used], len(rows), size
+            kernels.weighted_sum(*chosen, *ends, parts, total)
+            return
         room = np.empty(STRIP)
         for start in range(columns.start, columns.stop, STRIP):
             part = slice(start, min(start + STRIP, columns.stop))

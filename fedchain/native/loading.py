@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Single, Vector, Words
+from fedchain.arrays import Array, Single, Vector, Words
 from fedchain.errors import RunRefused
 
 BUILDS = ("base", "avx2", "avx512")
 """The builds of the kernels, from the oldest processors to the newest."""
 SWITCH = "FEDCHAIN_NATIVE"
 """Environment variable: 0 for no kernels, or the name of a build; empty for the best build."""
+ALIGNMENT = 64
+"""Alignment of the rooms of kernels, in bytes: the size of the largest register."""
 HERE = Path(__file__).parent
 
 
@@ -41,8 +43,10 @@ class Library:
     laplaces: Callable[[Words, Single, int], int]
     add_gradient: Callable[[Single, float, Vector, int], None]
     squares: Callable[[Single, int], float]
-    """The functions of numbers.c. They refuse arrays of another type and arrays with gaps; the last
-    argument is the number of entries that all arrays have."""
+    inner_products: Callable[..., None]
+    weighted_sum: Callable[..., None]
+    trimmed_means: Callable[..., None]
+    """The functions of numbers.c and rules.c. They refuse arrays of another type or with gaps."""
 
 
 def _flat(kind: npt.DTypeLike) -> Any:
@@ -52,14 +56,31 @@ def _flat(kind: npt.DTypeLike) -> Any:
 
 _WORDS, _SINGLE, _VECTOR = map(_flat, (np.uint32, np.float32, np.float64))
 _COUNT = ctypes.c_int64
+_ROWS = [_flat(np.int64), _VECTOR, *4 * [_COUNT]]
+"""Addresses of rows, a factor for each, their number, the bytes of an integer, the first column
+and the end of the columns."""
 SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "normals": (_COUNT, [_WORDS, _SINGLE, _COUNT]),
     "laplaces": (_COUNT, [_WORDS, _SINGLE, _COUNT]),
     "add_gradient": (None, [_SINGLE, ctypes.c_float, _VECTOR, _COUNT]),
     "squares": (ctypes.c_double, [_SINGLE, _COUNT]),
+    "inner_products": (None, [*_ROWS, _VECTOR, _VECTOR]),
+    "weighted_sum": (None, [*_ROWS, ctypes.c_double, _VECTOR]),
+    "trimmed_means": (
+        None,
+        [*_ROWS, _COUNT, _flat(np.int32), _COUNT, ctypes.c_double, _VECTOR, _VECTOR],
+    ),
     "gradients": (None, [*6 * [ctypes.c_void_p], _COUNT, *7 * [ctypes.c_void_p]]),
 }
 """The types of each kernel's result and arguments."""
+
+
+def aligned(numbers: int, kind: npt.DTypeLike = np.float64) -> Array:
+    """Return zeros that begin at a multiple of ``ALIGNMENT``, shape (numbers,)."""
+    size = numbers * np.dtype(kind).itemsize
+    room = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size].view(kind)
 
 
 @functools.cache

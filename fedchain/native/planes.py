@@ -13,15 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from fedchain.arrays import Array, Singles, Vector, Wholes
-from fedchain.native.loading import Library
+from fedchain.native.loading import Library, aligned
 
 StepKind = Literal["convolution", "norm", "pool", "transposed", "dice", "focal"]
 KINDS: Sequence[str] = ("convolution", "norm", "pool", "transposed", "dice", "focal")
 """The kinds of steps, in the order of their numbers in ``planes.c``."""
 PARTIAL_SUMS = 16
 """Number of partial sums over examples: example n belongs to sum n modulo 16."""
-ALIGNMENT = 64
-"""Alignment of the rooms, in bytes: the size of the largest register."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +115,10 @@ class PlaneGradients:
             for step in plan.steps
         ]
         self._steps = np.array(rows, dtype=_STEP)
-        self._planes = _room(plan.vectors * lanes)
-        self._gradient = _room(plan.weights * lanes)
-        self._target = _room(plan.height * plan.width * lanes)
-        self._turned = _room(plan.weights)
+        self._planes = aligned(plan.vectors * lanes, np.float32)
+        self._gradient = aligned(plan.weights * lanes, np.float32)
+        self._target = aligned(plan.height * plan.width * lanes, np.float32)
+        self._turned = aligned(plan.weights, np.float32)
         self._partial = np.empty((plan.weights, PARTIAL_SUMS))
 
     def twin(self) -> PlaneGradients:
@@ -193,13 +191,6 @@ class PlaneGradients:
         before, after = [_address(array) for array in given], [_address(room) for room in rooms]
         results = _address(sums), _address(each)
         self._library.gradients(*before, len(rows), *after, *results)
-
-
-def _room(numbers: int) -> Singles:
-    """Return zeros of float32 that begin at a multiple of ``ALIGNMENT``, shape (numbers,)."""
-    room = np.zeros(numbers * 4 + ALIGNMENT, dtype=np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + numbers * 4].view(np.float32)
 
 
 def _address(array: Array | None) -> int | None:

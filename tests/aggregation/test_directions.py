@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from plain_rules import inner, inner_with_sum, quantised, sent, some_rows, whole
 
 from fedchain.aggregation import directions as sharing
-from fedchain.aggregation.directions import Directions, agreement_of, inner_with, spread
+from fedchain.aggregation.agreement import agreement_of, inner_with
+from fedchain.aggregation.directions import Directions, spread
 from fedchain.ledger.chain.codec import quantise
 from fedchain.rows import lengths
 

@@ -1,0 +1,118 @@
+/* Passes over quantised directions: inner products, weighted sums, and means of sorted columns.
+
+   Integers are read as they came. Inner products are exact in double precision (see directions.py),
+   so their order does not matter. All other sums have the order of the rows, and nothing is fused. */
+
+/* Numbers are finite here, and the sign of zero does not count: a minimum is one instruction. */
+#pragma GCC optimize("finite-math-only", "no-signed-zeros")
+
+#include "vectors.h"
+
+#define COLUMNS 2048 /* of all rows, which are read twice while they are in the cache */
+#define PARALLEL 4   /* vectors of sums that do not wait for each other */
+#define DOUBLES (LANES / 2)
+
+typedef double dvec __attribute__((vector_size(8 * DOUBLES)));
+
+INLINE double read_integer(const char *row, int64_t place, int64_t bytes) {
+  if (bytes == 1) return ((const int8_t *)row)[place];
+  return bytes == 2 ? ((const int16_t *)row)[place] : ((const int32_t *)row)[place];
+}
+
+INLINE void add_products(const char *const *rows, const double *shifts, int64_t count, int64_t bytes, int64_t start,
+                         int64_t stop, double *inner, double *squares) {
+  dvec sums[COLUMNS / DOUBLES], values[COLUMNS / DOUBLES];
+  double *sum = (double *)sums, *value = (double *)values;
+  for (int64_t first = start; first < stop; first += COLUMNS) {
+    const int64_t wide = stop - first < COLUMNS ? stop - first : COLUMNS;
+    memset(sums, 0, sizeof sums);
+    memset(values, 0, sizeof values); /* what is not read below counts as 0 */
+    int64_t k = 0;
+    for (; k + 4 <= count; k += 4) /* these sums are exact, in any order */
+      for (int64_t i = 0; i < wide; i++)
+        sum[i] += (read_integer(rows[k], first + i, bytes) * shifts[k] +
+                   read_integer(rows[k + 1], first + i, bytes) * shifts[k + 1]) +
+                  (read_integer(rows[k + 2], first + i, bytes) * shifts[k + 2] +
+                   read_integer(rows[k + 3], first + i, bytes) * shifts[k + 3]);
+    for (; k < count; k++)
+      for (int64_t i = 0; i < wide; i++) sum[i] += read_integer(rows[k], first + i, bytes) * shifts[k];
+    for (k = 0; k < count; k++) {
+      dvec with_sum[PARALLEL], with_self[PARALLEL];
+      UNROLLED for (int t = 0; t < PARALLEL; t++) with_sum[t] = with_self[t] = (dvec){0};
+      for (int64_t i = 0; i < wide; i++) value[i] = read_integer(rows[k], first + i, bytes);
+      for (int64_t i = 0; i < (wide + DOUBLES - 1) / DOUBLES; i += PARALLEL)
+        UNROLLED for (int t = 0; t < PARALLEL; t++) {
+          with_sum[t] += values[i + t] * sums[i + t];
+          with_self[t] += values[i + t] * values[i + t];
+        }
+      for (int t = 0; t < PARALLEL; t++)
+        for (int lane = 0; lane < DOUBLES; lane++)
+          inner[k] += with_sum[t][lane], squares[k] += with_self[t][lane];
+    }
+  }
+}
+
+/* Adds, for each row, its inner product with the sum of all rows times their shifts, and with itself.
+   The rows have integers of 1, 2 or 4 bytes. Only columns from start to stop count. */
+EXPORT void inner_products(const char *const *rows, const double *shifts, int64_t count, int64_t bytes, int64_t start,
+                           int64_t stop, double *inner, double *squares) {
+  if (bytes == 1)
+    add_products(rows, shifts, count, 1, start, stop, inner, squares);
+  else if (bytes == 2)
+    add_products(rows, shifts, count, 2, start, stop, inner, squares);
+  else
+    add_products(rows, shifts, count, 4, start, stop, inner, squares);
+}
+
+INLINE void add_rows(const char *const *rows, const double *factors, int64_t count, int64_t bytes, int64_t start,
+                     int64_t stop, double divisor, double *total) {
+  for (int64_t first = start; first < stop; first += COLUMNS) {
+    const int64_t last = stop - first < COLUMNS ? stop : first + COLUMNS;
+    for (int64_t k = 0; k < count; k++)
+      for (int64_t i = first; i < last; i++) total[i] += read_integer(rows[k], i, bytes) * factors[k];
+    for (int64_t i = first; i < last; i++) total[i] /= divisor;
+  }
+}
+
+/* Adds the rows times their factors, in their order, to zeros, and divides by a number. */
+EXPORT void weighted_sum(const char *const *rows, const double *factors, int64_t count, int64_t bytes, int64_t start,
+                         int64_t stop, double divisor, double *total) {
+  if (bytes == 1)
+    add_rows(rows, factors, count, 1, start, stop, divisor, total);
+  else if (bytes == 2)
+    add_rows(rows, factors, count, 2, start, stop, divisor, total);
+  else
+    add_rows(rows, factors, count, 4, start, stop, divisor, total);
+}
+
+/* The mean of each column's values in sorted order, without `trim` at both ends. `pairs` are the
+   exchanges of a sorting network; `room` has 8 numbers for each row. */
+EXPORT void trimmed_means(const char *const *rows, const double *factors, int64_t count, int64_t bytes, int64_t start,
+                          int64_t stop, int64_t trim, const int32_t *pairs, int64_t exchanges, double divisor,
+                          double *room, double *means) {
+  dvec *values = (dvec *)room;
+  for (int64_t first = start; first < stop; first += DOUBLES) {
+    const int64_t wide = stop - first < DOUBLES ? stop - first : DOUBLES;
+    double *value = (double *)values;
+    for (int64_t k = 0; k < count; k++, value += DOUBLES)
+      if (wide == DOUBLES && bytes == 2)
+        UNROLLED for (int i = 0; i < DOUBLES; i++) value[i] = read_integer(rows[k], first + i, 2) * factors[k];
+      else
+        for (int i = 0; i < wide; i++) value[i] = read_integer(rows[k], first + i, bytes) * factors[k];
+    for (int64_t e = 0; e < exchanges; e++) {
+      const dvec a = values[pairs[2 * e]], b = values[pairs[2 * e + 1]];
+      dvec low, high;
+      for (int i = 0; i < DOUBLES; i++) {
+        low[i] = a[i] < b[i] ? a[i] : b[i];
+        high[i] = a[i] < b[i] ? b[i] : a[i];
+      }
+      values[pairs[2 * e]] = low;
+      values[pairs[2 * e + 1]] = high;
+    }
+    dvec total = {0};
+    for (int64_t k = trim; k < count - trim; k++) total += values[k];
+    total /= (double)(count - 2 * trim);
+    total /= divisor;
+    for (int64_t i = 0; i < wide; i++) means[first + i] = total[i];
+  }
+}
