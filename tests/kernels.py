@@ -168,6 +168,14 @@ def missed(wanted: Mapping[str, str | None], found: Kernels, plain: Kernels) -> 
     return wrong
 
 
+def numpy_instructions() -> str:
+    """Return the instructions above its baseline that numpy uses here, separated by blanks."""
+    from numpy._core import _multiarray_umath as compiled
+
+    used = compiled.__cpu_features__
+    return " ".join(name for name in compiled.__cpu_dispatch__ if used[name])
+
+
 def ask() -> dict[str, str]:
     """Return the kernels of this process that the libraries can be asked for.
 
@@ -176,10 +184,8 @@ def ask() -> dict[str, str]:
     import numpy
     import scipy.linalg  # noqa: F401 - brings an OpenBLAS of its own
     import torch
-    from numpy._core import _multiarray_umath as compiled
     from threadpoolctl import threadpool_info
 
-    used = [name for name in compiled.__cpu_dispatch__ if compiled.__cpu_features__[name]]
     blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
     threads = {torch.get_num_threads(), *(pool["num_threads"] for pool in blas)}
     chance = numpy.random.default_rng(0)
@@ -192,7 +198,7 @@ def ask() -> dict[str, str]:
         # The lowest level has another name in torch 2.6.
         "aten": torch.backends.cpu.get_cpu_capability().replace("NO AVX", "DEFAULT"),
         "mkl": products.hexdigest()[:6],
-        "numpy": " ".join(used),
+        "numpy": numpy_instructions(),
         "openblas": " and ".join(sorted({pool["architecture"] for pool in blas})) or "none",
         "threads": " and ".join(str(number) for number in sorted(threads)),
     }

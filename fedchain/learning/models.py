@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
 import torch
 from pydantic import Field
@@ -12,6 +13,32 @@ from torch import nn
 
 from fedchain.learning.task import models
 from fedchain.randomness import digest
+
+P = ParamSpec("P")
+
+
+def same_everywhere(make: Callable[P, nn.Module]) -> Callable[P, nn.Module]:
+    """Let a model begin with the same bits on every processor.
+
+    The weights of dense layers and convolutions are drawn again, with torch's law and from the same
+    random numbers: uniform up to 1 / sqrt(n), where n is the number of weights in ``weight[0]``.
+    The model must not have given them other initial values.
+    """
+    # torch computes u (b - a) + a, which it rounds once or twice, depending on the processor.
+
+    @functools.wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> nn.Module:
+        state = torch.get_rng_state()
+        model = make(*args, **kwargs)
+        torch.set_rng_state(state)
+        for layer in model.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                bound = 1 / math.sqrt(layer.weight[0].numel())
+                for weights in layer.parameters():
+                    weights.data.uniform_().sub_(0.5).mul_(2 * bound)
+        return model
+
+    return made
 
 
 @models
@@ -40,6 +67,7 @@ def softmax(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 
 
 @models
+@same_everywhere
 def mlp(
     inputs: tuple[int, ...],
     outputs: int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fedchain.elementary import dot
 from fedchain.scans.scan import Floats, Mask
 
 CHANNELS = ("intensity", "depth", "nx", "ny", "nz")
@@ -33,24 +34,29 @@ def normals_of(positions: Floats, camera: Floats) -> Floats:
     # A scanner computes its normals from its own noisy points. A simulator must do the same: exact
     # normals would give a network information that real scans do not have.
     sight = camera - positions
-    distance = np.sqrt((sight * sight).sum(axis=-1))
+    distance = lengths_of(sight)
     along_rows = _tangent(positions, distance, axis=positions.ndim - 3)
     along_columns = _tangent(positions, distance, axis=positions.ndim - 2)
     normals = np.cross(along_columns, along_rows)
     lonely = ~(np.abs(normals).max(axis=-1) > 0)
     normals[lonely] = sight[lonely]
-    normals[(normals * sight).sum(axis=-1) < 0] *= -1
-    length = np.sqrt((normals * normals).sum(axis=-1, keepdims=True))
-    return np.asarray(np.where(np.isfinite(positions), normals / length, np.nan), np.float32)
+    normals[dot(np.moveaxis(normals, -1, 0), np.moveaxis(sight, -1, 0)) < 0] *= -1
+    unit = normals / lengths_of(normals)[..., None]
+    return np.asarray(np.where(np.isfinite(positions), unit, np.nan), np.float32)
+
+
+def lengths_of(vectors: Floats) -> Floats:
+    """Return the length of each vector; an array (..., 3) becomes an array (...)."""
+    parts = np.moveaxis(vectors, -1, 0)
+    return np.asarray(np.sqrt(dot(parts, parts)))
 
 
 def _tangent(positions: Floats, distance: Floats, axis: int) -> Floats:
     tangent = np.zeros_like(positions)
     points, sums = np.moveaxis(positions, axis, 0), np.moveaxis(tangent, axis, 0)
     step = points[1:] - points[:-1]
-    length = np.sqrt((step * step).sum(axis=-1))
-    joined = length <= STEEPEST * np.moveaxis(distance, axis, 0)[:-1]  # False beside a NaN
-    step[~joined] = 0
+    near = STEEPEST * np.moveaxis(distance, axis, 0)[:-1]
+    step[~(lengths_of(step) <= near)] = 0  # also beside a NaN
     sums[1:] += step
     sums[:-1] += step
     return tangent

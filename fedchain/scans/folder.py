@@ -20,7 +20,7 @@ from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.features import features_of, normals_of
+from fedchain.scans.features import features_of, lengths_of, normals_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
@@ -210,7 +210,7 @@ def channels_of(scan: Scan, tile: int, record: RecordUnit) -> Floats:
         cut = cut_tiles(padded(grid, tile, np.nan), tile)[filled]
         points, light = np.moveaxis(cut[:, :3], 1, -1), cut[:, 3]
         normals = normals_of(points, scan.camera)
-    distance = np.sqrt(((points - scan.camera) ** 2).sum(axis=-1))
+    distance = lengths_of(points - scan.camera)
     valid = np.asarray(np.isfinite(points).all(axis=-1))
     image = features_of(light, distance, normals, valid)
     return image if record == "tile" else cut_tiles(padded(image[0], tile, 0.0), tile)[filled]

@@ -18,6 +18,7 @@ from fedchain.learning.losses import accuracy, cross_entropy
 from fedchain.learning.models import logistic, mlp, seeded
 from fedchain.learning.task import models, tasks
 from fedchain.learning.tasks.splits import by_site, dirichlet, dirichlet_mixtures, iid
+from fedchain.scans.models.gajdosech_unet import UNet, gajdosech_unet
 
 CLASSIC = {
     "breast_cancer": (569, 31, 0.95),
@@ -253,6 +254,25 @@ def test_too_many_holders_are_refused():
     labels = np.zeros(25, dtype=np.int64)
     with pytest.raises(ValueError, match="25 records for 3 holders"):
         dirichlet(labels, labels, 3, np.random.default_rng(0), alpha=1.0, least=10)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "gajdosech_unet"])
+def test_initial_weights_are_those_of_torch_up_to_their_last_bit(kind):
+    def plain() -> torch.nn.Module:
+        if kind == "gajdosech_unet":
+            return UNet(5, [3, 6, 12], 1, norm="group")
+        layers = torch.nn.Linear(30, 7), torch.nn.ReLU(), torch.nn.Linear(7, 2)
+        return torch.nn.Sequential(torch.nn.Flatten(), *layers)
+
+    def drawn() -> torch.nn.Module:
+        if kind == "gajdosech_unet":
+            return gajdosech_unet((5, 8, 8), 1, levels=2, width=3, norm="group")
+        return mlp((30,), 2, hidden=[7])
+
+    pairs = list(zip(*(seeded(make, 0)().parameters() for make in (plain, drawn)), strict=True))
+    assert sum(each.numel() for each, _ in pairs) > 200
+    for torchs, own in pairs:
+        assert (torchs - own).abs().max() <= 2**-23 * torchs.abs().max()
 
 
 def test_seeded_models_differ_by_seed():

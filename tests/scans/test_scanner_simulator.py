@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from scan_files import as_scan
 
+from fedchain.elementary import dot, exp
 from fedchain.randomness import stream
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
 from fedchain.scans.simulated import masks
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
-from fedchain.scans.simulator.rays import dot, object_distance, trace
-from fedchain.scans.simulator.scanner import camera_rays, simulate
-from fedchain.scans.simulator.scenes import draw_scenes, site_of
+from fedchain.scans.simulator.optics import highlight, scattered
+from fedchain.scans.simulator.rays import object_distance, trace
+from fedchain.scans.simulator.scanner import camera_rays, draw_noise, simulate
+from fedchain.scans.simulator.scenes import LEAST_NOISE, NOISE_RANGE, draw_scenes, site_of
 from fedchain.scans.simulator.shapes import SHAPES
 
 FIELDS = ("distance", "intensity", "labels", "table", "site")
@@ -66,6 +68,50 @@ def test_marching_finds_what_fine_steps_find(number):
     assert np.isfinite(fine).sum() > 40
     assert (np.isfinite(found) != np.isfinite(fine)).sum() <= 4  # rays that graze
     assert (np.abs(found[both] - fine[both]) < 1.5e-3).mean() > 0.98
+
+
+def test_a_gear_has_its_number_of_teeth():
+    angles, teeth = np.linspace(-np.pi, np.pi, 5001), np.repeat([[7.0], [11], [14]], 5001, axis=1)
+    radius, tooth = np.full_like(teeth, 0.04), np.full_like(teeth, 0.006)
+    flat = [np.full_like(teeth, size) for size in (0.01, 0.012, 0.01)]
+    lengths = np.stack([radius, tooth, flat[0], teeth, flat[1], flat[2]])
+    rim = 0.04 + 0.006 * np.clip(1.5 * np.cos(teeth * angles), -1, 1)
+    for side, far in ((-1, 0.999), (1, 1.001)):
+        x, y = far * rim * np.cos(angles), far * rim * np.sin(angles)
+        assert (side * SHAPES["gear"].distance(x, y, 0 * x, lengths) > 0).all()
+
+
+def test_the_highlight_is_the_fortieth_power_of_the_cosine():
+    scenes = draw_scenes(site_of(0, 5), [stream(0, "scan", 5, 0)])
+    sight, scan = camera_rays(24), np.zeros(576, int)
+    hits = trace(scenes, scan, np.zeros_like(sight), sight)
+    light = scattered(scenes, scan, hits)
+    lit = light > 0
+    lit &= hits.kind == OBJECT
+    mirrored = sight - 2 * dot(sight, hits.normals) * hits.normals
+    toward = np.array([[0.13], [0], [0]]) - hits.points
+    cosine = (dot(mirrored, toward) / np.sqrt(dot(toward, toward)))[lit]
+    wanted = 2 * scenes.site.gloss * np.maximum(cosine, 0) ** 40
+    assert wanted.max() > 0.1
+    assert np.allclose(highlight(scenes, hits, sight, light)[lit], wanted, rtol=1e-4, atol=1e-9)
+
+
+def test_noise_has_the_moments_of_a_normal_law():
+    columns, light, side, share = draw_noise(np.random.default_rng(0), 400)
+    for noise in (columns, light):  # 160,000 numbers; the margins are four standard errors
+        assert abs(noise.mean()) < 4 / 400
+        assert abs(noise.var() - 1) < 4 * 2**0.5 / 400
+        assert abs((noise**4).mean() - 2.9) < 4 * 96**0.5 / 400
+        assert abs((np.abs(noise) > 2).mean() - 0.0455) < 0.0025
+    assert abs(np.corrcoef(columns.ravel(), light.ravel())[0, 1]) < 4 / 400
+    assert 0 <= min(side.min(), share.min()) < max(side.max(), share.max()) < 1
+
+
+def test_sites_have_from_3_to_20_hundredths_of_a_column_of_noise():
+    assert abs(LEAST_NOISE * exp(NOISE_RANGE) - 0.2) < 1e-15
+    logs = np.log([site_of(0, k).noise for k in range(400)])
+    assert np.log(0.03) < logs.min() < logs.max() < np.log(0.2)
+    assert abs(logs.mean() - np.log(0.03 * 0.2) / 2) < 4 * NOISE_RANGE / 12**0.5 / 20
 
 
 def test_rays_that_meet_the_table_end_on_it():

@@ -72,7 +72,7 @@ def _table_task(
             order = stream(seed, "held out").permutation(count)
             public = np.sort(order[: max(1, round(held_out * count))])
             kept = np.setdiff1d(np.arange(count), public)
-            inputs = _standardised(inputs, public, scale)
+            inputs = standardised(inputs, public, scale)
             make = seeded(lambda: models.build(model, shape, classes), seed)
             measured = losses.build(loss)
             with torch.no_grad():
@@ -98,7 +98,7 @@ def _table_task(
     return register
 
 
-def _standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
+def standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
     """Return the inputs, standardised as ``Labelled`` says."""
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):

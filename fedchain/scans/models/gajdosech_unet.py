@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from fedchain.learning.gradients.layers import StandardisedConv2d
+from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
 
 Norm = Literal["none", "group", "group_and_weights"]
@@ -20,6 +21,7 @@ TABLE = (1, 2, 4, 6, 8)
 
 
 @models
+@same_everywhere
 def gajdosech_unet(
     inputs: tuple[int, ...],
     outputs: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fedchain.arrays import Flags
@@ -14,8 +16,10 @@ FOCAL_COLUMNS = 1500.0
 EDGE = 0.02
 """Neighbouring pixels lie across an edge if their distances differ by more than this share of the
 distance."""
-SLANT = float(np.arctan2(BASELINE_M, DISTANCE_M))
-"""Angle by which the projector is turned toward the middle of the turntable, in radians."""
+_REACH_M = math.sqrt(BASELINE_M * BASELINE_M + DISTANCE_M * DISTANCE_M)
+SLANT = np.float32(DISTANCE_M / _REACH_M), np.float32(BASELINE_M / _REACH_M)
+"""Cosine and sine of the angle by which the projector is turned toward the middle of the
+turntable."""
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
@@ -25,7 +29,7 @@ def projector_columns(points: Floats) -> Floats:
     Args:
         points: coordinates in the camera's frame, in metres, shape (3, points).
     """
-    c, s = np.float32(np.cos(SLANT)), np.float32(np.sin(SLANT))
+    c, s = SLANT
     x, z = points[0] - np.float32(BASELINE_M), points[2]
     across, ahead = c * x + s * z, c * z - s * x
     return np.asarray(np.float32(FOCAL_COLUMNS) * across / ahead)
@@ -51,7 +55,7 @@ def distance_of(columns: Floats, sight: Floats) -> Floats:
     # On a ray of direction d the distance is b (c + s u) / (d_x (c + s u) + d_z (s - c u)), with
     # baseline b, cosine c and sine s of the slant, and u = column / focal length.
     u = columns / np.float32(FOCAL_COLUMNS)
-    c, s = np.float32(np.cos(SLANT)), np.float32(np.sin(SLANT))
+    c, s = SLANT
     across, ahead = c + s * u, s - c * u
     cut = sight[0] * across + sight[2] * ahead
     cut = np.where(np.abs(cut) < 1e-6, np.float32(1e-6), cut)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fedchain.arrays import Flags
+from fedchain.elementary import dot
 from fedchain.scans.scan import OBJECT, Floats
-from fedchain.scans.simulator.rays import LIFT_M, Hits, SceneNumbers, dot, object_distance, trace
+from fedchain.scans.simulator.rays import LIFT_M, Hits, SceneNumbers, object_distance, trace
 from fedchain.scans.simulator.scenes import DISTANCE_M, Scenes
 
 BASELINE_M = 0.13
@@ -20,8 +21,6 @@ SATURATED = 1.0
 GRAZING = 0.15
 """Least cosine of the angle between the normal of a surface and the direction to the camera, for a
 pixel that can be decoded."""
-LOBE = 40.0
-"""Phong exponent of the highlight of a glossy surface."""
 
 
 def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
@@ -36,7 +35,7 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
     scatters = scenes.albedo * (1 - np.float32(scenes.site.gloss))
     table = np.float32(scenes.site.table_albedo)
     albedo = np.where(hits.kind == OBJECT, scatters[scan], table)
-    light = np.nan_to_num(albedo * cosine * (DISTANCE_M / distance) ** 2)
+    light = np.nan_to_num(albedo * cosine * np.square(DISTANCE_M / distance))
     bright = np.flatnonzero(light > 0)
     start = hits.points[:, bright] + np.float32(LIFT_M) * hits.normals[:, bright]
     path = toward[:, bright]
@@ -46,11 +45,16 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
 
 
 def highlight(scenes: Scenes, hits: Hits, sight: Floats, light: Floats) -> Floats:
-    """Return the light of the projector that each glossy point mirrors to the camera."""
+    """Return the light of the projector that each glossy point mirrors to the camera.
+
+    This is the highlight of Phong's model with the exponent 40.
+    """
     toward, _ = _toward_projector(hits.points)
     cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
+    eighth = np.square(np.square(np.square(cosine)))
+    lobe = eighth * np.square(np.square(eighth))
     glossy = np.float32(scenes.site.gloss) * (hits.kind == OBJECT) * (light > 0)
-    return np.asarray(np.nan_to_num(glossy * np.exp(LOBE * np.log(np.maximum(cosine, 1e-6))) * 2))
+    return np.asarray(np.nan_to_num(glossy * lobe * 2))
 
 
 def reflection(

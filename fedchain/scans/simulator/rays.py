@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.elementary import dot
 from fedchain.scans.scan import NONE, OBJECT, TABLE, Floats
 from fedchain.scans.simulator.scenes import Scenes
 from fedchain.scans.simulator.shapes import SHAPES, Distance
@@ -35,12 +36,6 @@ class Hits:
     """Points in the camera's frame, in metres, shape (3, rays); NaN where the ray meets nothing."""
     normals: Floats
     """Unit normals of the surfaces, shape (3, rays)."""
-
-
-def dot(a: Floats, b: Floats) -> Floats:
-    """Return the dot product of each column of ``a`` with the same column of ``b``."""
-    # The fixed order of the sum makes the rounding always the same.
-    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def trace(scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats) -> Hits:
@@ -123,7 +118,7 @@ def _table_distance(
     slope = np.where(np.abs(slope) < 1e-6, np.float32(1e-6), slope)
     t = dot(table - origin, up) / slope
     off = origin + t * direction - table
-    on_disc = (t > 0) & (dot(off, off) < scenes.table_radius[scan] ** 2)
+    on_disc = (t > 0) & (dot(off, off) < np.square(scenes.table_radius[scan]))
     return np.where(on_disc, t, np.float32(np.inf))
 
 

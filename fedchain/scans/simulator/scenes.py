@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.elementary import cosine_and_sine, dot, draw_between, exp
 from fedchain.randomness import stream
 from fedchain.scans.scan import Floats
 from fedchain.scans.simulator.shapes import SHAPES, UPRIGHT_ONLY
 
 DISTANCE_M = 0.55
 """Working distance from the camera to the middle of the turntable, in metres."""
+LEAST_NOISE = 0.03
+"""Least ``Site.noise``, in columns."""
+NOISE_RANGE = 1.8971199848858813
+"""Logarithm of the largest ``Site.noise``, 0.2 columns, divided by the least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +75,11 @@ def site_of(seed: int, number: int) -> Site:
     names = list(SHAPES)
     return Site(
         family=names[number % len(names)],
-        albedo=float(random.uniform(0.35, 0.8)),
-        gloss=float(random.choice([0.2, 0.6, 0.85]) * random.uniform(0.8, 1.15)),
-        table_albedo=float(random.uniform(0.1, 0.3)),
-        noise=float(np.exp(random.uniform(np.log(0.03), np.log(0.2)))),
-        elevation=float(random.uniform(0.6, 1.1)),
+        albedo=draw_between(random, 0.35, 0.8),
+        gloss=float(random.choice([0.2, 0.6, 0.85])) * draw_between(random, 0.8, 1.15),
+        table_albedo=draw_between(random, 0.1, 0.3),
+        noise=LEAST_NOISE * exp(draw_between(random, 0, NOISE_RANGE)),
+        elevation=draw_between(random, 0.6, 1.1),
     )
 
 
@@ -91,38 +96,43 @@ def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
 def _draw_scene(site: Site, random: np.random.Generator) -> dict[str, object]:
     family = SHAPES[site.family]
     lengths = family.draw(random)
-    elevation = site.elevation + random.uniform(-0.15, 0.15)
-    frame = _table_frame(elevation, random.uniform(-0.1, 0.1))
-    middle = np.array([0, 0, DISTANCE_M + random.uniform(-0.04, 0.04)])
+    elevation = site.elevation + draw_between(random, -0.15, 0.15)
+    frame = _table_frame(elevation, draw_between(random, -0.1, 0.1))
+    middle = np.array([0, 0, DISTANCE_M + draw_between(random, -0.04, 0.04)])
     resting = np.eye(3)
     if site.family not in UPRIGHT_ONLY:
         resting = _AXES[int(random.integers(len(_AXES)))]
     extent = np.array(family.extent(lengths))
-    height = float(np.abs(resting[2]) @ extent)
-    place = np.array([*random.uniform(-0.02, 0.02, 2), height])
+    height = float(dot(np.abs(resting[2]), extent))
+    place = np.array([draw_between(random, -0.02, 0.02), draw_between(random, -0.02, 0.02), height])
     return {
         "lengths": lengths,
-        "rotation": frame @ _turn(random.uniform(0, 2 * np.pi)) @ resting,
-        "centre": middle + frame @ place,
-        "radius": np.sqrt(extent @ extent) + 1e-3,
+        "rotation": _product(_product(frame, _turn(draw_between(random, 0, 2 * np.pi))), resting),
+        "centre": middle + dot(frame.T, place),
+        "radius": np.sqrt(dot(extent, extent)) + 1e-3,
         "up": frame[:, 2],
         "table": middle,
-        "table_radius": random.uniform(0.09, 0.12),
-        "albedo": np.clip(site.albedo + random.uniform(-0.1, 0.1), 0.1, 0.9),
+        "table_radius": draw_between(random, 0.09, 0.12),
+        "albedo": np.clip(site.albedo + draw_between(random, -0.1, 0.1), 0.1, 0.9),
     }
 
 
 def _turn(angle: float) -> npt.NDArray[np.float64]:
     """Return the matrix of a rotation about the z axis by an angle in radians."""
-    c, s = np.cos(angle), np.sin(angle)
+    c, s = cosine_and_sine(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
 def _table_frame(elevation: float, roll: float) -> npt.NDArray[np.float64]:
     """Return the rotation from the turntable's frame (z up) to the camera's (y down, z ahead)."""
-    c, s = np.cos(elevation), np.sin(elevation)
+    c, s = cosine_and_sine(elevation)
     seen = np.array([[1, 0, 0], [0, -s, -c], [0, c, -s]])
-    return np.asarray(_turn(roll) @ seen)
+    return _product(_turn(roll), seen)
+
+
+def _product(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the matrix product of two 3 x 3 matrices."""
+    return np.asarray(dot(a.T[:, :, None], b[:, None]))
 
 
 _AXES = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedchain.elementary import cosine_and_sine, draw_between, draw_each_between
 from fedchain.scans.scan import Floats
 
 Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
@@ -33,15 +34,19 @@ def _radial(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.sqrt(x * x + y * y))
 
 
+def _length(x: Floats, y: Floats, z: Floats) -> Floats:
+    return np.asarray(np.sqrt(x * x + y * y + z * z))
+
+
 def _box(x: Floats, y: Floats, z: Floats, a: Floats, b: Floats, c: Floats) -> Floats:
     dx, dy, dz = np.abs(x) - a, np.abs(y) - b, np.abs(z) - c
-    outside = np.sqrt(np.maximum(dx, 0) ** 2 + np.maximum(dy, 0) ** 2 + np.maximum(dz, 0) ** 2)
+    outside = _length(np.maximum(dx, 0), np.maximum(dy, 0), np.maximum(dz, 0))
     return np.asarray(outside + np.minimum(np.maximum(dx, np.maximum(dy, dz)), 0))
 
 
 def _tube(across: Floats, along: Floats, radius: Floats, half: Floats) -> Floats:
     dr, dl = across - radius, np.abs(along) - half
-    outside = np.sqrt(np.maximum(dr, 0) ** 2 + np.maximum(dl, 0) ** 2)
+    outside = _radial(np.maximum(dr, 0), np.maximum(dl, 0))
     return np.asarray(outside + np.minimum(np.maximum(dr, dl), 0))
 
 
@@ -63,10 +68,10 @@ def _shaft(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
 def _pebble(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
     """Return the distance to three spheres that blend smoothly into one another."""
     large, small, sx, sy, tx, ty, melt = p
-    one = np.sqrt(x * x + y * y + z * z) - large
+    one = _length(x, y, z) - large
     low = z + large - small
-    two = np.sqrt((x - sx) ** 2 + (y - sy) ** 2 + low * low) - small
-    three = np.sqrt((x - tx) ** 2 + (y - ty) ** 2 + low * low) - small
+    two = _length(x - sx, y - sy, low) - small
+    three = _length(x - tx, y - ty, low) - small
     return _melt(_melt(one, two, melt), three, melt)
 
 
@@ -88,12 +93,25 @@ def _gear(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
     """Return the distance to a toothed wheel with a hub."""
     radius, tooth, half, teeth, hub, height = p
     across = _radial(x, y)
-    wave = np.clip(1.5 * np.cos(teeth * np.arctan2(y, x)), -1, 1)
+    wave = np.clip(1.5 * _cosine_of_multiple(x / np.maximum(across, 1e-12), teeth), -1, 1)
     # A lower bound of the distance must have no slope above 1: divide by the slope of the flanks.
     slope = 1.5 * tooth * teeth / (radius - tooth)
     rim = (across - radius - tooth * wave) / np.sqrt(1 + slope * slope)
     wheel = np.maximum(rim, np.abs(z + height - half) - half)
     return np.asarray(np.minimum(wheel, _tube(across, z, hub, height)))
+
+
+def _cosine_of_multiple(cosine: Floats, times: Floats) -> Floats:
+    """Return the cosine of each angle times a whole number below 16, from the angle's cosine."""
+    # Chebyshev polynomials of degree k and k + 1, where k begins with 0 and takes one bit a step.
+    here, after, bits = np.ones_like(cosine), cosine, times.astype(np.int32)
+    for bit in (8, 4, 2, 1):
+        odd = (bits & bit) > 0
+        both = 2 * here * after - cosine
+        one = np.where(odd, after, here)
+        square = 2 * one * one - 1
+        here, after = np.where(odd, both, square), np.where(odd, square, both)
+    return here
 
 
 def _ring(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
@@ -103,39 +121,38 @@ def _ring(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
 
 
 def _draw_block(r: np.random.Generator) -> list[float]:
-    a, b, c = r.uniform([0.035, 0.025, 0.012], [0.06, 0.05, 0.035]).tolist()
-    return [a, b, c, r.uniform(0.001, 0.008), r.uniform(-0.005, 0.018)]
+    low, high = [0.035, 0.025, 0.012, 0.001, -0.005], [0.06, 0.05, 0.035, 0.008, 0.018]
+    return draw_each_between(r, low, high)
 
 
 def _draw_shaft(r: np.random.Generator) -> list[float]:
-    half = r.uniform(0.025, 0.055)
+    half = draw_between(r, 0.025, 0.055)
     low, high = [0.014, 0.03, 0.003, -0.7 * half], [0.024, 0.045, 0.009, 0.7 * half]
-    radius, flange, thickness, place = r.uniform(low, high).tolist()
+    radius, flange, thickness, place = draw_each_between(r, low, high)
     return [radius, half, flange, thickness, place]
 
 
 def _draw_pebble(r: np.random.Generator) -> list[float]:
-    large, small = r.uniform([0.028, 0.015], [0.042, 0.027]).tolist()
-    turn, second = r.uniform(0, 2 * np.pi, 2).tolist()
-    reach = r.uniform(0.03, 0.045, 2).tolist()
-    first = [reach[0] * float(np.cos(turn)), reach[0] * float(np.sin(turn))]
-    other = [reach[1] * float(np.cos(second)), reach[1] * float(np.sin(second))]
-    return [large, small, *first, *other, r.uniform(0.008, 0.02)]
+    low = [0.028, 0.015, 0, 0, 0.03, 0.03, 0.008]
+    high = [0.042, 0.027, 2 * np.pi, 2 * np.pi, 0.045, 0.045, 0.02]
+    large, small, turn, second, reach, other, melt = draw_each_between(r, low, high)
+    first = [reach * part for part in cosine_and_sine(turn)]
+    return [large, small, *first, *(other * part for part in cosine_and_sine(second)), melt]
 
 
 def _draw_bracket(r: np.random.Generator) -> list[float]:
     low, high = [0.03, 0.025, 0.025, 0.003, 0.1], [0.055, 0.05, 0.045, 0.007, 0.9]
-    return [float(value) for value in r.uniform(low, high)]
+    return draw_each_between(r, low, high)
 
 
 def _draw_gear(r: np.random.Generator) -> list[float]:
     low, high = [0.035, 0.004, 0.006, 0.01, 0.016], [0.052, 0.008, 0.014, 0.018, 0.032]
-    radius, tooth, half, hub, height = r.uniform(low, high).tolist()
+    radius, tooth, half, hub, height = draw_each_between(r, low, high)
     return [radius, tooth, half, float(r.integers(7, 15)), hub, height]
 
 
 def _draw_ring(r: np.random.Generator) -> list[float]:
-    return [float(value) for value in r.uniform([0.03, 0.01], [0.045, 0.018])]
+    return draw_each_between(r, [0.03, 0.01], [0.045, 0.018])
 
 
 SHAPES: Mapping[str, Shape] = {

@@ -1,0 +1,88 @@
+"""Simulated scans and initial weights have the same bits with the kernels of every processor."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import kernels
+import numpy as np
+import pytest
+
+from fedchain.learning.models import seeded
+from fedchain.learning.task import Records, models
+from fedchain.learning.tasks.augmented import views_of
+from fedchain.learning.tasks.classic import standardised
+from fedchain.randomness import stream
+from fedchain.scans.simulated import scan_records
+from fedchain.scans.simulator.scanner import join_scans, simulate
+from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.simulator.shapes import SHAPES
+
+SCANS = "44fd191cb5412c7d"
+WEIGHTS = "8e49c8a7a6f03e37"
+TABLES = "349b92559af91f36"
+"""First digits of the hashes of all scans, all weights and all tables."""
+NUMPY = {
+    "NPY_DISABLE_CPU_FEATURES": kernels.numpy_instructions(),
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F",
+}
+TORCH = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+"""Environment variables that take instructions away from numpy and the C library, and from
+torch."""
+MODELS = [
+    {"kind": "gajdosech_unet", "levels": 2, "width": 2, "norm": "group"},
+    {"kind": "gajdosech_unet", "levels": 1, "width": 3, "norm": "group_and_weights"},
+    {"kind": "mlp", "hidden": [7, 5]},
+    {"kind": "softmax"},
+]
+
+
+def hashed(arrays) -> str:
+    """Return the first digits of a hash of some arrays."""
+    return hashlib.sha256(b"".join(each.tobytes() for each in arrays)).hexdigest()[:16]
+
+
+def scans() -> str:
+    """Return the hash of scans of all families of shapes, and of their images and targets."""
+    names = [("scan", 0, i) for i in range(3)]
+    scanned = join_scans([simulate(site_of(0, k), 0, names, 24, k) for k in range(len(SHAPES))])
+    records = [scan_records(scanned, mask) for mask in ("object", "outliers")]
+    return hashed([*vars(scanned).values(), *(a for r in records for a in (r.inputs, r.targets))])
+
+
+def weights() -> str:
+    """Return the hash of the initial weights of the models."""
+    parts = [models.check(block) for block in MODELS]
+    made = [seeded(lambda p=part: models.build(p, (5, 8, 8), 1), 0)() for part in parts]
+    return hashed(p.detach().numpy() for model in made for p in model.parameters())
+
+
+def tables() -> str:
+    """Return the hash of a standardised table, and of shifted views of its rows as pictures."""
+    table, public = stream(0, "table").random((300, 30)), np.arange(75)
+    standard = [standardised(table, public, scale) for scale in (None, 16)]
+    pictures = Records(standard[0].reshape(-1, 6, 5), np.zeros(300, np.int64))
+    return hashed([*standard, views_of(pictures, 3, 1, 0).inputs])
+
+
+def test_this_process_computes_the_same_as_every_other():
+    assert (scans(), weights(), tables()) == (SCANS, WEIGHTS, TABLES)
+
+
+@pytest.mark.parametrize("fewer", [NUMPY, TORCH, NUMPY | TORCH], ids=["numpy", "torch", "both"])
+def test_with_fewer_instructions_the_bits_are_the_same(fewer):
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env={**os.environ, **fewer},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [SCANS, WEIGHTS, TABLES]
+
+
+if __name__ == "__main__":
+    print(scans(), weights(), tables())  # noqa: T201
