@@ -1,8 +1,8 @@
 """Elementary functions in a written order: they give the same bits on every processor.
 
-numpy and the C library choose their code for sine, exponential and matrix products by the
-processor, and these differ in the last bits. The functions here use only additions, products and
-quotients, each of which is rounded by itself.
+numpy, BLAS and the C library choose their code for sine, exponential and matrix products by the
+processor, and the last bits of the results differ. The functions here use only additions, products
+and quotients, each of which is rounded by itself.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def cosine_and_sine(angle: float) -> tuple[float, float]:
 
 
 def _alternating(first: float, angle: float, place: int) -> float:
-    """Return the series of cosine or sine from its first term on, for at most pi / 4."""
+    """Sum the series of cosine (place 1) or sine (place 2), whose first term is given.
+
+    The angle is at most pi / 4 in size.
+    """
     total = term = first
     for n in range(place, place + 18, 2):
         term *= -angle * angle / (n * (n + 1))

@@ -18,13 +18,13 @@ P = ParamSpec("P")
 
 
 def same_everywhere(make: Callable[P, nn.Module]) -> Callable[P, nn.Module]:
-    """Let a model begin with the same bits on every processor.
+    """Give the models of a function initial weights with the same bits on every processor.
 
     The weights of dense layers and convolutions are drawn again, with torch's law and from the same
-    random numbers: uniform up to 1 / sqrt(n), where n is the number of weights in ``weight[0]``.
-    The model must not have given them other initial values.
+    random numbers: uniform from -b to b, where b is 1 / sqrt(n), and n is the number of weights in
+    ``weight[0]``. The function must not have given them values of its own.
     """
-    # torch computes u (b - a) + a, which it rounds once or twice, depending on the processor.
+    # torch computes u (b - a) + a, and rounds once or twice, depending on the processor.
 
     @functools.wraps(make)
     def made(*args: P.args, **kwargs: P.kwargs) -> nn.Module:
