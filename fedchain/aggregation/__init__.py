@@ -7,8 +7,8 @@ element, in a fixed order.
 
 from __future__ import annotations
 
-from fedchain.aggregation.agreement import Agreement, agreement_of, inner_with
 from fedchain.aggregation.coordinates import median, trimmed_mean
+from fedchain.aggregation.inner_products import Agreement, agreement_of, inner_with
 from fedchain.aggregation.krum import krum
 from fedchain.aggregation.nearest import l_nearest, mean
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled

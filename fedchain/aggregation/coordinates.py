@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.agreement import agreement_of
 from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for, scaled
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.native.loading import aligned, library

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.agreement import agreement_of
 from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.weights import mean_of_used
 from fedchain.arrays import Matrix

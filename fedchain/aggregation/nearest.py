@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.agreement import agreement_of
+from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.weights import Weights, mean_of_used
 from fedchain.registry import AtMost

@@ -82,7 +82,7 @@ def lognormal(
     >>> law(np.array([[0, 1]]), np.random.default_rng(0)).round(6).tolist()
     [80.0]
     """
-    return lambda links, generator: generator.lognormal(np.log(median), sigma, len(links))
+    return lambda links, generator: median * _spread(generator, sigma, len(links))
 
 
 @latencies
@@ -129,6 +129,13 @@ def regions(
 
     def law(links: Links, generator: np.random.Generator) -> Vector:
         medians = between[links[:, 0] % count, links[:, 1] % count]
-        return np.asarray(medians * generator.lognormal(0.0, sigma, len(links)))
+        return np.asarray(medians * _spread(generator, sigma, len(links)))
 
     return law
+
+
+def _spread(generator: np.random.Generator, sigma: float, count: int) -> Vector:
+    """Draw lognormal factors with median 1, rounded to 9 decimals."""
+    # The C library's exponential differs between processors in the last bits. Rounding removes the
+    # difference, which could otherwise change the order of events, and so the blocks.
+    return np.round(generator.lognormal(0.0, sigma, count), 9)

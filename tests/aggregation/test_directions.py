@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from plain_rules import inner, inner_with_sum, quantised, sent, some_rows, whole
 
 from fedchain.aggregation import directions as sharing
-from fedchain.aggregation.agreement import agreement_of, inner_with
 from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.inner_products import agreement_of, inner_with
 from fedchain.ledger.chain.codec import quantise
 from fedchain.rows import lengths
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.aggregation import Received, aggregations, agreement, coordinates, weights
+from fedchain.aggregation import Received, aggregations, coordinates, inner_products, weights
 from fedchain.aggregation.coordinates import _exchanges, untrimmed_means
 from fedchain.aggregation.directions import Directions
 from fedchain.native.loading import library
@@ -41,7 +41,7 @@ def received(storage, count, columns, seed):
 
 
 def without_kernels(patch):
-    for module in (agreement, coordinates, weights):
+    for module in (inner_products, coordinates, weights):
         patch.setattr(module, "library", lambda: None)
 
 
@@ -71,7 +71,7 @@ def test_rows_that_kernels_cannot_read_are_left_to_numpy(rows):
     second = wide[::2] if rows == "gaps" else wide[:6].astype(np.int32)
     directions = Directions((wide[:6], second), (20, 20))
     assert directions.addresses is None
-    found = agreement.agreement_of(directions).squares
+    found = inner_products.agreement_of(directions).squares
     assert found.tolist() == [55, 220 if rows == "gaps" else 55]
 
 

@@ -65,8 +65,8 @@ def test_in_a_complete_network_one_holder_more_leaves_the_delays_of_the_others_a
 def test_in_a_complete_network_a_message_goes_through_another_compute_node_if_that_is_quicker():
     block = {"kind": "complete", "latency_ms": {"kind": "lognormal", "median": 80.0, "sigma": 2.0}}
     seconds, drawn = delays(block, nodes=300), np.random.default_rng(0)
-    links = drawn.lognormal(np.log(80.0), 2.0, 6) / 1000.0
-    down = drawn.lognormal(np.log(80.0), 2.0, 296 * 4).reshape(296, 4) / 1000.0
+    links = 80.0 * drawn.lognormal(0.0, 2.0, 6).round(9) / 1000.0
+    down = 80.0 * drawn.lognormal(0.0, 2.0, 296 * 4).round(9).reshape(296, 4) / 1000.0
     graph = networkx.Graph()
     ends = [(a, b) for a in range(4) for b in range(a + 1, 4)]
     graph.add_weighted_edges_from((a, b, w) for (a, b), w in zip(ends, links, strict=True))

@@ -1,4 +1,4 @@
-"""Agreement: exact inner products of directions with their sum, and with given points."""
+"""Inner products of directions with their sum, and with given points; all of them are exact."""
 
 from __future__ import annotations
 
