@@ -10,6 +10,7 @@ STAGES = (
     "gradients",
     "noise",
     "signing",
+    "accounting",
     "network",
     "aggregation",
     "work",

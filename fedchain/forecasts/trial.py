@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -161,6 +162,7 @@ def tried(scenario: Scenario) -> Trial:
         dimension=len(weights),
         spent_s={
             **_releases_s(Source(scenario, mechanism, task), workers, examples),
+            "accounting": _accounting_s(mechanism),
             "work": expected_hashing_s(scenario) / scenario.rounds,
             # Evaluation occupies one of the cores during the next gradients.
             "evaluation": statistics.fmean(measured) * share / workers,
@@ -221,6 +223,19 @@ def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRe
     key = RoundKey(zero, public_key_of(zero), proof if nodes.identity == "registered" else None)
     at = ReleaseContext(secret=zero, chain_id=zero, parent=zero, round=1, holder=0)
     return [ReleaseRequest(replace(at, holder=each), key) for each in participants]
+
+
+def _accounting_s(mechanism: Mechanism) -> float:
+    """Return the wall time of the epsilon that a round states, seconds.
+
+    In each round, the participant with the most releases has made one more.
+    """
+    spent = []
+    for count in range(mechanism.terms.releases, mechanism.terms.releases - TIMES, -1):
+        began = time.perf_counter()
+        mechanism.epsilon_bound(max(1, count))
+        spent.append(time.perf_counter() - began)
+    return min(spent)
 
 
 def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fedchain.arrays import Vector
 from fedchain.cache import AGREED, mark_used, place_of, try_add
 from fedchain.errors import FedchainError, Problem, ScenarioError
 
@@ -29,8 +30,7 @@ RDP_ORDERS = (
     *(round(64 * 2 ** (x / 4)) for x in range(25)),
 )
 """Orders of the Rényi divergences: those of Opacus, and larger ones for small epsilon."""
-# a larger one promises nothing, and makes discretised accountants overflow
-VACUOUS = 100.0
+VACUOUS = 100.0  # a larger one promises nothing, and makes discretised accountants overflow
 """Largest total epsilon that is checked."""
 # At a rate of .001, a finer grid takes ten times as long and changes epsilon by less than 10^-4.
 LEAST_RATE = 0.01
@@ -217,12 +217,15 @@ def rdp_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
     """Return Opacus' Rényi bound on the total epsilon of Gaussian releases, 8 to 17 % too high."""
+    values = releases * _one_divergence(noise_multiplier, sampling_rate)
+    return epsilon_of_divergences(dict(zip(RDP_ORDERS, values, strict=True)), delta)
+
+
+@lru_cache(maxsize=4)
+def _one_divergence(sigma: float, rate: float) -> Vector:
     from opacus.accountants.analysis.rdp import compute_rdp
 
-    divergences = compute_rdp(
-        q=sampling_rate, noise_multiplier=noise_multiplier, steps=releases, orders=RDP_ORDERS
-    )
-    return epsilon_of_divergences(dict(zip(RDP_ORDERS, divergences, strict=True)), delta)
+    return np.asarray(compute_rdp(q=rate, noise_multiplier=sigma, steps=1, orders=RDP_ORDERS))
 
 
 def epsilon_of_divergences(divergences: Mapping[float, float], delta: float) -> float:
@@ -255,8 +258,7 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     >>> cross_check({"closed form": 1.000, "PRV": 1.010}, {"RDP": 1.09})
     """
     (name, reported), *others = tight.items()
-    margin = 0.02 + 0.01 * reported
-    # where few records are sampled, a Rényi bound is further above the tight total
+    margin = 0.02 + 0.01 * reported  # few sampled records: a Rényi bound is further above
     most = math.inf if others else (1.35 if reported <= 10 else 2.0) * reported + 0.2
     agreements = [(*other, abs(other[1] - reported) <= margin) for other in others]
     agreements += [

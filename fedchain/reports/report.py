@@ -14,6 +14,7 @@ from fedchain.reports.figures.style import render
 from fedchain.reports.page import Attacked, StudyReport, page
 from fedchain.reports.study import Study, open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
+from fedchain.results.findings import AUDIT
 
 
 def report(
@@ -78,8 +79,8 @@ def _open(paths: Iterable[str | Path], left_out: Callable[[str], None] | None) -
 
 def _find(study: Study, trust_user_parts: bool) -> StudyReport:
     attacked = Attacked((), (), ())
-    if study.kind == "run":
-        # Audits import reports, so reports import audits by name, only when they are needed.
+    if study.kind == "run" and (study.folder / AUDIT).exists():
+        # Audits import reports and load torch, so reports import audits by name, and only then.
         audits = importlib.import_module("fedchain.audits.statement")
         attacked = audits.read_attacked(study.folder, trust_user_parts)
     return StudyReport(study, tuple(draw(study)), tuple(tabulate(study)), attacked)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.laws import compare
@@ -156,9 +157,11 @@ def _metrics(run: Recorded) -> Table:
 def _holders(run: Recorded) -> list[Table]:
     if not run.messages:
         return []
+    of_holder: dict[int, list[dict[str, Any]]] = {}
+    for row in run.messages:
+        of_holder.setdefault(int(row["holder"]), []).append(row)
     rows: list[tuple[Cell, ...]] = []
-    for holder in sorted({int(row["holder"]) for row in run.messages}):
-        own = [row for row in run.messages if int(row["holder"]) == holder]
+    for holder, own in sorted(of_holder.items()):
         used = sum(bool(row["used"]) for row in own)
         late = sum(bool(row["late"]) for row in own)
         attacks = ", ".join(sorted({str(row["attack"]) for row in own if row["attack"]}))

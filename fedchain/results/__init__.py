@@ -10,7 +10,7 @@ from fedchain.results.records import (
     RoundRecord,
 )
 from fedchain.results.run import OVER, Run, exported_to, imported_from, tampered_copy
-from fedchain.results.tables import told_rounds
+from fedchain.results.tables import told
 
 __all__ = [
     "EVENTS",
@@ -28,5 +28,5 @@ __all__ = [
     "imported_from",
     "logging_to",
     "tampered_copy",
-    "told_rounds",
+    "told",
 ]

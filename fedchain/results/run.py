@@ -19,7 +19,7 @@ from fedchain.results.agreed import ALONE, compared
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, LEDGER, MANIFEST, RunFolder
 from fedchain.results.resolved import read_resolved
-from fedchain.results.tables import last_fates, main_rounds, round_rows
+from fedchain.results.tables import last_fates, main_rounds, round_rows, told
 from fedchain.scenario import Scenario, scenario_digest
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
@@ -119,7 +119,7 @@ class Run:
         return self._events_of("head")
 
     def _events_of(self, event: str) -> list[dict[str, Any]]:
-        found = (e for e in read_events(self.folder / EVENTS) if e["event"] == event)
+        found = told(self.folder / EVENTS, event)
         return [{key: value for key, value in e.items() if key != "event"} for e in found]
 
     @property
@@ -158,9 +158,9 @@ class Run:
         manifest = self.manifest
         measured: Mapping[str, Any] = {}
         messages = dict.fromkeys(("messages", "used", "byzantine", "byzantine_used"), 0)
-        for told in main_rounds(self.folder / EVENTS):
-            measured = told["metrics"] or measured
-            messages = {name: count + told[name] for name, count in messages.items()}
+        for each in main_rounds(self.folder / EVENTS):
+            measured = each["metrics"] or measured
+            messages = {name: count + each[name] for name, count in messages.items()}
         return {
             "run": str(self.folder),
             **{name: manifest[name] for name in SUMMARISED},

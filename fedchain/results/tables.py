@@ -31,10 +31,17 @@ _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
 _MESSAGE = b'{"event": "message"'
 
 
-def told_rounds(path: Path) -> Iterator[EventRow]:
-    """Return all round events in the order of the file, final or not."""
-    lines = enumerate(whole_lines(path), 1)
-    return (event_of(line, path, number) for number, line in lines if line.startswith(_ROUND))
+def told(path: Path, event: str) -> Iterator[EventRow]:
+    """Return all events of one kind in the order of the file, final or not.
+
+    Lines of other kinds are not parsed.
+
+    Args:
+        path: the file of a run's events.
+        event: the kind, such as ``round`` or ``refusal``.
+    """
+    start, lines = f'{{"event": "{event}"'.encode(), enumerate(whole_lines(path), 1)
+    return (event_of(line, path, number) for number, line in lines if line.startswith(start))
 
 
 def main_rounds(path: Path) -> Iterator[EventRow]:

@@ -18,7 +18,7 @@ from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.machine import arithmetic
 from fedchain.names import legible
-from fedchain.results import EVENTS, told_rounds
+from fedchain.results import EVENTS, told
 from fedchain.runs.privacy_statement import epsilon_spent, warnings_of
 from fedchain.scenario import plain_values, scenario_digest
 from fedchain.simulation.setup import RunSetup
@@ -86,7 +86,7 @@ def final_manifest(
     then, in seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
-    for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
+    for last in told(folder / EVENTS, "round"):  # the last recorded one is the head
         stages = {stage: spent + last["seconds"][stage] for stage, spent in stages.items()}
     epsilon = dict(manifest["epsilon"])
     if last and last["releases"] > epsilon["worst_holder_releases"]:

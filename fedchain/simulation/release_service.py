@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from fedchain.arrays import Vector
 from fedchain.errors import FedchainError
@@ -67,6 +68,8 @@ class ReleaseService:
         self._seed = setup.scenario.seed
         self._adversary = adversary_in(setup.scenario, keep)
         self._cohorts: dict[bytes, Cohort] = {}
+        # Many participants have made the same number of releases.
+        self._epsilon_bound = lru_cache(maxsize=4096)(setup.mechanism.epsilon_bound)
         self._trail = trail_of_run(setup, blocks.block)
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
@@ -141,7 +144,8 @@ class ReleaseService:
         elif adversary:
             adversary.hear(participant, parent, round_)
         count = self.budget(participant).releases + 1
-        epsilon = finite(self._setup.mechanism.epsilon_after(count))
+        with self._watch("accounting"):
+            epsilon = finite(self._epsilon_bound(count))
         self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
         self.released += [
             MessageRecord(

@@ -11,6 +11,7 @@ from typing import Literal
 
 from fedchain.arrays import Matrix, Singles
 from fedchain.privacy import accounting
+from fedchain.privacy.curve import sampled_gaussian_curve
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
     ClipQuantile,
@@ -171,6 +172,19 @@ class Gaussian:
             return math.inf if releases else 0.0
         delta, rate = self.terms.delta, self.terms.sampling_rate
         return GAUSSIAN_TOTALS[self.accountant](self.joint_multiplier, releases, delta, rate)
+
+    def epsilon_bound(self, releases: int) -> float:
+        """Return an upper bound on the total epsilon: the closed form, or from one curve.
+
+        With accountant prv it is tighter than ``epsilon_after``, whose total is up to .01 too high.
+        """
+        rate = self.terms.sampling_rate
+        if self.noise_multiplier == 0 or releases == 0 or self.accountant == "rdp":
+            return self.epsilon_after(releases)
+        if rate == 1:
+            return replace(self, accountant="pld").epsilon_after(releases)
+        curve = sampled_gaussian_curve(self.joint_multiplier, rate, self.terms.releases)
+        return curve.epsilon(releases, self.terms.delta)
 
     def cross_check(self) -> None:
         """Check that the totals of all accountants agree: closed form, PLD, PRV and RDP."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.privacy.accounting import cross_check, epsilon_of_divergences, pure_epsilon
+from fedchain.privacy.curve import PrivacyCurve
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
     Delta,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 POINTS = 1200
 """Number of grid points for the privacy loss of one release: about 60 per standard deviation."""
+GRID = np.arange(-POINTS // 2, POINTS // 2 + 1)
+"""The privacy losses on the grid, in steps."""
 LEAST_DIMENSION, LARGEST_SPREAD = 8, 1.5
 """Least dimension, and largest eps0 / sqrt(dimension + 1), for which the integral of
 ``knorm_epsilon`` is accurate."""
@@ -144,6 +147,16 @@ class KNorm:
         total = KNORM_TOTALS[self.accountant]
         return total(1 / self.noise_multiplier, self.dimension, releases, self.terms.delta)
 
+    def epsilon_bound(self, releases: int) -> float:
+        """Return an upper bound on the total epsilon, from one curve."""
+        if self.noise_multiplier == 0 or releases == 0 or self.accountant == "rdp":
+            return self.epsilon_after(releases)
+        eps0 = self.epsilon_per_release
+        if _is_only_pure(eps0, self.dimension):
+            return self.epsilon_after(releases)
+        tight = _curve(eps0, self.dimension, self.terms.releases)
+        return min(tight.epsilon(releases, self.terms.delta), releases * eps0)
+
     def cross_check(self) -> None:
         """Check that the totals of the accountants agree: privacy-loss distribution and RDP."""
         asked = self.epsilon_per_release, self.dimension, self.terms.releases, self.terms.delta
@@ -168,30 +181,45 @@ def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> f
     >>> round(knorm_epsilon(1.0, 650, 100, 1e-5), 2)
     1.52
     """
-    if dimension < LEAST_DIMENSION or eps0 / math.sqrt(dimension + 1) > LARGEST_SPREAD:
+    if _is_only_pure(eps0, dimension):
         return pure_epsilon(eps0, releases, delta)
     composed = _one_release(eps0, dimension).self_compose(releases, 1e-15)
     tight = float(composed.get_epsilon_for_delta(delta))
     return min(tight, pure_epsilon(eps0, releases, delta))
 
 
+def _is_only_pure(eps0: float, dimension: int) -> bool:
+    """Return whether the integral over the noise is not accurate enough for a tight total."""
+    return dimension < LEAST_DIMENSION or eps0 / math.sqrt(dimension + 1) > LARGEST_SPREAD
+
+
 @lru_cache(maxsize=32)
 def _one_release(eps0: float, dimension: int) -> PLDPmf:
     from dp_accounting.pld.pld_pmf import create_pmf_pessimistic_connect_dots
 
+    step, deltas = _points(eps0, dimension)
+    return create_pmf_pessimistic_connect_dots(step, GRID, deltas)
+
+
+@lru_cache(maxsize=8)
+def _curve(eps0: float, dimension: int, most: int) -> PrivacyCurve:
+    step, deltas = _points(eps0, dimension)
+    return PrivacyCurve(step, [(int(GRID[0]), deltas)], most)
+
+
+def _points(eps0: float, dimension: int) -> tuple[float, Vector]:
+    """Return the step of the grid, and an upper bound on delta at each loss of the grid."""
     # Every step overestimates: the hockey-stick curve at the grid points includes the error of the
     # integral, chords join the points (connect the dots), and the tail counts as infinite loss.
     reach = min(eps0, DEVIATIONS * eps0 / math.sqrt(dimension + 1) + eps0**2 / dimension)
     step = reach / (POINTS // 2)
-    grid = np.arange(-POINTS // 2, POINTS // 2 + 1)
-    ratios: Vector = (grid * (step / eps0)).astype(np.float64)
+    ratios: Vector = (GRID * (step / eps0)).astype(np.float64)
     below = _probability_at_most(ratios, eps0, dimension, nodes=16)
     coarse = _probability_at_most(ratios, eps0, dimension, nodes=12)
     error = float(np.abs(below - coarse).max()) + 1e-15
     # Q(L > l) = P(L < -l), since a reflection swaps the two data sets.
-    deltas = (1 - below) - np.exp(grid * step) * below[::-1] + (1 + math.exp(reach)) * error
-    deltas = np.clip(np.minimum.accumulate(deltas), 0.0, 1.0)
-    return create_pmf_pessimistic_connect_dots(step, grid, deltas)
+    deltas = (1 - below) - np.exp(GRID * step) * below[::-1] + (1 + math.exp(reach)) * error
+    return step, np.clip(np.minimum.accumulate(deltas), 0.0, 1.0)
 
 
 def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int) -> Vector:

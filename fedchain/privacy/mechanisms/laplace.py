@@ -127,6 +127,8 @@ class Laplace:
         delta = self.terms.delta
         return laplace_epsilon(1 / self.noise_multiplier, self.dimension, releases, delta)
 
+    epsilon_bound = epsilon_after
+
     def cross_check(self) -> None:
         """Check that the Rényi bound agrees with dp-accounting's total epsilon."""
         releases, delta = self.terms.releases, self.terms.delta

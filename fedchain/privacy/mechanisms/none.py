@@ -69,5 +69,7 @@ class NoNoise:
         """Return infinity after any release, else 0."""
         return math.inf if releases else 0.0
 
+    epsilon_bound = epsilon_after
+
     def cross_check(self) -> None:
         """Do nothing: there is no epsilon to check."""

@@ -199,6 +199,8 @@ class PrivacyFilter:
         moved = math.sqrt(self.most_spent(releases)) / self.noise_multiplier
         return _total(self.terms.delta, moved)
 
+    epsilon_bound = epsilon_after
+
     def cross_check(self) -> None:
         """Check that the totals of all accountants agree: closed form, PLD and RDP."""
         whole = self.noise_multiplier / math.sqrt(self.rounds + 1)

@@ -174,6 +174,8 @@ class Skellam:
         asked = self.accountant, self.dimension, releases, self.terms.delta
         return _skellam_total(*asked, self.shares, self.noise_multiplier)
 
+    epsilon_bound = epsilon_after
+
     def cross_check(self) -> None:
         """Check that the closed form and the Rényi bound agree on the total epsilon."""
         pld, rdp = (

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
@@ -80,6 +81,11 @@ class Drawing:
     """Caption of the figure."""
     figure: Figure
     """The figure."""
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as SVG, which a file and the page share."""
+        return _saved(self.figure, "svg")
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,11 @@ def render(drawing: Drawing, kind: str) -> bytes:
     Raises:
         KeyError: the kind of file is not known.
     """
+    return drawing.svg if kind == "svg" else _saved(drawing.figure, kind)
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
     written = io.BytesIO()
     with styled():
-        drawing.figure.savefig(written, format=kind, metadata=UNDATED[kind])
+        figure.savefig(written, format=kind, metadata=UNDATED[kind])
     return written.getvalue()
