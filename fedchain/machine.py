@@ -67,6 +67,17 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def _start_clean() -> None:
+    """Make a process that was just forked compute in one thread, if it has torch."""
+    if "torch" in sys.modules:
+        one_thread()
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork copies no threads. An operation that would use the parent's threads waits for ever.
+    os.register_at_fork(after_in_child=_start_clean)
+
+
 def compute_exactly() -> Callable[[], None]:
     """Make torch compute and multiply in full float32 precision, on CPU and GPU.
 

@@ -55,7 +55,8 @@ class _Direction:
         mean = float(np.arange(len(self.masses)) @ self.masses) / float(self.masses.sum())
         begin = math.floor(releases * mean) - self.below
         whole = irfft(np.exp(releases * self.spectrum), self.length)
-        losses = (np.arange(self.length) + (releases * self.first + begin)) * self.step
+        losses = self.step * np.arange(self.length, dtype=np.float64)
+        losses += self.step * (releases * self.first + begin)
         infinite = OUTSIDE - math.expm1(releases * math.log1p(-self.infinite))
         start = int(np.searchsorted(losses, 0.0))
         masses = np.roll(whole, -(begin % self.length))[start:]
@@ -159,7 +160,7 @@ def sampled_gaussian_curve(
     step = STEP * sampling_rate / noise_multiplier
     ends = [_loss(x, noise_multiplier, sampling_rate) for x in (-DEVIATIONS, DEVIATIONS)]
     low, high = math.floor(ends[0] / step), math.ceil(ends[1] / step)
-    losses = np.arange(low, high + 1) * step
+    losses = (step * np.arange(low, high + 1)).astype(np.float64)
     removed = _removed(losses, noise_multiplier, sampling_rate)
     added = _added(-losses[::-1], noise_multiplier, sampling_rate)
     return PrivacyCurve(step, [(low, removed), (-high, added)], most)
