@@ -3,10 +3,13 @@
 import math
 
 import numpy as np
+import pytest
 from scipy import stats
+from small_runs import small
 
 from fedchain.ledger.chain.work import compact_from_target, work_of
-from fedchain.nodes.compute.hashing import SampledWork
+from fedchain.nodes.compute import hashing
+from fedchain.nodes.compute.hashing import SampledWork, expected_hashing_s
 from fedchain.randomness import uniforms
 
 EASY, HARD = compact_from_target(2**246), compact_from_target(2**244)
@@ -62,3 +65,23 @@ def test_times_between_successes_are_exponential_however_often_heads_change():
         work.succeed()
         last_s = now_s
     assert stats.kstest(waits, stats.expon(0, work_of(EASY) / SPEED).cdf).pvalue > 0.001
+
+
+def test_the_time_of_a_try_is_that_of_the_fastest_sample_and_is_measured_once(monkeypatch):
+    now, searches = [0.0], []
+    delays = [9.0, 4.0, 1.0, 7.0, 3.0, 8.0, 2.0, 5.0]  # as if other programs were running
+
+    def slow_search(prefix, first, tries, target):
+        now[0] += delays[len(searches) % len(delays)]
+        searches.append(tries)
+
+    monkeypatch.setattr(hashing, "search", slow_search)
+    monkeypatch.setattr(hashing.time, "perf_counter", lambda: now[0])
+    hashing.seconds_per_try.cache_clear()
+    scenario = small(3, **{"ledger.work.difficulty_bits": 0})
+    try:
+        assert expected_hashing_s(scenario) == pytest.approx(9 / searches[0])
+        assert expected_hashing_s(scenario) == pytest.approx(9 / searches[0])
+        assert len(searches) == len(delays)
+    finally:
+        hashing.seconds_per_try.cache_clear()
