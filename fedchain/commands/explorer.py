@@ -16,7 +16,7 @@ from fedchain.commands.terminal import count_words, held_against, letter, short_
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
-from fedchain.results import LEDGER, Run
+from fedchain.results import LEDGER, OVER, Run
 
 Inspection = tuple[Mapping[str, Any], Sequence[str | Table]]
 """One view of a run: its values for programs, and its lines and tables for people."""
@@ -58,7 +58,7 @@ def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def _chain(run: Run) -> Inspection:
-    rounds, score, status = run.metrics, run.manifest["score"], run.manifest["status"]
+    rounds, score, status = _rounds_on_disk(run), run.manifest["score"], run.manifest["status"]
     attacked = "{byzantine_used} of {byzantine} used"
     shown = (
         {
@@ -79,6 +79,15 @@ def _chain(run: Run) -> Inspection:
     return values, [head, chain, *held_against(run.manifest, run.folder)]
 
 
+def _rounds_on_disk(run: Run) -> TableRows:
+    """Return the rows of the rounds whose blocks the ledger has."""
+    if run.manifest["status"] in OVER:
+        return run.metrics
+    # The ledger is written in the background, so after a kill it may have fewer rounds.
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        return [row for row in run.metrics if row["height"] <= store.highest]
+
+
 def _block(run: Run, which: str) -> Inspection:
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = _find(store, run, which)
@@ -86,7 +95,8 @@ def _block(run: Run, which: str) -> Inspection:
         name: value.hex() if isinstance(value, bytes) else value
         for name, value in asdict(block.header).items()
     }
-    holders = {row["id"]: row["holder"] for row in run.messages}
+    told = run.messages_in(block.header.height)
+    holders = {row["id"]: row["holder"] for row in told}
     messages = [
         {
             "id": (name := message.id.hex()),
@@ -132,12 +142,11 @@ def _find(store: Store, run: Run, which: str) -> Block:
         return store.genesis
     on_chain = {str(row["height"]): row["block"] for row in run.metrics}
     wanted = on_chain.get(which, which)
-    asked = store.blocks() if len(wanted) >= 4 else ()
-    found = next((each for each in asked if each.header.hash.hex().startswith(wanted)), None)
+    found = store.named(wanted) if len(wanted) >= 4 else None
     if found is None:
         known = f"give a height from 0 to {len(on_chain)}, or at least 4 digits of a hash"
         refuse(f"block: there is no block {which}; {known}")
-    return found
+    return store.shown(found)
 
 
 def _round(run: Run, which: str) -> Inspection:

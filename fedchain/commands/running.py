@@ -81,6 +81,13 @@ def resume(
     form: options.Form = Format.rich,
 ) -> None:
     """Continue an interrupted run; the chain is the same as without the interruption."""
+    from fedchain.results import OVER, Run
+
+    found = Run.open(run)
+    if found.manifest["status"] in OVER and secret is None and not found.manifest["secret"]:
+        # nothing is to be done, so nothing that a run needs is loaded
+        _show(lambda **_: found, run, None, form, strict)
+        return
     from fedchain.runs.running import resume as resume_it
 
     act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
@@ -116,7 +123,7 @@ def _show(
     """
     from fedchain.commands.terminal import Terminal, summary_lines
     from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-    from fedchain.runs.manifest import silent_words
+    from fedchain.results import silent_words
     from fedchain.runs.secret import resume_command
 
     def go_on() -> str:

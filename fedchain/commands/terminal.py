@@ -229,7 +229,7 @@ def _privacy_lines(summary: Mapping[str, Any]) -> list[str]:
 
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines on status, privacy, messages, ledger, time and the next command."""
-    from fedchain.runs.manifest import silent_words
+    from fedchain.results import silent_words
 
     told, seconds = summary["messages"], summary["seconds"]
     attackers = ""

@@ -11,6 +11,7 @@ from fedchain.aggregation.weights import takes_weights, weights_in_words
 from fedchain.agreement import registered_records, rule_of, sampling_of
 from fedchain.cache import size_words
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
+from fedchain.forecasts.stale import expected_stale
 from fedchain.forecasts.trial import Trial, tried
 from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 from fedchain.ledger.chain.verdict_cache import kept
@@ -91,6 +92,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
             "hashing_seconds": round(rounds * spent["work"], 6),
             "memory_mb": round(_memory_mb(trial)),
             "disk_mb": round(rounds * stored / 1e6, 1),
+            "stale_share": round(expected_stale(scenario).share, 3),
         },
         "round": {
             "seconds": {what: round(seconds, 6) for what, seconds in spent.items()},
@@ -128,6 +130,7 @@ def _rows(trial: Trial, values: dict[str, Any]) -> list[tuple[str, str]]:
         ("time", f"about {duration_words(told['seconds'])}, and making or reading the data{hint}"),
         ("of a round", f"{1000 * whole_s:.3g} ms: {named}"),
         ("hashing", hashing_words(told["hashing_seconds"])),
+        *_stale(scenario),
         ("on the wire", f"about {size_words(trial.wire_bytes()['all'])} a round"),
         ("memory", f"about {told['memory_mb']} MB"),
         ("disk", f"about {told['disk_mb']} MB"),
@@ -166,6 +169,11 @@ def _weights(rule: dict[str, Any]) -> list[tuple[str, str]]:
     return [("weights", weights_in_words(stated))] if stated else []
 
 
+def _stale(scenario: Scenario) -> list[tuple[str, str]]:
+    found = expected_stale(scenario)
+    return [("stale blocks", found.words)] if found.share >= UNSAID else []
+
+
 def _memory_mb(trial: Trial) -> float:
     """Return the estimated peak memory of a run, MB."""
     rounds, holders, records = (
@@ -189,6 +197,7 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
     seconds = round(rounds * (BLOCK_S + HEARD_S * nodes.miners) + hashing_s, 1)
     disk_mb = round(rounds * BLOCK_BYTES / 1e6, 1)
     told = {"seconds": seconds, "hashing_seconds": round(hashing_s, 6), "disk_mb": disk_mb}
+    told["stale_share"] = round(expected_stale(scenario).share, 3)
     shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])
     more = ", .." if nodes.miners > 3 else ""
     rows = [
@@ -196,6 +205,7 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
         ("learned", "nothing: no data holders, no messages, no privacy"),
         ("work", f"{work.kind}, a block every {work.interval_ms / 1000:g} simulated seconds"),
         ("hashing", hashing_words(hashing_s)),
+        *_stale(scenario),
         ("time", f"about {duration_words(seconds)}, stale blocks on top"),
         ("disk", f"about {disk_mb} MB"),
     ]

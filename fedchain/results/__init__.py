@@ -9,8 +9,8 @@ from fedchain.results.records import (
     RefusalRecord,
     RoundRecord,
 )
-from fedchain.results.run import OVER, Run, exported_to, imported_from, tampered_copy
-from fedchain.results.tables import told
+from fedchain.results.run import OVER, Run, exported_to, imported_from, silent_words, tampered_copy
+from fedchain.results.tables import told_events
 
 __all__ = [
     "EVENTS",
@@ -27,6 +27,7 @@ __all__ = [
     "exported_to",
     "imported_from",
     "logging_to",
+    "silent_words",
     "tampered_copy",
-    "told",
+    "told_events",
 ]

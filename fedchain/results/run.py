@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,15 @@ from fedchain.results.agreed import ALONE, compared
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, LEDGER, MANIFEST, RunFolder
 from fedchain.results.resolved import read_resolved
-from fedchain.results.tables import last_fates, main_rounds, round_rows, told
+from fedchain.results.tables import last_fates, main_rounds, round_rows, told_events
 from fedchain.scenario import Scenario, scenario_digest
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
 
 OVER = ("finished", "budget_exhausted", "stalled")
 """Statuses of a run that has nothing left to do."""
+NAMED = 6
+"""Limit on the participants that a text names for each reason."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
     "silent", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
@@ -119,13 +121,17 @@ class Run:
         return self._events_of("head")
 
     def _events_of(self, event: str) -> list[dict[str, Any]]:
-        found = told(self.folder / EVENTS, event)
+        found = told_events(self.folder / EVENTS, event)
         return [{key: value for key, value in e.items() if key != "event"} for e in found]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The rows of ``messages.csv``, one per message."""
         return list(last_fates(self.folder / EVENTS))
+
+    def messages_in(self, round_: int) -> list[dict[str, Any]]:
+        """The events of the messages of one round, final or not."""
+        return list(told_events(self.folder / EVENTS, "message", round_))
 
     def verify(
         self, progress: BlockProgress | None = None, trust_user_parts: bool = False
@@ -237,3 +243,16 @@ def imported_from(
     except OSError as error:
         raise cannot(folder, "be made", error) from error
     return found
+
+
+def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
+    """Return a text with the reasons why participants could not send, and their names.
+
+    >>> silent_words({"gradient is not finite": ["h0", "h3"]})
+    'h0, h3: gradient is not finite'
+    """
+    return "; ".join(
+        f"{', '.join(names[:NAMED])}{f' and {more} more' if more > 0 else ''}: {reason}"
+        for reason, names in silent.items()
+        for more in [len(names) - NAMED]
+    )

@@ -31,16 +31,18 @@ _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
 _MESSAGE = b'{"event": "message"'
 
 
-def told(path: Path, event: str) -> Iterator[EventRow]:
+def told_events(path: Path, event: str, round_: int | None = None) -> Iterator[EventRow]:
     """Return all events of one kind in the order of the file, final or not.
 
-    Lines of other kinds are not parsed.
+    Other lines are not parsed.
 
     Args:
         path: the file of a run's events.
         event: the kind, such as ``round`` or ``refusal``.
+        round_: the only round whose events are wanted; None: all rounds.
     """
-    start, lines = f'{{"event": "{event}"'.encode(), enumerate(whole_lines(path), 1)
+    wanted = "" if round_ is None else f' "round": {round_},'
+    start, lines = f'{{"event": "{event}",{wanted}'.encode(), enumerate(whole_lines(path), 1)
     return (event_of(line, path, number) for number, line in lines if line.startswith(start))
 
 

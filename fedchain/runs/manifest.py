@@ -7,7 +7,7 @@ import io
 import json
 import math
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.machine import arithmetic
 from fedchain.names import legible
-from fedchain.results import EVENTS, told
+from fedchain.results import EVENTS, told_events
 from fedchain.runs.privacy_statement import epsilon_spent, warnings_of
 from fedchain.scenario import plain_values, scenario_digest
 from fedchain.simulation.setup import RunSetup
@@ -28,9 +28,6 @@ from fedchain.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
 """Packages whose versions a manifest states."""
-
-NAMED = 6
-"""Limit on the participants that a text names for each reason."""
 
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
@@ -86,7 +83,7 @@ def final_manifest(
     then, in seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
-    for last in told(folder / EVENTS, "round"):  # the last recorded one is the head
+    for last in told_events(folder / EVENTS, "round"):  # the last recorded one is the head
         stages = {stage: spent + last["seconds"][stage] for stage, spent in stages.items()}
     epsilon = dict(manifest["epsilon"])
     if last and last["releases"] > epsilon["worst_holder_releases"]:
@@ -110,19 +107,6 @@ def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[s
     for participant, reason in sorted(silent.items()):
         found.setdefault(reason, []).append(f"{letter}{participant}")
     return found
-
-
-def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
-    """Return a text with the reasons why participants could not send, and their names.
-
-    >>> silent_words({"gradient is not finite": ["h0", "h3"]})
-    'h0, h3: gradient is not finite'
-    """
-    return "; ".join(
-        f"{', '.join(names[:NAMED])}{f' and {more} more' if more > 0 else ''}: {reason}"
-        for reason, names in silent.items()
-        for more in [len(names) - NAMED]
-    )
 
 
 def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:

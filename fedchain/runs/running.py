@@ -20,7 +20,16 @@ from fedchain.ledger.storage.store import Store
 from fedchain.machine import exact_arithmetic, start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to
+from fedchain.results import (
+    EVENTS,
+    LEDGER,
+    OVER,
+    EventLog,
+    Run,
+    RunFolder,
+    logging_to,
+    silent_words,
+)
 from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.manifest import (
@@ -28,7 +37,6 @@ from fedchain.runs.manifest import (
     final_manifest,
     sample_pictures,
     silent_names,
-    silent_words,
 )
 from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.runs.privacy_statement import epsilon_spent, privacy_statement

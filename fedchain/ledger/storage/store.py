@@ -217,6 +217,12 @@ class Store:
             if row.sequence:
                 yield self._block(row)
 
+    def named(self, digits: str) -> bytes | None:
+        """Return the hash of the first block above genesis that begins with hexadecimal digits."""
+        self.flush()
+        rows = (row.hash for row in database.read_all_blocks(self.connection) if row.sequence)
+        return next((name for name in rows if name.hex().startswith(digits)), None)
+
     def block(self, block: bytes) -> Block:
         """Return a block with all directions; raise a KeyError if they are not in the store."""
         if not self.is_whole((found := self.shown(block)).header.height):

@@ -34,6 +34,8 @@ MOST_PICTURES = 6
 """Limit on the pictures in the figure."""
 PIXELS = 4_000_000
 """Limit on the pixels of a picture."""
+RASTERED = 2_000
+"""Number of cells, dots or bars from which a figure draws them as pixels: else its file is large."""
 PREFIX = "seconds_"
 """Prefix of the columns of ``metrics.csv`` that hold wall time."""
 NO_PICTURE = (
@@ -57,10 +59,11 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
         fates,
         cmap=ListedColormap([*FILLS]),
         norm=BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3),
-        rasterized=fates.size > 20_000,
+        rasterized=fates.size >= RASTERED,
     )
     holders, rounds = np.nonzero(attacks)
-    ax.plot(rounds + 1, holders, ".", color="black", markersize=1.8)
+    dots = ax.plot(rounds + 1, holders, ".", color="black", markersize=1.8)
+    dots[0].set_rasterized(len(rounds) >= RASTERED)
     ax.grid(visible=False)
     ax.set(xlabel="round", ylabel="data holder")
     for axis in (ax.xaxis, ax.yaxis):
@@ -121,7 +124,7 @@ def heads_over_time(study: Study) -> style.Drawing | None:
             bars,
             (node - 0.4, 0.8),
             facecolors=[style.SKY if kept else style.VERMILION for _, _, _, kept in own],
-            rasterized=len(bars) > 2_000,
+            rasterized=len(bars) >= RASTERED,
         )
     look = {"color": "black", "linestyle": "-.", "linewidth": 0.8, "label": "falls apart, heals"}
     edges = [edge for each in apart for edge in (each["from_s"], each["to_s"])]
