@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import re
 import shutil
+import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 from command_line import call
 from ledger_world import make_world
 
+from fedchain.commands.formats import jsonable
+from fedchain.ledger.storage import store
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.tampering import DAMAGEABLE
-from fedchain.results import LEDGER, Run, RunFolder
+from fedchain.results import LEDGER, Run, RunFolder, tables
 from fedchain.results.agreed import OPEN
 
 SCENARIO = """
@@ -123,6 +128,42 @@ def test_an_unfinished_run_verifies_and_can_be_looked_into(done, tmp_path):
     assert (seen["status"], len(seen["rounds"])) == ("running", 1)
     assert len(in_json("inspect", copy, "block", 1)["messages"]) == 4
     assert {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()} == before
+
+
+def test_after_a_kill_the_rounds_are_those_of_the_ledger_not_of_the_events(done, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(done.folder, copy)
+    run_folder = RunFolder(copy)
+    run_folder.write_manifest({**run_folder.manifest, "status": "running", "head": None})
+    with contextlib.closing(sqlite3.connect(copy / LEDGER / "ledger.sqlite")) as ledger, ledger:
+        last = "(SELECT max(sequence) FROM block)"
+        ledger.execute(f"DELETE FROM message WHERE sequence = {last}")
+        ledger.execute(f"DELETE FROM block WHERE sequence = {last}")
+    assert len(Run.open(copy).metrics) == 3
+    assert [row["height"] for row in in_json("inspect", copy)["rounds"]] == [1, 2]
+    assert "running, 2 rounds" in call("inspect", copy, "--format", "plain").out
+
+
+def test_a_block_is_shown_without_the_messages_and_blobs_of_others(done, monkeypatch):
+    parsed, read = list[str](), list[int]()
+    event_of, read_block = tables.event_of, store.read_block
+    monkeypatch.setattr(
+        tables, "event_of", lambda line, *at: parsed.append(line[:19]) or event_of(line, *at)
+    )
+    monkeypatch.setattr(
+        store, "read_block", lambda *asked: read.append(asked[2].height) or read_block(*asked)
+    )
+    seen = in_json("inspect", done.folder, "block", 2)
+    assert [message["holder"] for message in seen["messages"]].count(None) == 0
+    assert parsed.count(b'{"event": "message"') == len(seen["messages"]) == 4
+    assert read == [2]
+
+
+def test_a_finished_run_is_told_without_loading_what_a_run_needs(done, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fedchain.runs.running", None)
+    monkeypatch.setitem(sys.modules, "fedchain.runs.manifest", None)
+    told = call("resume", done.folder, "--format", "json")
+    assert (told.code, json.loads(told.out)) == (0, jsonable(done.summary()))
 
 
 def test_verifying_what_is_no_run_is_exit_2_and_a_run_without_its_ledger_fails(done, tmp_path):

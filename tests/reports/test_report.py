@@ -177,7 +177,36 @@ def test_dollars_in_a_label_are_no_mathematics() -> None:
         figure, axes = style.axes()
         axes.set(title="a $x_{ b $y", xlabel="$\\nothing$")
     drawing = style.finished("dollars", "", figure)
-    assert style.render(drawing, "svg") == style.render(drawing, "svg")
+    assert style.render(drawing, "svg") == style.render(replace(drawing), "svg")
+
+
+def test_a_figure_of_many_cells_is_pixels_in_its_svg_which_is_drawn_once(
+    tmp_path: Path, monkeypatch
+) -> None:
+    sizes = {}
+    for holders in (99, 100):
+        make_run(tmp_path / str(holders), rounds=20, holders=holders, attack_from=1)
+        study = open_study(tmp_path / str(holders))
+        (drawing,) = (each for each in draw(study) if each.name == "used_and_rejected")
+        sizes[holders] = render(drawing, "svg")
+    assert b"<image" not in sizes[99]
+    assert b"<image" in sizes[100]
+    assert len(sizes[100]) < len(sizes[99]) / 3
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda *given, **named: drawn.append(1) or save(*given, **named)
+    )
+    report([tmp_path / "100"], figures=["svg"])
+    assert len(drawn) == len(draw(study))
+
+
+def test_a_report_loads_audits_only_if_there_are_findings(tmp_path: Path, monkeypatch) -> None:
+    make_run(tmp_path)
+    loaded = []
+    monkeypatch.setattr("importlib.import_module", loaded.append)
+    report([tmp_path], figures=[])
+    assert "fedchain.audits.statement" not in loaded
 
 
 def test_a_run_of_one_round_marks_its_round_alone(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import io
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def test_the_tables_of_a_run_show_baselines_and_holders(tmp_path: Path) -> None:
     assert [row["attack"] for row in rows] == [""] * 5 + ["sign_flip"]
     for row in rows:
         assert int(row["used"]) + int(row["rejected"]) + int(row["late"]) == 12
+
+
+class Counted(list):
+    """A list that counts how often it is gone through."""
+
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_the_table_of_holders_goes_through_the_messages_once(tmp_path: Path) -> None:
+    study = open_study(make_run(tmp_path, rounds=2, holders=30).folder)
+    messages = Counted(study.first.messages)
+    counted = replace(study, runs=(replace(study.first, messages=messages),))
+    assert tabulate(counted) == tabulate(study)
+    assert messages.passes == 1
 
 
 def test_markdown_keeps_its_columns_whatever_the_text() -> None:

@@ -35,7 +35,7 @@ MOST_PICTURES = 6
 PIXELS = 4_000_000
 """Limit on the pixels of a picture."""
 RASTERED = 2_000
-"""Number of cells, dots or bars from which a figure draws them as pixels: else its file is large."""
+"""Number of cells, dots or bars from which a figure draws them as pixels, for a small file."""
 PREFIX = "seconds_"
 """Prefix of the columns of ``metrics.csv`` that hold wall time."""
 NO_PICTURE = (
