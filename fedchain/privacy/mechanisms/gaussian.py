@@ -182,7 +182,7 @@ class Gaussian:
         if self.noise_multiplier == 0 or releases == 0 or self.accountant == "rdp":
             return self.epsilon_after(releases)
         if rate == 1:
-            return replace(self, accountant="pld").epsilon_after(releases)
+            return GAUSSIAN_TOTALS["pld"](self.joint_multiplier, releases, self.terms.delta, rate)
         curve = sampled_gaussian_curve(self.joint_multiplier, rate, self.terms.releases)
         return curve.epsilon(releases, self.terms.delta)
 
