@@ -11,7 +11,7 @@ expected shares of stale blocks against measured runs, which takes some minutes.
 from __future__ import annotations
 
 import argparse
-import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -91,28 +91,24 @@ def finished() -> None:
     """Print what the answer of a finished run takes, beside the run and beside --version."""
     with tempfile.TemporaryDirectory() as folder:
         asked = ["run", "breast_cancer", "--set", "rounds=20", "--out", folder]
-        whole, _ = _command(asked)
+        whole = _command(asked)
         (made,) = Path(folder).iterdir()
-        least, base = _command(["--version"])
+        least = _command(["--version"])
         answers = {"resume": ["resume", str(made)], "inspect": ["inspect", str(made), "block", "3"]}
         for name, words in answers.items():
-            seconds, megabytes = _command(words)
+            seconds = _command(words)
             print(
                 f"{name + ', finished run':26} {seconds / whole:6.2f} of the run, "
-                f"{seconds / least:.1f} times --version, {megabytes / base:.1f} times its memory"
+                f"{seconds / least:.1f} times --version"
             )
 
 
-def _command(words: list[str]) -> tuple[float, float]:
-    """Return the processor seconds and the peak memory of a command, in MB."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "fedchain", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        _, _, used = os.wait4(process.pid, 0)
-        process.returncode = 0
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+def _command(words: list[str]) -> float:
+    """Return the processor seconds of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "fedchain", *words], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def stale() -> None:

@@ -11,7 +11,7 @@ from fedchain.aggregation.weights import takes_weights, weights_in_words
 from fedchain.agreement import registered_records, rule_of, sampling_of
 from fedchain.cache import size_words
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
-from fedchain.forecasts.stale import expected_stale
+from fedchain.forecasts.stale import StaleBlocks, expected_stale
 from fedchain.forecasts.trial import Trial, tried
 from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 from fedchain.ledger.chain.verdict_cache import kept
@@ -56,11 +56,12 @@ def forecast(scenario: Scenario) -> Forecast:
     if scenario.task.kind == NO_TASK:
         return _forecast_of_chain(scenario)
     trial = tried(scenario)
-    values = _values(trial, read_rates())
-    return Forecast(values, _rows(trial, values))
+    stale = expected_stale(scenario)
+    values = _values(trial, read_rates(), stale)
+    return Forecast(values, _rows(trial, values, stale))
 
 
-def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
+def _values(trial: Trial, rates: Rates | None, stale: StaleBlocks) -> dict[str, Any]:
     scenario, found, task = trial.scenario, trial.mechanism, trial.task
     rounds, releases, first = scenario.rounds, found.terms.releases, task.holders[0]
     known = bool(trial.records)
@@ -92,7 +93,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
             "hashing_seconds": round(rounds * spent["work"], 6),
             "memory_mb": round(_memory_mb(trial)),
             "disk_mb": round(rounds * stored / 1e6, 1),
-            "stale_share": round(expected_stale(scenario).share, 3),
+            "stale_share": round(stale.share, 3),
         },
         "round": {
             "seconds": {what: round(seconds, 6) for what, seconds in spent.items()},
@@ -103,7 +104,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
     }
 
 
-def _rows(trial: Trial, values: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tuple[str, str]]:
     scenario, terms = trial.scenario, trial.mechanism.terms
     bound = "most" if trial.mechanism.noise_schedule is None else "least"
     nodes, told, spent = scenario.nodes, values["estimates"], values["round"]["seconds"]
@@ -130,7 +131,7 @@ def _rows(trial: Trial, values: dict[str, Any]) -> list[tuple[str, str]]:
         ("time", f"about {duration_words(told['seconds'])}, and making or reading the data{hint}"),
         ("of a round", f"{1000 * whole_s:.3g} ms: {named}"),
         ("hashing", hashing_words(told["hashing_seconds"])),
-        *_stale(scenario),
+        *_stale_blocks(stale),
         ("on the wire", f"about {size_words(trial.wire_bytes()['all'])} a round"),
         ("memory", f"about {told['memory_mb']} MB"),
         ("disk", f"about {told['disk_mb']} MB"),
@@ -169,9 +170,8 @@ def _weights(rule: dict[str, Any]) -> list[tuple[str, str]]:
     return [("weights", weights_in_words(stated))] if stated else []
 
 
-def _stale(scenario: Scenario) -> list[tuple[str, str]]:
-    found = expected_stale(scenario)
-    return [("stale blocks", found.words)] if found.share >= UNSAID else []
+def _stale_blocks(stale: StaleBlocks) -> list[tuple[str, str]]:
+    return [("stale blocks", stale.words)] if stale.share >= UNSAID else []
 
 
 def _memory_mb(trial: Trial) -> float:
@@ -197,7 +197,8 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
     seconds = round(rounds * (BLOCK_S + HEARD_S * nodes.miners) + hashing_s, 1)
     disk_mb = round(rounds * BLOCK_BYTES / 1e6, 1)
     told = {"seconds": seconds, "hashing_seconds": round(hashing_s, 6), "disk_mb": disk_mb}
-    told["stale_share"] = round(expected_stale(scenario).share, 3)
+    stale = expected_stale(scenario)
+    told["stale_share"] = round(stale.share, 3)
     shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])
     more = ", .." if nodes.miners > 3 else ""
     rows = [
@@ -205,7 +206,7 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
         ("learned", "nothing: no data holders, no messages, no privacy"),
         ("work", f"{work.kind}, a block every {work.interval_ms / 1000:g} simulated seconds"),
         ("hashing", hashing_words(hashing_s)),
-        *_stale(scenario),
+        *_stale_blocks(stale),
         ("time", f"about {duration_words(seconds)}, stale blocks on top"),
         ("disk", f"about {disk_mb} MB"),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +43,6 @@ class StaleBlocks:
         )
 
 
-@functools.lru_cache(maxsize=1)
 def expected_stale(scenario: Scenario) -> StaleBlocks:
     """Estimate a run's share of stale blocks, by playing some heights of its proof of work."""
     work, nodes = works.build(scenario.ledger.work), scenario.nodes

@@ -23,11 +23,11 @@ OUTSIDE = 1e-15
 """Bound on the probability of a total loss outside of the window; delta includes it."""
 SMALLEST = 1e-300
 """Numbers below count as this one where a logarithm is taken."""
-ORDERS = np.geomspace(0.1, 64.0, 30)
+CHERNOFF_ORDERS = np.geomspace(0.1, 64.0, 30)
 """Orders of the Chernoff bounds on the window, divided by the width of one release's losses."""
-STEP = 0.04
+CURVE_STEP = 0.04
 """Step of the grid for sampled Gaussian releases, in units of sampling rate / noise multiplier."""
-DEVIATIONS = 10.0
+WIDEST_NOISE = 10.0
 """Normal noise beyond this number of standard deviations counts as infinite loss."""
 
 
@@ -131,7 +131,7 @@ def _reach(masses: Vector, most: int) -> tuple[int, int]:
     places = np.arange(len(masses)) - float(np.arange(len(masses)) @ masses) / float(masses.sum())
     positive, ends = np.maximum(masses, 0.0), []  # rounding makes some masses negative
     for sign in (-1.0, 1.0):
-        orders = sign * ORDERS / len(masses)
+        orders = sign * CHERNOFF_ORDERS / len(masses)
         moments = [float(logsumexp(order * places, b=positive)) for order in orders]
         ends.append(
             min(
@@ -157,8 +157,8 @@ def sampled_gaussian_curve(
     >>> round(curve.epsilon(10, 1e-4), 3), round(curve.epsilon(330, 1e-4), 3)
     (0.591, 3.999)
     """
-    step = STEP * sampling_rate / noise_multiplier
-    ends = [_loss(x, noise_multiplier, sampling_rate) for x in (-DEVIATIONS, DEVIATIONS)]
+    step = CURVE_STEP * sampling_rate / noise_multiplier
+    ends = [_loss(x, noise_multiplier, sampling_rate) for x in (-WIDEST_NOISE, WIDEST_NOISE)]
     low, high = math.floor(ends[0] / step), math.ceil(ends[1] / step)
     losses = (step * np.arange(low, high + 1)).astype(np.float64)
     removed = _removed(losses, noise_multiplier, sampling_rate)

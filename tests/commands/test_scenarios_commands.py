@@ -161,7 +161,8 @@ def test_explain_in_json_has_the_noise_the_epsilon_and_the_estimates(call):
     assert result["epsilon"]["total"] == pytest.approx(2.0, rel=1e-3)
     assert 0 < result["epsilon"]["per_release"] < 2.0
     assert result["epsilon"]["delta"] == 1e-4
-    assert set(result["estimates"]) == {"seconds", "hashing_seconds", "memory_mb", "disk_mb"}
+    told = {"seconds", "hashing_seconds", "memory_mb", "disk_mb", "stale_share"}
+    assert set(result["estimates"]) == told
     assert all(value > 0 for value in result["estimates"].values())
 
 
