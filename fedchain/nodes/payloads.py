@@ -24,6 +24,9 @@ class Send:
     relayed: bool = True
     """Whether other nodes pass the payload on. Otherwise the payload reaches only the sender's
     neighbours."""
+    at_s: float | None = None
+    """Time at which the payload leaves the sender, simulated seconds since genesis; None: after
+    ``after_s``."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Searching:
     """The unfinished block, with nonce 0."""
     first_nonce: int
     """The first nonce to try."""
+    prefix: bytes
+    """The bytes of the unfinished header before the nonce."""
+    began_s: float
+    """Time at which the node began with the current ``TRIES`` nonces, simulated seconds."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Transport:
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
         """Queue the delivery of all payloads that a node sends."""
         for send in sends:
-            leaves_s = now_s + send.after_s
+            leaves_s = now_s + send.after_s if send.at_s is None else send.at_s
             if send.to == sender:
                 self.queue.put(leaves_s, sender, send.payload)
                 continue

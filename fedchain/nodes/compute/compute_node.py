@@ -16,7 +16,7 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.chain.work import search, target_from_compact
-from fedchain.nodes.compute.hashing import TRIES, Effort, SampledWork, worked
+from fedchain.nodes.compute.hashing import TRIES, Effort, SampledWork, stretch, worked
 from fedchain.nodes.compute.incident_log import IncidentLog
 from fedchain.nodes.compute.strategy import HONESTLY, Draft, Messages, Scene, Schedule
 from fedchain.nodes.payloads import (
@@ -85,6 +85,7 @@ class ComputeNode:
         self._target, self._height = chain.head, chain.height
         self._most = rules.limits.messages
         self._working_on = self._past_deadline = self._given_up = b""
+        self._stretch = stretch(effort.hashes_per_second * rules.interval_ms / 1000.0)
         self._sampled = SampledWork(effort.hashes_per_second, effort.draw)
         self._carried: Messages = ()
         self._withheld: list[Block] = []
@@ -106,7 +107,7 @@ class ComputeNode:
                 sends = self._begin_work(now_s)
                 return sends if self._working_on == parent else self._give_up(now_s)
             case Searching(block=block) if block.header.parent == self._target:
-                return self._search(block, payload.first_nonce)
+                return self._search(payload)
             case Drawn(due_s=due_s) if due_s == self._sampled.due_s:
                 self._sampled.succeed()
                 block = self._template(self._carried, now_s)
@@ -239,7 +240,8 @@ class ComputeNode:
         messages = strategy.carries(self._pool.messages(parent)[: self._most])
         if self._rules.work == "sampled":
             return self._work_sampled(messages, now_s)
-        return self._search(self._template(messages, now_s), 0)
+        block = self._template(messages, now_s)
+        return self._search(Searching(block, 0, header_prefix(block.header), now_s))
 
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
         """Begin or continue sampled work; return a new timer if the end of the work has changed."""
@@ -260,19 +262,24 @@ class ComputeNode:
         self._claim = draft.after
         return draft.block(self.chain, self.address)
 
-    def _search(self, block: Block, first_nonce: int) -> list[Send]:
+    def _search(self, begun: Searching) -> list[Send]:
         """Try the next nonces; return the timer of the success or of the next tries."""
+        block, first = begun.block, begun.first_nonce
         nonce: int | None = block.header.nonce
         if nonce or (self._recall and self._recall(block.header.parent, self.address)):
             # An interrupted run has found this nonce. The search takes the same simulated time.
-            nonce = nonce if block.header.nonce < first_nonce + TRIES else None
+            nonce = nonce if block.header.nonce < first + self._stretch else None
         else:
             with self._watch("work"):
                 target = target_from_compact(block.header.bits)
-                nonce = search(header_prefix(block.header), first_nonce, TRIES, target)
-        if nonce is None:
-            later = TRIES / self._effort.hashes_per_second
-            return [Send(Searching(block, first_nonce + TRIES), self.node, later)]
-        found = replace(block, header=replace(block.header, nonce=nonce))
-        seconds = (nonce - first_nonce + 1) / self._effort.hashes_per_second
-        return [Send(NonceFound(found), self.node, seconds)]
+                nonce = search(begun.prefix, first, self._stretch, target)
+        rate = self._effort.hashes_per_second
+        if nonce is not None:
+            found = replace(block, header=replace(block.header, nonce=nonce))
+            tried = nonce - first + first % TRIES + 1
+            return [Send(NonceFound(found), self.node, at_s=begun.began_s + tried / rate)]
+        following, began_s = first + self._stretch, begun.began_s
+        if not following % TRIES:
+            began_s += TRIES / rate
+        timer = Searching(block, following, begun.prefix, began_s)
+        return [Send(timer, self.node, at_s=began_s + following % TRIES / rate)]

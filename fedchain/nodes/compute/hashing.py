@@ -25,7 +25,11 @@ from fedchain.ledger.chain.work import (
 from fedchain.scenario import Scenario
 
 TRIES = 65_536
-"""Number of nonces that a compute node tries before it looks for new blocks."""
+"""Number of nonces after which the simulated time of a search is rounded."""
+FEWEST_TRIES = 32
+"""Least number of nonces that a compute node tries before it looks for new blocks."""
+LOOKS = 8
+"""Approximate number of times that a compute node looks for new blocks in an interval."""
 SAMPLES, SAMPLE_TRIES = 8, 1_000
 """Number of samples that measure the speed of this machine, and number of tries in each."""
 
@@ -33,24 +37,41 @@ SAMPLES, SAMPLE_TRIES = 8, 1_000
 def attempts(bits: float, n_compute: int) -> float:
     """Return the mean number of nonces that all compute nodes together try until a block is found.
 
-    Each node searches until it has found a block itself, at most ``TRIES`` nonces in a row. So with
-    4 bits, one node tries 16 nonces, and three nodes together try 48.
+    A node that has begun a stretch of nonces ends it even if another node finds a block. So with 4
+    bits one node tries 16 nonces, but three nodes together try 42.
 
     Args:
         bits: bits of difficulty, 0 or more. Each nonce succeeds with probability 2^-bits.
         n_compute: number of compute nodes.
 
     >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
-    (16, 48, 1.1)
+    (16, 42, 1.1)
     """
     # In a turn each of C nodes tries until it has found a block, at most T nonces. With p = 2^-bits
     # a turn takes C (1 - (1-p)^T) / p tries on average, and 1 / (1 - (1-p)^(TC)) turns are needed.
+    most = stretch(math.exp2(bits) / n_compute)
     p = math.exp2(-bits)
     if bits == 0:
         return float(n_compute)
-    alone = -math.expm1(TRIES * math.log1p(-p))
-    some = -math.expm1(TRIES * n_compute * math.log1p(-p))
+    alone = -math.expm1(most * math.log1p(-p))
+    some = -math.expm1(most * n_compute * math.log1p(-p))
     return n_compute * alone / p / some
+
+
+def stretch(tries: float) -> int:
+    """Return how many nonces a node tries before it looks for new blocks.
+
+    The result is a power of two from ``FEWEST_TRIES`` to ``TRIES``.
+
+    Args:
+        tries: the mean number of nonces that the node tries from one block to the next, above 0.
+
+    >>> stretch(5.0), stretch(1365.0), stretch(1e9)
+    (32, 128, 65536)
+    """
+    # A node looks in the midst of its search, so that it seldom searches for a block that another
+    # node has found already in simulated time.
+    return 1 << round(math.log2(min(max(tries / LOOKS, FEWEST_TRIES), TRIES)))
 
 
 def expected_hashing_s(scenario: Scenario) -> float:

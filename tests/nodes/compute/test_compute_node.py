@@ -118,22 +118,36 @@ def test_the_found_block_has_its_work_and_took_its_tries(made):
     block = send.payload.block
     assert isinstance(send.payload, NonceFound)
     assert is_paid("hashcash", block.header.hash, target_from_compact(block.header.bits))
-    assert send.after_s == (block.header.nonce + 1) / RATE
+    assert send.at_s == 2.5 + (block.header.nonce + 1) / RATE
     assert (block.header.address, block.header.time_ms) == (ADDRESS, 2500)
 
 
 def test_a_long_search_is_cut_and_finds_the_same_nonce_after_the_same_time(monkeypatch):
-    whole, cut = make_node(), make_node()
     messages = WORLD.messages(WORLD.chain_id, 1)
-    (at_once,) = hear(whole.node, messages)
-    monkeypatch.setattr(compute_node, "TRIES", 1)
-    (send,), elapsed, cuts = hear(cut.node, messages), 0.0, 0
+    (at_once,) = hear(make_node().node, messages)
+    monkeypatch.setattr(compute_node, "stretch", lambda _: 1)
+    node = make_node().node
+    (send,), cuts = hear(node, messages), 0
     while isinstance(send.payload, Searching):
-        elapsed, cuts = elapsed + send.after_s, cuts + 1
-        (send,) = cut.node.receive(send.payload, elapsed)
-    assert send.payload == at_once.payload
-    assert elapsed + send.after_s == at_once.after_s
+        cuts += 1
+        assert send.at_s == 1.0 + cuts / RATE
+        (send,) = node.receive(send.payload, send.at_s)
+    assert (send.payload, send.at_s) == (at_once.payload, at_once.at_s)
     assert cuts == at_once.payload.block.header.nonce > 0
+
+
+def test_a_node_stops_its_search_when_another_node_has_found_the_block(monkeypatch):
+    tried = []
+    monkeypatch.setattr(compute_node, "stretch", lambda _: 4)
+    monkeypatch.setattr(
+        compute_node, "search", lambda _, first, most, __: tried.append((first, most))
+    )
+    made = make_node()
+    (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
+    (send,) = made.node.receive(send.payload, send.at_s)
+    made.node.receive(WORLD.block(made.chain), 3.0)
+    assert made.node.receive(send.payload, send.at_s) == []
+    assert tried == [(0, 4), (4, 4)]
 
 
 def test_a_found_block_becomes_the_head_goes_to_everybody_and_starts_a_new_wait(made):
@@ -145,8 +159,9 @@ def test_a_found_block_becomes_the_head_goes_to_everybody_and_starts_a_new_wait(
     assert wait.payload == DeadlinePassed(made.chain.head)
 
 
-def test_work_on_a_head_that_is_passed_is_thrown_away(made, monkeypatch):
-    monkeypatch.setattr(compute_node, "TRIES", 1)
+def test_work_on_a_head_that_is_passed_is_thrown_away(monkeypatch):
+    monkeypatch.setattr(compute_node, "stretch", lambda _: 1)
+    made = make_node()
     (searching,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
     block = WORLD.block(made.chain)
     assert made.node.receive(block, 3.0)[0].payload == DeadlinePassed(block.header.hash)
@@ -298,17 +313,18 @@ def test_a_recalled_block_comes_at_its_time_again_without_hashing(monkeypatch, l
     found = lucky_block() if luck else hear(make_node().node, ALL)[0].payload.block
     nonce = found.header.nonce
     assert (nonce == 0) == bool(luck)
-    monkeypatch.setattr(compute_node, "TRIES", 3)
+    monkeypatch.setattr(compute_node, "stretch", lambda _: 3)
+    monkeypatch.setattr(compute_node, "TRIES", 6)
     monkeypatch.setattr(compute_node, "search", lambda *_: pytest.fail("hashed"))
     asked = {(WORLD.chain_id, ADDRESS): found}
     made = make_node(recall=lambda *at: asked.get(at))
-    (send,), elapsed, cuts = hear(made.node, ALL), 0.0, 0
+    (send,), cuts = hear(made.node, ALL), 0
     while isinstance(send.payload, Searching):
-        elapsed, cuts = elapsed + send.after_s, cuts + 1
-        (send,) = made.node.receive(send.payload, elapsed)
+        cuts += 1
+        (send,) = made.node.receive(send.payload, send.at_s)
     assert send.payload == NonceFound(found)
     assert cuts == nonce // 3  # the same events as in the run that was interrupted
-    assert elapsed + send.after_s == (nonce + 1) / RATE
+    assert send.at_s == 1.0 + (nonce + 1) / RATE
 
 
 ALL = WORLD.messages(WORLD.chain_id, 1)
