@@ -70,7 +70,11 @@ class Terminal:
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Show one round."""
-        self._bar.print(self._round_line(record, messages), soft_wrap=True)
+        line = self._round_line(record, messages)
+        if not self._console.is_terminal:  # nobody sees a bar, and rich takes long to print a line
+            self._console.file.write(f"{line}\n")
+            return
+        self._bar.print(line, soft_wrap=True)
         self._bar.update(self._rounds, completed=record.round)
 
     def close(self) -> None:

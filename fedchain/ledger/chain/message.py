@@ -117,9 +117,14 @@ class Message:
         return digest.digest()
 
     @cached_field
+    def said(self) -> tuple[bytes, bytes]:
+        """The bytes before the exponent and those after the direction, without the signature."""
+        return _PLACE.write(self), _SAID.write(self)
+
+    @cached_field
     def id(self) -> bytes:
         """SHA-256 of the payload and of all remaining fields but the signature, 32 bytes."""
-        return hashlib.sha256(_encode_with_payload(self)).digest()
+        return hashlib.sha256(self.payload.join(self.said)).digest()
 
     @cached_field
     def content(self) -> bytes:
@@ -132,17 +137,8 @@ class Message:
         return sum(map(len, message_parts(self)))
 
 
-_PLACE = RecordCoder(
-    Message,
-    "version",
-    "chain_id",
-    "parent",
-    "round",
-    "public_key",
-    "proof",
-    tag=_TAG,
-    what="message",
-)
+_NAMES = "version", "chain_id", "parent", "round", "public_key", "proof"
+_PLACE = RecordCoder(Message, *_NAMES, tag=_TAG, what="message")
 """Coder of the fields before the exponent (in a bare message, before the payload)."""
 _SAID = RecordCoder(Message, "norm", "declaration")
 """Coder of the fields after the direction, without the signature."""
@@ -191,8 +187,8 @@ def identity_leaf(number: int, identity: bytes, records: int) -> bytes:
 def sign_message(message: Message, secret: bytes) -> Message:
     """Return the message with a signature by this secret key (32 bytes)."""
     signed = replace(message, signature=sign(secret, signing_bytes(message)))
-    # Payload and id do not cover the signature, so the direction need not be hashed again.
-    vars(signed).update(payload=message.payload, id=message.id)
+    # They do not cover the signature, so nothing need be encoded and hashed again.
+    vars(signed).update(payload=message.payload, said=message.said, id=message.id)
     return signed
 
 
@@ -208,9 +204,9 @@ def encode_message(message: Message) -> bytes:
 
 def message_parts(message: Message) -> tuple[Piece, ...]:
     """Return the canonical bytes of a message in three parts; the second is the direction."""
-    before = _PLACE.write(message) + _encode_shape(message)
-    after = _SAID.write(message) + fixed(message.signature, SIGNATURE_BYTES)
-    return before, _direction_bytes(message), after
+    before, after = message.said
+    ending = after + fixed(message.signature, SIGNATURE_BYTES)
+    return before + _encode_shape(message), _direction_bytes(message), ending
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
@@ -246,7 +242,7 @@ def encode_bare(message: Message) -> bytes:
 
     The last 64 bytes are the signature. The SHA-256 of all other bytes is the message id.
     """
-    return _encode_with_payload(message) + fixed(message.signature, SIGNATURE_BYTES)
+    return message.payload.join(message.said) + fixed(message.signature, SIGNATURE_BYTES)
 
 
 def decode_bare(data: bytes) -> Message:
@@ -265,10 +261,6 @@ def decode_bare(data: bytes) -> Message:
     if encode_bare(message) != data:
         raise EncodingError("message: is not the canonical encoding of its value")
     return message
-
-
-def _encode_with_payload(message: Message) -> bytes:
-    return b"".join((_PLACE.write(message), message.payload, _SAID.write(message)))
 
 
 def _encode_shape(message: Message) -> bytes:

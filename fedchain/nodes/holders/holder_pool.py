@@ -7,12 +7,11 @@ colluders are first returned unsigned, since colluders may change them.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
-
-import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
@@ -246,7 +245,9 @@ def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
     count = math.ceil(len(asked) / most)
     # Most machines have an even number of cores, so an even number of chunks is preferred.
     count = min(len(asked), count + count % 2)
-    return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
+    each, longer = divmod(len(asked), count)  # the first chunks have one request more
+    starts = [i * each + min(i, longer) for i in range(count + 1)]
+    return [list(asked[start:end]) for start, end in itertools.pairwise(starts)]
 
 
 def chunk_size(method: GradientMethod, dimension: int, members: int = 1) -> int:
