@@ -29,6 +29,7 @@ from fedchain.nodes.holders.holder_pool import (
 from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
+from fedchain.reuse import once
 from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -81,9 +82,14 @@ class Source:
         )
 
         scenario, terms = self.scenario, self.mechanism.terms
-        task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        task = poisoned_task(task, scenario)
-        return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
+
+        def make() -> CohortGradients:
+            task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+            task = poisoned_task(task, scenario)
+            return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
+
+        data = scenario.task, scenario.nodes, scenario.attacks, scenario.seed
+        return once("gradients", (data, terms.clip, terms.unit, terms.automatic), make)
 
     def backend(self, device: str) -> ReleaseBackend:
         """Return the pool of holders or groups that computes releases in one worker.

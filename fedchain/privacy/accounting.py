@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from fedchain.arrays import Vector
 from fedchain.cache import AGREED, mark_used, place_of, try_add
 from fedchain.errors import FedchainError, Problem, ScenarioError
+from fedchain.version import version_of
 
 if TYPE_CHECKING:
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
@@ -285,7 +285,7 @@ def cross_checked(mechanism: Mechanism) -> None:
     if mechanism.epsilon_after(mechanism.terms.releases) > VACUOUS:
         return
     # Loading the accountants takes a second and 130 MB, at every point of a sweep.
-    versions = [f"{name} {metadata.version(name)}" for name in ACCOUNTANTS]
+    versions = [f"{name} {version_of(name)}" for name in ACCOUNTANTS]
     text = "\n".join((repr(mechanism), *versions))
     path = place_of(AGREED, text, "txt")
     with contextlib.suppress(OSError):

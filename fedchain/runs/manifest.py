@@ -8,7 +8,6 @@ import json
 import math
 import platform
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from fedchain.scenario import plain_values, scenario_digest
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES
-from fedchain.version import __version__
+from fedchain.version import __version__, version_of
 
 PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
 """Packages whose versions a manifest states."""
@@ -43,7 +42,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "scenario": plain_values(scenario),
         "versions": {
             "fedchain": __version__,
-            **{name: metadata.version(name) for name in PACKAGES},
+            **{name: version_of(name) for name in PACKAGES},
         },
         "platform": f"{platform.platform()} Python {platform.python_version()}",
         "arithmetic": arithmetic() if setup.task.learns else {},

@@ -32,6 +32,7 @@ from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import digest, stream, uniforms
+from fedchain.reuse import once
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, check_quorum
@@ -90,12 +91,13 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
         ValueError: a part refuses its parameters.
     """
     seed, nodes = scenario.seed, scenario.nodes
-    task = tasks.build(scenario.task, nodes.holders, seed)
+    recipe = scenario.task, nodes.holders, seed
+    task = once("task", recipe, lambda: tasks.build(*recipe))
     model = task.model()
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
     sampling = sampling_of(scenario)
     mechanism = mechanism_of(scenario, len(state.weights))
-    held = held_data(task)
+    held = once("held data", recipe, lambda: held_data(task))
     counts = registered_records(scenario, held.counts)
     rules = rules_of(scenario, mechanism, layout(model), counts)
     check_quorum(rules)

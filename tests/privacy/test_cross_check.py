@@ -32,7 +32,7 @@ def test_accountants_are_asked_once_for_one_mechanism(asked):
 
 def test_another_version_of_an_accountant_is_asked_again(asked, monkeypatch):
     cross_checked(MECHANISM)
-    monkeypatch.setattr(agreement.metadata, "version", lambda _: "99.0")
+    monkeypatch.setattr(agreement, "version_of", lambda _: "99.0")
     cross_checked(MECHANISM)
     assert len(asked) == 2
 
