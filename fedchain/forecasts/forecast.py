@@ -10,6 +10,7 @@ from typing import Any
 from fedchain.aggregation.weights import takes_weights, weights_in_words
 from fedchain.agreement import registered_records, rule_of, sampling_of
 from fedchain.cache import size_words
+from fedchain.forecasts.disk import disk_bytes
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
 from fedchain.forecasts.stale import StaleBlocks, expected_stale
 from fedchain.forecasts.trial import Trial, tried
@@ -25,15 +26,18 @@ from fedchain.secure_aggregation.member import sent_bytes
 from fedchain.system import peak_memory
 from fedchain.timing import duration_words
 
+START_S = 2.5
+"""Measured processor time in which a new process loads the libraries of a run, seconds."""
 LATER_MB = 100
 """Measured memory of the libraries that a run imports after the forecast, MB."""
 COPIES = 4
 """Number of copies of the data in memory: raw data, features, records and tensors."""
 UNSAID = 0.01
 """A stage is listed if its share of a round's time is at least this number."""
-BLOCK_S, HEARD_S, BLOCK_BYTES = 1.6e-4, 2.4e-5, 1_400
+BLOCK_S, HEARD_S, BLOCK_BYTES, BLOCK_MEMORY = 1.6e-4, 2.4e-5, 1_400, 1_000
 """Rough costs of a chain without learning. BLOCK_S: seconds per block. HEARD_S: seconds per
-delivery of a block to one compute node. BLOCK_BYTES: bytes per block in ledger and events."""
+delivery of a block to one compute node. BLOCK_BYTES: bytes per block in ledger and events.
+BLOCK_MEMORY: bytes of memory per block."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,13 @@ def _values(trial: Trial, rates: Rates | None, stale: StaleBlocks) -> dict[str, 
         },
         "aggregation": rule_of(scenario, found, registered_records(scenario, counts)).plain(),
         "estimates": {
-            "seconds": round(rounds * sum(spent.values()), 1),
+            "seconds": round(START_S + trial.begin_s + rounds * sum(spent.values()), 1),
             "hashing_seconds": round(rounds * spent["work"], 6),
             "memory_mb": round(_memory_mb(trial)),
-            "disk_mb": round(rounds * stored / 1e6, 1),
+            "disk_mb": round(disk_bytes(trial) / 1e6, 1),
             "stale_share": round(stale.share, 3),
         },
+        "begin": {"libraries": START_S, "data_and_keys": round(trial.begin_s, 3)},
         "round": {
             "seconds": {what: round(seconds, 6) for what, seconds in spent.items()},
             "wire_bytes": trial.wire_bytes(),
@@ -112,6 +117,8 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
     shares = sorted(((s / whole_s, what) for what, s in spent.items()), reverse=True)
     named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
     hint = "" if values["round"]["calibrated"] else "; nearer after: fedchain doctor --calibrate"
+    making = ", and making the data" if trial.generated else ""
+    begin_s, keys = sum(values["begin"].values()), nodes.asked * scenario.rounds
     times = f"{scenario.rounds} rounds"
     if nodes.asked < nodes.participants:
         most = sampling_of(scenario).most_releases
@@ -128,7 +135,8 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
         ("guarantee", values["guarantee"]),
         *(("warning", warning) for warning in values["warnings"]),
         ("private tuning", values["tuning"]),
-        ("time", f"about {duration_words(told['seconds'])}, and making or reading the data{hint}"),
+        ("time", f"about {duration_words(told['seconds'])}{making}{hint}"),
+        ("to the start", f"{begin_s:.3g} s: libraries, data and {keys:,} keys"),
         ("of a round", f"{1000 * whole_s:.3g} ms: {named}"),
         ("hashing", hashing_words(told["hashing_seconds"])),
         *_stale_blocks(stale),
@@ -194,11 +202,15 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
     """Return the forecast for a chain without learning."""
     nodes, rounds, work = scenario.nodes, scenario.rounds, works.build(scenario.ledger.work)
     hashing_s = expected_hashing_s(scenario)
-    seconds = round(rounds * (BLOCK_S + HEARD_S * nodes.miners) + hashing_s, 1)
-    disk_mb = round(rounds * BLOCK_BYTES / 1e6, 1)
-    told = {"seconds": seconds, "hashing_seconds": round(hashing_s, 6), "disk_mb": disk_mb}
+    seconds = round(START_S + rounds * (BLOCK_S + HEARD_S * nodes.miners) + hashing_s, 1)
     stale = expected_stale(scenario)
-    told["stale_share"] = round(stale.share, 3)
+    told = {
+        "seconds": seconds,
+        "hashing_seconds": round(hashing_s, 6),
+        "memory_mb": round(peak_memory() / 1e6 + rounds * BLOCK_MEMORY / 1e6),
+        "disk_mb": round(rounds * BLOCK_BYTES / 1e6, 1),
+        "stale_share": round(stale.share, 3),
+    }
     shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])
     more = ", .." if nodes.miners > 3 else ""
     rows = [
@@ -208,6 +220,7 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
         ("hashing", hashing_words(hashing_s)),
         *_stale_blocks(stale),
         ("time", f"about {duration_words(seconds)}, stale blocks on top"),
-        ("disk", f"about {disk_mb} MB"),
+        ("memory", f"about {told['memory_mb']} MB"),
+        ("disk", f"about {told['disk_mb']} MB"),
     ]
     return Forecast({"scenario": plain_values(scenario), "estimates": told}, rows)

@@ -23,7 +23,7 @@ from fedchain.ledger.chain.crypto import HASH, InclusionProof, public_key_of
 from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
 from fedchain.nodes.compute.hashing import expected_hashing_s
 from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
-from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.identity import Identities, RoundKey, Sampling
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
@@ -39,6 +39,8 @@ from fedchain.update import updates
 
 TIMES = 3
 """Number of measurements of each part. The first one is ignored."""
+TRIED_KEYS = 64
+"""Number of keys that are made to measure how long a key takes."""
 COUNTED_HOLDERS = 1000
 """Limit on the holders whose examples are counted."""
 SAMPLE = {"records_per_holder": 50, "held_out": 10}
@@ -66,12 +68,18 @@ class Trial:
     """Mean number of examples per holder in the scenario."""
     held_out: int
     """Number of held-out examples in the scenario."""
+    generated: bool
+    """Whether the task generates its data; the trial then has only a few of the records."""
     dimension: int
     """Number of entries of a gradient."""
+    begin_s: float
+    """Wall time until the first round, without loading libraries and generating data, seconds."""
     spent_s: Mapping[str, float]
     """Wall time of each measured stage of a round, seconds, by the stage's name."""
     message: int
     """Bytes of a message."""
+    direction: int
+    """Bytes of the direction in a message."""
     block: int
     """Bytes of a block with its messages."""
     weights: int
@@ -135,6 +143,7 @@ def tried(scenario: Scenario) -> Trial:
         ScenarioError: the task or the mechanism refuses its parameters.
         FedchainError: two accountants disagree on epsilon.
     """
+    began = time.perf_counter()
     task, records, examples, held_out = _sample(scenario)
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
     try:
@@ -142,6 +151,9 @@ def tried(scenario: Scenario) -> Trial:
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
     _check_quorum(scenario, task, mechanism, records)
+    source = Source(scenario, mechanism, task)
+    _ = source.gradients  # tries model and loss, as a run does
+    begin_s = time.perf_counter() - began
     cross_checked(mechanism)
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
     (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
@@ -159,19 +171,33 @@ def tried(scenario: Scenario) -> Trial:
         records=records,
         examples=examples,
         held_out=held_out,
+        generated=is_generated(scenario.task),
         dimension=len(weights),
+        begin_s=begin_s + keys_s(scenario),
         spent_s={
-            **_releases_s(Source(scenario, mechanism, task), workers, examples),
+            **_releases_s(source, workers, examples),
             "accounting": _accounting_s(mechanism),
             "work": expected_hashing_s(scenario) / scenario.rounds,
             # Evaluation occupies one of the cores during the next gradients.
             "evaluation": statistics.fmean(measured) * share / workers,
         },
         message=message.size,
+        direction=message.direction.nbytes,
         block=START_BYTES + sum(map(len, messages_parts((message,) * asked))),
         weights=sum(map(len, weights_parts(state))),
         memory=sum(map(len, tensor_parts(state.memory))),
     )
+
+
+def keys_s(scenario: Scenario) -> float:
+    """Return the time in which a run makes and registers the keys of all rounds, seconds."""
+    if scenario.nodes.identity != "registered":
+        return 0.0
+    few = Sampling(seed=0, holders=TRIED_KEYS, asked=TRIED_KEYS, rounds=1)
+    began = time.perf_counter()
+    Identities(bytes(HASH), few, lambda _: 1)
+    each_s = (time.perf_counter() - began) / TRIED_KEYS
+    return each_s * scenario.nodes.asked * scenario.rounds
 
 
 def _check_quorum(
@@ -195,10 +221,9 @@ def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
         the number of held-out examples.
     """
     part, holders, given = scenario.task, scenario.nodes.holders, scenario.task.parameters
-    made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
-    generated = len(made) == len(SAMPLE)
+    generated = is_generated(part)
     if generated:
-        part = Part(part.kind, {**given, **made})
+        part = Part(part.kind, {**given, **{k: min(v, given[k]) for k, v in SAMPLE.items()}})
     try:
         task = tasks.build(part, 1 if generated else holders, scenario.seed)
     except ValueError as error:
@@ -213,6 +238,11 @@ def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
     examples = statistics.fmean(task.holders[k].examples for k in counted)
     records = [each.count for each in task.holders]
     return task, records, examples, task.held_out.examples
+
+
+def is_generated(part: Part) -> bool:
+    """Return whether a task generates as many records as its parameters say."""
+    return all(isinstance(part.parameters.get(name), int) for name in SAMPLE)
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:

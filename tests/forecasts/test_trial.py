@@ -1,10 +1,13 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.forecasts import trial as trials
+from fedchain.forecasts.disk import EMPTY, SECTOR, disk_bytes, sectors
 from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import ROUGH
 from fedchain.forecasts.trial import TIMES, tried
@@ -12,7 +15,7 @@ from fedchain.learning.tasks import public_subspace
 from fedchain.ledger.chain.block import Block, encode_block
 from fedchain.ledger.chain.message import Message, encode_message
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.compute.hashing import TRIES, attempts
+from fedchain.nodes.compute.hashing import attempts, stretch
 from fedchain.results import LEDGER
 from fedchain.runs.running import run
 from fedchain.simulation.setup import build_setup
@@ -87,8 +90,9 @@ def test_a_round_takes_what_was_tried_and_what_the_rates_say(counted):
 @pytest.mark.parametrize(("bits", "compute"), [(4, 3), (16, 2), (18, 3)])
 def test_attempts_are_those_of_nodes_that_look_up_after_every_stretch(bits, compute):
     own = np.random.default_rng(0).geometric(2.0**-bits, (20_000, compute))
-    stretches = np.ceil(own / TRIES).min(axis=1)
-    tried = np.minimum(own, stretches[:, None] * TRIES).sum(axis=1)
+    each = stretch(2.0**bits / compute)
+    stretches = np.ceil(own / each).min(axis=1)
+    tried = np.minimum(own, stretches[:, None] * each).sum(axis=1)
     assert attempts(bits, compute) == pytest.approx(tried.mean(), rel=0.03)
 
 
@@ -152,3 +156,43 @@ def test_public_directions_are_tried_anew_at_every_parent(monkeypatch):
             "directions": 5}  # fmt: skip
     tried(small(task=task, engine={"kind": "threads", "workers": 1}))
     assert len(found) == TIMES
+
+
+def test_the_run_folder_occupies_the_space_that_is_told(counted):
+    done, _, trial = counted
+    paths = [done.folder, *done.folder.rglob("*")]
+    occupied = sum(sectors(path.stat().st_size) for path in paths if path.is_file())
+    occupied += sum(SECTOR for path in paths if path.is_dir())
+    assert disk_bytes(trial) == pytest.approx(occupied, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("disk", "blobs"),
+    [
+        ({"disk.keep_weights": "all"}, 40 * (2 * SECTOR + SECTOR) + 2 * SECTOR),
+        ({"disk.keep_weights": 10}, 40 * SECTOR + 5 * 2 * SECTOR),
+        ({"disk.keep_weights": "last"}, 40 * SECTOR + 2 * 2 * SECTOR),
+    ],
+    ids=["every block", "every tenth block", "first and last block"],
+)
+def test_only_the_weights_that_are_kept_occupy_space(counted, disk, blobs):
+    trial = counted[2]
+    trial = replace(trial, scenario=small(rounds=40, attacks=[], **disk), block=SECTOR)
+    assert (trial.weights, trial.memory) < (SECTOR, SECTOR)
+    rows = disk_bytes(replace(trial, block=0, weights=0, memory=EMPTY))
+    assert disk_bytes(trial) - rows == blobs
+
+
+def test_every_key_of_the_run_is_made_before_it_begins(monkeypatch):
+    clock = iter([0.0, 64 * 0.001])
+    monkeypatch.setattr(trials, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    scenario = small(rounds=50)
+    assert trials.keys_s(scenario) == pytest.approx(50 * 10 * 0.001)
+    assert trials.keys_s(small(rounds=50, **{"nodes.identity": "open"})) == 0.0
+
+
+def test_the_time_of_a_run_begins_with_libraries_data_and_keys():
+    said = forecast(small(rounds=3)).values
+    round_s = sum(said["round"]["seconds"].values())
+    whole_s = sum(said["begin"].values()) + 3 * round_s
+    assert said["estimates"]["seconds"] == pytest.approx(whole_s, abs=0.06)
