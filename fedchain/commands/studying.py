@@ -17,8 +17,9 @@ from fedchain.timing import duration_words
 
 if TYPE_CHECKING:
     from fedchain.scenario import Scenario
+    from fedchain.sweeps.plan import Plan
     from fedchain.sweeps.points import Point
-    from fedchain.sweeps.sweep import PointRow, Swept
+    from fedchain.sweeps.sweep import PointRow, Swept, Watch
 
 app = typer.Typer()
 
@@ -41,7 +42,12 @@ def sweep(
         int | None, typer.Option(min=1, max=1000, help="Seeds of every point.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of sweeps.")] = Path("sweeps"),
-    workers: Annotated[int, typer.Option(min=1, help="Points that run at the same time.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Points that run at the same time.", show_default="as many as fit"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -58,8 +64,8 @@ def sweep(
         if dry_run:
             _list_points(checked, seeds, out, form)
             return
-        with _progress(len(points_of(checked, seeds)), form) as watch:
-            swept = sweep_points(checked, out, seeds=seeds, workers=workers, watch=watch)
+        with _progress(len(points_of(checked, seeds)), form) as (watch, tell):
+            swept = sweep_points(checked, out, seeds=seeds, workers=workers, watch=watch, tell=tell)
     _tell_swept(swept, form)
 
 
@@ -116,8 +122,8 @@ def _with_choices(path: str, options: Sequence[str]) -> Scenario:
 
 
 @contextmanager
-def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, bool], None]]:
-    """Show each point on stderr when it ends, and the time left."""
+def _progress(total: int, form: Format) -> Iterator[tuple[Watch, Callable[[Plan], None]]]:
+    """Show on stderr how long the sweep takes, each point when it ends, and the time left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console, started, ended = stderr(), time.monotonic(), Counter[bool]()
@@ -138,7 +144,18 @@ def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, b
                 console.print(_point_line(point, row, ran), soft_wrap=True)
             shown.update(task, advance=1, left=words)
 
-        yield watch
+        def tell(plan: Plan) -> None:
+            if form is not Format.json and plan.seconds:
+                console.print(_plan_words(plan), soft_wrap=True)
+
+        yield watch, tell
+
+
+def _plan_words(plan: Plan) -> str:
+    beside = "one point after the other"
+    if plan.workers > 1:
+        beside = f"{plan.workers} points at a time"
+    return f"about {duration_words(plan.seconds or 0.0)}, {beside}"
 
 
 def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:

@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from fedchain.errors import FedchainError, RunError
 from fedchain.interruption import GUARD, UNGUARDED, deaf_children, stoppable
 from fedchain.machine import start_up_passed_over
+from fedchain.reuse import reusing
 from fedchain.scenario import Scenario, from_mapping, plain_values
 from fedchain.sweeps.points import Point
 from fedchain.system import at_most_processes, stop
@@ -51,8 +52,9 @@ def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
 
     ``runs`` is the folder of all runs.
     """
-    for point in points:
-        yield point, _attempt(execute, point.scenario, runs, None)
+    with reusing():
+        for point in points:
+            yield point, _attempt(execute, point.scenario, runs, None)
 
 
 def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
@@ -116,7 +118,7 @@ def _serve(pipe: Connection, runs: str, execute: Execute) -> None:
     torch.set_num_threads(1)
     heard: SimpleQueue[bytes] = SimpleQueue()
     try:
-        with stoppable():
+        with stoppable(), reusing():
             threading.Thread(target=_listen, args=(pipe, heard), daemon=True).start()
             while text := heard.get():
                 error = _attempt(execute, from_mapping(json.loads(text)), Path(runs), 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml
 from fedchain.scenario.writing import yaml_text
 from fedchain.sweeps.execution import Execute, in_processes, in_turn
+from fedchain.sweeps.plan import Plan, plan_of
 from fedchain.sweeps.points import Point, points_of, sweep_name, with_seeds
 
 PointRow = dict[str, Any]
@@ -52,9 +53,10 @@ def sweep(
     out: str | Path = "sweeps",
     *,
     seeds: int | None = None,
-    workers: int = 1,
+    workers: int | None = 1,
     run: Execute | None = None,
     watch: Watch | None = None,
+    tell: Callable[[Plan], None] | None = None,
 ) -> Swept:
     """Run every point of a scenario's grid at every seed, and write the report.
 
@@ -65,9 +67,11 @@ def sweep(
         scenario: a scenario. It needs a ``sweep`` section unless ``seeds`` is given.
         out: folder of all sweeps.
         seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
-        workers: number of points that run at the same time, 1 or more.
+        workers: number of points that run at the same time, 1 or more; None: as many as there are
+            cores if the points are small, else 1. No result depends on it.
         run: the function that runs one point; None: the simulation.
         watch: a function that is called for every point when it ends; None: no function.
+        tell: a function that is called with the plan before the first point; None: no function.
 
     Raises:
         ScenarioError: there is neither a ``sweep`` section nor a number of seeds, a point is no
@@ -77,14 +81,22 @@ def sweep(
         KeyboardInterrupt: Ctrl-C, after all runs were saved.
     """
     leave_if_unguarded()
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise ValueError(f"workers: must be at least 1, got {workers}")
     scenario = with_seeds(scenario, seeds)
-    points, tell = points_of(scenario, seeds), watch or (lambda *_: None)
+    points, show = points_of(scenario, seeds), watch or (lambda *_: None)
 
     def ended(point: Point, row: PointRow, ran: bool) -> None:
         _check_y(scenario, row)
-        tell(point, row, ran)
+        show(point, row, ran)
+
+    def planned(todo: Sequence[Point]) -> int:
+        if workers is not None and tell is None:
+            return workers
+        plan = plan_of(todo, workers)
+        if tell is not None:
+            tell(plan)
+        return plan.workers
 
     folder = Path(out) / sweep_name(scenario)
     check_folder(folder, own=True)
@@ -92,7 +104,7 @@ def sweep(
     lock = RunFolder(folder)
     lock.lock()
     try:
-        rows = _run_all(folder, points, run or _run_point, workers, ended)
+        rows = _run_all(folder, points, run or _run_point, planned, ended)
         done = any(row["status"] in DONE for row in rows)
         files = report([folder]) if done else []
     finally:
@@ -133,7 +145,11 @@ def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
 
 
 def _run_all(
-    folder: Path, points: tuple[Point, ...], run: Execute, workers: int, watch: Watch
+    folder: Path,
+    points: tuple[Point, ...],
+    run: Execute,
+    planned: Callable[[Sequence[Point]], int],
+    watch: Watch,
 ) -> list[PointRow]:
     runs = folder / "runs"
     rows = {point.run: _row(folder, point, "") for point in points}
@@ -142,7 +158,11 @@ def _run_all(
         if point.run not in todo:
             watch(point, rows[point.run], False)
     _write(folder, points, rows)
-    listed = tuple(todo.values())
+    # Points with the same data follow each other, so that a process makes them once.
+    listed = sorted(
+        todo.values(), key=lambda point: repr((point.scenario.task, point.scenario.seed))
+    )
+    workers = planned(listed)
     beside = workers > 1 and len(listed) > 1
     ended = in_processes(listed, runs, run, workers) if beside else in_turn(listed, runs, run)
     try:

@@ -28,9 +28,11 @@ from test_points import scenario
 
 from fedchain.errors import RunError, ScenarioError
 from fedchain.interruption import GUARD, UNGUARDED
+from fedchain.learning.gradients import cohort
 from fedchain.results import RunFolder
 from fedchain.runs.running import run_or_resume
 from fedchain.scenario import Scenario
+from fedchain.simulation import setup
 from fedchain.sweeps import execution
 from fedchain.sweeps.points import points_of, sweep_name
 from fedchain.sweeps.sweep import sweep
@@ -127,7 +129,8 @@ def test_an_interruption_leaves_points_that_say_so(tmp_path: Path) -> None:
         sweep(small(), tmp_path, run=interrupted_at_seed_8)
     folder = tmp_path / sweep_name(small())
     found = [row["status"] for row in rows_of(folder)]
-    assert found == ["finished", "interrupted", "waiting", "waiting"]
+    # The points with the same data follow each other: both of seed 7, then those of seed 8.
+    assert found == ["finished", "interrupted", "finished", "waiting"]
     assert not sweep(small(), tmp_path, run=quick).failed
 
 
@@ -265,3 +268,27 @@ def test_a_whole_script_without_a_guard_is_told_what_to_write(call: str, tmp_pat
 def test_no_workers_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers: must be at least 1, got 0"):
         sweep(small(), tmp_path, workers=0)
+
+
+@pytest.mark.usefixtures("unreported")
+def test_points_that_share_the_task_read_and_try_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[object] = []
+    tried: list[object] = []
+    build, method = setup.tasks.build, cohort.method_for
+    counted = SimpleNamespace(build=lambda *given: built.append(given) or build(*given))
+    monkeypatch.setattr(setup, "tasks", counted)
+    monkeypatch.setattr(cohort, "method_for", lambda *a, **k: tried.append(a) or method(*a, **k))
+    swept = sweep(small(), tmp_path)
+    assert [row["status"] for row in swept.rows] == ["finished"] * 4
+    assert (len(built), len(tried)) == (2, 2)  # one for each seed
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_point_gives_the_same_block_alone_and_after_others(tmp_path: Path) -> None:
+    together = sweep(small(), tmp_path / "together")
+    alone = run_or_resume(points_of(small())[3].scenario, tmp_path)
+    (last,) = [row["run"] for row in together.rows if row["run"] == alone.folder.name]
+    after = RunFolder(together.folder / "runs" / last).manifest
+    assert after["head"] == alone.manifest["head"]
