@@ -9,8 +9,10 @@ MESSAGE_LINES, BLOCK_LINES = 213, 350
 """Measured bytes of a message and of a block in the tables and the log of a finished run."""
 EMPTY = 4
 """Bytes of an empty memory. All blocks share its file."""
-MOST_FOLDERS = 256
-"""Largest number of folders into which the files of a ledger are sorted."""
+FOLDERS = 256
+"""Number of folders into which the files of a ledger are sorted."""
+OTHER = 80_000
+"""Measured bytes of everything in a run folder that does not grow with the run."""
 SECTOR = 4096
 """Bytes of a block of the file system: a file occupies a whole number of blocks."""
 
@@ -27,8 +29,10 @@ def disk_bytes(trial: Trial) -> int:
     else:
         states = rounds if disk.keep_weights == "all" else 1
     files += (1 + states) * (sectors(trial.weights) + memory)
+    count = rounds + (1 + states) * (2 if memory else 1)
+    folders = round(FOLDERS * (1 - (1 - 1 / FOLDERS) ** count))  # a hash names a file's folder
     rows = asked * (MESSAGE_ROWS + MESSAGE_LINES) + BLOCK_ROWS + BLOCK_LINES
-    return files + min(MOST_FOLDERS, 2 * rounds) * SECTOR + rounds * rows
+    return OTHER + files + folders * SECTOR + rounds * rows
 
 
 def sectors(size: int) -> int:

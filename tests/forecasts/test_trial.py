@@ -6,6 +6,7 @@ import pytest
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.forecasts import disk as disks
 from fedchain.forecasts import trial as trials
 from fedchain.forecasts.disk import EMPTY, SECTOR, disk_bytes, sectors
 from fedchain.forecasts.forecast import forecast
@@ -169,14 +170,15 @@ def test_the_run_folder_occupies_the_space_that_is_told(counted):
 @pytest.mark.parametrize(
     ("disk", "blobs"),
     [
-        ({"disk.keep_weights": "all"}, 40 * (2 * SECTOR + SECTOR) + 2 * SECTOR),
-        ({"disk.keep_weights": 10}, 40 * SECTOR + 5 * 2 * SECTOR),
-        ({"disk.keep_weights": "last"}, 40 * SECTOR + 2 * 2 * SECTOR),
+        ({"disk.keep_weights": "all"}, (40 + 2 * 41) * SECTOR),
+        ({"disk.keep_weights": 10}, (40 + 2 * 5) * SECTOR),
+        ({"disk.keep_weights": "last"}, (40 + 2 * 2) * SECTOR),
     ],
     ids=["every block", "every tenth block", "first and last block"],
 )
-def test_only_the_weights_that_are_kept_occupy_space(counted, disk, blobs):
+def test_only_the_weights_that_are_kept_occupy_space(counted, monkeypatch, disk, blobs):
     trial = counted[2]
+    monkeypatch.setattr(disks, "FOLDERS", 1)
     trial = replace(trial, scenario=small(rounds=40, attacks=[], **disk), block=SECTOR)
     assert (trial.weights, trial.memory) < (SECTOR, SECTOR)
     rows = disk_bytes(replace(trial, block=0, weights=0, memory=EMPTY))

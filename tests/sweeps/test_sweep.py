@@ -181,7 +181,7 @@ def test_workers_save_their_runs_on_a_system_that_has_no_signal_to_ask_them(
     with pytest.raises(KeyboardInterrupt):
         sweep(small(), tmp_path, run=going_on_until_interrupted, workers=2)
     found = [row["status"] for row in rows_of(folder)]
-    assert found == ["interrupted", "interrupted", "waiting", "waiting"]
+    assert found == ["interrupted", "waiting", "interrupted", "waiting"]
 
 
 SWEEP = """
