@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedchain.agreement import mechanism_of, registered_records, rules_of, sampling_of
+from fedchain.arrays import Vector
 from fedchain.engines.engine import Source, cores
 from fedchain.engines.threads import threads
 from fedchain.errors import Problem, ScenarioError
@@ -161,9 +162,6 @@ def tried(scenario: Scenario) -> Trial:
     assert message is not None, "its release is not zero"
     step = updates.build(scenario.update, weights, {}, np.ones_like(weights), 1)
     state = State(step.weights.astype(ledger.weights), step.memory)
-    with closing(Evaluations(task)) as evaluations:
-        measured = [evaluations.begin(weights).result().seconds for _ in range(TIMES)][1:]
-    share = held_out / task.held_out.examples / scenario.evaluate.every
     return Trial(
         scenario=scenario,
         mechanism=mechanism,
@@ -179,7 +177,7 @@ def tried(scenario: Scenario) -> Trial:
             "accounting": _accounting_s(mechanism),
             "work": expected_hashing_s(scenario) / scenario.rounds,
             # Evaluation occupies one of the cores during the next gradients.
-            "evaluation": statistics.fmean(measured) * share / workers,
+            "evaluation": _evaluation_s(scenario, task, weights) * held_out / workers,
         },
         message=message.size,
         direction=message.direction.nbytes,
@@ -187,6 +185,13 @@ def tried(scenario: Scenario) -> Trial:
         weights=sum(map(len, weights_parts(state))),
         memory=sum(map(len, tensor_parts(state.memory))),
     )
+
+
+def _evaluation_s(scenario: Scenario, task: Task, weights: Vector) -> float:
+    """Return the time of a round's measurements, seconds for each held-out example."""
+    with closing(Evaluations(task)) as evaluations:
+        measured = [evaluations.begin(weights).result().seconds for _ in range(TIMES)][1:]
+    return statistics.fmean(measured) / task.held_out.examples / scenario.evaluate.every
 
 
 def keys_s(scenario: Scenario) -> float:

@@ -132,6 +132,7 @@ def test_ctrl_c_ends_with_exit_code_130_and_the_sweep_goes_on(
     begin += "from fedchain.commands import main; main()"
     command = [sys.executable, "-c", begin, "sweep"]
     command += [str(scenario), "--out", str(out), "--seeds", "1", "--set", "rounds=3000"]
+    command += ["--workers", "1"]  # side by side, the second point may begin first
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     until = time.monotonic() + 60
     while not list(out.glob("*/runs/*/events.ndjson")) and time.monotonic() < until:
