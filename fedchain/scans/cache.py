@@ -51,7 +51,8 @@ def _read(path: Path, text: str) -> Arrays | None:
         if arrays.pop("key").tobytes() != text.encode():
             raise DataError(f"{path}: belongs to another key")
     except (DataError, KeyError, MemoryError) as error:
-        if path.exists():
+        # Another process may evict the file, or add it, at any moment.
+        if not isinstance(error.__cause__, FileNotFoundError):
             logging.getLogger(__name__).warning("%s: damaged, made anew: %s", path, error)
         return None
     return arrays

@@ -126,3 +126,24 @@ def test_a_federation_is_the_same_with_and_without_the_cache_and_holds_out_scans
         assert [other.distance.tobytes() for other in others] == [one.distance.tobytes()] * 2
     assert first[0].site.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert first[1].site.tolist() == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_a_file_that_another_process_adds_after_the_look_is_not_called_damaged(folder, caplog):
+    make = Maker()
+    cached(KEY, make)
+    (path,) = kept(folder)
+    data, look, looks = path.read_bytes(), Path.stat, []
+    path.unlink()
+
+    def look_and_add(self, **options):
+        try:
+            return look(self, **options)
+        finally:
+            if self == path and not looks:
+                looks.append(path.write_bytes(data))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "stat", look_and_add)
+        assert same(cached(KEY, make))
+    assert looks == [len(data)]
+    assert not caplog.records
