@@ -5,6 +5,7 @@ installed package it is ``fedchain/shipped/``. A package index shows the README 
 beside it, so that a picture or a link to one of them would lead nowhere: there they are words.
 """
 
+import os
 import platform
 import re
 from pathlib import Path
@@ -28,7 +29,10 @@ flags. Other processors than x86-64 have the first one alone."""
 
 
 def kernels() -> list[Extension]:
-    """Return the builds for this machine. Without a compiler, installation goes on without them."""
+    """Return the builds for this machine.
+
+    Without a compiler, installation goes on without them, unless FEDCHAIN_KERNELS is ``required``.
+    """
     builds = BUILDS if platform.machine().lower() in ("x86_64", "amd64") else {"base": []}
     sources, headers = ([str(path) for path in sorted(NATIVE.glob(f"*.{end}"))] for end in "ch")
     return [
@@ -38,7 +42,7 @@ def kernels() -> list[Extension]:
             depends=headers,
             extra_compile_args=[*FLAGS, *flags],
             libraries=["m"],
-            optional=True,
+            optional=os.environ.get("FEDCHAIN_KERNELS") != "required",
         )
         for name, flags in builds.items()
     ]

@@ -34,6 +34,8 @@ class Kernels:
     """The cores for which the copies of OpenBLAS in numpy and scipy choose their kernels."""
     threads: str
     """Number of threads that a single operation may use."""
+    own: str
+    """The build of fedchain's own kernels: ``base``, ``avx2`` or ``avx512``; ``off`` without."""
 
 
 def kernels_of(variables: Mapping[str, str]) -> Kernels:
@@ -102,8 +104,9 @@ JOINED = {
         "numpy-baseline",
         "openblas-nehalem",
         "threads-1",
+        "own-off",
     ),
-    "older": ("aten-avx2", "onednn-avx2", "mkl-sse42", "openblas-haswell", "threads-2"),
+    "older": ("aten-avx2", "onednn-avx2", "mkl-sse42", "openblas-haswell", "threads-2", "own-avx2"),
     "newer": ("mkl-avx2", "openblas-skylakex"),
 }
 """Rows that set several libraries at once. Each setting of one library stands in exactly one of
@@ -129,6 +132,8 @@ def processors(plain: Kernels) -> list[Setting]:
             for core in ("Nehalem", "Haswell", "SkylakeX")
         ),
         *(Setting(f"threads-{number}", threads(number), {"threads": number}) for number in "12"),
+        Setting("own-off", {"FEDCHAIN_NATIVE": "0"}, {"own": "off"}),
+        Setting("own-avx2", {"FEDCHAIN_NATIVE": "avx2"}, {"own": "avx2"}),
     ]
     by_name = {setting.name: setting for setting in one}
     return [*one, *(merged(name, [by_name[each] for each in JOINED[name]]) for name in JOINED)]
@@ -186,6 +191,8 @@ def ask() -> dict[str, str]:
     import torch
     from threadpoolctl import threadpool_info
 
+    from fedchain.native.loading import library
+
     blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
     threads = {torch.get_num_threads(), *(pool["num_threads"] for pool in blas)}
     chance = numpy.random.default_rng(0)
@@ -201,6 +208,7 @@ def ask() -> dict[str, str]:
         "numpy": numpy_instructions(),
         "openblas": " and ".join(sorted({pool["architecture"] for pool in blas})) or "none",
         "threads": " and ".join(str(number) for number in sorted(threads)),
+        "own": found.build if (found := library()) else "off",
     }
 
 

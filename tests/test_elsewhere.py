@@ -17,6 +17,7 @@ AMD = kernels.Kernels(
     numpy="X86_V3 X86_V4",
     openblas="SkylakeX",
     threads="2",
+    own="avx512",
 )
 
 

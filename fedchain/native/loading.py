@@ -43,6 +43,9 @@ class Library:
     laplaces: Callable[[Words, Single, int], int]
     add_gradient: Callable[[Single, float, Vector, int], None]
     squares: Callable[[Single, int], float]
+    peak: Callable[[Single, int], float]
+    quantise: Callable[[Single, int, float, int, int], None]
+    square_sum: Callable[[int, int, int], int]
     inner_products: Callable[..., None]
     weighted_sum: Callable[..., None]
     trimmed_means: Callable[..., None]
@@ -64,6 +67,9 @@ SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "laplaces": (_COUNT, [_WORDS, _SINGLE, _COUNT]),
     "add_gradient": (None, [_SINGLE, ctypes.c_float, _VECTOR, _COUNT]),
     "squares": (ctypes.c_double, [_SINGLE, _COUNT]),
+    "peak": (ctypes.c_float, [_SINGLE, _COUNT]),
+    "quantise": (None, [_SINGLE, _COUNT, ctypes.c_float, _COUNT, ctypes.c_void_p]),
+    "square_sum": (_COUNT, [ctypes.c_void_p, _COUNT, _COUNT]),
     "inner_products": (None, [*_ROWS, _VECTOR, _VECTOR]),
     "weighted_sum": (None, [*_ROWS, ctypes.c_double, _VECTOR]),
     "trimmed_means": (

@@ -94,3 +94,38 @@ EXPORT double squares(const float *restrict row, int64_t count) {
   for (int t = 0; t < PARTIAL_SUMS; t++) total += sums[t];
   return total;
 }
+
+/* The largest magnitude of a row. */
+EXPORT float peak(const float *row, int64_t count) {
+  float most[PARTIAL_SUMS] = {0}, largest = 0.0f;
+  int64_t i = 0;
+  for (; i + PARTIAL_SUMS <= count; i += PARTIAL_SUMS)
+    for (int t = 0; t < PARTIAL_SUMS; t++) most[t] = fabsf(row[i + t]) > most[t] ? fabsf(row[i + t]) : most[t];
+  for (; i < count; i++) most[0] = fabsf(row[i]) > most[0] ? fabsf(row[i]) : most[0];
+  for (int t = 0; t < PARTIAL_SUMS; t++) largest = most[t] > largest ? most[t] : largest;
+  return largest;
+}
+
+/* Multiplies a row by a factor and rounds it to integers of 1 or 2 bytes; ties go to even. The
+   products are below 2^22: adding 1.5 2^23 rounds them. */
+EXPORT void quantise(const float *restrict row, int64_t count, float factor, int64_t bytes, void *restrict to) {
+  const float big = 12582912.0f;
+  int8_t *one = to;
+  int16_t *two = to;
+  if (bytes == 1)
+    for (int64_t i = 0; i < count; i++) one[i] = (int8_t)(int32_t)((row[i] * factor + big) - big);
+  else
+    for (int64_t i = 0; i < count; i++) two[i] = (int16_t)(int32_t)((row[i] * factor + big) - big);
+}
+
+/* The sum of squares of integers of 1 or 2 bytes, exactly. */
+EXPORT int64_t square_sum(const void *row, int64_t count, int64_t bytes) {
+  const int8_t *one = row;
+  const int16_t *two = row;
+  int64_t total = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const int32_t value = bytes == 1 ? one[i] : two[i];
+    total += (int64_t)(value * value);
+  }
+  return total;
+}

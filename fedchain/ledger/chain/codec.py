@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from fedchain.arrays import EXPONENT, Integers, Matrix, Singles, Vector, read_only
+from fedchain.native.loading import library
 
 Storage = Literal["int8", "int16", "int32"]
 """The integer type that stores the entries of a quantised direction."""
@@ -62,7 +63,11 @@ def quantise(
     # float32 is too coarse for int32, and its range is too narrow for very small or large norms.
     if storage == "int32" or not np.all((norms > 1e-30) & (norms < 1e30)):
         vectors = vectors.astype(np.float64)
-    peaks = np.maximum(vectors.max(1), -vectors.min(1))
+    kernels = library() if vectors.dtype == np.float32 and vectors.strides[1] == 4 else None
+    if kernels is not None:
+        peaks = np.array([kernels.peak(row, len(row)) for row in vectors], dtype=np.float32)
+    else:
+        peaks = np.maximum(vectors.max(1), -vectors.min(1))
     for peak, norm in zip(peaks, norms, strict=True):
         if not peak <= norm * (1 + 1e-6):
             raise ValueError(
@@ -72,8 +77,14 @@ def quantise(
     while np.any(large := np.rint(peaks * factors) > LARGEST_ENTRY[storage]):
         exponents[large] -= 1
         factors[large] /= 2
-    scaled = vectors * factors[:, None]
-    integers = read_only(np.rint(scaled, out=scaled).astype(storage))
+    if kernels is not None:
+        integers = np.empty(vectors.shape, dtype=storage)
+        for row, factor, to in zip(vectors, factors, integers, strict=True):
+            kernels.quantise(row, len(row), factor, to.itemsize, to.ctypes.data)
+    else:
+        scaled = vectors * factors[:, None]
+        integers = np.rint(scaled, out=scaled).astype(storage)
+    read_only(integers)
     return list(zip(exponents.tolist(), integers, strict=True))
 
 
@@ -113,6 +124,9 @@ def squared_norm(direction: Integers) -> int:
     >>> squared_norm(np.array([30000, -30000], dtype=np.int16))
     1800000000
     """
+    whole = direction.flags.c_contiguous and direction.flags.aligned
+    if direction.itemsize <= 2 and whole and (kernels := library()) is not None:
+        return kernels.square_sum(direction.ctypes.data, len(direction), direction.itemsize)
     total = 0
     # 2^20 products of two 16-bit halves add up to less than 2^53, so float64 adds them exactly.
     for start in range(0, len(direction), 2**20):

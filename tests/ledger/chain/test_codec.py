@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedchain.ledger.chain import codec
 from fedchain.ledger.chain.codec import (
     LARGEST_ENTRY,
     LEAST_EXPONENT,
@@ -43,6 +44,28 @@ def test_every_unit_vector_passes_the_checks_that_nodes_make(seed, dimension, sp
         exponent == 20
         or np.abs(np.rint(np.ldexp(vector, exponent + 1))).max() > LARGEST_ENTRY[storage]
     )
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 300),
+    st.sampled_from([1, 3, 5]),
+    st.sampled_from(STORAGES),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_directions_have_the_same_bits_without_kernels(seed, dimension, spread, storage, kind):
+    rows = np.stack([3.7 * unit(seed + k, dimension, spread) for k in range(3)]).astype(kind)
+    fast = quantise(rows, lengths(rows), storage)
+    squares = [squared_norm(integers) for _, integers in fast]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "library", lambda: None)
+        slow = quantise(rows, lengths(rows), storage)
+        assert squares == [squared_norm(integers) for _, integers in slow]
+    for (exponent, integers), (other, same) in zip(fast, slow, strict=True):
+        assert exponent == other
+        assert integers.dtype == same.dtype
+        assert (integers == same).all()
 
 
 def test_an_axis_and_a_flat_vector_fit_every_storage():
