@@ -1,10 +1,11 @@
 """Runs whose every bit is the same on any processor: gradients and noise are whole numbers.
 
-The kernels that compute gradients, and the logarithm and the cosine that make noise, round
-differently on different processors. Messages and hashes then differ, and so do the forks, the
-releases that forks cost, and the makers of the blocks. Sums and products of small whole numbers are
-exact everywhere, in any order; what the ledger computes from them is exact by design. A test that
-needs a certain course of events uses these runs.
+Gradients of dense models, which torch computes, are rounded differently on different processors.
+Messages and hashes then differ, and so do the forks, the releases that forks cost, and the makers
+of the blocks. Noise has the same bits everywhere, but whole noise added to whole gradients gives
+whole numbers. Sums and products of small whole numbers are exact everywhere, in any order; what the
+ledger computes from them is exact by design. A test that needs a certain course of events uses
+these runs.
 """
 
 from __future__ import annotations
