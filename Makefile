@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README names 2 to 3 and 1.6 GB
+KERNELS := $(wildcard fedchain/native/*.[ch])
 SCENARIO ?= first_light
 
 .PHONY: run test test-long test-elsewhere check format bench figures clean
@@ -48,12 +49,12 @@ $(VENV)/bin/python:
 
 # The light install (what a run needs) and the full one (what the tests need as well). A torch that
 # is there already, such as the small build for processors alone, is kept: see the README.
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml setup.py $(KERNELS) | $(VENV)/bin/python
 	@echo "installing into $(VENV), the first time only: $(SIZES)" >&2
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-dev: pyproject.toml setup.py $(KERNELS) | $(VENV)/bin/python
 	@echo "installing into $(VENV), with the tools of the tests, the first time only: $(SIZES)" >&2
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.installed

@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 
 from fedchain.randomness import digest  # noqa: E402
 from fedchain.secure_aggregation.assembler import Step, summed  # noqa: E402
-from fedchain.secure_aggregation.masks import Words, key_pair  # noqa: E402
+from fedchain.secure_aggregation.masks import MaskWords, key_pair  # noqa: E402
 from fedchain.secure_aggregation.member import GroupMember, Session, sent_bytes  # noqa: E402
 
 SIZES = (5, 10, 20, 50, 100)
@@ -68,7 +68,7 @@ def measured(holders: int, dimension: int, tries: int) -> dict[str, float]:
     return times
 
 
-def round_of(rows: Words, size: int, lost: int, turn: int) -> None:
+def round_of(rows: MaskWords, size: int, lost: int, turn: int) -> None:
     """Sum each group, and check that the result is the sum of the survivors."""
     gone = dict.fromkeys(range(1, lost + 1), Step.NUMBERS)
     for first in range(0, len(rows), size):
@@ -79,7 +79,7 @@ def round_of(rows: Words, size: int, lost: int, turn: int) -> None:
             GroupMember(session, k + 1, keys[k], digest(0, "member", first + k, turn))
             for k in range(size)
         ]
-        numbers: Mapping[int, Words] = {k + 1: rows[first + k] for k in range(size)}
+        numbers: Mapping[int, MaskWords] = {k + 1: rows[first + k] for k in range(size)}
         found = summed(members, session, numbers, gone)
         assert np.array_equal(found.words, rows[first + lost : first + size].sum(axis=0))
 

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 from fedchain.errors import RunRefused
-from fedchain.native.loading import library
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Numbers of the ``mallopt`` options in glibc's malloc.h."""
@@ -156,6 +155,8 @@ def exact_arithmetic() -> Iterator[None]:
 def arithmetic() -> dict[str, str]:
     """Return the settings that affect the last bits of gradients, for the manifest."""
     import torch
+
+    from fedchain.native.loading import library  # imports numpy
 
     return {
         "products": "float32",

@@ -71,7 +71,8 @@ def g():
 
 
 def test_everything_that_the_package_imports_is_a_dependency():
-    assert foreign("fedchain") - EXTRA == NEEDED
+    # Of scikit-learn only the tables are read, without importing it.
+    assert foreign("fedchain") - EXTRA == NEEDED - {"sklearn"}
     assert foreign("fedchain", inside=False) <= NEEDED
 
 

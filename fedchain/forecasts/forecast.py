@@ -68,10 +68,9 @@ def forecast(scenario: Scenario) -> Forecast:
 def _values(trial: Trial, rates: Rates | None, stale: StaleBlocks) -> dict[str, Any]:
     scenario, found, task = trial.scenario, trial.mechanism, trial.task
     rounds, releases, first = scenario.rounds, found.terms.releases, task.holders[0]
-    known = bool(trial.records)
     records = list(trial.records) or [math.ceil(trial.examples * first.count / first.examples)]
     spent, stored = trial.seconds(rates or ROUGH), trial.stored_bytes()
-    counts = records if known else records * scenario.nodes.holders
+    counts = records if trial.records else records * scenario.nodes.holders
     return {
         "scenario": plain_values(scenario),
         "noise_multiplier": found.noise_multiplier,
@@ -89,7 +88,7 @@ def _values(trial: Trial, rates: Rates | None, stale: StaleBlocks) -> dict[str, 
             "least": min(records),
             "mean": round(statistics.fmean(records), 1),
             "most": max(records),
-            "known": known,
+            "known": bool(trial.records),
         },
         "aggregation": rule_of(scenario, found, registered_records(scenario, counts)).plain(),
         "estimates": {

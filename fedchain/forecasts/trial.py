@@ -6,28 +6,20 @@ import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedchain.agreement import mechanism_of, registered_records, rules_of, sampling_of
-from fedchain.arrays import Vector
-from fedchain.engines.engine import Source, cores
-from fedchain.engines.threads import threads
+from fedchain.agreement import mechanism_of, registered_records, rules_of
+from fedchain.engines.engine import Source
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import Rates
-from fedchain.learning.evaluation import Evaluations, flat_weights, layout
+from fedchain.forecasts.stages import keys_s, requests_of, stages_s
+from fedchain.learning.evaluation import flat_weights, layout
 from fedchain.learning.task import Task, tasks
 from fedchain.ledger.chain.block import START_BYTES, messages_parts
-from fedchain.ledger.chain.crypto import HASH, InclusionProof, public_key_of
 from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
-from fedchain.nodes.compute.hashing import expected_hashing_s
-from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
-from fedchain.nodes.holders.identity import Identities, RoundKey, Sampling
 from fedchain.nodes.holders.release import (
-    ReleaseContext,
-    ReleaseRequest,
     declaration_of,
     messages_of,
 )
@@ -38,10 +30,6 @@ from fedchain.scenario import Scenario
 from fedchain.transition import check_quorum
 from fedchain.update import updates
 
-TIMES = 3
-"""Number of measurements of each part. The first one is ignored."""
-TRIED_KEYS = 64
-"""Number of keys that are made to measure how long a key takes."""
 COUNTED_HOLDERS = 1000
 """Limit on the holders whose examples are counted."""
 SAMPLE = {"records_per_holder": 50, "held_out": 10}
@@ -154,10 +142,9 @@ def tried(scenario: Scenario) -> Trial:
     _check_quorum(scenario, task, mechanism, records)
     source = Source(scenario, mechanism, task)
     _ = source.gradients  # tries model and loss, as a run does
-    begin_s = time.perf_counter() - began
+    begin_s = time.perf_counter() - began + keys_s(scenario)
     cross_checked(mechanism)
-    workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
-    (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
+    (sender,), said = requests_of(scenario, [0]), declaration_of(mechanism, 1)
     (message,) = messages_of(np.ones((1, len(weights))), [sender], [said], ledger.storage)
     assert message is not None, "its release is not zero"
     step = updates.build(scenario.update, weights, {}, np.ones_like(weights), 1)
@@ -171,38 +158,14 @@ def tried(scenario: Scenario) -> Trial:
         held_out=held_out,
         generated=is_generated(scenario.task),
         dimension=len(weights),
-        begin_s=begin_s + keys_s(scenario),
-        spent_s={
-            **_releases_s(source, workers, examples),
-            "accounting": _accounting_s(mechanism),
-            "work": expected_hashing_s(scenario) / scenario.rounds,
-            # Evaluation occupies one of the cores during the next gradients.
-            "evaluation": _evaluation_s(scenario, task, weights) * held_out / workers,
-        },
+        begin_s=begin_s,
+        spent_s=stages_s(source, weights, examples=examples, held_out=held_out),
         message=message.size,
         direction=message.direction.nbytes,
         block=START_BYTES + sum(map(len, messages_parts((message,) * asked))),
         weights=sum(map(len, weights_parts(state))),
         memory=sum(map(len, tensor_parts(state.memory))),
     )
-
-
-def _evaluation_s(scenario: Scenario, task: Task, weights: Vector) -> float:
-    """Return the time of a round's measurements, seconds for each held-out example."""
-    with closing(Evaluations(task)) as evaluations:
-        measured = [evaluations.begin(weights).result().seconds for _ in range(TIMES)][1:]
-    return statistics.fmean(measured) / task.held_out.examples / scenario.evaluate.every
-
-
-def keys_s(scenario: Scenario) -> float:
-    """Return the time in which a run makes and registers the keys of all rounds, seconds."""
-    if scenario.nodes.identity != "registered":
-        return 0.0
-    few = Sampling(seed=0, holders=TRIED_KEYS, asked=TRIED_KEYS, rounds=1)
-    began = time.perf_counter()
-    Identities(bytes(HASH), few, lambda _: 1)
-    each_s = (time.perf_counter() - began) / TRIED_KEYS
-    return each_s * scenario.nodes.asked * scenario.rounds
 
 
 def _check_quorum(
@@ -248,50 +211,3 @@ def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
 def is_generated(part: Part) -> bool:
     """Return whether a task generates as many records as its parameters say."""
     return all(isinstance(part.parameters.get(name), int) for name in SAMPLE)
-
-
-def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
-    """Return one request per participant, with as many bytes as in a run."""
-    nodes, zero = scenario.nodes, bytes(HASH)
-    leaves = nodes.asked * scenario.rounds
-    proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
-    key = RoundKey(zero, public_key_of(zero), proof if nodes.identity == "registered" else None)
-    at = ReleaseContext(secret=zero, chain_id=zero, parent=zero, round=1, holder=0)
-    return [ReleaseRequest(replace(at, holder=each), key) for each in participants]
-
-
-def _accounting_s(mechanism: Mechanism) -> float:
-    """Return the wall time of the epsilon that a round states, seconds.
-
-    In each round, the participant with the most releases has made one more.
-    """
-    spent = []
-    for count in range(mechanism.terms.releases, mechanism.terms.releases - TIMES, -1):
-        began = time.perf_counter()
-        mechanism.epsilon_bound(max(1, count))
-        spent.append(time.perf_counter() - began)
-    return min(spent)
-
-
-def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:
-    """Return the wall time of a round's releases, seconds, by stage."""
-    scenario, gradients = source.scenario, source.gradients
-    task, members = gradients.task, scenario.nodes.members_of
-    asked = _requests(scenario, sampling_of(scenario).holders_of(1))
-    chunks = chunks_of(asked, chunk_size(gradients.method, gradients.dimension, len(members(0))))
-    few, weights = chunks[:workers], flat_weights(task.model())
-    spent = dict.fromkeys(("gradients", "noise", "signing"), 0.0)
-    with closing(threads(source, workers=workers)) as engine:
-        for lap in range(TIMES):
-            parent = bytes([lap]) * HASH
-            new = [[replace(r, context=replace(r.context, parent=parent)) for r in c] for c in few]
-            # The first turn includes work that is done once per parent block. The second turn
-            # stands for all further chunks.
-            for turns in (1, math.ceil(len(chunks) / workers) - 1):
-                batches = list(engine.map(weights, new))
-                for stage in spent if lap else ():
-                    each = statistics.fmean(batch.seconds[stage] for batch in batches)
-                    spent[stage] += turns * each / (TIMES - 1)
-    holders = [k for chunk in few for each in chunk for k in members(each.context.holder)]
-    spent["gradients"] *= examples / statistics.fmean(task.holders[k].examples for k in holders)
-    return spent

@@ -94,22 +94,21 @@ def library() -> Library | None:
     """Return the kernels for this processor, or None if there are none or nobody wants them.
 
     Raises:
-        RunRefused: the environment variable FEDCHAIN_NATIVE names no build that is installed here.
+        RunRefused: the environment variable FEDCHAIN_NATIVE names no build that can run here.
     """
     wanted = os.environ.get(SWITCH, "")
     if wanted == "0":
         return None
-    opened = {build: found for build in BUILDS if (found := _open(build)) is not None}
-    if wanted:
-        if wanted not in opened:
-            allowed = ", ".join(["0 for none", *opened])
-            raise RunRefused(f"{SWITCH}: is {wanted}, which is not installed; allowed: {allowed}")
-        return _library(wanted, opened[wanted])
-    if "base" not in opened:
+    base = _open("base")
+    usable = () if base is None else BUILDS[: base.level() + 1]
+    opened = {build: found for build in usable if (found := _open(build)) is not None}
+    if wanted and wanted not in opened:
+        allowed = ", ".join(["0 for none", *opened])
+        raise RunRefused(f"{SWITCH}: is {wanted}, which cannot run here; allowed: {allowed}")
+    if not opened:
         return None
-    usable = BUILDS[: opened["base"].level() + 1]
-    best = next(build for build in reversed(usable) if build in opened)
-    return _library(best, opened[best])
+    build = wanted or list(opened)[-1]
+    return _library(build, opened[build])
 
 
 def absence() -> str:

@@ -18,12 +18,12 @@ from fedchain.native.loading import Library, aligned
 StepKind = Literal["convolution", "norm", "pool", "transposed", "dice", "focal"]
 KINDS: Sequence[str] = ("convolution", "norm", "pool", "transposed", "dice", "focal")
 """The kinds of steps, in the order of their numbers in ``planes.c``."""
-PARTIAL_SUMS = 16
+SUMS_OF_EXAMPLES = 16
 """Number of partial sums over examples: example n belongs to sum n modulo 16."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class PlaneStep:
     """One step of a plan. Places of planes are counted in vectors."""
 
     kind: StepKind
@@ -69,10 +69,10 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class PlanePlan:
     """The steps for one model, one loss and images of one size."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlaneStep, ...]
     """The steps of the forward pass; the last one is the loss."""
     border: int
     """Width of the border of zeros around each plane."""
@@ -90,7 +90,9 @@ class Plan:
     """Place of the planes of the image that enters the model."""
 
 
-_STEP = np.dtype([(each.name, "f8" if each.type == "float" else "i8") for each in fields(Step)])
+_STEP = np.dtype(
+    [(each.name, "f8" if each.type == "float" else "i8") for each in fields(PlaneStep)]
+)
 _PLAN = np.dtype(
     [
         (name, "i8")
@@ -103,7 +105,7 @@ _PLAN = np.dtype(
 class PlaneGradients:
     """Computes gradients by a plan. An object must not be used by two threads."""
 
-    def __init__(self, library: Library, plan: Plan) -> None:
+    def __init__(self, library: Library, plan: PlanePlan) -> None:
         """Allocate the rooms of the plan."""
         self._library, self.plan = library, plan
         lanes = library.lanes
@@ -119,7 +121,7 @@ class PlaneGradients:
         self._gradient = aligned(plan.weights * lanes, np.float32)
         self._target = aligned(plan.height * plan.width * lanes, np.float32)
         self._turned = aligned(plan.weights, np.float32)
-        self._partial = np.empty((plan.weights, PARTIAL_SUMS))
+        self._partial = np.empty((plan.weights, SUMS_OF_EXAMPLES))
 
     def twin(self) -> PlaneGradients:
         """Return an object with rooms of its own, for another thread."""

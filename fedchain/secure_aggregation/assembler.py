@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_pair, mask
+from fedchain.secure_aggregation.masks import MaskWords, add_pair_mask, key_pair, mask
 from fedchain.secure_aggregation.member import GroupMember, Opening, Session, pair_seed
 from fedchain.secure_aggregation.shamir import secret_of
 
@@ -30,7 +30,7 @@ class Step(IntEnum):
 class Sum:
     """The result of a session."""
 
-    words: Words
+    words: MaskWords
     """Sum of the members' vectors modulo 2^64, shape (dimension,)."""
     members: tuple[int, ...]
     """Numbers of the members whose vectors are in the sum, ascending."""
@@ -39,7 +39,7 @@ class Sum:
 def summed(
     members: Sequence[GroupMember],
     session: Session,
-    numbers: Mapping[int, Words],
+    numbers: Mapping[int, MaskWords],
     lost: Mapping[int, Step],
 ) -> Sum:
     """Run a whole session among members of a group, and return the sum.
@@ -73,7 +73,7 @@ def summed(
 def opened(
     session: Session,
     mask_keys: Mapping[int, bytes],
-    masked: Mapping[int, Words],
+    masked: Mapping[int, MaskWords],
     openings: Mapping[int, Opening],
 ) -> Sum:
     """Add the masked vectors of all members, and remove the masks that do not cancel out.

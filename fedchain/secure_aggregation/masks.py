@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fedchain.randomness import KeyStream
 
-Words = npt.NDArray[np.uint64]
+MaskWords = npt.NDArray[np.uint64]
 """Integers modulo 2^64, shape (dimension,)."""
 _REMEMBERED = 2**15
 """Largest number of cached key agreements."""
@@ -84,12 +84,12 @@ def _exchanged(pair: _Pair) -> bytes:
     return pair.own.secret.exchange(X25519PublicKey.from_public_bytes(pair.other))
 
 
-def mask(seed: bytes, count: int) -> Words:
+def mask(seed: bytes, count: int) -> MaskWords:
     """Return ``count`` random words from a 32-byte seed, by a key stream of AES-256."""
     return KeyStream(seed).words(count)
 
 
-def add_pair_mask(words: Words, seed: bytes, own: int, other: int) -> None:
+def add_pair_mask(words: MaskWords, seed: bytes, own: int, other: int) -> None:
     """Add the mask of members ``own`` and ``other`` in place to the vector of ``own``.
 
     The other member adds the same mask with the opposite sign, so both cancel out in the sum.

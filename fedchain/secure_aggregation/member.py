@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from fedchain.errors import TooFewMembers
 from fedchain.secure_aggregation.masks import (
     KeyPair,
-    Words,
+    MaskWords,
     add_pair_mask,
     agreed,
     derived,
@@ -126,7 +126,7 @@ class GroupMember:
         self._shares[self._number] = shares.pop(self._number)
         return {number: self._seal(number, pair) for number, pair in shares.items()}
 
-    def masked(self, sealed: Mapping[int, bytes], numbers: Words) -> Words:
+    def masked(self, sealed: Mapping[int, bytes], numbers: MaskWords) -> MaskWords:
         """Return this member's masked vector for step 3, shape (dimension,).
 
         Args:

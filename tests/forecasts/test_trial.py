@@ -7,11 +7,12 @@ from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.forecasts import disk as disks
-from fedchain.forecasts import trial as trials
+from fedchain.forecasts import stages
 from fedchain.forecasts.disk import EMPTY, SECTOR, disk_bytes, sectors
 from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import ROUGH
-from fedchain.forecasts.trial import TIMES, tried
+from fedchain.forecasts.stages import TIMES
+from fedchain.forecasts.trial import tried
 from fedchain.learning.tasks import public_subspace
 from fedchain.ledger.chain.block import Block, encode_block
 from fedchain.ledger.chain.message import Message, encode_message
@@ -187,10 +188,10 @@ def test_only_the_weights_that_are_kept_occupy_space(counted, monkeypatch, disk,
 
 def test_every_key_of_the_run_is_made_before_it_begins(monkeypatch):
     clock = iter([0.0, 64 * 0.001])
-    monkeypatch.setattr(trials, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(stages, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     scenario = small(rounds=50)
-    assert trials.keys_s(scenario) == pytest.approx(50 * 10 * 0.001)
-    assert trials.keys_s(small(rounds=50, **{"nodes.identity": "open"})) == 0.0
+    assert stages.keys_s(scenario) == pytest.approx(50 * 10 * 0.001)
+    assert stages.keys_s(small(rounds=50, **{"nodes.identity": "open"})) == 0.0
 
 
 def test_the_time_of_a_run_begins_with_libraries_data_and_keys():

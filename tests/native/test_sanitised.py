@@ -35,7 +35,7 @@ import numpy as np, torch
 from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.learning.evaluation import flat_weights
-from fedchain.learning.gradients.plan import plan_of
+from fedchain.learning.gradients.plan import plane_plan
 from fedchain.native.planes import PlaneGradients
 from fedchain.randomness import digest, laplaces, normals
 from fedchain.rows import add_gradients, lengths
@@ -61,7 +61,7 @@ for turn in range(40):
     shape = tuple(int(side) for side in random.integers(1, [4, 4, 6]) * [1, times, times])
     module = UNet(shape[0], sizes, 1, norm=["none", "group"][turn % 2])
     loss = [dice(), focal(), bce()][turn % 3]
-    planes = PlaneGradients(loading.library(), plan_of(module, loss, shape))
+    planes = PlaneGradients(loading.library(), plane_plan(module, loss, shape))
     examples = int(random.integers(1, 40))
     inputs = random.standard_normal((examples, *shape)).astype(np.float32)
     targets = (random.random((examples, *shape[1:])) > 0.5).astype(np.float32)

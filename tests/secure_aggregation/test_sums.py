@@ -13,7 +13,7 @@ from fedchain.errors import TooFewMembers
 from fedchain.secure_aggregation import masks
 from fedchain.secure_aggregation.assembler import Step, opened, summed
 from fedchain.secure_aggregation.masks import (
-    Words,
+    MaskWords,
     add_pair_mask,
     agreed,
     derived,
@@ -41,20 +41,20 @@ def members_of(session: Session) -> list[GroupMember]:
     ]
 
 
-def numbers_of(session: Session, dimension: int = DIMENSION) -> dict[int, Words]:
+def numbers_of(session: Session, dimension: int = DIMENSION) -> dict[int, MaskWords]:
     """Whole numbers of both signs, as words."""
     generator = np.random.default_rng(len(session.channels))
     values = generator.integers(-(2**50), 2**50, (len(session.channels), dimension))
     return {n: values[n - 1].astype(np.int64).view(np.uint64) for n in session.numbers}
 
 
-def plain_sum(numbers: Mapping[int, Words], members: tuple[int, ...]) -> list[int]:
+def plain_sum(numbers: Mapping[int, MaskWords], members: tuple[int, ...]) -> list[int]:
     """In Python's integers, apart from the words."""
     rows = [numbers[n].view(np.int64).tolist() for n in members]
     return [sum(column) for column in zip(*rows, strict=True)]
 
 
-def signed(words: Words) -> list[int]:
+def signed(words: MaskWords) -> list[int]:
     found: list[int] = words.view(np.int64).tolist()
     return found
 
@@ -114,7 +114,7 @@ def test_the_masks_of_a_pair_cancel() -> None:
 class Letters:
     """What an assembler sees up to the third step."""
 
-    def __init__(self, session: Session, numbers: Mapping[int, Words]) -> None:
+    def __init__(self, session: Session, numbers: Mapping[int, MaskWords]) -> None:
         self.members = dict(zip(session.numbers, members_of(session), strict=True))
         self.mask_keys = {n: m.mask_key() for n, m in self.members.items()}
         sealed = {n: m.sealed_shares(self.mask_keys) for n, m in self.members.items()}
@@ -124,7 +124,7 @@ class Letters:
         self.masked = {n: m.masked(self.sealed[n], numbers[n]) for n, m in self.members.items()}
 
 
-def chi_square(words: Words) -> float:
+def chi_square(words: MaskWords) -> float:
     """Of the bytes: 255 degrees of freedom, so that 255 +- 23 is usual."""
     counts = np.bincount(words.view(np.uint8), minlength=256)
     expected = counts.sum() / 256

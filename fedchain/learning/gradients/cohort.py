@@ -20,7 +20,7 @@ from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clippe
 from fedchain.learning.gradients.examples import Examples, joined_records
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
-from fedchain.learning.gradients.plan import plan_of
+from fedchain.learning.gradients.plan import plane_plan
 from fedchain.learning.gradients.planes import planes_for
 from fedchain.learning.gradients.probe import summed_gradient
 from fedchain.learning.losses import divided_loss
@@ -103,7 +103,7 @@ class CohortGradients:
         """Name of the method that computes the gradients."""
         self._way = WAYS[self.method]
         shape = tuple(few.inputs.shape[1:])
-        self.plan = plan_of(self._module, self._loss, shape) if self.method == "layers" else None
+        self.plan = plane_plan(self._module, self._loss, shape) if self.method == "layers" else None
         """The plan by which compiled kernels, if there are any, compute the gradients; or None."""
         self._planes = None if self.plan is None else planes_for(self.plan, *probed)
         if self._planes is not None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from fedchain.learning.evaluation import places
 from fedchain.learning.gradients.tracing import NotTracedError, Operation, Traced, trace_operations
 from fedchain.learning.losses import MaskLoss
-from fedchain.native.planes import Plan, Step
+from fedchain.native.planes import PlanePlan, PlaneStep
 
-Shape = tuple[int, int, int]
+ImageShape = tuple[int, int, int]
 """Channels, height and width of an image."""
-MOST_NUMBERS = 2**22
+MOST_PLANE_NUMBERS = 2**22
 """Largest number of values that all planes of one example may have; the rooms of a block of 16 are
 then at most 512 MiB."""
 MOST_CHANNELS = 64
@@ -23,7 +24,7 @@ and 9 for at most 8 channels, 2.4 and 1.6 for 32, 1 and 1 for 64, .7 and .4 for 
 # The table is fixed, and nothing is timed when a run begins: heads must not depend on load.
 
 
-def plan_of(module: nn.Module, loss: object, shape: tuple[int, ...]) -> Plan | None:
+def plane_plan(module: nn.Module, loss: object, shape: tuple[int, ...]) -> PlanePlan | None:
     """Return the plan for a model, a loss and examples of a shape (channels, height, width).
 
     Returns:
@@ -31,7 +32,7 @@ def plan_of(module: nn.Module, loss: object, shape: tuple[int, ...]) -> Plan | N
 
     >>> from fedchain.scans.losses import dice
     >>> model = nn.Sequential(nn.Conv2d(2, 1, 3, padding=1))
-    >>> plan = plan_of(model, dice(), (2, 8, 8))
+    >>> plan = plane_plan(model, dice(), (2, 8, 8))
     >>> [step.kind for step in plan.steps]
     ['convolution', 'dice']
     """
@@ -68,13 +69,13 @@ class _Placed:
     """Number of vectors of all images."""
 
 
-def _place_images(traced: Traced, shape: Shape) -> _Placed:
+def _place_images(traced: Traced, shape: ImageShape) -> _Placed:
     """Give every image its place. Images that are joined stand one behind the other."""
     parts = [each.part for each in traced.operations]
     border = (
         max((part.kernel_size[0] for part in parts if isinstance(part, nn.Conv2d)), default=1) // 2
     )
-    sizes: dict[str, Shape] = {traced.entering: shape}
+    sizes: dict[str, ImageShape] = {traced.entering: shape}
     for operation in traced.operations:
         sizes[operation.leaving] = _shape_of(
             operation, [sizes[name] for name in operation.entering]
@@ -98,12 +99,15 @@ def _place_images(traced: Traced, shape: Shape) -> _Placed:
     for name in sizes:
         if name not in images:
             stand(name)
-    if size > MOST_NUMBERS or max(channels for channels, *_ in sizes.values()) > MOST_CHANNELS:
+    if (
+        size > MOST_PLANE_NUMBERS
+        or max(channels for channels, *_ in sizes.values()) > MOST_CHANNELS
+    ):
         raise NotTracedError
     return _Placed(traced, images, border, size)
 
 
-def _shape_of(operation: Operation, entering: list[Shape]) -> Shape:
+def _shape_of(operation: Operation, entering: list[ImageShape]) -> ImageShape:
     """Return the shape of the image that leaves an operation."""
     channels, height, width = entering[0]
     part = operation.part
@@ -123,64 +127,32 @@ def _shape_of(operation: Operation, entering: list[Shape]) -> Shape:
     return channels, height // 2, width // 2
 
 
-def _plan(module: nn.Module, loss: MaskLoss, placed: _Placed) -> Plan:
+def _plan(module: nn.Module, loss: MaskLoss, placed: _Placed) -> PlanePlan:
     traced, images, at = placed.traced, placed.images, places(module)
     entering, leaving = images[traced.entering], images[traced.leaving]
     if (leaving.channels, leaving.height, leaving.width) != (1, entering.height, entering.width):
         raise NotTracedError
-    adds, lonely, steps = _additions(traced), _lonely(traced), list[Step]()
+    adds, lonely, steps = _additions(traced), _lonely(traced), list[PlaneStep]()
     used, size = list[str](), 2 * placed.size
     for operation in traced.operations:
-        (name, *_), part = operation.entering, operation.part
         if operation.kind == "concatenation":
             continue
-        own = {key: f"{operation.layer}.{key}".lstrip(".") for key in ("weight", "bias")}
-        own = {key: name for key, name in own.items() if part is not None and name in at}
+        own = _weights_of(operation, at)
         used += own.values()
-        before, after = images[name], images[operation.leaving]
-        normed = before.place
-        if isinstance(part, nn.GroupNorm) and name not in lonely:
-            normed, size = size, size + before.channels * _plane(before, placed.border)
-        inverse, size = size, size + getattr(part, "num_groups", 0)
-        steps.append(
-            Step(
-                kind=operation.kind,
-                from_place=before.place,
-                from_error=-1 if name == traced.entering else placed.size + before.place,
-                to_place=after.place,
-                to_error=placed.size + after.place,
-                adds=adds[operation.leaving],
-                entering=before.channels,
-                leaving=after.channels,
-                height=before.height,
-                width=before.width,
-                kernel=part.kernel_size[0] if isinstance(part, nn.Conv2d) else 0,
-                groups=getattr(part, "num_groups", 1),
-                weight=at[own["weight"]].start if "weight" in own else -1,
-                bias=at[own["bias"]].start if "bias" in own else -1,
-                normed=normed,
-                inverse=inverse,
-                slope=operation.slope,
-                first=float(getattr(part, "eps", 0.0)),
-            )
-        )
+        (name,) = operation.entering
+        step = _step(operation, placed, adds=adds[operation.leaving])
+        if isinstance(operation.part, nn.GroupNorm):
+            before, normed, inverse = images[name], images[name].place, size
+            size += operation.part.num_groups
+            if name not in lonely:
+                normed, size = size, size + before.channels * _plane(before, placed.border)
+            step = replace(step, normed=normed, inverse=inverse)
+        begins = {key: at[name].start for key, name in own.items()}
+        steps.append(replace(step, weight=begins.get("weight", -1), bias=begins.get("bias", -1)))
     if sorted(used) != sorted(at):
         raise NotTracedError  # a layer is called twice, or a weight belongs to none of them
-    place = leaving.place, placed.size + leaving.place
-    steps.append(
-        Step(
-            kind=loss.kind,
-            from_place=place[0],
-            from_error=place[1],
-            height=leaving.height,
-            width=leaving.width,
-            first=loss.first,
-            second=loss.second,
-            factor=loss.factor,
-        )
-    )
-    return Plan(
-        steps=tuple(steps),
+    return PlanePlan(
+        steps=(*steps, _loss_step(loss, leaving, placed.size)),
         border=placed.border,
         vectors=size,
         weights=sum(part.stop - part.start for part in at.values()),
@@ -188,6 +160,52 @@ def _plan(module: nn.Module, loss: MaskLoss, placed: _Placed) -> Plan:
         height=entering.height,
         width=entering.width,
         input=entering.place,
+    )
+
+
+def _weights_of(operation: Operation, at: Mapping[str, slice]) -> dict[str, str]:
+    """Return the names of an operation's weight and bias in the model, as far as it has them."""
+    if operation.part is None:
+        return {}
+    names = {key: f"{operation.layer}.{key}" for key in ("weight", "bias")}
+    return {key: name for key, name in names.items() if name in at}
+
+
+def _step(operation: Operation, placed: _Placed, *, adds: bool) -> PlaneStep:
+    """Return the step of an operation, without its weights and without what a norm keeps."""
+    (name,), part = operation.entering, operation.part
+    before, after = placed.images[name], placed.images[operation.leaving]
+    needed = name != placed.traced.entering
+    assert operation.kind != "concatenation", "joined images stand one behind the other already"
+    return PlaneStep(
+        kind=operation.kind,
+        from_place=before.place,
+        from_error=placed.size + before.place if needed else -1,
+        to_place=after.place,
+        to_error=placed.size + after.place,
+        adds=adds,
+        entering=before.channels,
+        leaving=after.channels,
+        height=before.height,
+        width=before.width,
+        kernel=part.kernel_size[0] if isinstance(part, nn.Conv2d) else 0,
+        groups=part.num_groups if isinstance(part, nn.GroupNorm) else 1,
+        slope=operation.slope,
+        first=part.eps if isinstance(part, nn.GroupNorm) else 0.0,
+    )
+
+
+def _loss_step(loss: MaskLoss, logits: _Image, size: int) -> PlaneStep:
+    """Return the step of a loss; ``size`` is the number of vectors of all images."""
+    return PlaneStep(
+        kind=loss.kind,
+        from_place=logits.place,
+        from_error=size + logits.place,
+        height=logits.height,
+        width=logits.width,
+        first=loss.first,
+        second=loss.second,
+        factor=loss.factor,
     )
 
 

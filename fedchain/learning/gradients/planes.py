@@ -12,7 +12,7 @@ from fedchain.learning.gradients.examples import Examples
 from fedchain.learning.gradients.methods import by_layers
 from fedchain.learning.task import Loss
 from fedchain.native.loading import library
-from fedchain.native.planes import Plan, PlaneGradients
+from fedchain.native.planes import PlaneGradients, PlanePlan
 
 SAME = 0.01
 """Largest difference of a gradient to that of ``by_layers``, as a share of its norm. Rounding is
@@ -49,7 +49,7 @@ class Planes:
 
 
 def planes_for(
-    plan: Plan, module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor
+    plan: PlanePlan, module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor
 ) -> Planes | None:
     """Return the method for a plan on the CPU, or None if it cannot be used.
 

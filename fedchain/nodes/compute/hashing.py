@@ -45,7 +45,7 @@ def attempts(bits: float, n_compute: int) -> float:
         n_compute: number of compute nodes.
 
     >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
-    (16, 42, 1.1)
+    (16, 42, 1.0)
     """
     # In a turn each of C nodes tries until it has found a block, at most T nonces. With p = 2^-bits
     # a turn takes C (1 - (1-p)^T) / p tries on average, and 1 / (1 - (1-p)^(TC)) turns are needed.
