@@ -22,9 +22,9 @@ scenario = load("first_light", set={"rounds": rounds, "attacks": flips, **few})
 with tempfile.TemporaryDirectory() as folder:
     print(run(scenario, folder, workers=workers).manifest["head"])
 """
-FEW = ("12", "20"), "FEWHEAD"
+FEW = ("12", "20"), "00004ba5e2624de5a1bcd482a829e3f7874313426d3010afc32041d5c628d872"
 """Rounds and records of a holder, and the head."""
-MANY = ("12", "200"), "MANYHEAD"
+MANY = ("12", "200"), "00030c80a04eec7c6ba63512d6734a7ab78be598f958baf7a0db173d1221e0d0"
 
 
 def head(asked, build, workers):
