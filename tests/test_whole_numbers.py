@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from small_runs import forking, simulate, small
@@ -23,6 +25,38 @@ def test_a_run_of_whole_numbers_ends_at_the_same_head_on_every_machine(name, tmp
         list(made.simulation.rounds())
     made.close()
     assert made.simulation.chain.head.hex()[:16] == head
+
+
+LAWS = {
+    "gaussian": "03f1b75f385c0268",
+    "laplace": "00c9af5107b57a6d",
+    "knorm": "0072dfd34b9da40d",
+    "skellam": "00bfb929524d8bba",
+}
+"""Heads of three rounds with whole gradients and the noise of a mechanism."""
+MODULES = (
+    "fedchain.aggregation.inner_products",
+    "fedchain.aggregation.weights",
+    "fedchain.ledger.chain.codec",
+    "fedchain.privacy.mechanisms.skellam",
+    "fedchain.privacy.skellam_law",
+    "fedchain.rows",
+    "fedchain.transforms",
+)
+"""Modules that use the kernels in these runs."""
+
+
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "numpy"])
+@pytest.mark.parametrize("law", LAWS)
+def test_noise_leads_to_the_same_head_on_every_machine(law, kernels, tmp_path, monkeypatch):
+    for name in MODULES if not kernels else ():
+        monkeypatch.setattr(importlib.import_module(name), "library", lambda: None)
+    noise = {"kind": law, "noise_multiplier": 2.0, "clip": 1.0, "unit": "holder"}
+    with whole_numbers(noise=False):
+        made = simulate(small(3, privacy=noise), tmp_path)
+        list(made.simulation.rounds())
+    made.close()
+    assert made.simulation.chain.head.hex()[:16] == LAWS[law]
 
 
 def test_whole_gradients_are_those_of_a_holder_at_these_weights_whoever_is_asked_beside_it():

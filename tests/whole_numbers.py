@@ -47,15 +47,17 @@ def counts_digest(held: Iterable[Records]) -> bytes:
 
 
 @contextlib.contextmanager
-def whole_numbers() -> Iterator[None]:
-    """Let all holders of this process have whole gradients, draw whole noise, and commit to counts.
+def whole_numbers(*, noise: bool = True) -> Iterator[None]:
+    """Let all holders of this process have whole gradients, and commit to counts.
 
-    Genesis then does not depend on the last bits of the data.
+    Genesis then does not depend on the last bits of the data. With ``noise``, holders draw whole
+    noise, too; without, they draw the noise of their mechanism.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CohortGradients, "__call__", lambda _, *asked: whole_gradients(*asked))
-        gaussian = importlib.import_module("fedchain.privacy.mechanisms.gaussian")
-        patch.setattr(gaussian, "normals", whole_normals)
+        if noise:
+            gaussian = importlib.import_module("fedchain.privacy.mechanisms.gaussian")
+            patch.setattr(gaussian, "normals", whole_normals)
         patch.setattr(commitment, "_digest_of", counts_digest)
         yield
 

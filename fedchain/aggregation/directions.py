@@ -153,3 +153,8 @@ def spread(directions: Directions, work: Callable[[slice], Result], least: int =
 def _threads() -> ThreadPoolExecutor:
     """Return this process's only thread pool."""
     return ThreadPoolExecutor(THREADS, "aggregation")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has the pool, but not its threads, and would wait for them for ever.
+    os.register_at_fork(after_in_child=_threads.cache_clear)

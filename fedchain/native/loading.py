@@ -43,6 +43,8 @@ class Library:
     laplaces: Callable[[Words, Single, int], int]
     add_gradient: Callable[[Single, float, Vector, int], None]
     squares: Callable[[Single, int], float]
+    from_blocks: Callable[[Words, Array, int, Array, int, Array], int]
+    add_steps: Callable[[Array, Vector, float, int], None]
     peak: Callable[[Single, int], float]
     quantise: Callable[[Single, int, float, int, int], None]
     square_sum: Callable[[int, int, int], int]
@@ -58,7 +60,7 @@ def _flat(kind: npt.DTypeLike) -> Any:
 
 
 _WORDS, _SINGLE, _VECTOR = map(_flat, (np.uint32, np.float32, np.float64))
-_COUNT = ctypes.c_int64
+_INTEGERS, _COUNT = _flat(np.int32), ctypes.c_int64
 _ROWS = [_flat(np.int64), _VECTOR, *4 * [_COUNT]]
 """Addresses of rows, a factor for each, their number, the bytes of an integer, the first column
 and the end of the columns."""
@@ -67,6 +69,8 @@ SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "laplaces": (_COUNT, [_WORDS, _SINGLE, _COUNT]),
     "add_gradient": (None, [_SINGLE, ctypes.c_float, _VECTOR, _COUNT]),
     "squares": (ctypes.c_double, [_SINGLE, _COUNT]),
+    "from_blocks": (_COUNT, [_WORDS, _INTEGERS, _COUNT, _INTEGERS, _COUNT, _flat(np.int64)]),
+    "add_steps": (None, [_INTEGERS, _VECTOR, ctypes.c_double, _COUNT]),
     "peak": (ctypes.c_float, [_SINGLE, _COUNT]),
     "quantise": (None, [_SINGLE, _COUNT, ctypes.c_float, _COUNT, ctypes.c_void_p]),
     "square_sum": (_COUNT, [ctypes.c_void_p, _COUNT, _COUNT]),
@@ -74,7 +78,7 @@ SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
     "weighted_sum": (None, [*_ROWS, ctypes.c_double, _VECTOR]),
     "trimmed_means": (
         None,
-        [*_ROWS, _COUNT, _flat(np.int32), _COUNT, ctypes.c_double, _VECTOR, _VECTOR],
+        [*_ROWS, _COUNT, _INTEGERS, _COUNT, ctypes.c_double, _VECTOR, _VECTOR],
     ),
     "gradients": (None, [*6 * [ctypes.c_void_p], _COUNT, *7 * [ctypes.c_void_p]]),
 }

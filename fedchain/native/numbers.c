@@ -129,3 +129,25 @@ EXPORT int64_t square_sum(const void *row, int64_t count, int64_t bytes) {
   }
   return total;
 }
+
+/* The low 16 bits of a word are added to the start of the block that its high 16 bits name. Slots
+   from `named` on name none: their places are written to `open`. Returns how many there are. */
+EXPORT int64_t from_blocks(const uint32_t *restrict words, int32_t *restrict numbers, int64_t count,
+                           const int32_t *restrict starts, int64_t named, int64_t *restrict open) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t slot = words[i] >> 16;
+    numbers[i] = starts[slot] + (int32_t)(words[i] & 0xffff);
+    open[found] = i;
+    found += slot >= named;
+  }
+  return found;
+}
+
+/* Rounds a gradient to a grid, adds noise in steps of the grid, and writes the result over the noise. */
+EXPORT void add_steps(int32_t *noise, const double *restrict gradient, double step, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    const float sum = (float)((rint(gradient[i] / step) + (double)noise[i]) * step);
+    memcpy(noise + i, &sum, 4);
+  }
+}

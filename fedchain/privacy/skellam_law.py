@@ -15,7 +15,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Matrix, Vector
+from fedchain.arrays import Matrix, Vector, Words
+from fedchain.native.loading import library
 from fedchain.privacy.accounting import epsilon_of_divergences, gaussian_epsilon
 from fedchain.randomness import KeyStream
 
@@ -65,19 +66,29 @@ def skellams(keys: Sequence[bytes], count: int) -> Steps32:
     """
     numbers = np.empty((len(keys), count), dtype=np.int32)
     table, streams, open_ = _table(), [KeyStream(key) for key in keys], []
+    kernels, places = library(), np.empty(count, dtype=np.int64)
     for row, stream in zip(numbers, streams, strict=True):
         words = stream.words((count + 1) // 2).view("<u4")[:count]
-        slots = (words >> np.uint32(16)).astype(np.intp)
-        np.take(table.starts, slots, out=row, mode="clip")
-        words &= np.uint32(BLOCK_SIZE - 1)
-        row += words.view(np.int32)
-        open_.append(np.flatnonzero(slots >= table.named))
+        if kernels is not None:
+            named = kernels.from_blocks(words, row, count, table.starts, table.named, places)
+            open_.append(places[:named].copy())
+        else:
+            open_.append(_from_blocks(words, row, table))
     _settle(numbers, open_, streams, table)
     return numbers
 
 
+def _from_blocks(words: Words, numbers: Steps32, table: _Table) -> npt.NDArray[np.int64]:
+    """Write a number for each word, and return the places whose slots name no block."""
+    slots = (words >> np.uint32(16)).astype(np.intp)
+    np.take(table.starts, slots, out=numbers, mode="clip")
+    words &= np.uint32(BLOCK_SIZE - 1)
+    numbers += words.view(np.int32)
+    return np.flatnonzero(slots >= table.named)
+
+
 def _settle(
-    numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
+    numbers: Steps32, open_: list[npt.NDArray[np.int64]], streams: list[KeyStream], table: _Table
 ) -> None:
     """Fill the places that have no number yet, by rejection sampling.
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import timeit
 
 import mpmath
@@ -160,3 +161,15 @@ def test_no_draw_beyond_thirteen_deviations_changes_a_sum_of_two_within_ten():
     beyond = stats.norm.sf((13 - 10 / math.sqrt(2)) * math.sqrt(2))
     assert 2 * beyond < 2.0**-48
     assert skellam_epsilon(0.9, 10, 1, 1e-5, 2) == math.inf
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1001, 70_000])
+def test_numbers_and_releases_have_the_same_bits_without_kernels(count, monkeypatch):
+    keys = [digest(0, "skellam", k) for k in range(3)]
+    mechanism = skellam(10, max(1, count), noise_multiplier=2.0, clip=1.0)
+    gradients = np.random.default_rng(count).normal(0.0, 0.01, (3, count))
+    fast = skellams(keys, count), mechanism.release(gradients, keys, [0.1] * 3)
+    monkeypatch.setattr(skellam_law, "library", lambda: None)
+    monkeypatch.setattr(sys.modules[skellam.__module__], "library", lambda: None)
+    slow = skellams(keys, count), mechanism.release(gradients, keys, [0.1] * 3)
+    assert [each.tobytes() for each in fast] == [each.tobytes() for each in slow]

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Wholes
+from fedchain.native.loading import library
 from fedchain.privacy.accounting import cross_check
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
@@ -150,7 +151,8 @@ class Skellam:
             return np.asarray(gradients, dtype=np.float32)
         drawn = skellams(keys, gradients.shape[1])
         found = drawn.view(np.float32)  # the result overwrites the noise in place
-        steps = np.empty(gradients.shape[1])
+        steps, kernels = np.empty(gradients.shape[1]), library()
+        gradients = np.ascontiguousarray(gradients, dtype=np.float64)
         for row, gradient, noise, moved in zip(found, gradients, drawn, sensitivities, strict=True):
             step = self.noise_multiplier * moved / DEVIATION
             if self.terms.clip / step > MOST_STEPS:  # the rounding error would be too large
@@ -159,6 +161,9 @@ class Skellam:
                     f"privacy.noise_multiplier: {self.noise_multiplier:g} is too small for the "
                     f"grid with {units} records; {units / 2.0**22:g} or more is allowed"
                 )
+            if kernels is not None:
+                kernels.add_steps(noise, gradient, step, len(noise))
+                continue
             steps[:] = gradient
             steps /= step
             np.rint(steps, out=steps)
