@@ -63,7 +63,11 @@ def threads(gradients: CohortGradients, workers: int) -> Iterator:
                     free.put(mine)
 
             return pool.map(
-                one, chunks_of(holders, chunk_size(gradients.method, gradients.dimension))
+                one,
+                chunks_of(
+                    holders,
+                    chunk_size(gradients.method, gradients.dimension, examples=gradients.examples),
+                ),
             )
 
         yield spread

@@ -177,7 +177,8 @@ def at_work(
         return
     method, dimension = source.gradients.method, source.gradients.dimension
     groups = source.scenario.nodes.groups
-    most = chunk_size(method, dimension, groups.size if groups else 1)
+    members, examples = groups.size if groups else 1, source.gradients.examples
+    most = chunk_size(method, dimension, members, examples=examples)
     try:
         engine = engines.build(part, source)
     except ValueError as error:

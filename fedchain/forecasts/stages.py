@@ -97,7 +97,8 @@ def _releases_s(source: Source, workers: int, examples: float) -> dict[str, floa
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of
     asked = requests_of(scenario, sampling_of(scenario).holders_of(1))
-    chunks = chunks_of(asked, chunk_size(gradients.method, gradients.dimension, len(members(0))))
+    size = gradients.method, gradients.dimension, len(members(0))
+    chunks = chunks_of(asked, chunk_size(*size, examples=gradients.examples))
     few, weights = chunks[:workers], flat_weights(task.model())
     spent = dict.fromkeys(("gradients", "noise", "signing"), 0.0)
     with closing(threads(source, workers=workers)) as engine:

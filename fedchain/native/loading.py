@@ -80,7 +80,7 @@ SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
         None,
         [*_ROWS, _COUNT, _INTEGERS, _COUNT, ctypes.c_double, _VECTOR, _VECTOR],
     ),
-    "gradients": (None, [*6 * [ctypes.c_void_p], _COUNT, *7 * [ctypes.c_void_p]]),
+    "gradients": (None, [*7 * [ctypes.c_void_p], _COUNT, _COUNT, *7 * [ctypes.c_void_p]]),
 }
 """The types of each kernel's result and arguments."""
 

@@ -473,13 +473,13 @@ static void backward(Work *work, const Plan *plan, const Step *steps) {
 }
 
 /* Writes images of shape (channels, height, width) into planes, one example in each lane. */
-static void enter(const Plan *plan, const float *inputs, const float *targets, const int64_t *rows, int64_t count,
-                  vec *planes, vec *target) {
+static void enter(const Plan *plan, const float *inputs, const float *targets, int64_t count, vec *planes,
+                  vec *target) {
   const int64_t pixels = plan->height * plan->width, size = plan->channels * pixels;
   const int64_t row = row_of(plan->width, plan->border), plane = plane_of(plan->height, plan->width, plan->border);
   const float *from[LANES], *wanted[LANES];
   EACH_LANE {
-    const int64_t example = rows[lane < count ? lane : count - 1]; /* the last one fills the block */
+    const int64_t example = lane < count ? lane : count - 1; /* the last one fills the block */
     from[lane] = inputs + example * size, wanted[lane] = targets + example * pixels;
   }
   for (int64_t c = 0; c < plan->channels; c++)
@@ -492,9 +492,10 @@ static void enter(const Plan *plan, const float *inputs, const float *targets, c
   for (int64_t i = 0; i < pixels; i++) EACH_LANE to[i * LANES + lane] = wanted[lane][i];
 }
 
-/* Adds the clipped gradients of a block to partial sums, shape (weights, 16); example n belongs to
-   sum n modulo 16. */
-static void add_clipped(const Plan *plan, const vec *gradient, int64_t start, int64_t count, double *sums) {
+/* Adds the clipped gradients of a block to partial sums, shape (owners, weights, 16). Example n of an
+   owner belongs to its sum n modulo 16. */
+static void add_clipped(const Plan *plan, const vec *gradient, const int64_t *owners, const int64_t *places,
+                        int64_t count, double *sums) {
   double squares[LANES] = {0}, factors[LANES];
   for (int64_t i = 0; i < plan->weights; i++)
     EACH_LANE squares[lane] += (double)gradient[i][lane] * (double)gradient[i][lane];
@@ -508,11 +509,13 @@ static void add_clipped(const Plan *plan, const vec *gradient, int64_t start, in
     }
     factors[lane] = factor;
   }
-  double *to = sums + start % PARTIAL_SUMS;
-  for (int64_t lane = 0; lane < count; lane++)
-    if (factors[lane] != 0.0)
-      for (int64_t i = 0; i < plan->weights; i++)
-        to[i * PARTIAL_SUMS + lane] += factors[lane] * (double)gradient[i][lane];
+  double *to[LANES];
+  EACH_LANE to[lane] = lane < count && factors[lane] != 0.0
+                           ? sums + owners[lane] * plan->weights * PARTIAL_SUMS + places[lane] % PARTIAL_SUMS
+                           : 0;
+  for (int64_t i = 0; i < plan->weights; i++)
+    for (int64_t lane = 0; lane < count; lane++)
+      if (to[lane]) to[lane][i * PARTIAL_SUMS] += factors[lane] * (double)gradient[i][lane];
 }
 
 /* Kernels for the errors of what enters: flipped, and with the channels exchanged. */
@@ -529,19 +532,23 @@ static void turn_kernels(const Plan *plan, const Step *steps, const float *weigh
 
 EXPORT int64_t lanes(void) { return LANES; }
 
-/* Computes the gradients of `count` examples, which `rows` names. If `each` is given, the gradient
+/* Computes the gradients of `count` examples. If `each` is given, the gradient
    of every example is written to it, shape (count, weights). Otherwise `sums` gets the sum of the
-   clipped gradients. `planes`, `gradient` and `target` are aligned rooms; the borders of `planes`
-   are zero. `turned` has room for the weights, and `partial` for 16 times as many. */
+   clipped gradients of each owner, shape (owned, weights); `owners` and `places` say whose example
+   each is, and which of the owner's examples. `planes`, `gradient` and `target` are aligned rooms; the borders of `planes`
+   are zero. `turned` has room for the weights, and `partial` for 16 sums of each owner. */
 EXPORT void gradients(const Plan *plan, const Step *steps, const float *weights, const float *inputs,
-                      const float *targets, const int64_t *rows, int64_t count, float *planes, float *gradient,
-                      float *target, float *turned, double *partial, double *sums, float *each) {
+                      const float *targets, const int64_t *owners, const int64_t *places,
+                      int64_t count, int64_t owned, float *planes, float *gradient, float *target, float *turned,
+                      double *partial, double *sums, float *each) {
   Work work = {steps, weights, turned, (vec *)planes, (vec *)gradient, (const vec *)target, plan->border};
+  const int64_t pixels = plan->height * plan->width;
   turn_kernels(plan, steps, weights, turned);
-  if (!each) memset(partial, 0, (size_t)plan->weights * PARTIAL_SUMS * sizeof(double));
+  if (!each) memset(partial, 0, (size_t)(owned * plan->weights) * PARTIAL_SUMS * sizeof(double));
   for (int64_t start = 0; start < count; start += LANES) {
     const int64_t some = count - start < LANES ? count - start : LANES;
-    enter(plan, inputs, targets, rows + start, some, work.planes + plan->input, (vec *)target);
+    enter(plan, inputs + start * plan->channels * pixels, targets + start * pixels, some, work.planes + plan->input,
+          (vec *)target);
     forward(&work, plan, steps);
     backward(&work, plan, steps);
     if (each) {
@@ -549,9 +556,9 @@ EXPORT void gradients(const Plan *plan, const Step *steps, const float *weights,
         for (int64_t lane = 0; lane < some; lane++)
           each[(start + lane) * plan->weights + i] = work.gradient[i][lane];
     } else
-      add_clipped(plan, work.gradient, start, some, partial);
+      add_clipped(plan, work.gradient, owners + start, places + start, some, partial);
   }
-  for (int64_t i = 0; i < plan->weights && !each; i++) {
+  for (int64_t i = 0; i < owned * plan->weights && !each; i++) {
     sums[i] = 0.0;
     for (int64_t t = 0; t < PARTIAL_SUMS; t++) sums[i] += partial[i * PARTIAL_SUMS + t];
   }

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedchain.arrays import Array, Singles, Vector, Wholes
+from fedchain.arrays import Array, Matrix, Singles, Wholes
 from fedchain.native.loading import Library, aligned
 
 StepKind = Literal["convolution", "norm", "pool", "transposed", "dice", "focal"]
@@ -121,44 +121,48 @@ class PlaneGradients:
         self._gradient = aligned(plan.weights * lanes, np.float32)
         self._target = aligned(plan.height * plan.width * lanes, np.float32)
         self._turned = aligned(plan.weights, np.float32)
-        self._partial = np.empty((plan.weights, SUMS_OF_EXAMPLES))
 
     def twin(self) -> PlaneGradients:
         """Return an object with rooms of its own, for another thread."""
         return PlaneGradients(self._library, self.plan)
 
-    def clipped_sum(
+    def clipped_sums(
         self,
         weights: Singles,
         inputs: Singles,
         targets: Singles,
-        rows: Wholes,
+        sizes: Sequence[int],
         *,
         clip: float | None,
         automatic: bool = False,
-    ) -> Vector:
-        """Return the sum of the clipped gradients of some examples, shape (weights,).
+    ) -> Matrix:
+        """Return the sum of the clipped gradients of each holder, shape (holders, weights).
 
         Args:
             weights: the model's weights, one float32 vector.
-            inputs: images, shape (examples, channels, height, width).
-            targets: masks, shape (examples, height, width).
-            rows: indices of the examples that take part.
+            inputs: images of the holders, one holder after the other, shape (examples, channels,
+                height, width).
+            targets: their masks, shape (examples, height, width).
+            sizes: number of examples of each holder.
             clip: bound on the norm of each gradient; None for no bound.
             automatic: scale every gradient to nearly the clip, not only those above it.
         """
-        sums = np.empty(self.plan.weights)
+        sums = np.empty((len(sizes), self.plan.weights))
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        places = np.concatenate([np.arange(size) for size in sizes])
+        partial = np.empty((*sums.shape, SUMS_OF_EXAMPLES))
         head = (-1.0 if clip is None else clip), int(automatic)
-        self._run(head, weights, inputs, targets, rows, sums, None)
+        self._run(head, weights, inputs, targets, (owners, places), (partial, sums, None))
         return sums
 
-    def each(self, weights: Singles, inputs: Singles, targets: Singles, rows: Wholes) -> Singles:
+    def each(self, weights: Singles, inputs: Singles, targets: Singles) -> Singles:
         """Return the gradient of each example, shape (examples, weights), without clipping.
 
-        The arguments are those of ``clipped_sum``.
+        The arguments are those of ``clipped_sums``.
         """
-        found = np.empty((len(rows), self.plan.weights), dtype=np.float32)
-        self._run((-1.0, 0), weights, inputs, targets, rows, None, found)
+        found = np.empty((len(inputs), self.plan.weights), dtype=np.float32)
+        alone = np.arange(len(inputs))
+        self._run((-1.0, 0), weights, inputs, targets, (alone, alone), (None, None, found))
         return found
 
     def _run(
@@ -167,32 +171,24 @@ class PlaneGradients:
         weights: Singles,
         inputs: Singles,
         targets: Singles,
-        rows: Wholes,
-        sums: Vector | None,
-        each: Singles | None,
+        owned: tuple[Wholes, Wholes],
+        results: tuple[Matrix | None, Matrix | None, Singles | None],
     ) -> None:
-        plan = self.plan
-        shape = len(inputs), plan.channels, plan.height, plan.width
+        plan, count = self.plan, len(inputs)
+        image = plan.channels, plan.height, plan.width
         _check("weights", weights, (plan.weights,), np.float32)
-        _check("inputs", inputs, shape, np.float32)
-        _check("targets", targets, (len(inputs), plan.height, plan.width), np.float32)
-        _check("rows", rows, (len(rows),), np.int64)
-        least, most = rows.min(initial=0), rows.max(initial=-1)
-        if least < 0 or most >= len(inputs):
-            raise ValueError(f"rows: must be 0 to {len(inputs) - 1}, got {least} to {most}")
-        numbers = len(plan.steps), plan.border, plan.weights, *shape[1:], plan.input, *clip
+        _check("inputs", inputs, (count, *image), np.float32)
+        _check("targets", targets, (count, *image[1:]), np.float32)
+        for array in owned:
+            _check("sizes", array, (count,), np.int64)
+        numbers = len(plan.steps), plan.border, plan.weights, *image, plan.input, *clip
         head = np.array([numbers], dtype=_PLAN)
-        given: list[Array] = [head, self._steps, weights, inputs, targets, rows]
-        rooms: list[Array] = [
-            self._planes,
-            self._gradient,
-            self._target,
-            self._turned,
-            self._partial,
-        ]
+        given: list[Array] = [head, self._steps, weights, inputs, targets, *owned]
+        rooms: list[Array] = [self._planes, self._gradient, self._target, self._turned]
         before, after = [_address(array) for array in given], [_address(room) for room in rooms]
-        results = _address(sums), _address(each)
-        self._library.gradients(*before, len(rows), *after, *results)
+        holders = 0 if results[1] is None else len(results[1])
+        last = [_address(result) for result in results]
+        self._library.gradients(*before, count, holders, *after, *last)
 
 
 def _address(array: Array | None) -> int | None:

@@ -65,9 +65,9 @@ for turn in range(40):
     examples = int(random.integers(1, 40))
     inputs = random.standard_normal((examples, *shape)).astype(np.float32)
     targets = (random.random((examples, *shape[1:])) > 0.5).astype(np.float32)
-    batch = flat_weights(module).astype(np.float32), inputs, targets, np.arange(examples)
+    batch = flat_weights(module).astype(np.float32), inputs, targets
     planes.each(*batch)
-    planes.clipped_sum(*batch, clip=0.1)
+    planes.clipped_sums(*batch, [examples // 3, examples - examples // 3], clip=0.1)
 print(loading.library().build)
 """
 

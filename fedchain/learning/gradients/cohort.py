@@ -10,10 +10,8 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedchain.arrays import Flags, Matrix, Vector
-from fedchain.errors import PartError
 from fedchain.learning.evaluation import dimension, load_weights, places
 from fedchain.learning.fitting import check_fit
 from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clipped_sum, clipping_of
@@ -22,7 +20,7 @@ from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
 from fedchain.learning.gradients.plan import plane_plan
 from fedchain.learning.gradients.planes import planes_for
-from fedchain.learning.gradients.probe import summed_gradient
+from fedchain.learning.gradients.probe import refuse_batch_norm, summed_gradient
 from fedchain.learning.losses import divided_loss
 from fedchain.learning.task import Records, Sampled, Task
 
@@ -76,7 +74,7 @@ class CohortGradients:
                 text begins with the scenario's key, such as ``task.model``.
         """
         self._module = task.model().to(dtype).eval()
-        _refuse_batch_norm(self._module)
+        refuse_batch_norm(self._module)
         for layer in self._module.modules():
             if hasattr(layer, "inplace"):
                 setattr(layer, "inplace", False)  # noqa: B010 - a layer's input must stay as it was
@@ -95,6 +93,8 @@ class CohortGradients:
             self._loss = divided_loss(task.loss, task.views)
         self._room: Tensor | None = None
         self._make_caches()
+        self.examples = len(self._examples_of(0).inputs)
+        """Number of examples of the first holder."""
         few = Examples.of(_few_of(task.held_out), "cpu", dtype)
         check_fit(self._module, self._loss, few.inputs.clone(), few.targets.clone())
         single = self._examples_of(0).record is None or self._of_records is None
@@ -167,12 +167,14 @@ class CohortGradients:
         if sampled is not None:
             for row, holder, mask in zip(rows, holders, sampled.masks, strict=True):
                 examples = self._examples_of(holder)
-                row[:] = self._sum(examples.drawn(mask)) / (sampled.rate * examples.count)
+                (total,) = self._sums([examples.drawn(mask)])
+                row[:] = total / (sampled.rate * examples.count)
         elif self.method == "segments":
             self._fill_segments(rows, holders)
         else:
-            for row, examples in zip(rows, map(self._examples_of, holders), strict=True):
-                row[:] = self._sum(examples) / examples.count
+            own = [self._examples_of(holder) for holder in holders]
+            for row, total, examples in zip(rows, self._sums(own), own, strict=True):
+                row[:] = total / examples.count
         if self._of_holders is not None:
             clip_rows(rows, self._of_holders)
         return np.asarray(rows.cpu().numpy())
@@ -201,7 +203,7 @@ class CohortGradients:
         for group in self._groups(holders):
             alone = self._examples_of(group[0])
             if len(alone.inputs) > SEGMENTED:
-                rows[start] = self._sum(alone) / alone.count
+                rows[start] = next(self._sums([alone])) / alone.count
             else:
                 inputs, targets, segments = self._joined_examples(group)
                 those = rows[start : start + len(group)]
@@ -230,12 +232,17 @@ class CohortGradients:
         targets = torch.cat([each.targets for each in every])
         return inputs, targets, Segments(sizes, shares, self._of_records, self._places)
 
+    def _sums(self, holders: Sequence[Examples]) -> Iterator[Tensor]:
+        """Yield the sum of each holder's clipped gradients, shape (weights,)."""
+        if self._planes is None or (self._of_records is not None and holders[0].record is not None):
+            yield from map(self._sum, holders)
+            return
+        clip, automatic = self._clip
+        bound = None if self._of_records is None else clip
+        yield from self._planes.sums(self._weights, holders, bound, automatic=automatic)
+
     def _sum(self, holder: Examples) -> Tensor:
-        """Return the sum of one holder's clipped gradients, shape (weights,)."""
-        if self._planes is not None and (self._of_records is None or holder.record is None):
-            clip, automatic = self._clip
-            bound = None if self._of_records is None else clip
-            return self._planes.clipped_sum(self._weights, holder, bound, automatic=automatic)
+        """Return the sum of one holder's clipped gradients by torch, shape (weights,)."""
         total = torch.zeros(self.dimension, dtype=torch.float64, device=self._device)
         if self.method == "segments":
             sums = self._segmented(holder)
@@ -285,12 +292,3 @@ def _few_of(records: Records) -> Records:
     if records.targets.ndim == 1:
         places = np.sort(np.unique(records.targets, return_index=True)[1])
     return Records(records.inputs[places[:TRIED]], records.targets[places[:TRIED]])
-
-
-def _refuse_batch_norm(module: nn.Module) -> None:
-    for name, layer in module.named_modules():
-        if isinstance(layer, _BatchNorm):
-            raise PartError(
-                f"task.model: layer {name} is a {type(layer).__name__}, which mixes examples, so "
-                "that clipping bounds no record; use a norm within one example, as GroupNorm"
-            )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,8 @@ from fedchain.learning.task import Loss
 from fedchain.native.loading import library
 from fedchain.native.planes import PlaneGradients, PlanePlan
 
+JOINED = 64
+"""Largest number of examples of several holders that are computed together."""
 SAME = 0.01
 """Largest difference of a gradient to that of ``by_layers``, as a share of its norm. Rounding is
 far below it, except where it turns the sign of a value before an activation."""
@@ -29,23 +33,44 @@ class Planes:
         """Return an equal object for another thread."""
         return Planes(self._gradients.twin())
 
-    def clipped_sum(
-        self, weights: Vector, holder: Examples, clip: float | None, *, automatic: bool
-    ) -> Tensor:
-        """Return the float64 sum of the clipped gradients of a holder's examples.
+    def sums(
+        self, weights: Vector, holders: Sequence[Examples], clip: float | None, *, automatic: bool
+    ) -> Iterator[Tensor]:
+        """Yield the float64 sum of the clipped gradients of each holder, shape (weights,).
 
-        The weights are rounded to float32. With ``clip`` None, gradients are not clipped. The shape
-        is (weights,).
+        Args:
+            weights: the model's weights. They are rounded to float32.
+            holders: the examples of each holder.
+            clip: bound on the norm of each gradient; None for no bound.
+            automatic: scale every gradient to nearly the clip, not only those above it.
         """
-        images, masks = holder.inputs.numpy(), holder.targets.numpy()
-        rows = np.arange(len(images))
-        batch = weights.astype(np.float32), images, masks, rows
-        return torch.from_numpy(self._gradients.clipped_sum(*batch, clip=clip, automatic=automatic))
+        rounded = weights.astype(np.float32)
+        for group in _groups(holders):
+            inputs, targets = group[0].inputs, group[0].targets
+            if (
+                len(group) > 1
+            ):  # full blocks: a holder with few examples alone would leave lanes idle
+                inputs = torch.cat([each.inputs for each in group])
+                targets = torch.cat([each.targets for each in group])
+            batch = rounded, inputs.numpy(), targets.numpy(), [len(each.inputs) for each in group]
+            found = self._gradients.clipped_sums(*batch, clip=clip, automatic=automatic)
+            yield from torch.from_numpy(found)
 
     def each(self, weights: Vector, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the gradient of each example, shape (examples, weights)."""
-        batch = inputs.numpy(), targets.numpy(), np.arange(len(inputs))
-        return torch.from_numpy(self._gradients.each(weights.astype(np.float32), *batch))
+        batch = weights.astype(np.float32), inputs.numpy(), targets.numpy()
+        return torch.from_numpy(self._gradients.each(*batch))
+
+
+def _groups(holders: Sequence[Examples]) -> Iterator[list[Examples]]:
+    """Yield the holders in order, in groups of at most ``JOINED`` examples or of one holder."""
+    group: list[Examples] = []
+    for holder in holders:
+        if group and sum(len(each.inputs) for each in [*group, holder]) > JOINED:
+            yield group
+            group = []
+        group.append(holder)
+    yield group
 
 
 def planes_for(

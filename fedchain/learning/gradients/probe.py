@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedchain.errors import PartError
 from fedchain.learning.task import Loss
@@ -28,6 +29,16 @@ SCALES = (0.0, -1.0, 1e3, 1e6, math.inf)
 """Factors that turn the inputs of given examples into outliers."""
 REDUCE = "so that clipping does not bound one record; reduce over the axes of one example only"
 ONCE = "so that the gradient of a record depends on others; keep no state and draw nothing in it"
+
+
+def refuse_batch_norm(module: nn.Module) -> None:
+    """Refuse a model with a batch norm, by the name of the layer; raise PartError."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, _BatchNorm):
+            raise PartError(
+                f"task.model: layer {name} is a {type(layer).__name__}, which mixes examples, so "
+                "that clipping bounds no record; use a norm within one example, as GroupNorm"
+            )
 
 
 def summed_gradient(

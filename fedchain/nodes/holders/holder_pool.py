@@ -45,6 +45,8 @@ NOISED_TOGETHER = 2**21
 FEW, MANY = 25, 256
 """Largest number of holders that a worker computes together: FEW for a large dense network, MANY
 for a small dense network."""
+PLANES_TOGETHER = 64
+"""Largest number of examples of several holders that kernels compute together."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
 """Largest number of gradient entries that a worker computes together: FEW_NUMBERS for more than FEW
 holders, MOST_NUMBERS for 2 to FEW holders. A single holder has no limit."""
@@ -250,17 +252,25 @@ def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
     return [list(asked[start:end]) for start, end in itertools.pairwise(starts)]
 
 
-def chunk_size(method: GradientMethod, dimension: int, members: int = 1) -> int:
+def chunk_size(
+    method: GradientMethod, dimension: int, members: int = 1, *, examples: int = MANY
+) -> int:
     """Return the largest number of requests in one chunk.
 
     Args:
-        method: how gradients are computed. Only ``segments`` computes many holders together.
+        method: how gradients are computed. Only ``segments`` and ``planes`` compute several holders
+            together.
         dimension: number of entries of a gradient.
         members: number of holders behind each request: 1, or the size of a group.
+        examples: number of examples of a holder.
 
     >>> chunk_size("segments", 50_000), chunk_size("layers", 50_000)
     (25, 1)
+    >>> chunk_size("planes", 30_000, examples=8), chunk_size("planes", 30_000, examples=200)
+    (8, 1)
     """
+    if method == "planes":
+        return max(1, PLANES_TOGETHER // max(1, examples) // members)
     if method != "segments":
         return 1
     holders = min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension)
