@@ -72,14 +72,16 @@ def environment(name: str, python: Path, output: Path) -> Path | None:
     required = requirements()
     made_of = "\n".join([str(python), *required]) + "\n"
     note = folder / "made-of.txt"
+    pip = [inside, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     if note.is_file() and note.read_text("utf-8") == made_of:
-        return inside
+        # The kernels stand in the clone, one file for each Python, and may be those of older sources.
+        compile_ = [*pip, "--no-deps", "--editable", ROOT]
+        return inside if finished([str(part) for part in compile_], output, {}, ROOT) == 0 else None
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     exactly = [lowest(each) for each in required] if name.endswith("-lowest") else []
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(f"{line}\n" for line in exactly), "utf-8")
-    pip = [inside, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     steps = [
         [python, "-m", "venv", folder],
         [*pip, "--upgrade", "pip"],
