@@ -73,6 +73,8 @@ def measure(*, quick: bool, only: set[str]) -> dict[str, Any]:
         results["start"] = starts(1 if quick else 3)
         results["floors"] = measuring.measured(measuring.OURS, "protocol_floors.py", []).found
         results["rules"] = rules()
+        results["kernels"] = ours("kernels.py", "--json")
+        results["gradients"] = gradients()
     return results
 
 
@@ -115,15 +117,28 @@ def starts(turns: int) -> dict[str, Any]:
 
 def rules() -> dict[str, Any]:
     """Time the aggregation rules of fedchain and of ByzFL, 100 rows of a million."""
-    script = str(measuring.HERE / "aggregation.py")
-    mine = subprocess.run(
-        [sys.executable, script, "--json"],
+    theirs = measuring.measured("byzfl", "byzfl_rules.py", []).found
+    return {"fedchain": ours("aggregation.py", "--json"), "byzfl": theirs}
+
+
+def gradients() -> dict[str, Any]:
+    """Time the gradients of two U-Nets, with the kernels and without."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "seconds.json"
+        ours("gradients.py", "--json", str(file), printed=False)
+        return json.loads(file.read_text())
+
+
+def ours(script: str, *arguments: str, printed: bool = True) -> dict[str, Any]:
+    """Run a benchmark of this folder, and return the JSON object that it prints."""
+    done = subprocess.run(
+        [sys.executable, str(measuring.HERE / script), *arguments],
         env=measuring.environment_of(),
         capture_output=True,
         text=True,
+        check=True,
     )
-    ours = json.loads(mine.stdout) if not mine.returncode else {}
-    return {"fedchain": ours, "byzfl": measuring.measured("byzfl", "byzfl_rules.py", []).found}
+    return json.loads(done.stdout) if printed else {}
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def environment(name: str, python: Path, output: Path) -> Path | None:
     note = folder / "made-of.txt"
     pip = [inside, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     if note.is_file() and note.read_text("utf-8") == made_of:
-        # The kernels stand in the clone, one file for each Python, and may be those of older sources.
+        # The kernels stand in the clone, one file for each Python; they may be of older sources.
         compile_ = [*pip, "--no-deps", "--editable", ROOT]
         return inside if finished([str(part) for part in compile_], output, {}, ROOT) == 0 else None
     shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,8 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.native.loading import aligned, library
 from fedchain.registry import AtMost
 
+TILE = 16
+"""Number of columns that the kernels sort at a time."""
 MOST_SORTED = 512
 """Largest number of rows for which the kernels sort the columns."""
 Pairs = npt.NDArray[np.int32]
@@ -121,9 +123,9 @@ def untrimmed_means(directions: Directions, scales: Vector, trim: int) -> Vector
     def work(columns: slice) -> None:
         if kernels is not None and addresses is not None and count <= MOST_SORTED:
             size, ends = directions.integers[0].itemsize, (columns.start, columns.stop)
-            rows, exchanges = (addresses, scales, count, size), _exchanges(count)
+            rows, exchanges = (addresses, scales, count, size), _exchanges(count, trim)
             network = exchanges.ravel(), len(exchanges)
-            kernels.trimmed_means(*rows, *ends, trim, *network, ONE, aligned(8 * count), means)
+            kernels.trimmed_means(*rows, *ends, trim, *network, ONE, aligned(TILE * count), means)
             return
         for part, block in directions.blocks(columns):
             block *= scales[:, None]
@@ -134,8 +136,10 @@ def untrimmed_means(directions: Directions, scales: Vector, trim: int) -> Vector
 
 
 @functools.lru_cache(maxsize=16)
-def _exchanges(count: int) -> Pairs:
-    """Return the exchanges of a network that sorts ``count`` values, shape (exchanges, 2).
+def _exchanges(count: int, trim: int) -> Pairs:
+    """Return the exchanges that bring ``count`` values into order, shape (exchanges, 2).
+
+    The first and the last ``trim`` places need no order, so exchanges for them alone are left out.
 
     Reference:
         Knuth, The Art of Computer Programming, volume 3, algorithm 5.2.2M (Batcher's merges).
@@ -150,7 +154,12 @@ def _exchanges(count: int) -> Pairs:
                 break
             q, r, d = q // 2, p, q - p
         p //= 2
-    return np.array(found, dtype=np.int32).reshape(-1, 2)
+    needed, kept = set(range(trim, count - trim)), list[tuple[int, int]]()
+    for pair in reversed(found):
+        if needed.intersection(pair):
+            needed.update(pair)
+            kept.append(pair)
+    return np.array(kept[::-1], dtype=np.int32).reshape(-1, 2)
 
 
 def _sorted_columns(values: Matrix) -> Matrix:

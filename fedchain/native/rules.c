@@ -11,6 +11,7 @@
 #define COLUMNS 2048 /* of all rows, which are read twice while they are in the cache */
 #define PARALLEL 4   /* vectors of sums that do not wait for each other */
 #define DOUBLES (LANES / 2)
+#define TILE 16      /* columns that are sorted at a time */
 
 typedef double dvec __attribute__((vector_size(8 * DOUBLES)));
 
@@ -86,33 +87,30 @@ EXPORT void weighted_sum(const char *const *rows, const double *factors, int64_t
 }
 
 /* The mean of each column's values in sorted order, without `trim` at both ends. `pairs` are the
-   exchanges of a sorting network; `room` has 8 numbers for each row. */
+   exchanges of a sorting network; `room` has TILE numbers for each row. */
 EXPORT void trimmed_means(const char *const *rows, const double *factors, int64_t count, int64_t bytes, int64_t start,
                           int64_t stop, int64_t trim, const int32_t *pairs, int64_t exchanges, double divisor,
                           double *room, double *means) {
-  dvec *values = (dvec *)room;
-  for (int64_t first = start; first < stop; first += DOUBLES) {
-    const int64_t wide = stop - first < DOUBLES ? stop - first : DOUBLES;
-    double *value = (double *)values;
-    for (int64_t k = 0; k < count; k++, value += DOUBLES)
-      if (wide == DOUBLES && bytes == 2)
-        UNROLLED for (int i = 0; i < DOUBLES; i++) value[i] = read_integer(rows[k], first + i, 2) * factors[k];
+  for (int64_t first = start; first < stop; first += TILE) {
+    const int64_t wide = stop - first < TILE ? stop - first : TILE;
+    double *value = room;
+    for (int64_t k = 0; k < count; k++, value += TILE)
+      if (wide == TILE && bytes == 2)
+        UNROLLED for (int i = 0; i < TILE; i++) value[i] = read_integer(rows[k], first + i, 2) * factors[k];
       else
         for (int i = 0; i < wide; i++) value[i] = read_integer(rows[k], first + i, bytes) * factors[k];
     for (int64_t e = 0; e < exchanges; e++) {
-      const dvec a = values[pairs[2 * e]], b = values[pairs[2 * e + 1]];
-      dvec low, high;
-      for (int i = 0; i < DOUBLES; i++) {
+      double *a = room + TILE * pairs[2 * e], *b = room + TILE * pairs[2 * e + 1], low[TILE], high[TILE];
+      UNROLLED for (int i = 0; i < TILE; i++) {
         low[i] = a[i] < b[i] ? a[i] : b[i];
         high[i] = a[i] < b[i] ? b[i] : a[i];
       }
-      values[pairs[2 * e]] = low;
-      values[pairs[2 * e + 1]] = high;
+      memcpy(a, low, sizeof low);
+      memcpy(b, high, sizeof high);
     }
-    dvec total = {0};
-    for (int64_t k = trim; k < count - trim; k++) total += values[k];
-    total /= (double)(count - 2 * trim);
-    total /= divisor;
-    for (int64_t i = 0; i < wide; i++) means[first + i] = total[i];
+    double total[TILE] = {0};
+    for (int64_t k = trim; k < count - trim; k++)
+      UNROLLED for (int i = 0; i < TILE; i++) total[i] += room[k * TILE + i];
+    for (int64_t i = 0; i < wide; i++) means[first + i] = total[i] / (double)(count - 2 * trim) / divisor;
   }
 }

@@ -79,10 +79,21 @@ def test_rows_that_kernels_cannot_read_are_left_to_numpy(rows):
 def test_the_exchanges_sort_whatever_they_are_given(count):
     # By the zero-one principle it is enough to sort zeros and ones.
     values = np.random.default_rng(count).random((count, 400)) < np.linspace(0, 1, 400)
-    for low, high in _exchanges(count):
+    for low, high in _exchanges(count, 0):
         pair = values[low].copy(), values[high].copy()
         values[low], values[high] = pair[0] & pair[1], pair[0] | pair[1]
     assert (np.diff(values.astype(int), axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize(("count", "trim"), [(3, 1), (7, 2), (16, 7), (33, 16), (100, 10)])
+def test_the_exchanges_that_are_left_put_the_middle_in_order(count, trim):
+    values = np.random.default_rng(count).random((count, 400)) < np.linspace(0, 1, 400)
+    wanted = np.sort(values, axis=0)[trim : count - trim]
+    for low, high in _exchanges(count, trim):
+        pair = values[low].copy(), values[high].copy()
+        values[low], values[high] = pair[0] & pair[1], pair[0] | pair[1]
+    assert (values[trim : count - trim] == wanted).all()
+    assert len(_exchanges(count, trim)) <= len(_exchanges(count, 0))
 
 
 def test_the_mean_of_the_middle_is_that_of_sorted_numbers():
