@@ -17,7 +17,7 @@ from fedchain.native.loading import aligned, library
 from fedchain.registry import AtMost
 
 TILE = 16
-"""Number of columns that the kernels sort at a time."""
+"""Largest number of columns that the kernels sort at a time."""
 MOST_SORTED = 512
 """Largest number of rows for which the kernels sort the columns."""
 Pairs = npt.NDArray[np.int32]

@@ -11,7 +11,7 @@
 #define COLUMNS 2048 /* of all rows, which are read twice while they are in the cache */
 #define PARALLEL 4   /* vectors of sums that do not wait for each other */
 #define DOUBLES (LANES / 2)
-#define TILE 16      /* columns that are sorted at a time */
+#define TILE LANES   /* columns that are sorted at a time: two vectors of doubles */
 
 typedef double dvec __attribute__((vector_size(8 * DOUBLES)));
 
@@ -100,13 +100,16 @@ EXPORT void trimmed_means(const char *const *rows, const double *factors, int64_
       else
         for (int i = 0; i < wide; i++) value[i] = read_integer(rows[k], first + i, bytes) * factors[k];
     for (int64_t e = 0; e < exchanges; e++) {
-      double *a = room + TILE * pairs[2 * e], *b = room + TILE * pairs[2 * e + 1], low[TILE], high[TILE];
-      UNROLLED for (int i = 0; i < TILE; i++) {
-        low[i] = a[i] < b[i] ? a[i] : b[i];
-        high[i] = a[i] < b[i] ? b[i] : a[i];
+      dvec *a = (dvec *)(room + TILE * pairs[2 * e]), *b = (dvec *)(room + TILE * pairs[2 * e + 1]);
+      UNROLLED for (int t = 0; t < TILE / DOUBLES; t++) {
+        const dvec one = a[t], other = b[t];
+        dvec low, high;
+        for (int i = 0; i < DOUBLES; i++) {
+          low[i] = one[i] < other[i] ? one[i] : other[i];
+          high[i] = one[i] < other[i] ? other[i] : one[i];
+        }
+        a[t] = low, b[t] = high;
       }
-      memcpy(a, low, sizeof low);
-      memcpy(b, high, sizeof high);
     }
     double total[TILE] = {0};
     for (int64_t k = trim; k < count - trim; k++)
