@@ -62,6 +62,7 @@ setup(
     ],
     package_dir={SHIPPED: "scenarios"},
     package_data={"fedchain": ["py.typed", "reports/page.html"], SHIPPED: ["*.yaml", "README.md"]},
+    exclude_package_data={"fedchain.native": ["*.c", "*.h"]},
     long_description=readme_alone((HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
 )

@@ -6,6 +6,7 @@ that all dependencies are declared.
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from help_examples import examples
 
 import fedchain
+from fedchain.native.loading import BUILDS
 
 pytestmark = pytest.mark.long
 HOME = Path(__file__).parents[1]
@@ -93,6 +95,32 @@ def test_the_wheel_has_the_scenarios_and_nothing_of_the_tests(wheel):
         "fedchain",
         f"fedchain-{fedchain.__version__}.dist-info",
     }
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="GCC is absent")
+def test_the_wheel_has_every_build_of_the_kernels_and_no_source_of_them(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    native = {name.removeprefix("fedchain/native/") for name in names if "/native/" in name}
+    builds = BUILDS if platform.machine().lower() in ("x86_64", "amd64") else BUILDS[:1]
+    assert {name.partition(".")[0] for name in native if name.endswith(".so")} == set(builds)
+    assert not [name for name in native if name.endswith((".c", ".h"))]
+
+
+def test_without_a_compiler_the_package_is_built_and_says_what_is_missing(
+    built, tmp_path, monkeypatch
+):
+    (file,) = built.glob("*.tar.gz")
+    monkeypatch.setenv("CC", "no-such-compiler")
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
+    run(*pip, "--wheel-dir", tmp_path / "made", file, folder=tmp_path)
+    (wheel,) = (tmp_path / "made").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "there")
+    assert not list(tmp_path.glob("there/**/*.so"))
+    code = "from fedchain.native.loading import absence, library; print(library(), absence())"
+    said = run(sys.executable, "-c", code, folder=tmp_path / "there")
+    assert said.startswith("None they are not compiled")
+    assert "install GCC or clang" in said
+    run(sys.executable, "-m", "fedchain", "run", "breast_cancer", folder=tmp_path / "there")
 
 
 def test_the_page_of_the_package_needs_no_file_beside_it(wheel):
