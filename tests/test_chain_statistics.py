@@ -161,6 +161,7 @@ def test_the_small_delay_formula_gives_the_published_rates_within_a_percent():
         assert 100 * stale_of(share, 10 / 600) == pytest.approx(percent, rel=0.01)
 
 
+@pytest.mark.long
 def test_small_miners_lose_more_of_their_blocks_than_large_ones(tmp_path):
     made, stale = blocks_of_pools(tmp_path, 0.05, rounds=1000)
     rates = []
