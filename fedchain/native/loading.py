@@ -22,6 +22,9 @@ from fedchain.errors import RunRefused
 
 BUILDS = ("base", "avx2", "avx512")
 """The builds of the kernels, from the oldest processors to the newest."""
+VERSION = 1
+"""Version of the kernels' functions, as in processor.c. Kernels of another version, which an older
+state of the sources left, are not used."""
 SWITCH = "FEDCHAIN_NATIVE"
 """Environment variable: 0 for no kernels, or the name of a build; empty for the best build."""
 ALIGNMENT = 64
@@ -126,12 +129,23 @@ def absence() -> str:
     cost = "gradients of small convolutions take 5 to 10 times as long"
     if os.environ.get(SWITCH) == "0":
         return f"they are switched off by {SWITCH}=0; {cost}: unset it"
+    if _file_of("base") is not None:
+        return f"they are of other sources; {cost}: install fedchain again"
     return f"they are not compiled; {cost}: install GCC or clang, then install fedchain again"
 
 
-def _open(build: str) -> ctypes.CDLL | None:
+def _file_of(build: str) -> Path | None:
     paths = (HERE / f"{build}{suffix}" for suffix in importlib.machinery.EXTENSION_SUFFIXES)
-    return next((ctypes.CDLL(str(path)) for path in paths if path.exists()), None)
+    return next((path for path in paths if path.exists()), None)
+
+
+def _open(build: str) -> ctypes.CDLL | None:
+    """Return a build, or None if it is absent or has another version."""
+    path = _file_of(build)
+    if path is None:
+        return None
+    found = ctypes.CDLL(str(path))
+    return found if hasattr(found, "version") and found.version() == VERSION else None
 
 
 def _library(build: str, found: ctypes.CDLL) -> Library:

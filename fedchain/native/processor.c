@@ -1,7 +1,11 @@
-/* Which of the builds this processor can run: 0 base, 1 AVX2, 2 AVX-512. */
+/* What loading.py asks first: the version of the functions, and which builds this processor can run. */
 
 #include "vectors.h"
 
+/* To raise with every change of a function's arguments, here and in loading.py. */
+EXPORT int version(void) { return 1; }
+
+/* 0 base, 1 AVX2, 2 AVX-512. */
 EXPORT int level(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();

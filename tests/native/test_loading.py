@@ -54,6 +54,16 @@ def test_without_a_compiler_the_reason_says_how_to_get_the_kernels(fresh, monkey
     assert absence().endswith("install GCC or clang, then install fedchain again")
 
 
+def test_kernels_of_other_sources_are_not_used_and_the_reason_says_so(fresh, monkeypatch):
+    if loading._file_of("base") is None:
+        pytest.skip("the kernels are not compiled here")
+    monkeypatch.delenv("FEDCHAIN_NATIVE", raising=False)
+    monkeypatch.setattr(loading, "VERSION", loading.VERSION + 1)
+    assert library() is None
+    assert "they are of other sources" in absence()
+    assert absence().endswith("install fedchain again")
+
+
 def test_a_build_that_is_not_installed_is_refused_with_those_that_are(fresh, monkeypatch):
     monkeypatch.setenv("FEDCHAIN_NATIVE", "sse9")
     with pytest.raises(RunRefused, match=r"FEDCHAIN_NATIVE: is sse9, .*allowed: 0 for none"):
