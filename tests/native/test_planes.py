@@ -106,6 +106,16 @@ def test_every_u_net_has_the_gradients_of_float64(channels, sizes, high, wide, c
 
 
 @needs_kernels
+def test_of_equal_values_the_first_one_passes_the_pool_as_in_torch():
+    module = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.MaxPool2d(2), nn.ConvTranspose2d(2, 1, 2, stride=2)
+    )
+    nn.init.zeros_(module[0].weight)  # all values of a channel are equal
+    found, right = gradients_of(module, dice(), *some((1, 8, 8), 5))
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-7)
+
+
+@needs_kernels
 @pytest.mark.parametrize("automatic", [False, True])
 @pytest.mark.parametrize("sizes", [[0], [1], [5, 3], [16], [50], [8, 8, 8], [17, 0, 2, 40]])
 def test_a_sum_is_that_of_the_clipped_gradients_of_a_holder(automatic, sizes):
