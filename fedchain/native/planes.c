@@ -76,7 +76,8 @@ INLINE void convolve_block(const vec *in, const float *kernels, const float *bia
     UNROLLED for (int p = 0; p < pixels; p++) {
       vec *place = out + k * plane + (y + border) * row + x + border + p, sum = sums[k][p];
       if (slope != 1.0f) sum = choose(sum > 0.0f, sum, sum * slope);
-      *place = adds ? *place + sum : sum;
+      if (adds) sum += *place; /* an if, since ?: of vectors may select one lane alone */
+      *place = sum;
     }
 }
 
@@ -247,7 +248,8 @@ static void transposed_back(const Work *work) {
           const vec *e = errors + k * large + 2 * y * wide + 2 * x;
           const int64_t here = c * plane + (y + work->border) * row + x + work->border;
           vec value = work->planes[s->from + here], seen[4] = {e[0], e[1], e[wide], e[wide + 1]};
-          vec sum = first ? splat(0.0f) : work->planes[s->from_error + here];
+          vec sum = splat(0.0f);
+          if (!first) sum = work->planes[s->from_error + here];
           UNROLLED for (int t = 0; t < 4; t++) sums[t] = fused(value, seen[t], sums[t]);
           UNROLLED for (int t = 0; t < 4; t++) sum = fused(splat(kernel[t]), seen[t], sum);
           work->planes[s->from_error + here] = sum;
@@ -332,7 +334,8 @@ static void norm_back(const Work *work) {
         vec *to = work->planes + s->from_error + line;
         for (int64_t x = 0; x < s->width; x++) {
           vec sum = fused(error[x], factor, -fused(normed[x], along, straight)) * inverse;
-          to[x] = s->adds ? to[x] + sum : sum;
+          if (s->adds) sum += to[x];
+          to[x] = sum;
         }
       }
     }
@@ -372,7 +375,8 @@ static void pool_back(const Work *work) {
           const ivec here = from[steps[t]] == most;
           vec share = choose(here, error, splat(0.0f));
           error = choose(here, splat(0.0f), error);
-          to[steps[t]] = s->adds ? to[steps[t]] + share : share;
+          if (s->adds) share += to[steps[t]];
+          to[steps[t]] = share;
         }
       }
 }

@@ -45,6 +45,23 @@ class Joined(nn.Module):
         return self.last(torch.cat([wide, self.up(self.deep(self.down(wide)))], 1))
 
 
+class Shared(nn.Module):
+    """Images that several operations read, so that errors are added to errors in every way."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.side = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1)
+        self.down = nn.MaxPool2d(2)
+        self.up, self.again = (nn.ConvTranspose2d(2, 1, 2, stride=2) for _ in "ab")
+        self.low, self.last = nn.Conv2d(2, 2, 1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, image):
+        left = self.first(image)
+        side, small = self.side(left), self.down(left)
+        up, again = self.up(small), self.again(self.low(small))
+        return self.last(torch.cat([side, up, again], 1))
+
+
 def some(shape, count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(count, *shape, generator=generator)
@@ -103,6 +120,14 @@ def test_every_u_net_has_the_gradients_of_float64(channels, sizes, high, wide, c
     # Rounding may turn the sign of a value before an activation, or the largest of four values.
     assert np.median(apart / np.maximum(sizes, 1e-9)) < 1e-5
     assert (apart <= 0.05 * sizes + 1e-7).all()
+
+
+@needs_kernels
+def test_errors_of_all_operations_that_read_an_image_are_added():
+    torch.manual_seed(1)
+    found, right = gradients_of(Shared(), dice(), *some((1, 6, 8), 9))
+    apart = np.linalg.norm(found - right, axis=1)
+    assert (apart <= 1e-5 * np.linalg.norm(right, axis=1)).all()
 
 
 @needs_kernels
@@ -261,6 +286,19 @@ class Own(nn.Module):
         return self.layer(image) * self.scale
 
 
+class Normed(nn.Module):
+    """An image that a norm and another operation read."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.last = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(4, 1, 1)
+        self.norm, self.side = nn.GroupNorm(1, 2), nn.Conv2d(2, 2, 1)
+
+    def forward(self, image):
+        left = self.layer(image)
+        return self.last(torch.cat([self.norm(left), self.side(left)], 1))
+
+
 class Doubled(nn.Module):
     """One image that is joined to itself."""
 
@@ -278,6 +316,7 @@ REFUSED = {
     "a value before its activation": Before(),
     "a weight outside of the layers": Own(),
     "an image joined to itself": Doubled(),
+    "an image that a norm and another operation read": Normed(),
     "a stride": nn.Sequential(
         nn.Conv2d(1, 1, 3, padding=1, stride=2), nn.ConvTranspose2d(1, 1, 2, 2)
     ),
