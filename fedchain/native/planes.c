@@ -7,6 +7,10 @@
    The caller (fedchain/learning/gradients/plan.py) derives the steps from a model and checks all
    sizes. Places of planes are counted in vectors, places of weights in floats. */
 
+/* GCC 12 turns "if (flag) vector = .." in a loop into a selection that reaches the first lane alone,
+   with AVX-512. */
+#pragma GCC optimize("no-tree-loop-if-convert")
+
 #include "vectors.h"
 
 #define PARTIAL_SUMS 16
@@ -76,7 +80,7 @@ INLINE void convolve_block(const vec *in, const float *kernels, const float *bia
     UNROLLED for (int p = 0; p < pixels; p++) {
       vec *place = out + k * plane + (y + border) * row + x + border + p, sum = sums[k][p];
       if (slope != 1.0f) sum = choose(sum > 0.0f, sum, sum * slope);
-      if (adds) sum += *place; /* an if, since ?: of vectors may select one lane alone */
+      if (adds) sum += *place;
       *place = sum;
     }
 }
