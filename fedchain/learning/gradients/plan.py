@@ -142,10 +142,11 @@ def _plan(module: nn.Module, loss: MaskLoss, placed: _Placed) -> PlanePlan:
         (name,) = operation.entering
         step = _step(operation, placed, adds=adds[operation.leaving])
         if isinstance(operation.part, nn.GroupNorm):
-            if name not in lonely:
-                raise NotTracedError  # a norm overwrites what enters
-            step = replace(step, normed=images[name].place, inverse=size)
+            before, normed, inverse = images[name], images[name].place, size
             size += operation.part.num_groups
+            if name not in lonely:
+                normed, size = size, size + before.channels * _plane(before, placed.border)
+            step = replace(step, normed=normed, inverse=inverse)
         begins = {key: at[name].start for key, name in own.items()}
         steps.append(replace(step, weight=begins.get("weight", -1), bias=begins.get("bias", -1)))
     if sorted(used) != sorted(at):
@@ -206,6 +207,10 @@ def _loss_step(loss: MaskLoss, logits: _Image, size: int) -> PlaneStep:
         second=loss.second,
         factor=loss.factor,
     )
+
+
+def _plane(image: _Image, border: int) -> int:
+    return (image.height + 2 * border) * (image.width + 2 * border)
 
 
 def _parts(traced: Traced) -> dict[str, tuple[str, ...]]:
