@@ -113,7 +113,7 @@ class Vectors:
 
 
 pre_aggregations: Family[Vectors] = Family(
-    "pre_aggregation", ("fedchain.aggregation.pre_aggregations",), Vectors
+    "pre_aggregation", ("fedchain.aggregation.mixing",), Vectors
 )
 """The family of pre-aggregations. Each is a function ``(vectors, *, ...) -> Vectors``."""
 
