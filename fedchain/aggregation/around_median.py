@@ -147,8 +147,7 @@ def _averaged(
     parts[chosen] = _taken(vectors, chosen, kept)
     shares = parts if vectors.taken is None else applied(vectors.taken.T, parts)
     cosines, reasons = agreement_of(directions).cosines, reasons_for(shares, reason)
-    told = scores if vectors.owners is None or not len(scores) else scores[vectors.owners]
-    name = "Krum score" if len(scores) else ""
+    told, name = vectors.of_messages(scores), "Krum score" if len(scores) else ""
     return Aggregate(gradient, cosines, shares, reasons, scores=told, score=name)
 
 
