@@ -52,6 +52,7 @@ class Vectors:
         self.norms = np.array([message["norm"] for message in messages])
         self.records = np.array([float(message["records"]) for message in messages])
         self.factors, self.mix, self.taken = scaled(self.norms, scale), None, None
+        self.factors = np.minimum(self.factors, LARGEST * self.unit())
         for part in first:
             FIRST[part["kind"]](self, part)
 
@@ -59,8 +60,8 @@ class Vectors:
         return len(self.whole if self.mix is None else self.mix)
 
     def unit(self):
-        """Return the power of two just above half the median factor."""
-        return 2.0 ** math.frexp(float(np.median(self.factors)))[1]
+        """Return the largest power of two up to the median factor."""
+        return math.ldexp(1.0, math.frexp(float(np.median(self.factors)))[1] - 1)
 
     def exact(self):
         """Return the inner products of all directions, 2^40 times as large."""
@@ -69,7 +70,7 @@ class Vectors:
 
     def gram(self):
         """Return the inner products of all vectors, in the square of the unit."""
-        lengths = np.minimum(self.factors / self.unit(), LARGEST)
+        lengths = self.factors / self.unit()
         plain = self.exact() / ONE**2 * np.multiply.outer(lengths, lengths)
         if self.mix is None:
             return plain
