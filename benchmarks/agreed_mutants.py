@@ -6,7 +6,15 @@ import copy
 import random
 from typing import Any
 
-from format_tables import DELETED, DESCENT, agreed_rows, parameter_rows, values_of
+from format_tables import (
+    DELETED,
+    DESCENT,
+    PRE_AGGREGATIONS,
+    agreed_rows,
+    parameter_rows,
+    stands_in_a_rule,
+    values_of,
+)
 from hand_chain import Hand, Record
 
 SPELLINGS: dict[str, tuple[bytes, bytes]] = {
@@ -54,8 +62,6 @@ SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "an empty key": (b'"groups":null', b'"groups":{"":1}'),
 }
 """What is written in another way: the bytes that are found, and those in their place."""
-PRE_AGGREGATIONS = ("nnm", "bucketing", "norm_clipping")
-"""Kinds that stand in ``first`` of a rule."""
 TEXTS = {"nothing": b"", "a list": b"[]", "a number": b"2", "null": b"null", "an object": b"{}"}
 """Whole texts."""
 
@@ -119,7 +125,7 @@ def placed(draws: random.Random, hand: Hand, kind: str, name: str) -> str:
     if kind in PRE_AGGREGATIONS:
         hand.agreed["aggregation"] = {"kind": "mean", "first": [{"kind": kind}]}
         return f"aggregation.first.0.{name}"
-    if parameter_rows()[kind].keys() & {"scale", "rules"}:
+    if stands_in_a_rule(kind):
         needed = {"l_nearest": {"keep": 2}, "average_of": {"rules": [{"kind": "median"}]}}
         hand.agreed["aggregation"] = {"kind": kind} | copy.deepcopy(needed.get(kind, {}))
         return f"aggregation.{name}"

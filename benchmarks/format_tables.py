@@ -12,6 +12,8 @@ DELETED = object()
 """Stands for a key that is taken away."""
 LONG = "x" * 65
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}
+PRE_AGGREGATIONS = ("nnm", "bucketing", "norm_clipping")
+"""Kinds that stand in ``first`` of a rule."""
 OTHERS: dict[str, tuple[Any, ...]] = {
     "whole": (None, True, "1", 0.5, 1e300, [], {}, [1]),
     "number": (None, True, False, "1", "nan", [], {}, [1], "-inf"),
@@ -183,6 +185,12 @@ def parameter_rows() -> dict[str, dict[str, Row]]:
             for key in re.findall(r"`(\w+)`", row[1]):
                 found.setdefault(kind, {})[key] = Row(key, row[2], row[3], row[4] == "")
     return found
+
+
+def stands_in_a_rule(kind: str) -> bool:
+    """Return whether a kind is that of an aggregation rule or of a pre-aggregation."""
+    keys = parameter_rows()[kind].keys()
+    return kind in PRE_AGGREGATIONS or bool(keys & {"scale", "rules"})
 
 
 @functools.cache

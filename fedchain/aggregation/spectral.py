@@ -29,7 +29,8 @@ def dnc(
 
     The score of a vector is its squared projection, less the mean's, on the leading eigenvector of
     the covariance. The f vectors with the largest scores are left out. Of equal scores, the smaller
-    message id stays. All coordinates count: the paper draws some at random.
+    message id stays. All coordinates count: the paper draws some at random. One vector that is much
+    longer than all others hides them in an iteration; ``scale: median_clip`` leaves no such vector.
 
     Args:
         received: the messages of the block.
