@@ -21,7 +21,7 @@ from fedchain.registry import AtMost, Family, Part
 
 MOST_COMPARED = 2048
 """Largest number of messages that are all compared with each other at once."""
-LARGEST = 2.0**200
+LARGEST_FACTOR = 2.0**200
 """Largest factor of a direction, as a multiple of the usual one; larger ones are lowered to it.
 Squares and products of such lengths are finite, and no rule takes a vector of this length for a
 usual one."""
@@ -124,17 +124,17 @@ First = tuple[Annotated[Part, pre_aggregations], ...]
 """Pre-aggregations that change the vectors before a rule works on them, in their order."""
 
 
-def vectors_of(received: Received, scale: Scale, first: First = ()) -> Vectors:
+def mixed_vectors(received: Received, scale: Scale, first: First = ()) -> Vectors:
     """Return the vectors that a rule works on.
 
     >>> two = Received(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0]), np.ones(2))
-    >>> vectors = vectors_of(two, "restore")
+    >>> vectors = mixed_vectors(two, "restore")
     >>> (vectors.gram * vectors.unit**2).tolist()
     [[4.0, 0.0], [0.0, 16.0]]
     """
     factors = scaled(received.norms, scale)
     with np.errstate(over="ignore"):
-        vectors = Vectors(received, np.minimum(factors, LARGEST * _unit_of(factors)))
+        vectors = Vectors(received, np.minimum(factors, LARGEST_FACTOR * _unit_of(factors)))
     for part in first:
         vectors = pre_aggregations.build(part, vectors)
     return vectors
@@ -193,7 +193,7 @@ def combined(
         score: the name of the scores.
 
     >>> two = Received(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0]), np.ones(2))
-    >>> made = combined(vectors_of(two, "restore"), np.array([3.0, 1.0]), reason="far")
+    >>> made = combined(mixed_vectors(two, "restore"), np.array([3.0, 1.0]), reason="far")
     >>> made.gradient.tolist(), made.shares.tolist()
     ([1.5, 1.0], [0.75, 0.25])
     """

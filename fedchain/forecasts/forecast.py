@@ -7,9 +7,9 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from fedchain.aggregation.settling import tolerated
 from fedchain.aggregation.weights import takes_weights, weights_in_words
 from fedchain.agreement import byzantine_messages, registered_records, rule_of, sampling_of
-from fedchain.aggregation.settling import tolerated
 from fedchain.cache import size_words
 from fedchain.forecasts.disk import disk_bytes
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates

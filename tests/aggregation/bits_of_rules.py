@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 
 import numpy as np
 
@@ -65,4 +66,4 @@ def hashes() -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(hashes()))
+    sys.stdout.write(json.dumps(hashes()))

@@ -17,7 +17,7 @@ from test_aggregation_rules import block_of
 
 from fedchain.aggregation import aggregations
 from fedchain.aggregation.directions import Directions
-from fedchain.aggregation.ordered import applied, leading, ordered_sum, product
+from fedchain.aggregation.ordered import applied, leading_eigenvector, ordered_sum, product
 
 SCRIPT = Path(bits_of_rules.__file__)
 OLD = {
@@ -64,13 +64,13 @@ def test_the_leading_eigenvector_is_that_of_numpy_up_to_its_sign_and_length():
     generator = np.random.default_rng(0)
     some = generator.normal(size=(6, 12, 12))
     gram = some @ some.transpose(0, 2, 1)
-    vectors, values = leading(gram)
+    vectors, values = leading_eigenvector(gram)
     wanted, right = np.linalg.eigh(gram)
     np.testing.assert_allclose(values, wanted[:, -1], rtol=1e-12)
     for vector, expected in zip(vectors, right[:, :, -1], strict=True):
         cosine = vector @ expected / np.linalg.norm(vector)
         assert abs(cosine) == pytest.approx(1, abs=1e-10)
-    assert leading(np.zeros((3, 3)))[1] == 0.0
+    assert leading_eigenvector(np.zeros((3, 3)))[1] == 0.0
 
 
 ROBUST = ("dnc", "caf", "mda", "smea", "mean_around_median", "trimmed_mean", "median")
