@@ -117,7 +117,7 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
     named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
     hint = "" if values["round"]["calibrated"] else "; nearer after: fedchain doctor --calibrate"
     making = ", and making the data" if trial.generated else ""
-    begin_s, keys = sum(values["begin"].values()), nodes.asked * scenario.rounds
+    begin_s, keys = sum(values["begin"].values()), scenario.slots * scenario.rounds
     times = f"{scenario.rounds} rounds"
     if nodes.asked < nodes.participants:
         most = sampling_of(scenario).most_releases

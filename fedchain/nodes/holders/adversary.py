@@ -130,7 +130,7 @@ class Adversary:
         }
 
     def _seen(self, index: int, cohort: Mapping[int, Answer], wire: Wire) -> list[Message]:
-        """Return the honest messages that an attack knows."""
+        """Return the honest holders' messages that an attack knows."""
         match self.colluders.attacks[index].knowledge:
             case "omniscient":
                 known = sorted(cohort)
@@ -138,7 +138,8 @@ class Adversary:
                 known = list(wire.sent)[: wire.heard[index]]
             case _:
                 known = []
-        return [each for k in known if isinstance(each := cohort[k], Message)]
+        sent = (cohort[k] for k in known)
+        return [each for each in sent if isinstance(each, Message) and each.declaration.records]
 
     def rule_at(self, state: State) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
