@@ -152,7 +152,8 @@ def _participants(trial: Trial) -> list[tuple[str, str]]:
         who = f"{who} in {nodes.participants} groups of {groups.size}"
     if nodes.asked < nodes.participants:
         who = f"{who}, {nodes.asked} of them asked in a round"
-    who = f"{who}, {nodes.miners} compute nodes"
+    root = ", a public root" if trial.scenario.rooted else ""
+    who = f"{who}{root}, {nodes.miners} compute nodes"
     if groups is None:
         return [("who", who)]
     words = (
