@@ -16,6 +16,7 @@ from fedchain.reports.study import (
     Reading,
     Recorded,
     Study,
+    byzantine_share,
     capture,
     final,
     finite_value,
@@ -95,8 +96,8 @@ def _points(study: Study) -> Table:
     measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
     measures.append(total_epsilon)
     if any(capture(run) is not None for run in study.runs):
-        columns.append(("capture", "capture"))
-        measures.append(capture)
+        columns += [("byzantine_share", "attackers' share"), ("capture", "capture")]
+        measures += [byzantine_share, capture]
     rows = _rows(study, measures)
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
     return Table("points", caption, tuple(columns), rows)

@@ -27,6 +27,7 @@ from fedchain.results.events import read_events
 from fedchain.results.run import SUMMARISED
 from fedchain.results.shapes import ManifestShape
 from fedchain.results.tables import (
+    attackers_share,
     capture_of,
     columns_of,
     csv_lines,
@@ -380,17 +381,21 @@ def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_
     assert summary["metrics"] == {"iou": 0.4, "baselines": {"majority": {"iou": 0.1}}}
     assert summary["messages"] == {"messages": 9, "used": 6, "byzantine": 3, "byzantine_used": 0}
     assert {name: summary[name] for name in manifest} == manifest
-    assert summary["capture"] == 0.0
+    assert (summary["byzantine_share"], summary["capture"]) == (0.0, 0.0)
 
 
-def test_capture_is_a_mean_over_the_rounds_in_which_attackers_were_heard(tmp_path):
+def test_a_round_is_captured_by_attackers_with_their_part_of_the_messages(tmp_path):
     log = open_log(tmp_path)
-    for number, (byzantine, share) in enumerate([(0, 0.0), (2, 0.3), (1, 0.1), (0, 0.0)], 1):
-        log.write("round", replace(ROUND, round=number, byzantine=byzantine, byzantine_share=share))
+    told = [(0, 0.0), (2, 0.5), (1, 0.2477), (1, 0.2474), (0, 0.0)]  # of 4 messages, 1 % is slack
+    for number, (byzantine, share) in enumerate(told, 1):
+        row = replace(ROUND, round=number, messages=4, byzantine=byzantine, byzantine_share=share)
+        log.write("round", row)
     log.flush()
     log.close()
-    assert capture_of(main_rounds(tmp_path / "events.ndjson")) == pytest.approx(0.2)
-    assert capture_of([]) is None
+    rounds = list(main_rounds(tmp_path / "events.ndjson"))
+    assert capture_of(rounds) == pytest.approx(2 / 3)
+    assert attackers_share(rounds) == pytest.approx((0.5 + 0.2477 + 0.2474) / 3)
+    assert (capture_of(rounds[:1]), attackers_share(rounds[:1])) == (None, None)
 
 
 def test_tables_are_written_from_the_events(tmp_path):
