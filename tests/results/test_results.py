@@ -242,7 +242,7 @@ def test_streamed_tables_are_those_of_all_events_in_memory(tmp_path_factory, cha
 def test_tables_of_many_rounds_hold_little_of_them(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MOST_REPLACED", 8)
     events = []
-    for number in range(1, 1501):
+    for number in range(1, 701):
         for height in (number - 1, number) if number % 5 == 0 else (number,):  # forks everywhere
             events += [told(f"{height:064}-{each}", round=height, at=number) for each in range(8)]
             events.append({**event(height, f"b{number}"), "metrics": {}, "seconds": {}})
@@ -250,10 +250,10 @@ def test_tables_of_many_rounds_hold_little_of_them(tmp_path, monkeypatch):
     size = path.stat().st_size
     tracemalloc.start()
     for lines in (metrics_csv(path), last_fates(path)):
-        assert sum(1 for _ in lines) > 1500
+        assert sum(1 for _ in lines) > 700
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size > 1_500_000
+    assert size > 700_000
     assert peak < size / 8
 
 
