@@ -37,7 +37,9 @@ def text(scenario: Scenario) -> dict[str, Any]:
     return dict(json.loads(encode_rules(agreed(scenario))))
 
 
+ROOTED = {"kind": "public_root", "of": {"kind": "breast_cancer"}, "records": 30}
 CHANGES = {
+    "task.records": ({"task": ROOTED}, "root"),
     "task.kind": ({"task": {"kind": "digits"}}, "task.kind"),
     "task.held_out": ({"task.held_out": 0.3}, "task.held_out"),
     "task.loss": ({"task.loss": {"kind": "focal"}}, "task.loss.kind"),

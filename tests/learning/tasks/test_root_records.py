@@ -60,7 +60,7 @@ def test_genesis_commits_to_the_records_of_the_root():
         ({"kind": "public_root", "records": 5}, "has a public root; a chain has one at most"),
         ({"kind": "augmented"}, "has a public root; it may only stand around augmented"),
         ({"kind": "warm_start", "records": 5}, "declares 30 public records"),
-        ({"kind": "random_projection", "directions": 4}, "has a model that fits only its own"),
+        ({"kind": "random_projection", "directions": 4}, "declares 30 public records"),
     ],
     ids=lambda each: each if isinstance(each, str) else each["kind"],
 )
