@@ -71,7 +71,7 @@ CHAINS = {
         }
     ),
     "tiny": lambda: small(2, **TINY),
-    "public root": lambda: small(2, task=ROOTED, aggregation={"kind": "fltrust"}),
+    "public root": lambda: small(2, task=ROOTED),
 }
 
 
