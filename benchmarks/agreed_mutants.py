@@ -54,6 +54,8 @@ SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "an empty key": (b'"groups":null', b'"groups":{"":1}'),
 }
 """What is written in another way: the bytes that are found, and those in their place."""
+PRE_AGGREGATIONS = ("nnm", "bucketing", "norm_clipping")
+"""Kinds that stand in ``first`` of a rule."""
 TEXTS = {"nothing": b"", "a list": b"[]", "a number": b"2", "null": b"null", "an object": b"{}"}
 """Whole texts."""
 
@@ -62,7 +64,7 @@ def put(value: Record, key: str, new: Any) -> None:
     """Put a new value at a dotted key, or take the key away."""
     *above, last = key.split(".")
     for name in above:
-        value = value[name]
+        value = value[int(name) if isinstance(value, list) else name]
     if new is DELETED:
         value.pop(last, None)
     else:
@@ -114,8 +116,12 @@ def change_kind(draws: random.Random, hand: Hand) -> str:
 
 def placed(draws: random.Random, hand: Hand, kind: str, name: str) -> str:
     """Let a chain use a rule or an update, and return the key of one of its parameters."""
-    if "keep" in parameter_rows()[kind] or kind == "mean":
-        hand.agreed["aggregation"] = {"kind": kind} | ({"keep": 2} if kind == "l_nearest" else {})
+    if kind in PRE_AGGREGATIONS:
+        hand.agreed["aggregation"] = {"kind": "mean", "first": [{"kind": kind}]}
+        return f"aggregation.first.0.{name}"
+    if parameter_rows()[kind].keys() & {"scale", "rules"}:
+        needed = {"l_nearest": {"keep": 2}, "average_of": {"rules": [{"kind": "median"}]}}
+        hand.agreed["aggregation"] = {"kind": kind} | copy.deepcopy(needed.get(kind, {}))
         return f"aggregation.{name}"
     rows = parameter_rows()[kind].values()
     part = {row.key: draws.choice(values_of(row)[0]) for row in rows if row.required}

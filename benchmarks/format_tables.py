@@ -97,6 +97,36 @@ SPECIAL: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
             {"kind": "records", "more": 1},
         ),
     ),
+    "list of pre-aggregations": (
+        ([], [{"kind": "nnm"}], [{"kind": "bucketing", "size": 3}, {"kind": "norm_clipping"}]),
+        (
+            None,
+            3,
+            {},
+            "nnm",
+            [3],
+            [{}],
+            ["nnm"],
+            [{"kind": "mean"}],
+            [{"kind": "nnm", "byzantine": -1}],
+            [{"kind": "bucketing"}, {"kind": "bucketing", "size": 0}],
+            [{"kind": "nnm"}] * 9,
+        ),
+    ),
+    "list of rules": (
+        ([{"kind": "mean"}, {"kind": "median"}], [{"kind": "dnc", "first": [{"kind": "nnm"}]}]),
+        (
+            None,
+            [],
+            {},
+            "mean",
+            [3],
+            [{"kind": "nnm"}],
+            [{"kind": "mean"}] * 9,
+            [{"kind": "mean"}, {"kind": "l_nearest"}],
+            [{"kind": "average_of", "rules": [{"kind": "mean"}]}],
+        ),
+    ),
     "of": ((DESCENT,), (None, 3, [], {}, "adam", {"kind": 3}, {**DESCENT, "learning_rate": 0})),
 }
 """Values of keys whose type is no number and no text: allowed ones, then others."""
@@ -171,8 +201,9 @@ def number_of(text: str) -> float:
 def values_of(row: Row) -> tuple[list[Any], list[Any]]:
     """Return values that a key may have, and others, at the bounds and beyond them."""
     words = row.kind.split(",")[0].split(" or ")[0]
-    if row.key in SPECIAL:
-        right, wrong = SPECIAL[row.key]
+    special = words if words in SPECIAL else row.key
+    if special in SPECIAL:
+        right, wrong = SPECIAL[special]
         more = OTHERS["object"] if words == "object" else ()
         return list(right), [*wrong, *more]
     right, wrong = [], list(OTHERS[words])
