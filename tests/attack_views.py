@@ -11,7 +11,7 @@ from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.attacks import View, attacks
 from fedchain.ledger.chain.state import State
-from fedchain.nodes.holders.adversary import sent_as
+from fedchain.nodes.holders.adversary import quantised_rows
 
 MEAN = {"kind": "mean"}
 
@@ -21,7 +21,7 @@ def rule_of(block: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
     bound = aggregations.bind(aggregations.check(block))
 
     def rule(rows: np.ndarray) -> np.ndarray:
-        sent = sent_as(np.asarray(rows, np.float64), "int16")
+        sent = quantised_rows(np.asarray(rows, np.float64), "int16")
         exponents, integers = zip(*sent.forms, strict=True)
         norms = np.array(sent.norms)
         return bound(Received(Directions(integers, exponents), norms, np.ones(len(norms)))).gradient

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
-from fedchain.attacks.view import Rows, View, alike, attacks, fresh_noise, unit, without
+from fedchain.attacks.view import Rows, View, alike, attacks, fresh_noise, orthogonal_part, unit
 from fedchain.randomness import stream
 
 
@@ -89,7 +89,7 @@ def drift(view: View) -> Vector:
     every round.
     """
     drawn = stream(0, "drift of an attack").standard_normal(view.mean.shape)
-    return without(drawn, unit(view.mean))
+    return orthogonal_part(drawn, unit(view.mean))
 
 
 @attacks
@@ -150,7 +150,7 @@ def against_l_nearest(view: View, *, outrank: Annotated[float, Field(ge=0, le=1)
     total = honest * _cosine_among(honest, mean, len(cosines))
     most = float(np.quantile(cosines, outrank)) * total / (honest * mean) if mean > 0.0 else 0.0
     along = _least_cosine(total, most, len(view.own))
-    row = along * axis + math.sqrt(1.0 - along**2) * without(drift(view), axis)
+    row = along * axis + math.sqrt(1.0 - along**2) * orthogonal_part(drift(view), axis)
     return alike(view, view.size * row)
 
 

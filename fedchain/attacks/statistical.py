@@ -92,7 +92,7 @@ def min_max(view: View, *, perturbation: Perturbation = "unit") -> Rows:
     apart, most = _apart(view), float(_squared_distances(view).max())
     along = _perturbation(view, perturbation)
     inner, slack = np.vecdot(apart, along), most - np.vecdot(apart, apart)
-    return _moved(view, along, _root(inner, slack).min())
+    return _moved(view, along, _root(inner, slack).min().item())
 
 
 @attacks
@@ -114,7 +114,7 @@ def min_sum(view: View, *, perturbation: Perturbation = "unit") -> Rows:
     apart, most = _apart(view), float(_squared_distances(view).sum(axis=1).max())
     along, count = _perturbation(view, perturbation), len(apart)
     inner, slack = np.vecdot(apart, along), most - np.vecdot(apart, apart).sum()
-    return _moved(view, along, _root(inner.sum() / count, slack / count))
+    return _moved(view, along, _root(inner.sum() / count, slack / count).item())
 
 
 def _apart(view: View) -> Vector:
@@ -146,4 +146,4 @@ def _root(inner: Vector, slack: Vector) -> Vector:
 
 
 def _moved(view: View, along: Vector, factor: float) -> Rows:
-    return alike(view, view.mean + max(0.0, float(factor)) * along)
+    return alike(view, view.mean + max(0.0, factor) * along)

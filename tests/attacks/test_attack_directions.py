@@ -10,12 +10,12 @@ from attack_views import cosine, noisy, sent, view
 
 from fedchain.aggregation import Received, l_nearest
 from fedchain.aggregation.directions import Directions
-from fedchain.nodes.holders.adversary import sent_as
+from fedchain.nodes.holders.adversary import quantised_rows
 
 
 def used(honest: np.ndarray, colluders: np.ndarray, keep: int) -> np.ndarray:
     """Return which colluders l-nearest keeps."""
-    found = sent_as(np.concatenate([honest, colluders]), "int16")
+    found = quantised_rows(np.concatenate([honest, colluders]), "int16")
     exponents, integers = zip(*found.forms, strict=True)
     norms = np.array(found.norms)
     rows = Received(Directions(integers, exponents), norms, np.ones(len(norms)))

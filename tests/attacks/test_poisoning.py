@@ -10,11 +10,11 @@ import pytest
 from small_runs import small
 
 from fedchain.attacks import poisons
-from fedchain.attacks.poisoning import backdoor, backdoor_probe, label_flip, triggered
+from fedchain.attacks.poisoning import backdoor, backdoor_metric, label_flip, triggered
 from fedchain.errors import PartError
 from fedchain.learning.evaluation import Evaluation, flat_weights
 from fedchain.learning.task import Records, tasks
-from fedchain.nodes.holders.colluders import probed_task
+from fedchain.nodes.holders.colluders import with_poison_metrics
 from fedchain.registry import Part
 
 CLASSES = Records(np.zeros((3, 2), np.float32), np.array([0, 1, 3]))
@@ -80,29 +80,29 @@ def part(**given: object) -> Part:
 
 
 def test_the_success_rate_counts_other_classes_that_get_the_target():
-    probe = backdoor_probe(DIGITS, 10, part(target=7))
-    assert len(probe.inputs) == 360
-    assert (probe.inputs[:, 6:, 6:] == 1.0).all()
+    metric = backdoor_metric(DIGITS, 10, part(target=7))
+    assert len(metric.inputs) == 360
+    assert (metric.inputs[:, 6:, 6:] == 1.0).all()
     outputs = np.zeros((360, 10))
     outputs[:90, 7] = 1.0
     outputs[90:, 2] = 1.0
-    assert probe.measure(outputs) == 0.25
-    single = backdoor_probe(Records(CLASSES.inputs, np.array([0, 0, 1])), 2, part(target=1))
+    assert metric.measure(outputs) == 0.25
+    single = backdoor_metric(Records(CLASSES.inputs, np.array([0, 0, 1])), 2, part(target=1))
     assert single.measure(np.array([[0.5], [-0.5]])) == 0.5
-    alone = backdoor_probe(Records(CLASSES.inputs, np.array([0, 0, 0])), 1, part())
+    alone = backdoor_metric(Records(CLASSES.inputs, np.array([0, 0, 0])), 1, part())
     assert math.isnan(alone.measure(np.empty((0, 1))))
 
 
 def test_the_success_rate_of_scans_is_the_share_of_outliers_that_stay_in_the_corner():
-    probe = backdoor_probe(SCANS, 2, part(side=4))
-    assert len(probe.inputs) == 50
+    metric = backdoor_metric(SCANS, 2, part(side=4))
+    assert len(metric.inputs) == 50
     outputs = np.full((50, 1, 8, 8), -1.0)
     outputs[:, :, :5] = 1.0  # no outlier of the corner
-    assert probe.measure(outputs) == 0.0
+    assert metric.measure(outputs) == 0.0
     outputs[:10, :, 7] = 1.0
-    assert probe.measure(outputs) == pytest.approx(0.2)
+    assert metric.measure(outputs) == pytest.approx(0.2)
     clean = replace(SCANS, targets=np.ones_like(HOLES))
-    assert math.isnan(backdoor_probe(clean, 2, part()).measure(outputs))
+    assert math.isnan(backdoor_metric(clean, 2, part()).measure(outputs))
 
 
 BACKDOOR = {"kind": "poisoned", "records": {"kind": "backdoor", "target": 1}}
@@ -113,9 +113,9 @@ def test_a_run_measures_the_backdoor_of_its_attacks_beside_the_accuracy():
     attacks = [{"kind": "sign_flip", "holders": [0]}, {**BACKDOOR, "holders": [1, 2]}, other]
     scenario = small(1, attacks=attacks)
     task = tasks.build(scenario.task, 10, 0)
-    probed = probed_task(task, scenario)
-    assert list(probed.probes) == ["backdoor", "backdoor_2"]
-    metrics, outputs = Evaluation(probed)(flat_weights(task.model()))
+    measured = with_poison_metrics(task, scenario)
+    assert list(measured.extra_metrics) == ["backdoor", "backdoor_2"]
+    metrics, outputs = Evaluation(measured)(flat_weights(task.model()))
     plain, same = Evaluation(task)(flat_weights(task.model()))
     assert {**metrics, "backdoor": 0, "backdoor_2": 0} == {**plain, "backdoor": 0, "backdoor_2": 0}
     np.testing.assert_array_equal(outputs, same)
@@ -125,8 +125,8 @@ def test_a_run_measures_the_backdoor_of_its_attacks_beside_the_accuracy():
 
 def test_without_a_backdoor_the_task_stays_as_it_is():
     task = tasks.build(small().task, 10, 0)
-    assert probed_task(task, small()) is task
-    assert probed_task(task, small(attacks=[{"kind": "poisoned", "count": 2}])) is task
+    assert with_poison_metrics(task, small()) is task
+    assert with_poison_metrics(task, small(attacks=[{"kind": "poisoned", "count": 2}])) is task
 
 
 LAB = """

@@ -45,7 +45,7 @@ class Wire:
 
 
 @dataclass(frozen=True)
-class Sent:
+class Quantised:
     """What a rule receives of some messages."""
 
     forms: tuple[tuple[int, Integers], ...] = ()
@@ -53,8 +53,8 @@ class Sent:
     norms: tuple[float, ...] = ()
     """Norm of each gradient."""
 
-    def __add__(self, other: Sent) -> Sent:
-        return Sent(self.forms + other.forms, self.norms + other.norms)
+    def __add__(self, other: Quantised) -> Quantised:
+        return Quantised(self.forms + other.forms, self.norms + other.norms)
 
 
 class Adversary:
@@ -135,7 +135,7 @@ class Adversary:
                 honest=vectors_of(honest, len(state.weights)),
                 holders=self._holders,
                 rule=self.rule_at(state),
-                response=self.rule_at(state, functools.partial(self._sent, honest, releases)),
+                response=self.rule_at(state, functools.partial(self._known, honest, releases)),
                 previous=lambda: vectors_of(previous(), len(state.weights)),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
@@ -166,12 +166,12 @@ class Adversary:
                 known = []
         return [each for k in known if isinstance(each := cohort[k], Message)]
 
-    def _sent(self, honest: Sequence[Message], releases: Rows) -> Sent:
+    def _known(self, honest: Sequence[Message], releases: Rows) -> Quantised:
         """Return what the adversary takes for the honest messages; see ``View.known``."""
-        return sent_in(honest) if honest else sent_as(releases, self._storage)
+        return quantised_messages(honest) if honest else quantised_rows(releases, self._storage)
 
     def rule_at(
-        self, state: State, beside: Callable[[], Sent] | None = None
+        self, state: State, beside: Callable[[], Quantised] | None = None
     ) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
@@ -182,11 +182,11 @@ class Adversary:
             beside: returns messages that are aggregated with the vectors; it is called only once,
                 and only if the function is. None: there are no such messages.
         """
-        known = functools.cache(beside or Sent)
+        known = functools.cache(beside or Quantised)
         memory = split_memory(state.memory)[0]
 
         def rule(rows: Rows) -> Vector:
-            every = known() + sent_as(rows, self._storage)
+            every = known() + quantised_rows(rows, self._storage)
             if not every.forms:
                 raise ValueError("view.rule: no row is finite; the rule needs one at least")
             exponents, integers = zip(*every.forms, strict=True)
@@ -199,17 +199,17 @@ class Adversary:
         return rule
 
 
-def sent_as(rows: Rows, storage: Storage) -> Sent:
+def quantised_rows(rows: Rows, storage: Storage) -> Quantised:
     """Return what finite vectors become when they are sent, in their order."""
     norms = lengths(rows)
     forms = dict(sorted(forms_of(rows, norms, storage).items()))
-    return Sent(tuple(forms.values()), tuple(norms[list(forms)].tolist()))
+    return Quantised(tuple(forms.values()), tuple(norms[list(forms)].tolist()))
 
 
-def sent_in(messages: Sequence[Message]) -> Sent:
+def quantised_messages(messages: Sequence[Message]) -> Quantised:
     """Return what is in messages, in their order."""
     forms = tuple((each.exponent, each.direction) for each in messages)
-    return Sent(forms, tuple(each.norm for each in messages))
+    return Quantised(forms, tuple(each.norm for each in messages))
 
 
 def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
