@@ -213,14 +213,16 @@ def quantised_messages(messages: Sequence[Message]) -> Quantised:
 
 
 def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
-    """Raise PartError if an attack turned a finite gradient into numbers that are not finite."""
-    # Numbers that are not finite have no message, so the holder would be missing from the round.
-    for row, before, holder in zip(made, view.own, holders, strict=True):
-        if np.isfinite(before).all() and not np.isfinite(row).all():
-            value, dtype = row[~np.isfinite(row)][0], row.dtype
+    """Raise PartError if an attack turned a finite gradient into one without a finite norm."""
+    # A vector without a finite norm has no message, so the holder would be missing from the round.
+    for row, before, norm, holder in zip(made, view.own, lengths(made), holders, strict=True):
+        if np.isfinite(before).all() and not np.isfinite(norm):
+            odd, dtype = row[~np.isfinite(row)], row.dtype
+            value = odd[0] if len(odd) else f"a vector of norm {norm}"
             raise PartError(
                 f"attack {kind}: makes holder {holder} send {value} in round {view.round}; "
-                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}"
+                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}, "
+                "and a finite norm"
             )
 
 
