@@ -11,7 +11,7 @@ from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.attacks import View, attacks
 from fedchain.ledger.chain.state import State
-from fedchain.nodes.holders.adversary import quantised_rows
+from fedchain.nodes.holders.sent import quantised_rows
 
 MEAN = {"kind": "mean"}
 

@@ -10,7 +10,7 @@ from attack_views import cosine, noisy, sent, view
 
 from fedchain.aggregation import Received, l_nearest
 from fedchain.aggregation.directions import Directions
-from fedchain.nodes.holders.adversary import quantised_rows
+from fedchain.nodes.holders.sent import quantised_rows
 
 
 def used(honest: np.ndarray, colluders: np.ndarray, keep: int) -> np.ndarray:
