@@ -15,7 +15,7 @@ from fedchain.attacks.copies import principal_direction
 from fedchain.attacks.directions import drift
 from fedchain.attacks.view import Rows, View, attacks, fresh_noise, unit
 
-LOUD = 100.0
+LOUD_NORM = 100.0
 """Factor of the norm in the few candidates that rely on a large norm."""
 FIRST_WIDTH = 0.3
 """First width of the evolution strategy's steps, as a share of the norm of a blend's weights."""
@@ -129,8 +129,8 @@ def candidates(view: View) -> Iterator[Blend]:
     for z in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0):
         yield Blend(harm=-float(mean), spread=z * float(spread))
     half = max(1, len(view.own) // 2)
-    yield Blend(harm=1.0, loudness=LOUD)
-    yield Blend(harm=0.5, noise=1.0, loudness=LOUD)
+    yield Blend(harm=1.0, loudness=LOUD_NORM)
+    yield Blend(harm=0.5, noise=1.0, loudness=LOUD_NORM)
     yield Blend(harm=1.0, members=half)
     yield Blend(harm=0.5, noise=1.0, members=half)
 

@@ -132,10 +132,10 @@ def unit(vector: Vector) -> Vector:
     return vector / length if length > 0.0 else np.zeros_like(vector)
 
 
-def without(vector: Vector, axis: Vector) -> Vector:
+def orthogonal_part(vector: Vector, axis: Vector) -> Vector:
     """Return the part of a vector that is orthogonal to a unit vector (or to zeros), as a unit.
 
-    >>> without(np.array([5.0, 2.0]), np.array([1.0, 0.0])).tolist()
+    >>> orthogonal_part(np.array([5.0, 2.0]), np.array([1.0, 0.0])).tolist()
     [0.0, 1.0]
     """
     return unit(vector - np.vecdot(vector, axis) * axis)
@@ -148,7 +148,7 @@ def fresh_noise(view: View) -> Matrix:
     """
     axis, shape = unit(view.mean), view.mean.shape
     drawn = [generator.standard_normal(shape) for generator in view.generators]
-    return np.stack([without(each, axis) for each in drawn])
+    return np.stack([orthogonal_part(each, axis) for each in drawn])
 
 
 def alike(view: View, row: Vector) -> Matrix:
