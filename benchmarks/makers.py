@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from momentum_tables import momentum_closed, momentum_table, momentum_worth
 from page_tables import EPSILONS, Axis, Made, grid_table, law_table, short
 from single_tables import (
     against_first,
     agreed_table,
+    directions_table,
     effort_table,
     kept_table,
     linkability_table,
@@ -24,7 +26,7 @@ from single_tables import (
 )
 
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
-GROUPS, AUDITS = "docs/groups.md", "docs/audits.md"
+GROUPS, AUDITS, MOMENTUM = "docs/groups.md", "docs/audits.md", "docs/momentum.md"
 SCALE, PERFORMANCE = "docs/scale.md", "docs/performance.md"
 
 
@@ -200,6 +202,11 @@ MAKERS: dict[str, Maker] = {
     ),
     "subspace": subspace_maker("attacks=[]", "aggregation.keep=10"),
     "subspace_attacked": subspace_maker(),
+    "few_directions": Maker(
+        commands=(f"fedchain sweep few_directions {TUNING}", "fedchain sweep few_directions"),
+        minutes=6,
+        texts={"": Text(ACCURACY, directions_table)},
+    ),
     "averages": Maker(
         commands=("fedchain sweep averages",),
         minutes=4,
@@ -314,6 +321,16 @@ MAKERS: dict[str, Maker] = {
         commands=("python benchmarks/agreed.py --json",),
         minutes=0.5,
         texts={"": Text(LEDGER, agreed_table)},
+    ),
+    "momentum": Maker(
+        commands=("python benchmarks/momentum.py {out}",),
+        minutes=6,
+        pictures={"rho_against_beta.png": "rho_against_beta.png"},
+        texts={
+            "": Text(MOMENTUM, momentum_table),
+            "closed": Text(MOMENTUM, momentum_closed),
+            "worth": Text(MOMENTUM, momentum_worth),
+        },
     ),
     "claimed_epsilon": Maker(
         commands=("fedchain audit audit --attack canaries,one-run --epsilon 0.5,1,2,4,8",),

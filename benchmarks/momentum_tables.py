@@ -1,0 +1,54 @@
+"""Tables of the page on momentum, in Markdown, from what ``momentum.py`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from page_tables import Outcome, short, table
+
+SMALL_STEP = 0.03
+"""Step of the runs in which rho is measured."""
+
+
+def momentum_table(outcomes: Sequence[Outcome]) -> str:
+    """Return rho, and the number of sign flippers that capture l-nearest, by epsilon and beta."""
+    cells = [each for each in outcomes[0].told if each["step"] == SMALL_STEP]
+    lines = [
+        [epsilon, *(f"{short(each['rho'])} ({short(each['captured'], 1)})" for each in row)]
+        for epsilon, row in by_epsilon(cells)
+    ]
+    betas = dict.fromkeys(each["beta"] for each in cells)
+    return table(["total epsilon", *(f"beta {short(beta, 2)}" for beta in betas)], lines)
+
+
+def momentum_worth(outcomes: Sequence[Outcome]) -> str:
+    """Return the accuracy with and without momentum by step, and how well messages are linked."""
+    lines = []
+    told = [each for each in outcomes[0].told if each["beta"] in (0.0, 0.9)]
+    for epsilon, row in by_epsilon(told):
+        linked = [each["auc"] for each in row if each["step"] == SMALL_STEP]
+        numbers = [*(each["accuracy"] for each in row), *linked]
+        lines.append([epsilon, *(short(each) for each in numbers)])
+    steps = [f"step {step}: beta {beta}" for step in (".03", ".1") for beta in ("0", ".9")]
+    return table(["total epsilon", *steps, "AUC of linking: beta 0", "beta .9"], lines)
+
+
+def momentum_closed(outcomes: Sequence[Outcome]) -> str:
+    """Return sentences on how far measured values are from both closed forms."""
+    cells = [each for each in outcomes[0].told if each["step"] == SMALL_STEP]
+    apart = max(abs(each["captured"] - each["closed"]) for each in cells)
+    gains = [
+        each["rho"] / each["formula"] for each in cells if each["beta"] > 0 and each["epsilon"] <= 8
+    ]
+    return (
+        f"In all cells the measured number of colluders is within {short(apart, 1)} of the closed "
+        f"form. For \u03b5 up to 8, rho with momentum is {short(min(gains), 2)} to "
+        f"{short(max(gains), 2)} times what the formula gives."
+    )
+
+
+def by_epsilon(cells: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the cells of each epsilon, which the first word names."""
+    names = {each["epsilon"]: f"{each['epsilon']:g}".replace("inf", "no noise") for each in cells}
+    return [(word, [c for c in cells if c["epsilon"] == e]) for e, word in names.items()]
