@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from page_tables import Outcome, short, table
+from page_tables import Made, Outcome, grid_of, points_of, short, table, values_of
 
 SMALL_STEP = 0.03
 """Step of the runs in which rho is measured."""
@@ -52,3 +54,31 @@ def by_epsilon(cells: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str
     """Return the cells of each epsilon, which the first word names."""
     names = {each["epsilon"]: f"{each['epsilon']:g}".replace("inf", "no noise") for each in cells}
     return [(word, [c for c in cells if c["epsilon"] == e]) for e, word in names.items()]
+
+
+def means_table(
+    words: Sequence[tuple[str, Sequence[str]]], columns: Sequence[str], metric: str
+) -> Made:
+    """Return a table of means over few seeds, without intervals.
+
+    Args:
+        words: heading and labels of each of the first columns; they are the grid's first keys.
+        columns: headings of the other columns, which are the combinations of the other keys.
+        metric: column of points.csv.
+    """
+
+    def made(outcomes: Sequence[Outcome]) -> str:
+        folder = outcomes[0].folder
+        grid, points, lines = grid_of(folder), points_of(folder), []
+        keys = list(grid)
+        firsts, others = keys[: len(words)], keys[len(words) :]
+        labels = itertools.product(*(each for _, each in words))
+        for label, first in zip(labels, itertools.product(*(grid[k] for k in firsts)), strict=True):
+            cells = []
+            for other in itertools.product(*(grid[key] for key in others)):
+                where = dict(zip(keys, (*first, *other), strict=True))
+                cells.append(short(statistics.mean(values_of(points, metric, where))))
+            lines.append([*label, *cells])
+        return table([*(heading for heading, _ in words), *columns], lines)
+
+    return made
