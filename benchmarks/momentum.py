@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ prepare()  # before numpy reads how many threads one operation may take
 
 import numpy as np  # noqa: E402
 from matplotlib import colormaps  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
 from momentum_tables import SMALL_STEP  # noqa: E402
 from rho import (  # noqa: E402
     colluders_in,
@@ -41,9 +43,11 @@ from fedchain.engines import Source  # noqa: E402
 from fedchain.nodes.holders.momentum import published_vector  # noqa: E402
 from fedchain.reports.figures.style import (  # noqa: E402
     GREY,
+    VERMILION,
     Drawing,
     axes,
     finished,
+    legend_below,
     logarithmic,
     render,
     styled,
@@ -56,6 +60,8 @@ from fedchain.simulation.setup import build_setup  # noqa: E402
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, float("inf"))
 BETAS = (0.0, 0.3, 0.5, 0.7, 0.9, 0.95)
 LARGE_STEP = 0.1
+CAPTURES = ((False, (0, (4, 2)), "sign flip"), (True, (0, (1, 1)), "orthogonal direction"))
+"""The two closed lines of the figure: whether orthogonal, dashes, and a word."""
 HOLDERS, HONEST, COLLUDERS, ROUNDS, FIRST = 20, 16, 4, 40, 11
 
 
@@ -187,29 +193,41 @@ def measured(run: Run) -> Measured:
 
 
 def rho_against_beta(cells: Sequence[Cell]) -> Drawing:
-    """Draw rho against beta for every epsilon, with the lines below which l-nearest is captured."""
+    """Draw rho against beta for every epsilon, with the lines below which l-nearest is captured.
+
+    The horizontal axis is the logarithm of sqrt((1 + beta) / (1 - beta)), by which an average of a
+    steady gradient multiplies a small rho: such a rho rises in a straight line.
+    """
     shades = colormaps["viridis_r"](np.linspace(0.12, 0.95, len(EPSILONS)))
+    gains = [math.sqrt((1.0 + beta) / (1.0 - beta)) for beta in BETAS]
+    measured_look, formula_look = {"marker": "o"}, {"linewidth": 0.7, "linestyle": ":"}
     with styled():
-        figure, ax = axes(3.0)
-        for orthogonal, word in ((False, "the sign flip"), (True, "any orthogonal direction")):
-            line = least_rho(COLLUDERS, HONEST, orthogonal=orthogonal)
-            ax.axhline(line, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
-            words = f"{COLLUDERS} of {HOLDERS} capture l-nearest below: {word}"
-            ax.text(0.0, line * 1.03, words, color=GREY, fontsize=5.5, va="bottom")
+        figure, ax = axes(3.2)
         for epsilon, shade in zip(EPSILONS, shades, strict=True):
             row = [cell for cell in cells if cell.epsilon == epsilon]
-            betas, thin = [cell.beta for cell in row], {"linewidth": 0.7, "linestyle": ":"}
-            ax.plot(betas, [cell.rho for cell in row], color=shade, marker="o")
-            ax.plot(betas, [cell.formula for cell in row], color=shade, **thin)
-            word = "no noise" if np.isinf(epsilon) else f"\u03b5 {epsilon:g}"
-            ax.text(0.98, row[-1].rho, word, color=shade, fontsize=6, va="center")
+            ax.plot(gains, [cell.rho for cell in row], color=shade, **measured_look)
+            ax.plot(gains, [cell.formula for cell in row], color=shade, **formula_look)
+            word = "no noise" if math.isinf(epsilon) else f"\u03b5 {epsilon:g}"
+            ax.text(0.94, row[0].rho, word, color=shade, fontsize=6, va="center", ha="right")
+        handles = [
+            Line2D([], [], color=GREY, label="measured", **measured_look),
+            Line2D([], [], color=GREY, label="formula, steady gradient", **formula_look),
+        ]
+        for orthogonal, dashes, word in CAPTURES:
+            look = {"color": VERMILION, "linewidth": 0.9, "linestyle": dashes}
+            ax.axhline(least_rho(COLLUDERS, HONEST, orthogonal=orthogonal), **look)
+            handles.append(Line2D([], [], label=f"captured by {COLLUDERS} of {HOLDERS}: {word}", **look))
         logarithmic(ax)
-        ax.set(xlim=(-0.03, 1.13), ylim=(0.005, 1), xlabel="beta of the holders' momentum")
-        ax.set(xticks=BETAS, ylabel="rho: cosine with the true mean gradient")
+        ax.set(xscale="log", xlim=(0.7, 6.8), ylim=(0.005, 1))
+        ax.set(xlabel="beta of the holders' momentum")
+        ax.set_xticks(gains, [f"{beta:g}" for beta in BETAS])
+        ax.minorticks_off()
+        ax.set(ylabel="rho: cosine with the true mean gradient")
+        legend_below(figure, 2, handles)
     caption = (
         "Cosine of an honest message with the mean gradient without noise, by momentum and total "
-        "epsilon. Dots: measured. Dotted: the formula for a steady gradient. Dashed: the closed "
-        "line of l-nearest."
+        "epsilon. Below a red line, four of twenty holders who send one direction capture "
+        "l-nearest."
     )
     return finished("rho_against_beta", caption, figure)
 
