@@ -216,9 +216,11 @@ def rho_against_beta(cells: Sequence[Cell]) -> Drawing:
         for orthogonal, dashes, word in CAPTURES:
             look = {"color": VERMILION, "linewidth": 0.9, "linestyle": dashes}
             ax.axhline(least_rho(COLLUDERS, HONEST, orthogonal=orthogonal), **look)
-            handles.append(Line2D([], [], label=f"captured by {COLLUDERS} of {HOLDERS}: {word}", **look))
+            handles.append(
+                Line2D([], [], label=f"captured by {COLLUDERS} of {HOLDERS}: {word}", **look)
+            )
         logarithmic(ax)
-        ax.set(xscale="log", xlim=(0.7, 6.8), ylim=(0.005, 1))
+        ax.set(xscale="log", xlim=(0.66, 6.8), ylim=(0.008, 1))
         ax.set(xlabel="beta of the holders' momentum")
         ax.set_xticks(gains, [f"{beta:g}" for beta in BETAS])
         ax.minorticks_off()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ def momentum_table(outcomes: Sequence[Outcome]) -> str:
         for epsilon, row in by_epsilon(cells)
     ]
     betas = dict.fromkeys(each["beta"] for each in cells)
-    return table(["total epsilon", *(f"beta {short(beta, 2)}" for beta in betas)], lines)
+    return table(["total epsilon", *(f"beta {beta:g}" for beta in betas)], lines)
 
 
 def momentum_worth(outcomes: Sequence[Outcome]) -> str:
@@ -39,14 +40,23 @@ def momentum_worth(outcomes: Sequence[Outcome]) -> str:
 def momentum_closed(outcomes: Sequence[Outcome]) -> str:
     """Return sentences on how far measured values are from both closed forms."""
     cells = [each for each in outcomes[0].told if each["step"] == SMALL_STEP]
-    apart = max(abs(each["captured"] - each["closed"]) for each in cells)
-    gains = [
-        each["rho"] / each["formula"] for each in cells if each["beta"] > 0 and each["epsilon"] <= 8
-    ]
+    apart = {
+        noisy: max(
+            abs(c["captured"] - c["closed"]) for c in cells if math.isfinite(c["epsilon"]) == noisy
+        )
+        for noisy in (True, False)
+    }
+    usual = [c for c in cells if c["beta"] > 0 and 1 <= c["epsilon"] < math.inf]
+    shares = {
+        far: [c["rho"] / c["formula"] for c in usual if (c["beta"] > 0.9) == far]
+        for far in (False, True)
+    }
+    low, far = (f"{short(min(each), 2)} to {short(max(each), 2)}" for each in shares.values())
     return (
-        f"In all cells the measured number of colluders is within {short(apart, 1)} of the closed "
-        f"form. For \u03b5 up to 8, rho with momentum is {short(min(gains), 2)} to "
-        f"{short(max(gains), 2)} times what the formula gives."
+        f"The number of colluders, a mean over rounds, is within {short(apart[True], 1)} of the "
+        f"closed form in all cells with noise, and within {short(apart[False], 1)} without noise. "
+        f"From \u03b5 1 on, rho is {low} times what the formula gives for beta up to .9, and {far} "
+        "times for .95."
     )
 
 
