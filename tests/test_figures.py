@@ -241,3 +241,23 @@ def test_an_exponential_average_of_a_steady_gradient_has_the_cosine_of_the_formu
         mean = beta * mean + (1 - beta) * (gradient + spread + noise)
     found = rho.cosines(mean[None], gradient)[0]
     assert abs(found - rho.rho_of(1.0, 0.25, 9.0, beta)) < 0.05
+
+
+def test_tables_of_momentum_have_a_row_for_each_epsilon_and_both_steps(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    tables = importlib.import_module("momentum_tables")
+    cells = [
+        {"step": step, "epsilon": epsilon, "beta": beta, "rho": rho, "formula": 2 * rho,
+         "captured": 3.5, "closed": 3.0 + (epsilon > 2), "accuracy": step + beta, "auc": rho}
+        for step in (0.03, 0.1)
+        for epsilon in (2.0, float("inf"))
+        for beta, rho in ((0.0, 0.125), (0.9, 0.25), (0.95, 0.5))
+    ]  # fmt: skip
+    outcomes = [importlib.import_module("page_tables").Outcome(Path(), cells)]
+    assert tables.momentum_table(outcomes).splitlines()[2:] == [
+        "| 2 | .125 (3.5) | .250 (3.5) | .500 (3.5) |",
+        "| no noise | .125 (3.5) | .250 (3.5) | .500 (3.5) |",
+    ]
+    row = "| 2 | .030 | .930 | .100 | 1.000 | .125 | .250 |"
+    assert row in tables.momentum_worth(outcomes)
+    assert "is .50 to .50 times" in tables.momentum_closed(outcomes)
