@@ -124,7 +124,7 @@ def heading(setup: RunSetup) -> str:
         asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
     return " · ".join(
         (
-            f"{nodes.holders} holders{_in_brackets(byzantine)}{asked}",
+            f"{nodes.holders} holders{_in_brackets(+byzantine)}{asked}",
             f"{nodes.miners} compute nodes{_in_brackets(dishonest)}",
             f"{scenario.rounds} rounds",
             f"{setup.rules.dimension:,} weights",

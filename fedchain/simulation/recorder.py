@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -143,6 +144,7 @@ class Recorder:
             used=int(np.count_nonzero(aggregate.used)),
             byzantine=len(attacked),
             byzantine_used=sum(record.used for record in attacked),
+            byzantine_share=round(math.fsum(record.share for record in attacked), 9),
             epsilon=worst[1],
             releases=worst[0],
             stale_blocks=self._chain.stale,
