@@ -121,8 +121,7 @@ def final(run: Recorded, metric: str) -> float | None:
 def metric_names(run: Recorded) -> list[str]:
     """Return the names of the metrics that the run measured, first the score."""
     bookkeeping = {"round", "height", "time_s", "messages", "used", "byzantine", "byzantine_used"}
-    bookkeeping |= {"byzantine_share", "block", "miner", "epsilon", "releases", "stale_blocks"}
-    bookkeeping |= {"reorganisations"}
+    bookkeeping |= {"block", "miner", "epsilon", "releases", "stale_blocks", "reorganisations"}
     names = dict.fromkeys(key for row in run.metrics for key in row)
     score = run.manifest.get("score")
     found = [n for n in names if n not in bookkeeping and not n.startswith("seconds_")]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fedchain.reports.capture import CAPTURE, CAPTURE_WORDS, capture
 from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.laws import compare
 from fedchain.reports.study import (
@@ -92,15 +91,10 @@ def _points(study: Study) -> Table:
     metrics = metric_names(study.first)
     columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
     columns += [(metric, metric_words(metric)) for metric in metrics] + [("epsilon", "ε spent")]
-    measures: list[Reading] = [
-        *(partial(final, metric=metric) for metric in metrics),
-        total_epsilon,
-    ]
+    measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
+    rows = _rows(study, [*measures, total_epsilon])
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
-    if any(capture(run) is not None for run in study.runs):
-        columns, measures = [*columns, (CAPTURE, CAPTURE)], [*measures, capture]
-        caption += f". {CAPTURE_WORDS}"
-    return Table("points", caption, tuple(columns), _rows(study, measures))
+    return Table("points", caption, tuple(columns), rows)
 
 
 def _rows(

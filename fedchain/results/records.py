@@ -31,8 +31,6 @@ class RoundRecord:
     """Number of messages in the block from Byzantine holders."""
     byzantine_used: int
     """Number of messages from Byzantine holders that the aggregation rule used."""
-    byzantine_share: float = 0.0
-    """Share of the global gradient that came from Byzantine holders."""
     epsilon: float | None
     """Tight total epsilon so far of the holder with the most releases; None without a guarantee."""
     releases: int

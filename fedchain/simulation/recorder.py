@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -144,7 +143,6 @@ class Recorder:
             used=int(np.count_nonzero(aggregate.used)),
             byzantine=len(attacked),
             byzantine_used=sum(record.used for record in attacked),
-            byzantine_share=round(math.fsum(record.share for record in attacked), 9),
             epsilon=worst[1],
             releases=worst[0],
             stale_blocks=self._chain.stale,

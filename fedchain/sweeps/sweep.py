@@ -15,7 +15,6 @@ from fedchain.files import check_folder, write_whole
 from fedchain.interruption import leave_if_unguarded
 from fedchain.names import legible
 from fedchain.registry import suggest
-from fedchain.reports.capture import CAPTURE, capture
 from fedchain.reports.report import report
 from fedchain.reports.study import DONE, SWEEP_FORMAT, final, metric_names, read_run, total_epsilon
 from fedchain.results import Run, RunFolder
@@ -117,8 +116,7 @@ def _check_y(scenario: Scenario, row: PointRow) -> None:
     """Raise ScenarioError if a finished run does not have the metric ``sweep.y``."""
     assert scenario.sweep is not None
     # If the grid varies the task, not every point need have the metric; then the report checks it.
-    y, names = scenario.sweep.y, list(row)
-    known = names[names.index("error") + 1 : names.index("epsilon")] if "epsilon" in row else []
+    y, known = scenario.sweep.y, list(row)[list(row).index("error") + 1 : -1]
     tasks = any(key.partition(".")[0] == "task" for key in scenario.sweep.grid)
     if y and known and not tasks and row["status"] in DONE and y not in known:
         raise ScenarioError([Problem(("sweep", "y"), f"no metric {y!r}; {suggest(y, known)}")])
@@ -198,9 +196,7 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     values = {name: final(run, name) for name in metric_names(run)}
     total = total_epsilon(run)
     spent = math.inf if total is None else total
-    told = {**place, "status": status, "error": error, **values, "epsilon": spent}
-    captured = capture(run)
-    return told if captured is None else {**told, CAPTURE: captured}
+    return {**place, "status": status, "error": error, **values, "epsilon": spent}
 
 
 def _listed(points: tuple[Point, ...], rows: Mapping[str, PointRow]) -> list[PointRow]:

@@ -20,7 +20,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from fedchain.arrays import Matrix
 from fedchain.reports.capture import (
@@ -55,6 +54,8 @@ CLOSED: dict[str, tuple[Any, bool]] = {
     "the same, orthogonal to the gradient": ((0, (1, 1)), True),
 }
 """Dashes of the closed lines, and whether the colluders' direction is orthogonal, by label."""
+SCORE_MARK, CAPTURE_MARK = "o", "s"
+"""Markers of the lines where the score falls and where the capture rises."""
 Line = list[float]
 """A position on the vertical axis for each value of the horizontal axis; NaN: beyond the axis."""
 
@@ -106,6 +107,14 @@ class Plane:
         return [
             [crossing(self.ys, column, KEPT * column[0]) for column in cells.T.tolist()]
             for cells in self.scores
+        ]
+
+    @cached_property
+    def captured(self) -> list[Line]:
+        """Where each panel's capture exceeds CAPTURED."""
+        return [
+            [crossing(self.ys, column, -CAPTURED) for column in (-cells).T.tolist()]
+            for cells in self.captures
         ]
 
     @cached_property
@@ -164,10 +173,13 @@ def phase_diagram(study: Study) -> style.Drawing | None:
     figure.set_figwidth(PANEL_IN * len(plane.panels) + 1.0)
     shape = figure.subplots(len(rows), len(plane.panels), sharex=True, sharey=True, squeeze=False)
     for axes, (label, cells) in zip(shape, rows, strict=True):
-        low, high = min(map(np.nanmin, cells)), max(map(np.nanmax, cells))
+        worth = cells is plane.scores
+        bounds = (min(map(np.nanmin, cells)), max(map(np.nanmax, cells))) if worth else (0.0, 1.0)
         for place, ax in enumerate(axes):
-            drawn = _draw_cells(ax, plane, cells[place], (low, high))
-            _draw_lines(ax, plane, place)
+            drawn = _draw_cells(ax, plane, cells[place], bounds)
+            if plane.attacked:
+                line = (plane.broken if worth else plane.captured)[place]
+                _draw_lines(ax, plane, line, SCORE_MARK if worth else CAPTURE_MARK)
         figure.colorbar(drawn, ax=list(axes), pad=0.01, aspect=14, label=label)
     for ax, title in zip(shape[0], plane.panels.values(), strict=True):
         ax.set_title(title)
@@ -190,7 +202,7 @@ def breaking_lines(study: Study) -> style.Drawing | None:
     for number, (title, line) in enumerate(zip(plane.panels.values(), plane.broken, strict=True)):
         sign = style.sign_of(number, number)
         ax.plot(places, line, label=title or "this rule", **sign.look)
-    for (label, (dashes, _)), line in zip(CLOSED.items(), plane.closed, strict=False):
+    for label, ((dashes, _), line) in _closed(plane).items():
         ax.plot(places, line, color=style.GREY, linestyle=dashes, label=label)
     _mark(ax, plane)
     ax.set_ylabel(key_words(plane.down))
@@ -231,24 +243,32 @@ def edges_of(values: Sequence[float]) -> list[float]:
     return [2 * values[0] - middles[0], *middles, 2 * values[-1] - middles[-1]]
 
 
-def _draw_lines(ax: Axes, plane: Plane, panel: int) -> None:
-    if not plane.attacked:
-        return
-    white = [withStroke(linewidth=2.6, foreground="white")]
+def _draw_lines(ax: Axes, plane: Plane, measured: Line, mark: str) -> None:
     places = list(range(len(plane.xs)))
-    line = plane.broken[panel]
-    ax.plot(places, line, color="black", marker="o", markersize=2.4, path_effects=white)
-    for (dashes, _), line in zip(CLOSED.values(), plane.closed, strict=False):
-        ax.plot(places, line, color="black", linestyle=dashes, path_effects=white)
+    drawn = [(measured, {"marker": mark, "markersize": 2.6, "linestyle": "-"})]
+    drawn += [(line, {"linestyle": dashes}) for (dashes, _), line in _closed(plane).values()]
+    for line, look in drawn:
+        ax.plot(places, line, **{**look, "linestyle": "-"}, color="white", linewidth=2.4)
+        ax.plot(places, line, **look, color="black")
+
+
+def _closed(plane: Plane) -> dict[str, tuple[tuple[Any, bool], Line]]:
+    """Return the looks and the positions of the closed lines, by label; {} if not known."""
+    pairs = zip(CLOSED.items(), plane.closed, strict=False)
+    return {label: (look, line) for (label, look), line in pairs}
 
 
 def _legend(plane: Plane) -> list[Line2D]:
-    words = f"{metric_words(plane.study.score)} below {100 * KEPT:g} % of clean"
-    made = [Line2D([], [], color="black", marker="o", markersize=2.4, label=words)]
-    pairs = zip(CLOSED.items(), plane.closed, strict=False)
-    return made + [
-        Line2D([], [], color="black", linestyle=dashes, label=label)
-        for (label, (dashes, _)), _ in pairs
+    looks: dict[str, dict[str, Any]] = {
+        f"{metric_words(plane.study.score)} below {100 * KEPT:g} % of clean": {
+            "marker": SCORE_MARK
+        },
+        f"capture above {CAPTURED:g}": {"marker": CAPTURE_MARK},
+        **{words: {"linestyle": look[0]} for words, (look, _) in _closed(plane).items()},
+    }
+    return [
+        Line2D([], [], color="black", markersize=2.6, label=words, **look)
+        for words, look in looks.items()
     ]
 
 
@@ -265,9 +285,10 @@ def _caption(plane: Plane) -> str:
     if not plane.attacked:
         return words
     return (
-        f"{words} {CAPTURE_WORDS}. The line with points is the {key_words(plane.down)} at which "
-        f"the {score} falls below {100 * KEPT:g} % of what the rule reaches in the lowest row; "
-        f"where it is missing, the rule did not break. {_closed_words(plane)}"
+        f"{words} {CAPTURE_WORDS}. The lines with points are the {key_words(plane.down)} at which "
+        f"the {score} falls below {100 * KEPT:g} % of what the rule reaches in the lowest row, and "
+        f"at which the capture exceeds {CAPTURED:g}; where a line is missing, this did not happen. "
+        f"{_closed_words(plane)}"
     ).strip()
 
 
