@@ -254,6 +254,30 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
             "memory must have at most 2072 numbers (8 times the weights), got 2073",
         ),
         (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "scores=r.norms[:1], score='far')",
+            "scores must be an array of float64 of shape (2,), got float64 of shape (1,)",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "scores=r.norms)",
+            "scores must be an array of float64 of shape (0,), got float64 of shape (2,)",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "scores=np.full(2, np.nan), score='far')",
+            "scores must be finite numbers",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "score=3)",
+            "score must be a text of at most 100 characters, got 3",
+        ),
+        (
             updates,
             (np.ones(4), {}, np.ones(4), 1),
             UPDATED + "def mine(w, m, g, t): return Updated(w, {'rule/pace': np.ones(1)})",

@@ -12,7 +12,7 @@ from fedchain.aggregation.directions import Directions, spread
 from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.weights import mean_of_used
-from fedchain.arrays import Matrix
+from fedchain.arrays import ONE, Matrix
 from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]
@@ -66,8 +66,15 @@ def krum(
     agreement, used = agreement_of(received.directions), np.zeros(count, dtype=np.bool_)
     distant = scores(received.directions, agreement.squares.astype(np.int64), byzantine)
     used[np.argsort(distant, kind="stable")[:keep]] = True
-    reason = "far from its nearest neighbours"
-    return mean_of_used(received, used, agreement.cosines, scale=scale, reason=reason)
+    return mean_of_used(
+        received,
+        used,
+        agreement.cosines,
+        scale=scale,
+        reason="far from its nearest neighbours",
+        scores=distant / ONE**2,
+        score="Krum score",
+    )
 
 
 def gram(directions: Directions, part: slice = slice(None)) -> Whole:

@@ -52,7 +52,16 @@ def l_nearest(
     used = np.zeros(len(received.norms), dtype=np.bool_)
     used[np.argsort(-agreement.projections, kind="stable")[:keep]] = True
     cosines = agreement.cosines
-    return mean_of_used(received, used, cosines, scale=scale, weights=weights, reason=reason)
+    return mean_of_used(
+        received,
+        used,
+        cosines,
+        scale=scale,
+        weights=weights,
+        reason=reason,
+        scores=cosines,
+        score="cosine with the sum",
+    )
 
 
 @aggregations

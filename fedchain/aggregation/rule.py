@@ -24,6 +24,9 @@ Scale = Literal["restore", "unit", "median_clip"]
 """The number that multiplies each direction. ``restore``: the norm of the gradient; ``unit``: 1;
 ``median_clip``: the norm, but at most the median of all norms."""
 
+NO_SCORES: Vector = read_only(np.empty(0))
+"""The scores of a rule that judges no message by a number."""
+
 
 @dataclass(frozen=True, eq=False)
 class Received:
@@ -60,6 +63,11 @@ class Aggregate:
     memory: RuleMemory = field(default_factory=dict)
     """What the rule keeps for the next block: finite float64 vectors by name. The block commits to
     them."""
+    scores: Vector = field(default_factory=lambda: NO_SCORES)
+    """What the rule judged each message by, shape (n,), finite; empty if it judged none by a
+    number."""
+    score: str = ""
+    """What the scores are, in plain words, such as ``Krum score``; empty if there are none."""
 
     @property
     def used(self) -> Flags:
@@ -84,7 +92,16 @@ def _flaw(made: Aggregate, received: Received) -> str | None:
         if not isinstance(reason, str) or (share > 0) == (reason != ""):
             wanted = "must be empty" if share > 0 else "must say why nothing was taken"
             return f"reasons: row {row} has share {share:g}: its reason {wanted}, got {reason!r}"
-    return _memory_flaw(made.memory, columns)
+    return _score_flaw(made, rows) or _memory_flaw(made.memory, columns)
+
+
+def _score_flaw(made: Aggregate, rows: int) -> str | None:
+    if not isinstance(made.score, str) or len(made.score) > LONGEST_NAME:
+        return f"score must be a text of at most {LONGEST_NAME} characters, got {made.score!r:.80}"
+    wrong = misshapen("scores", made.scores, (rows if made.score else 0,), "float64")
+    if wrong is None and not np.isfinite(made.scores).all():
+        return "scores must be finite numbers"
+    return wrong
 
 
 def _memory_flaw(memory: object, dimension: int) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from fedchain.aggregation.directions import Directions, spread
-from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
+from fedchain.aggregation.rule import NO_SCORES, Aggregate, Received, Scale, aggregations, scaled
 from fedchain.arrays import ONE, Flags, Vector
 from fedchain.native.loading import library
 from fedchain.registry import Part, parameters, show_value
@@ -135,13 +135,15 @@ def mean_of_used(
     scale: Scale,
     weights: Weights = "equal",
     reason: str = "",
+    scores: Vector = NO_SCORES,
+    score: str = "",
 ) -> Aggregate:
     """Return the weighted mean of the messages that a rule has chosen.
 
     Each chosen message has a count (see ``counted``). The share of a message is its count divided
     by the sum of these counts; if all counts are 0, the shares are equal. ``cosines`` has the
     cosine of each direction with the sum of all directions. ``reason`` says why the other messages
-    were not chosen.
+    were not chosen. ``scores`` has what the rule judged each message by, and ``score`` its name.
 
     >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
     >>> both = Received(rows, norms, np.array([1.0, 3.0]))
@@ -157,4 +159,4 @@ def mean_of_used(
     gradient = weighted_mean(received.directions, factors, used)
     shares, unused = counts / whole, np.where(used, NO_RECORDS, reason).tolist()
     reasons = tuple("" if share > 0 else why for share, why in zip(shares, unused, strict=True))
-    return Aggregate(gradient, cosines, shares, reasons)
+    return Aggregate(gradient, cosines, shares, reasons, scores=scores, score=score)

@@ -11,8 +11,9 @@ from typing import Any
 
 from rich.table import Table
 
-from fedchain.commands.formats import refuse, table
-from fedchain.commands.terminal import count_words, held_against, letter, short_number
+from fedchain.commands.fates import fates_table, round_words
+from fedchain.commands.formats import filled_table, refuse, table
+from fedchain.commands.terminal import count_words, held_against, short_number
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
@@ -48,15 +49,6 @@ def look(folder: Path, what: str | None, which: str | None) -> Inspection:
     return views[what](run, which)
 
 
-def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Return a table with a line for each row.
-
-    ``heads`` and ``cells`` have the heading and the format of each column, separated by " | ".
-    """
-    forms = cells.split(" | ")
-    return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))
-
-
 def _chain(run: Run) -> Inspection:
     rounds, score, status = _rounds_on_disk(run), run.manifest["score"], run.manifest["status"]
     attacked = "{byzantine_used} of {byzantine} used"
@@ -68,7 +60,7 @@ def _chain(run: Run) -> Inspection:
         }
         for row in rounds
     )
-    chain = _filled(
+    chain = filled_table(
         f"height | block | by | at | messages | used | Byzantine | stale | {score}",
         "{height} | {block:.8} | c{miner} | {time_s:.1f} s | {messages} | {used} | {fate} | "
         "{stale_blocks} | {score}",
@@ -109,7 +101,7 @@ def _block(run: Run, which: str) -> Inspection:
     ]
     kind = _participant(run)[0]
     fields = table(("header", "value"), ((name, str(value)) for name, value in header.items()))
-    bodies = _filled(
+    bodies = filled_table(
         "message | holder | norm | mechanism | noise | records",
         "{id:.8} | {who} | {norm:.6g} | {mechanism} | {noise:.4g} | {records}",
         ({**m, "who": _named(kind, m["holder"])} for m in messages),
@@ -154,7 +146,9 @@ def _round(run: Run, which: str) -> Inspection:
     if not rounds:
         refuse(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
     told = [row for row in run.messages if str(row["round"]) == which]
-    return {**rounds[0], "told": told}, [_fates(told)]
+    judged_by = run.manifest.get("judged_by", "")
+    values = {**rounds[0], "judged_by": judged_by, "told": told}
+    return values, [round_words(rounds[0]), fates_table(told, judged_by)]
 
 
 def _node(run: Run, which: str) -> Inspection:
@@ -173,28 +167,8 @@ def _node(run: Run, which: str) -> Inspection:
     # A holder's epsilon grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
     line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
-    return {"node": which, "messages": told}, [line, _fates(told)]
-
-
-def _fates(told: TableRows) -> Table:
-    shown = (
-        {
-            **row,
-            "who": f"{letter(row['members'])}{row['holder']}",
-            "cosine": short_number(row["cosine"]),
-            "share": short_number(row["share"]) if row["used"] else "unused",
-        }
-        for row in sorted(told, key=_nearest_first)
-    )
-    return _filled(
-        "round | holder | message | norm | cosine | share | why not | attack",
-        "{round} | {who} | {id:.8} | {norm:.5g} | {cosine} | {share} | {reason} | {attack}",
-        shown,
-    )
-
-
-def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
-    return row["round"], 2.0 if row["cosine"] is None else -row["cosine"]
+    judged_by = run.manifest.get("judged_by", "")
+    return {"node": which, "messages": told}, [line, fates_table(told, judged_by)]
 
 
 def _compute_node(run: Run, node: int) -> Inspection:
@@ -265,7 +239,7 @@ def _refusal_tables(rows: TableRows) -> list[str | Table]:
     if not rows:
         return ["nothing was refused"]
     kinds = Counter(row["what"] for row in rows)
-    shown = _filled(
+    shown = filled_table(
         "height | refused | by maker | at | by nodes | reason",
         "{height} | {what} {id:.8} | {by} | {time_s:.1f} s | {seen} | {reason}",
         ({**_with_names(row), "reason": _short(row["reason"])} for row in rows),
@@ -274,7 +248,7 @@ def _refusal_tables(rows: TableRows) -> list[str | Table]:
 
 
 def _pair_tables(rows: TableRows) -> list[str | Table]:
-    shown = _filled(
+    shown = filled_table(
         "height | two blocks on one parent | by maker | at | seen by",
         "{height} | {blocks[0]:.8} {blocks[1]:.8} | {by} | {time_s:.1f} s | {seen}",
         map(_with_names, rows),

@@ -240,6 +240,8 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     if told["byzantine"]:
         caught = told["byzantine"] - told["byzantine_used"]
         attackers = f"{caught} of {told['byzantine']} Byzantine messages rejected, "
+        if (capture := summary["capture"]) is not None:
+            attackers += f"{capture:.1%} of the gradient captured, "
     counted = {name: value for name, value in seconds.items() if name != "total"}
     stages = ", ".join(f"{name} {value:.1f}" for name, value in counted.items() if value >= 0.05)
     run = Path(summary["run"])

@@ -16,7 +16,7 @@ from fedchain.errors import RunRefused
 from fedchain.files import read_json
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
-from fedchain.reports.study import Recorded, Study
+from fedchain.reports.study import Recorded, Study, capture
 from fedchain.reports.tables import Table, cell_words
 from fedchain.reports.words import labelled, value_words
 
@@ -210,6 +210,11 @@ def _gradients(run: Recorded) -> str:
     )
     if attacked:
         words += f" Attacks made {len(attacked)} of them, and the rule used {slipped} of those."
+        if (captured := capture(run)) is not None:
+            words += (
+                f" In the rounds of the attacks, attackers had {captured:.1%} of the global "
+                "gradient on average."
+            )
     return f"<h2>Gradients used and rejected</h2><p>{words}</p>"
 
 

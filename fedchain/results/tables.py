@@ -88,6 +88,24 @@ def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
     )
 
 
+def capture_of(rounds: Iterable[EventRow]) -> float | None:
+    """Return the mean share of the global gradient that came from Byzantine holders.
+
+    The mean is over the rounds whose block has messages from Byzantine holders; without such a
+    round the result is None.
+
+    >>> quiet = {"byzantine": 0, "byzantine_share": 0.0}
+    >>> capture_of([quiet, {"byzantine": 2, "byzantine_share": 0.25}])
+    0.25
+    """
+    shares = [
+        float(row["byzantine_share"])
+        for row in rounds
+        if row["byzantine"] and "byzantine_share" in row  # earlier runs did not record it
+    ]
+    return sum(shares) / len(shares) if shares else None
+
+
 def columns_of(rows: Iterable[EventRow]) -> list[str]:
     """Return the names of the columns in the order in which they first appear."""
     return list(dict.fromkeys(key for row in rows for key in row))

@@ -27,6 +27,7 @@ from fedchain.results.events import read_events
 from fedchain.results.run import SUMMARISED
 from fedchain.results.shapes import ManifestShape
 from fedchain.results.tables import (
+    capture_of,
     columns_of,
     csv_lines,
     last_fates,
@@ -379,6 +380,17 @@ def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_
     assert summary["metrics"] == {"iou": 0.4, "baselines": {"majority": {"iou": 0.1}}}
     assert summary["messages"] == {"messages": 9, "used": 6, "byzantine": 3, "byzantine_used": 0}
     assert {name: summary[name] for name in manifest} == manifest
+    assert summary["capture"] == 0.0
+
+
+def test_capture_is_a_mean_over_the_rounds_in_which_attackers_were_heard(tmp_path):
+    log = open_log(tmp_path)
+    for number, (byzantine, share) in enumerate([(0, 0.0), (2, 0.3), (1, 0.1), (0, 0.0)], 1):
+        log.write("round", replace(ROUND, round=number, byzantine=byzantine, byzantine_share=share))
+    log.flush()
+    log.close()
+    assert capture_of(main_rounds(tmp_path / "events.ndjson")) == pytest.approx(0.2)
+    assert capture_of([]) is None
 
 
 def test_tables_are_written_from_the_events(tmp_path):
