@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 
 from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
-from fedchain.reports.study import GridValue, GridValues, Reading, Study, final, over_seeds
+from fedchain.reports.planes import cells_of, is_number, values_of
+from fedchain.reports.study import Study, final
 from fedchain.reports.words import key_words, metric_words, seed_words, value_words
 
 COLOURS = "viridis"
@@ -28,41 +29,6 @@ DARK = 0.62
 """Cells whose place on the colour map is below this number have white letters."""
 WORST = "worst"
 """Heading of the column with the worst value of each row."""
-
-
-def is_number(study: Study, key: str) -> bool:
-    """Return whether all values of a grid key are numbers."""
-    return all(isinstance(value, float) for value in values_of(study, key))
-
-
-def values_of(study: Study, key: str) -> list[GridValue]:
-    """Return the values of a grid key; numbers are sorted, others in the order of the grid."""
-    place = study.keys.index(key)
-    found = list(dict.fromkeys(run.values[place] for run in study.runs))
-    numbers = [value for value in found if isinstance(value, float)]
-    return [*sorted(numbers)] if len(numbers) == len(found) else found
-
-
-def cells_of(
-    study: Study, down: str, across: str, measure: Reading, rest: GridValues = ()
-) -> Matrix:
-    """Return the mean of a number for each pair of values of two grid keys; NaN without a run.
-
-    Args:
-        study: a sweep.
-        down: the grid key of the rows.
-        across: the grid key of the columns.
-        measure: reads the number from a run.
-        rest: the values of the other grid keys, in the order of the grid.
-    """
-    rows, columns = values_of(study, down), values_of(study, across)
-    made = np.full((len(rows), len(columns)), math.nan)
-    places = study.keys.index(down), study.keys.index(across)
-    for values, runs in study.groups().items():
-        others = tuple(v for place, v in enumerate(values) if place not in places)
-        if others == rest and (found := over_seeds(runs, measure)) is not None:
-            made[rows.index(values[places[0]]), columns.index(values[places[1]])] = found.mean
-    return made
 
 
 def matrix(study: Study) -> style.Drawing | None:

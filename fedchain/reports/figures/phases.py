@@ -8,11 +8,7 @@ show where each rule breaks.
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,144 +18,24 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.lines import Line2D
 
 from fedchain.arrays import Matrix
-from fedchain.reports.capture import (
-    CAPTURE_WORDS,
-    breaking_share,
-    capture,
-    crossing,
-    is_attackers,
-    rho_of_messages,
-)
 from fedchain.reports.figures import style
-from fedchain.reports.figures.maps import COLOURS, bare, cells_of, is_number, values_of
-from fedchain.reports.study import EPSILON, GridValues, Recorded, Study, final, read_run
+from fedchain.reports.figures.maps import COLOURS, bare
+from fedchain.reports.planes import CLOSED, FAVOURED, KEPT, Line, Plane, plane_of
+from fedchain.reports.study import EPSILON, Study
 from fedchain.reports.words import (
     epsilon_words,
-    group_words,
     key_words,
     metric_words,
     seed_words,
     value_words,
 )
 
-LEAST_VALUES, MOST_PANELS = 3, 6
-"""LEAST_VALUES: least number of values of each numeric key. MOST_PANELS: most panels in a row."""
 PANEL_IN, HEIGHT_IN = 1.45, 1.45
 """Width and height of a panel, inches."""
-KEPT, CAPTURED = 0.9, 0.5
-"""A rule breaks where its score falls below KEPT times its score under the fewest attackers, and is
-captured where its capture exceeds CAPTURED."""
-CLOSED: dict[str, tuple[Any, bool]] = {
-    "closed line of l-nearest, sign flip": ((0, (4, 1.5)), False),
-    "the same, orthogonal to the gradient": ((0, (1, 1)), True),
-}
-"""Dashes of the closed lines, and whether the colluders' direction is orthogonal, by label."""
+DASHES: tuple[Any, ...] = ((0, (4, 1.5)), (0, (1, 1)))
+"""Dashes of the closed lines."""
 SCORE_MARK, CAPTURE_MARK = "o", "s"
 """Markers of the lines where the score falls and where the capture rises."""
-Line = list[float]
-"""A position on the vertical axis for each value of the horizontal axis; NaN: beyond the axis."""
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A sweep with two numeric grid keys."""
-
-    study: Study
-    """The sweep."""
-    across: str
-    """The grid key of the horizontal axis."""
-    down: str
-    """The grid key of the vertical axis."""
-    panels: dict[GridValues, str]
-    """The title of each panel, by the value of the third grid key; by () without a third key."""
-
-    @cached_property
-    def xs(self) -> list[float]:
-        """Values of the horizontal axis, increasing."""
-        return [float(value) for value in values_of(self.study, self.across)]
-
-    @cached_property
-    def ys(self) -> list[float]:
-        """Values of the vertical axis, increasing."""
-        return [float(value) for value in values_of(self.study, self.down)]
-
-    @property
-    def attacked(self) -> bool:
-        """Whether the vertical axis is the number or the share of attackers."""
-        return is_attackers(self.down)
-
-    @cached_property
-    def scores(self) -> list[Matrix]:
-        """The mean score of each cell, (ys, xs), by panel."""
-        return self._cells(partial(final, metric=self.study.score))
-
-    @cached_property
-    def captures(self) -> list[Matrix]:
-        """The mean capture of each cell, (ys, xs), by panel; 0 where nobody attacks."""
-        return self._cells(lambda run: capture(run) or 0.0)
-
-    def _cells(self, measure: Callable[[Recorded], float | None]) -> list[Matrix]:
-        return [cells_of(self.study, self.down, self.across, measure, r) for r in self.panels]
-
-    @cached_property
-    def broken(self) -> list[Line]:
-        """Where each panel's score falls below KEPT times the score in the lowest row."""
-        return [
-            [crossing(self.ys, column, KEPT * column[0]) for column in cells.T.tolist()]
-            for cells in self.scores
-        ]
-
-    @cached_property
-    def captured(self) -> list[Line]:
-        """Where each panel's capture exceeds CAPTURED."""
-        return [
-            [crossing(self.ys, column, -CAPTURED) for column in (-cells).T.tolist()]
-            for cells in self.captures
-        ]
-
-    @cached_property
-    def closed(self) -> list[Line]:
-        """The closed lines of l-nearest, in the order of CLOSED; [] if they are not known.
-
-        The cosine rho of honest directions is measured in the runs by l-nearest without attackers.
-        """
-        rhos = [self._rho(x) for x in self.xs]
-        if any(map(math.isnan, rhos)):
-            return []
-        nodes = self.study.first.manifest["scenario"]["nodes"]
-        holders, counted = int(nodes["holders"]), self.down.endswith("count")
-        unit = holders if counted else 1
-        return [
-            [unit * breaking_share(rho, holders, orthogonal=flat) for rho in rhos]
-            for _, flat in CLOSED.values()
-        ]
-
-    def _rho(self, x: float) -> float:
-        places = self.study.keys.index(self.across), self.study.keys.index(self.down)
-        found = []
-        for run in self.study.runs:
-            rule = run.manifest["scenario"]["aggregation"]["kind"]
-            if rule == "l_nearest" and tuple(run.values[place] for place in places) == (x, 0.0):
-                rho = rho_of_messages(read_run(run.folder, messages=True).messages)
-                found += [] if rho is None else [rho]
-        return statistics.fmean(found) if found else math.nan
-
-
-def plane_of(study: Study) -> Plane | None:
-    """Return the axes of a sweep that fits these figures; None if it does not."""
-    numeric = [key for key in study.keys if is_number(study, key)]
-    others = [key for key in study.keys if key not in numeric]
-    if len(numeric) != 2 or len(others) > 1:
-        return None
-    if any(len(values_of(study, key)) < LEAST_VALUES for key in numeric):
-        return None
-    across = study.x if study.x in numeric else numeric[0]
-    if is_attackers(across):
-        (across,) = (key for key in numeric if key != across)
-    (down,) = (key for key in numeric if key != across)
-    rests: list[GridValues] = [(v,) for key in others for v in values_of(study, key)] or [()]
-    titles = {rest: group_words(tuple(others), rest, study.blocks) for rest in rests}
-    return Plane(study, across, down, titles) if len(rests) <= MOST_PANELS else None
 
 
 def phase_diagram(study: Study) -> style.Drawing | None:
@@ -202,7 +78,7 @@ def breaking_lines(study: Study) -> style.Drawing | None:
     for number, (title, line) in enumerate(zip(plane.panels.values(), plane.broken, strict=True)):
         sign = style.sign_of(number, number)
         ax.plot(places, line, label=title or "this rule", **sign.look)
-    for label, ((dashes, _), line) in _closed(plane).items():
+    for label, dashes, line in _closed(plane):
         ax.plot(places, line, color=style.GREY, linestyle=dashes, label=label)
     _mark(ax, plane)
     ax.set_ylabel(key_words(plane.down))
@@ -245,26 +121,25 @@ def edges_of(values: Sequence[float]) -> list[float]:
 
 def _draw_lines(ax: Axes, plane: Plane, measured: Line, mark: str) -> None:
     places = list(range(len(plane.xs)))
-    drawn = [(measured, {"marker": mark, "markersize": 2.6, "linestyle": "-"})]
-    drawn += [(line, {"linestyle": dashes}) for (dashes, _), line in _closed(plane).values()]
+    drawn: list[tuple[Line, dict[str, Any]]] = [(measured, {"marker": mark, "markersize": 2.6})]
+    drawn += [(line, {"linestyle": dashes}) for _, dashes, line in _closed(plane)]
     for line, look in drawn:
-        ax.plot(places, line, **{**look, "linestyle": "-"}, color="white", linewidth=2.4)
+        ax.plot(places, line, color="white", linewidth=2.4)
         ax.plot(places, line, **look, color="black")
 
 
-def _closed(plane: Plane) -> dict[str, tuple[tuple[Any, bool], Line]]:
-    """Return the looks and the positions of the closed lines, by label; {} if not known."""
-    pairs = zip(CLOSED.items(), plane.closed, strict=False)
-    return {label: (look, line) for (label, look), line in pairs}
+def _closed(plane: Plane) -> list[tuple[str, Any, Line]]:
+    """Return the label, the dashes and the positions of each closed line; [] if not known."""
+    pairs = zip(CLOSED, DASHES, plane.closed, strict=False)
+    return [(label, dashes, line) for label, dashes, line in pairs]
 
 
 def _legend(plane: Plane) -> list[Line2D]:
+    score = metric_words(plane.study.score)
     looks: dict[str, dict[str, Any]] = {
-        f"{metric_words(plane.study.score)} below {100 * KEPT:g} % of clean": {
-            "marker": SCORE_MARK
-        },
-        f"capture above {CAPTURED:g}": {"marker": CAPTURE_MARK},
-        **{words: {"linestyle": look[0]} for words, (look, _) in _closed(plane).items()},
+        f"{score} below {100 * KEPT:g} % of clean": {"marker": SCORE_MARK},
+        "attackers favoured": {"marker": CAPTURE_MARK},
+        **{label: {"linestyle": dashes} for label, dashes, _ in _closed(plane)},
     }
     return [
         Line2D([], [], color="black", markersize=2.6, label=words, **look)
@@ -285,9 +160,10 @@ def _caption(plane: Plane) -> str:
     if not plane.attacked:
         return words
     return (
-        f"{words} {CAPTURE_WORDS}. The lines with points are the {key_words(plane.down)} at which "
-        f"the {score} falls below {100 * KEPT:g} % of what the rule reaches in the lowest row, and "
-        f"at which the capture exceeds {CAPTURED:g}; where a line is missing, this did not happen. "
+        f"{words} Capture is the part of the gradient that attackers had. Round points are the "
+        f"{key_words(plane.down)} at which the {score} falls below {100 * KEPT:g} % of what the "
+        "rule reaches in the lowest row. At square points the capture exceeds the attackers' part "
+        f"of the holders by {FAVOURED:g}. Where a line is missing, this did not happen. "
         f"{_closed_words(plane)}"
     ).strip()
 

@@ -1,4 +1,4 @@
-"""Capture: how often attackers own the global gradient, and the share at which a rule breaks."""
+"""Breaking points: the share of attackers at which a rule breaks, measured and in closed form."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fedchain.reports.study import Recorded, finite_value
+from fedchain.reports.study import finite_value
 
-CAPTURE = "capture"
-"""Name of the column with the capture of a run."""
-CAPTURE_WORDS = (
-    "Capture is the share of the attacked rounds in which the attackers' share of the gradient was "
-    "at least their share of the messages, as in a mean"
-)
-SLACK = 0.01
-"""Part of a share by which it may fall short: a mean may weigh holders by their records."""
 SHARES = ("share", "count")
 """The last parts of grid keys that say how many holders attack."""
 
@@ -29,20 +21,6 @@ def is_attackers(key: str) -> bool:
     """
     family, _, last = key.partition(".")
     return family.startswith("attacks[") and last in SHARES
-
-
-def capture(run: Recorded) -> float | None:
-    """Return the share of the attacked rounds that attackers captured; None if none was attacked.
-
-    They capture a round if their share of the global gradient is at least their share of the
-    messages: the rule gives them what a mean would give them, or more. A mean is always captured.
-    """
-    taken: list[bool] = []
-    for row in run.metrics:
-        attackers, share = finite_value(row, "byzantine"), finite_value(row, "byzantine_share")
-        if attackers and share is not None:
-            taken.append(share >= (1 - SLACK) * attackers / float(row["messages"]))
-    return statistics.fmean(taken) if taken else None
 
 
 def rho_of(cosines: Sequence[float]) -> float:
