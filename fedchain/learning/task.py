@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,6 +96,16 @@ class Subspace:
     """Number of directions."""
 
 
+@dataclass(frozen=True)
+class Probe:
+    """A measurement of the model on other inputs than the held-out ones."""
+
+    inputs: Array
+    """Inputs of the model, float32, shape (examples, ...)."""
+    measure: Callable[[Array], float]
+    """Maps the model's outputs for these inputs to a metric; NaN where it is not defined."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """Everything that a run needs for learning: data, model, loss, metrics and baselines."""
@@ -127,6 +137,8 @@ class Task:
     views: int = 1
     """Number of views of each example of the holders. The gradient of an example is the mean over
     its views."""
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    """Further measurements, by the name of their metric."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """Function of the outputs on ``held_out`` and the largest number of pictures. It returns RGB
     pictures by name, shape (height, width, 3). None if the task has no pictures."""

@@ -218,7 +218,13 @@ class ReleaseService:
         """Let a participant's colluders decide what they send, and sign their messages."""
         state = self._blocks.state(parent)
         assert self._adversary is not None, "only colluders withhold a release"
-        sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
+        sent = self._adversary.decide(
+            participant,
+            cohort.answers,
+            parent=parent,
+            state=state,
+            previous=lambda: self._blocks.block(parent).messages,
+        )
         asked = []
         for k, each in sent.items():
             request = self._request(k, parent, round_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,19 @@ class Wire:
     index of the attack."""
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a rule receives of some messages."""
+
+    forms: tuple[tuple[int, Integers], ...] = ()
+    """Exponent and integers of each direction."""
+    norms: tuple[float, ...] = ()
+    """Norm of each gradient."""
+
+    def __add__(self, other: Sent) -> Sent:
+        return Sent(self.forms + other.forms, self.norms + other.norms)
+
+
 class Adversary:
     """Decides what colluding data holders send. A resumed run repeats the same decisions."""
 
@@ -51,6 +65,7 @@ class Adversary:
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
+        self._holders = scenario.nodes.asked * len(scenario.nodes.members_of(0))
         self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
 
@@ -83,7 +98,13 @@ class Adversary:
         return wire
 
     def decide(
-        self, participant: int, cohort: Mapping[int, Answer], *, parent: bytes, state: State
+        self,
+        participant: int,
+        cohort: Mapping[int, Answer],
+        *,
+        parent: bytes,
+        state: State,
+        previous: Callable[[], Sequence[Message]],
     ) -> dict[int, Withheld]:
         """Return what colluders send, by participant id.
 
@@ -93,6 +114,7 @@ class Adversary:
             cohort: the message or withheld release of each participant, by participant id.
             parent: hash of the block at which the participants release.
             state: the state after the block.
+            previous: returns the messages in the block.
 
         Raises:
             PartError: an attack makes a holder send numbers that are not finite.
@@ -105,12 +127,16 @@ class Adversary:
             every = (pair for each in withheld.values() for pair in each.rows.items())
             own = {k: row for k, row in every if self.colluders.attack_of(k, round_) == index}
             honest = self._seen(index, cohort, self._wires[parent])
+            releases = np.stack(list(own.values()))
             view = View(
                 round=round_,
                 state=state,
-                own=np.stack(list(own.values())),
+                own=releases,
                 honest=vectors_of(honest, len(state.weights)),
+                holders=self._holders,
                 rule=self.rule_at(state),
+                response=self.rule_at(state, functools.partial(self._sent, honest, releases)),
+                previous=lambda: vectors_of(previous(), len(state.weights)),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
             with np.errstate(over="ignore", invalid="ignore"):
@@ -140,27 +166,50 @@ class Adversary:
                 known = []
         return [each for k in known if isinstance(each := cohort[k], Message)]
 
-    def rule_at(self, state: State) -> Callable[[Rows], Vector]:
+    def _sent(self, honest: Sequence[Message], releases: Rows) -> Sent:
+        """Return what the adversary takes for the honest messages; see ``View.known``."""
+        return sent_in(honest) if honest else sent_as(releases, self._storage)
+
+    def rule_at(
+        self, state: State, beside: Callable[[], Sent] | None = None
+    ) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
         The function assumes equal numbers of records, and leaves out vectors that are not finite.
+
+        Args:
+            state: the state after the parent block.
+            beside: returns messages that are aggregated with the vectors; it is called only once,
+                and only if the function is. None: there are no such messages.
         """
+        known = functools.cache(beside or Sent)
+        memory = split_memory(state.memory)[0]
 
         def rule(rows: Rows) -> Vector:
-            norms = lengths(rows)
-            forms = dict(sorted(forms_of(rows, norms, self._storage).items()))
-            if not forms:
+            every = known() + sent_as(rows, self._storage)
+            if not every.forms:
                 raise ValueError("view.rule: no row is finite; the rule needs one at least")
-            exponents, integers = zip(*forms.values(), strict=True)
+            exponents, integers = zip(*every.forms, strict=True)
+            counts = np.ones(len(integers))
             received = Received(
-                Directions(integers, exponents),
-                norms[list(forms)],
-                np.ones(len(forms)),
-                split_memory(state.memory)[0],
+                Directions(integers, exponents), np.array(every.norms), counts, memory
             )
             return self._aggregate(received).gradient
 
         return rule
+
+
+def sent_as(rows: Rows, storage: Storage) -> Sent:
+    """Return what finite vectors become when they are sent, in their order."""
+    norms = lengths(rows)
+    forms = dict(sorted(forms_of(rows, norms, storage).items()))
+    return Sent(tuple(forms.values()), tuple(norms[list(forms)].tolist()))
+
+
+def sent_in(messages: Sequence[Message]) -> Sent:
+    """Return what is in messages, in their order."""
+    forms = tuple((each.exponent, each.direction) for each in messages)
+    return Sent(forms, tuple(each.norm for each in messages))
 
 
 def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedchain.attacks import View, attacks, label_flip, poisons
+from fedchain.attacks import View, attacks, poisons
+from fedchain.attacks.poisoning import label_flip
 from fedchain.errors import PartError, ScenarioError
 from fedchain.learning.task import Records
 from fedchain.ledger.chain.state import State
@@ -20,7 +21,10 @@ def view(*rows: list[float], seed: int = 0) -> View:
         state=State(np.zeros(own.shape[1]), {}),
         own=own,
         honest=np.empty((0, own.shape[1])),
+        holders=10,
         rule=lambda sent: sent.mean(axis=0),
+        response=lambda sent: np.concatenate([own, sent]).mean(axis=0),
+        previous=lambda: np.empty((0, own.shape[1])),
         generators=tuple(np.random.default_rng([seed, row]) for row in range(len(own))),
     )
 
