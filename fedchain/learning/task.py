@@ -118,6 +118,9 @@ class Task:
     """Records on which the model is measured; they belong to no holder."""
     model: Callable[[], torch.nn.Module]
     """Makes the model, with the same initial weights at every call."""
+    model_for: Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]] | None = None
+    """Maps another shape of one example's inputs to a function that makes the model for it. None if
+    the model fits only the task's own inputs."""
     loss: Loss
     """Gives one loss for each example."""
     measure: Callable[[Array, Records], Metrics]
@@ -190,6 +193,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.tasks.augmented",
         "fedchain.learning.tasks.classic",
         "fedchain.learning.tasks.canary_records",
+        "fedchain.learning.tasks.features",
         "fedchain.learning.tasks.nothing",
         "fedchain.learning.tasks.public_subspace",
         "fedchain.learning.tasks.subset",

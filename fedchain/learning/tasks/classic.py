@@ -75,7 +75,11 @@ def _table_task(
             public = np.sort(order[: max(1, round(held_out * count))])
             kept = np.setdiff1d(np.arange(count), public)
             inputs = standardised(inputs, public, scale)
-            make = seeded(lambda: models.build(model, shape, classes), seed)
+
+            def made_for(inputs: tuple[int, ...]) -> Callable[[], torch.nn.Module]:
+                return seeded(lambda: models.build(model, inputs, classes), seed)
+
+            make = made_for(shape)
             measured = losses.build(loss)
             with torch.no_grad():
                 outputs = make().eval()(torch.from_numpy(inputs[public[:1]])).shape[-1]
@@ -86,6 +90,7 @@ def _table_task(
                 holders=tuple(Records(inputs[kept[part]], labels[kept[part]]) for part in parts),
                 held_out=Records(inputs[public], labels[public]),
                 model=make,
+                model_for=made_for,
                 loss=measured,
                 measure=lambda outputs, records: {"accuracy": accuracy(outputs, records.targets)},
                 score="accuracy",

@@ -50,24 +50,16 @@ def warm_start(
     Raises:
         ValueError: a holder would be left without records, or the weights overflow.
     """
-    task, _, weights = with_public(holders, seed, of, records, steps, update)
+    whole = without_public(of, holders, seed)
+    task, _, weights = with_public(whole, records, seed, steps, update)
     return beginning_at(task, weights)
 
 
-def with_public(
-    holders: int, seed: int, of: Part, records: int, steps: int, update: Part
-) -> tuple[Task, Records, Vector]:
-    """Declare some records of a task public, and train the model on them alone.
-
-    The arguments are those of ``warm_start``.
-
-    Returns:
-        The task without the public records and with the baseline ``public_only``; the public
-        records; and the trained weights, as one flat vector.
+def without_public(of: Part, holders: int, seed: int) -> Task:
+    """Make a task some of whose records can be declared public.
 
     Raises:
-        ValueError: the task has no records or already has public ones, a holder would be left
-            without records, or the weights overflow.
+        ValueError: the task has no records, or already has public ones.
     """
     whole = tasks.build(of, holders, seed)
     if not whole.learns:
@@ -75,6 +67,23 @@ def with_public(
     if whole.public:
         words = f"task.of: {of.kind} declares {whole.public} public records"
         raise ValueError(f"{words}; only one task of those that stand around each other may")
+    return whole
+
+
+def with_public(
+    whole: Task, records: int, seed: int, steps: int, update: Part
+) -> tuple[Task, Records, Vector]:
+    """Declare some records of a task public, and train the model on them alone.
+
+    The other arguments are those of ``warm_start``.
+
+    Returns:
+        The task without the public records and with the baseline ``public_only``; the public
+        records; and the trained weights, as one flat vector.
+
+    Raises:
+        ValueError: a holder would be left without records, or the weights overflow.
+    """
     public, kept = declared_public(whole.holders, records, seed)
     with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more threads change last bits
         weights = alone.submit(trained, whole, public, steps, update).result()
@@ -92,7 +101,7 @@ def beginning_at(task: Task, weights: Vector) -> Task:
         load_weights(module, weights)
         return module
 
-    return replace(task, model=model)
+    return replace(task, model=model, model_for=None)
 
 
 def declared_public(
