@@ -27,9 +27,9 @@ from fedchain.reports.words import group_words
 
 LEAST_VALUES, MOST_PANELS = 3, 6
 """LEAST_VALUES: least number of values of each numeric key. MOST_PANELS: most panels in a row."""
-KEPT, FAVOURED = 0.9, 0.02
-"""A rule breaks where its score falls below KEPT times its score under the fewest attackers. It
-favours attackers where their part of the gradient exceeds their part of the holders by FAVOURED."""
+KEPT, CAPTURED = 0.9, 0.5
+"""A rule breaks where its score falls below KEPT times its score under the fewest attackers, and is
+captured where its capture exceeds CAPTURED."""
 CLOSED = {
     "closed line of l-nearest, sign flip": False,
     "the same, orthogonal to the gradient": True,
@@ -102,11 +102,6 @@ class Plane:
         """Whether the vertical axis is the number or the share of attackers."""
         return is_attackers(self.down)
 
-    @property
-    def counted(self) -> bool:
-        """Whether the attackers are given by their number, not by their share."""
-        return self.down.endswith("count")
-
     @cached_property
     def scores(self) -> list[Matrix]:
         """The mean score of each cell, (ys, xs), by panel."""
@@ -114,7 +109,7 @@ class Plane:
 
     @cached_property
     def captures(self) -> list[Matrix]:
-        """The attackers' part of the gradient, (ys, xs), by panel; 0 where nobody attacks."""
+        """The mean capture of each cell, (ys, xs), by panel; 0 where nobody attacks."""
         return self._cells(lambda run: capture(run) or 0.0)
 
     def _cells(self, measure: Callable[[Recorded], float | None]) -> list[Matrix]:
@@ -130,11 +125,9 @@ class Plane:
 
     @cached_property
     def captured(self) -> list[Line]:
-        """Where the attackers' part of the gradient exceeds their part of the holders."""
-        nodes = self.study.first.manifest["scenario"]["nodes"]
-        fair = np.array(self.ys) / (int(nodes["holders"]) if self.counted else 1)
+        """Where each panel's capture exceeds CAPTURED."""
         return [
-            [crossing(self.ys, column, -FAVOURED) for column in (fair - cells.T).tolist()]
+            [crossing(self.ys, column, -CAPTURED) for column in (-cells).T.tolist()]
             for cells in self.captures
         ]
 
@@ -147,9 +140,8 @@ class Plane:
         rhos = [self._rho(x) for x in self.xs]
         if any(map(math.isnan, rhos)):
             return []
-        nodes = self.study.first.manifest["scenario"]["nodes"]
-        holders = int(nodes["holders"])
-        unit = holders if self.counted else 1
+        holders = int(self.study.first.manifest["scenario"]["nodes"]["holders"])
+        unit = holders if self.down.endswith("count") else 1
         return [
             [unit * breaking_share(rho, holders, orthogonal=flat) for rho in rhos]
             for flat in CLOSED.values()

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
 from fedchain.reports.figures.maps import COLOURS, bare
-from fedchain.reports.planes import CLOSED, FAVOURED, KEPT, Line, Plane, plane_of
+from fedchain.reports.planes import CAPTURED, CLOSED, KEPT, Line, Plane, plane_of
 from fedchain.reports.study import EPSILON, Study
 from fedchain.reports.words import (
     epsilon_words,
@@ -138,7 +138,7 @@ def _legend(plane: Plane) -> list[Line2D]:
     score = metric_words(plane.study.score)
     looks: dict[str, dict[str, Any]] = {
         f"{score} below {100 * KEPT:g} % of clean": {"marker": SCORE_MARK},
-        "attackers favoured": {"marker": CAPTURE_MARK},
+        f"capture above {CAPTURED:g}": {"marker": CAPTURE_MARK},
         **{label: {"linestyle": dashes} for label, dashes, _ in _closed(plane)},
     }
     return [
@@ -160,10 +160,11 @@ def _caption(plane: Plane) -> str:
     if not plane.attacked:
         return words
     return (
-        f"{words} Capture is the part of the gradient that attackers had. Round points are the "
+        f"{words} Capture is the share of the attacked rounds in which the attackers' part of the "
+        "gradient was at least their part of the messages. Round points are the "
         f"{key_words(plane.down)} at which the {score} falls below {100 * KEPT:g} % of what the "
-        "rule reaches in the lowest row. At square points the capture exceeds the attackers' part "
-        f"of the holders by {FAVOURED:g}. Where a line is missing, this did not happen. "
+        f"rule reaches in the lowest row, square points where the capture exceeds {CAPTURED:g}; "
+        "where they are missing, this did not happen. "
         f"{_closed_words(plane)}"
     ).strip()
 
