@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fedchain.aggregation.weights import settled
+from fedchain.aggregation.settling import settled_rule, tolerated
 from fedchain.ledger.chain.canonical import LARGEST_WHOLE, canonical_text
 from fedchain.ledger.chain.rules import ZERO, Parameters, Rules, encode_rules
 from fedchain.ledger.chain.work import works
@@ -20,6 +20,7 @@ from fedchain.nodes.holders.identity import Sampling
 from fedchain.privacy.mechanisms import Mechanism, Terms, mechanisms
 from fedchain.registry import Part, plain_value
 from fedchain.scenario import Scenario
+from fedchain.scenario.attackers import attackers_of
 
 MAX_NORM = 1e9
 """Largest gradient norm that a message may declare."""
@@ -87,12 +88,31 @@ def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
 
 
 def rule_of(scenario: Scenario, mechanism: Mechanism, records: Sequence[int]) -> Part:
-    """Return the aggregation rule; choose its weights if the scenario leaves them open.
+    """Return the aggregation rule; choose weights and numbers that the scenario leaves open.
 
     ``records`` has the registered numbers of records of the participants.
     """
-    per_record = mechanism.terms.unit == "record"
-    return settled(scenario.aggregation, records, per_record=per_record)
+    return settled_rule(
+        scenario.aggregation,
+        records,
+        per_record=mechanism.terms.unit == "record",
+        byzantine=byzantine_messages(scenario),
+    )
+
+
+def byzantine_messages(scenario: Scenario) -> int:
+    """Return the number of messages of a round that come from attackers.
+
+    A group is an attacker if one of its members is. An attacker with several names sends as many
+    messages. If a round asks only some participants, their share of all attackers is rounded up.
+    """
+    nodes, attacks = scenario.nodes, dict(enumerate(scenario.attacks))
+    names = dict[int, int]()
+    for index, holders in attackers_of(attacks, nodes.holders, scenario.seed).items():
+        names |= dict.fromkeys(holders, getattr(attacks[index], "names", 1))
+    members = map(nodes.members_of, range(nodes.participants))
+    sent = sum(max((names.get(holder, 0) for holder in own), default=0) for own in members)
+    return -(-sent * nodes.asked // max(nodes.participants, 1))
 
 
 def rules_of(
@@ -109,13 +129,14 @@ def rules_of(
     work, terms = works.build(scenario.ledger.work), mechanism.terms
     schedule = mechanism.noise_schedule
     known = sorted(Counter(records).items()) if scenario.nodes.identity == "registered" else []
+    rule = rule_of(scenario, mechanism, [number for number, _ in known])
     return Rules(
-        aggregation=canonical_text(rule_of(scenario, mechanism, [n for n, _ in known]).plain()),
+        aggregation=canonical_text(rule.plain()),
         update=canonical_text(scenario.update.plain()),
         mechanism=mechanism.name,
         noise=schedule.noises if schedule else (mechanism.noise_multiplier,),
         clip=terms.clip if terms.clip_quantile is None else None,
-        agreed=_text(_agreed(scenario, mechanism)),
+        agreed=_text(_agreed(scenario, mechanism, rule)),
         records=tuple(known),
         commitment=ZERO,
         dimension=sum(math.prod(shape) for _, shape in layout),
@@ -136,16 +157,15 @@ def rules_of(
     )
 
 
-def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
+def _agreed(scenario: Scenario, mechanism: Mechanism, rule: Part) -> dict[str, Any]:
     """Return the agreed values that the ledger itself does not check."""
-    rule = scenario.aggregation.parameters
     return {
         "task": scenario.task.plain(),
         "privacy": _privacy(scenario.privacy, mechanism),
         "groups": plain_value(scenario.nodes.groups),
         "momentum": plain_value(scenario.nodes.momentum),
         "threat": {
-            "byzantine": rule.get("byzantine", rule.get("trim")),
+            "byzantine": max(tolerated(rule), default=None),
             "identity": scenario.nodes.identity,
         },
     }

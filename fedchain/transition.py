@@ -17,13 +17,13 @@ from fedchain.aggregation import Aggregate, Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.weights import EQUAL, takes_weights
 from fedchain.arrays import ONE, Vector, read_only
-from fedchain.errors import LedgerError, RunError
+from fedchain.errors import LedgerError, Problem, RunError
 from fedchain.ledger.chain.canonical import read_canonical
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.tools.verification import TransitionOf
-from fedchain.registry import Family, Part
+from fedchain.registry import Family, Part, within
 from fedchain.timing import Stopwatch
 from fedchain.update import AVERAGE, RULE, Memory, updates
 
@@ -104,11 +104,8 @@ class Steps:
         """
         trust = trust_user_parts
         rule = _part(aggregations, rules.aggregation, trust)
-        if rules.identity == "open" and takes_weights(rule.kind):
-            weights = rule.parameters["weights"]
-            if weights not in (None, EQUAL):
-                words = "aggregation.weights: must be equal where identities are open"
-                raise LedgerError(f"rules: {words}, got {weights}")
+        if rules.identity == "open":
+            _check_unweighted(rule)
         self._aggregate = aggregations.bind(rule)
         self._update = updates.bind(_part(updates, rules.update, trust))
         self._dtype = rules.dtype
@@ -173,8 +170,7 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     """Return the part that a JSON text describes, after checking it."""
     mapping = read_canonical(text.encode(errors="surrogatepass"), f"rules: {family.name}")
-    kinds = set[str]()
-    for depth, inner in _nested(mapping):
+    for depth, inner, around in _nested(mapping):
         if depth > MOST_NESTED:
             raise LedgerError(
                 f"rules: {family.name}: is nested too deeply; at most {MOST_NESTED} deep"
@@ -182,9 +178,8 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
         kind = inner.get("kind", "")
         if not isinstance(kind, str):
             raise LedgerError(f"rules: {family.name}: kind: got {kind!r:.80}; must be a text")
-        if kind in kinds:
+        if kind and kind in around:
             raise LedgerError(f"rules: {family.name}: {kind!r:.80} stands around itself")
-        kinds.add(kind)
         if ":" in kind and not trust_user_parts:
             raise RunError(
                 f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
@@ -193,13 +188,28 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     return family.check(mapping, (family.name,))
 
 
-def _nested(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the depth, from 1, and the content of every mapping inside a JSON value."""
-    waiting = [(1, value)]
+def _check_unweighted(rule: Part) -> None:
+    """Raise LedgerError if a rule, or one inside it, weights open identities by records."""
+    for where, part, family in within(rule, aggregations, ("aggregation",)):
+        if family is aggregations and takes_weights(part.kind):
+            weights = part.parameters["weights"]
+            if weights not in (None, EQUAL):
+                key = Problem((*where, "weights"), "").key
+                words = "must be equal where identities are open"
+                raise LedgerError(f"rules: {key}: {words}, got {weights}")
+
+
+def _nested(value: object) -> Iterator[tuple[int, Mapping[str, Any], frozenset[object]]]:
+    """Yield the depth, from 1, and the content of every mapping inside a JSON value.
+
+    The third value has the kinds of the mappings around it.
+    """
+    waiting = [(1, value, frozenset[object]())]
     while waiting:
-        depth, found = waiting.pop()
+        depth, found, around = waiting.pop()
         if isinstance(found, Mapping):
-            yield depth, found
+            yield depth, found, around
+            around = around | {str(found.get("kind", ""))}
         if isinstance(found, Mapping | list):
             inner = found.values() if isinstance(found, Mapping) else found
-            waiting += [(depth + 1, each) for each in inner]
+            waiting += [(depth + 1, each, around) for each in inner]

@@ -7,28 +7,49 @@ element, in a fixed order.
 
 from __future__ import annotations
 
+from fedchain.aggregation.around_median import bulyan, mean_around_median
+from fedchain.aggregation.average import average_of
 from fedchain.aggregation.coordinates import median, trimmed_mean
+from fedchain.aggregation.geometric import centred_clipping, geometric_median
 from fedchain.aggregation.inner_products import Agreement, agreement_of, inner_with
 from fedchain.aggregation.krum import krum
 from fedchain.aggregation.nearest import l_nearest, mean
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
+from fedchain.aggregation.spectral import caf, dnc
+from fedchain.aggregation.subsets import mda, smea
+from fedchain.aggregation.trust import fltrust
+from fedchain.aggregation.vectors import First, Vectors, pre_aggregations, vectors_of
 from fedchain.aggregation.weights import Weights, mean_of_used, weighted_mean
 
 __all__ = [
     "Aggregate",
     "Agreement",
+    "First",
     "Received",
     "Scale",
+    "Vectors",
     "Weights",
     "aggregations",
     "agreement_of",
+    "average_of",
+    "bulyan",
+    "caf",
+    "centred_clipping",
+    "dnc",
+    "fltrust",
+    "geometric_median",
     "inner_with",
     "krum",
     "l_nearest",
+    "mda",
     "mean",
+    "mean_around_median",
     "mean_of_used",
     "median",
+    "pre_aggregations",
     "scaled",
+    "smea",
     "trimmed_mean",
+    "vectors_of",
     "weighted_mean",
 ]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.directions import spread
 from fedchain.aggregation.inner_products import agreement_of
-from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for, scaled
+from fedchain.aggregation.ordered import applied
+from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for
+from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, vectors_of
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.native.loading import aligned, library
-from fedchain.registry import AtMost
 
 TILE = 16
 """Largest number of columns that the kernels sort at a time."""
@@ -29,19 +28,20 @@ COUNTED_COLUMNS = 256
 def trimmed_mean(
     received: Received,
     *,
-    trim: Annotated[
-        int, Field(ge=0), AtMost("nodes.asked", "the number of holders or groups asked in a round")
-    ],
+    trim: Byzantine = None,
     scale: Scale = "restore",
+    first: First = (),
 ) -> Aggregate:
     """Average every coordinate of the gradients, without its smallest and its largest values.
 
     Args:
         received: the messages of the block.
         trim: number of values to leave out at each end. The quorum must be above twice this number.
+            null: the number of attackers in the scenario's attacks.
         scale: number that multiplies each direction before the values are sorted. ``restore``: the
             norm of the gradient; ``unit``: 1; ``median_clip``: the norm, but at most the median of
             all norms.
+        first: pre-aggregations, in their order.
 
     Returns:
         The aggregate. The share of a message is the fraction of the averaged values that come from
@@ -53,21 +53,20 @@ def trimmed_mean(
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 2.
 
+    >>> from fedchain.aggregation.directions import Directions
     >>> rows = Directions.of(2**20 * np.array([[1], [1], [1], [-1]]))
     >>> four = Received(rows, np.array([1.0, 2.0, 6.0, 9.0]), np.ones(4))
     >>> trimmed_mean(four, trim=1).gradient.tolist()
     [1.5]
     """
-    count = len(received.norms)
-    if count <= 2 * trim:
-        needed = f"trim: {trim} needs at least {2 * trim + 1}"
-        raise ValueError(f"trimmed_mean: got {count} messages; {needed}")
-    reason = f"among the {trim} smallest or largest values of every coordinate counted"
-    return _average_untrimmed(received, scale, trim, reason)
+    vectors, few = vectors_of(received, scale, first), trim or 0
+    check_number("trimmed_mean", vectors, "trim", few, 2 * few + 1)
+    reason = f"among the {few} smallest or largest values of every coordinate counted"
+    return _average_untrimmed(vectors, few, reason)
 
 
 @aggregations
-def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
+def median(received: Received, *, scale: Scale = "restore", first: First = ()) -> Aggregate:
     """Take the median of every coordinate of the gradients.
 
     With an even number of values, the median is the mean of the two values in the middle.
@@ -77,6 +76,7 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
         scale: number that multiplies each direction before the values are sorted. ``restore``: the
             norm of the gradient; ``unit``: 1; ``median_clip``: the norm, but at most the median of
             all norms.
+        first: pre-aggregations, in their order.
 
     Returns:
         The aggregate. At most 256 coordinates are examined for the shares: a message's share is the
@@ -85,40 +85,41 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.
 
+    >>> from fedchain.aggregation.directions import Directions
     >>> rows = Directions.of(2**20 * np.array([[1], [1], [-1]]))
     >>> median(Received(rows, np.array([2.0, 5.0, 9.0]), np.ones(3))).gradient.tolist()
     [2.0]
     """
-    reason = "the median of no coordinate counted"
-    return _average_untrimmed(received, scale, (len(received.norms) - 1) // 2, reason)
+    reason, vectors = "the median of no coordinate counted", vectors_of(received, scale, first)
+    return _average_untrimmed(vectors, (len(vectors) - 1) // 2, reason)
 
 
-def _average_untrimmed(received: Received, scale: Scale, trim: int, reason: str) -> Aggregate:
-    directions = received.directions
-    # exact: the shifts are powers of two
-    scales = scaled(received.norms, scale) * directions.shifts
-    gradient = untrimmed_means(directions, scales, trim)
-    shares = _kept_shares(directions, scales, trim)
-    cosines = agreement_of(directions).cosines
+def _average_untrimmed(vectors: Vectors, trim: int, reason: str) -> Aggregate:
+    gradient, kept = untrimmed_means(vectors, trim), _kept_shares(vectors, trim)
+    shares = kept if vectors.taken is None else applied(vectors.taken.T, kept)
+    cosines = agreement_of(vectors.received.directions).cosines
     return Aggregate(gradient, cosines, shares, reasons_for(shares, reason))
 
 
-def untrimmed_means(directions: Directions, scales: Vector, trim: int) -> Vector:
+def untrimmed_means(vectors: Vectors, trim: int) -> Vector:
     """Return the mean of each column without its ``trim`` smallest and largest values.
 
     Args:
-        directions: the n messages of a block.
-        scales: factor of each row's integers, shape (n,).
-        trim: number of values to leave out at each end, below n / 2.
+        vectors: m vectors.
+        trim: number of values to leave out at each end, below m / 2.
 
     Returns:
-        The means, divided by 2^20, one for each weight; the same bits on every node.
+        The means, one for each weight; the same bits on every node.
 
-    >>> untrimmed_means(Directions.of(2**20 * np.array([[1], [3], [9]])), np.ones(3), 1)
+    >>> from fedchain.aggregation.directions import Directions
+    >>> rows = Directions.of(2**20 * np.array([[1], [3], [9]]))
+    >>> untrimmed_means(Vectors(Received(rows, np.ones(3), np.ones(3)), np.ones(3)), 1)
     array([3.])
     """
-    means, count = np.empty(directions.dimension), len(scales)
-    kernels, addresses = library(), directions.addresses
+    directions = vectors.received.directions
+    means, count = np.empty(directions.dimension), len(vectors)
+    kernels, addresses = library(), directions.addresses if vectors.mix is None else None
+    scales = vectors.factors * directions.shifts  # exact: the shifts are powers of two
 
     def work(columns: slice) -> None:
         if kernels is not None and addresses is not None and count <= MOST_SORTED:
@@ -127,8 +128,7 @@ def untrimmed_means(directions: Directions, scales: Vector, trim: int) -> Vector
             network = exchanges.ravel(), len(exchanges)
             kernels.trimmed_means(*rows, *ends, trim, *network, ONE, aligned(TILE * count), means)
             return
-        for part, block in directions.blocks(columns):
-            block *= scales[:, None]
+        for part, block in vectors.blocks(columns):
             means[part] = _means(_sorted_columns(block)[:, trim : count - trim])
 
     spread(directions, work)
@@ -177,10 +177,9 @@ def _means(middle: Matrix) -> Vector:
     return total
 
 
-def _kept_shares(directions: Directions, scales: Vector, trim: int) -> Vector:
-    """Return each message's share of the values that trimming keeps, shape (messages,)."""
-    # Evenly spaced columns, so that the count is the same on every machine and takes little time.
-    stride = -(-directions.dimension // COUNTED_COLUMNS)
-    values = np.stack([row[::stride] for row in directions.integers]) * scales[:, None]
-    kept = np.argsort(values, axis=0, kind="stable")[trim : len(scales) - trim]
-    return np.bincount(kept.ravel(), minlength=len(scales)) / kept.size
+def _kept_shares(vectors: Vectors, trim: int) -> Vector:
+    """Return each vector's share of the values that trimming keeps, shape (m,)."""
+    # In some columns alone, which takes little time.
+    values = vectors.sample(COUNTED_COLUMNS)
+    kept = np.argsort(values, axis=0, kind="stable")[trim : len(values) - trim]
+    return np.bincount(kept.ravel(), minlength=len(values)) / kept.size

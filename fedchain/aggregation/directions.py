@@ -79,6 +79,14 @@ class Directions:
             raise ValueError("directions: are stored as integers; an array of them is a copy")
         return self.matrix().astype(dtype or np.float64, copy=False)
 
+    @functools.cached_property
+    def gram(self) -> Wholes:
+        """Inner products of all rows with each other as exact whole numbers, shape (n, n).
+
+        All rules and pre-aggregations of a block share this array.
+        """
+        return read_only(gram(self))
+
     @classmethod
     def of(cls, rows: npt.ArrayLike) -> Directions:
         """Return directions made from given rows, for trying a rule by hand.
@@ -126,6 +134,28 @@ class Directions:
             flat = room[: count * (part.stop - start)]
             np.concatenate([row[part] for row in self.integers], out=flat)
             yield part, flat.reshape(count, -1)
+
+
+def gram(directions: Directions, part: slice = slice(None)) -> Wholes:
+    """Return the inner products of the rows in ``part`` with all rows, as exact whole numbers.
+
+    >>> gram(Directions.of([[3, 4], [0, 1]])).tolist()
+    [[25, 4], [4, 1]]
+    """
+    # No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
+    shifts = directions.shifts
+    shape = len(shifts[part]), len(shifts)
+
+    def work(columns: slice) -> Matrix:
+        total = np.zeros(shape)
+        for _, block in directions.blocks(columns):
+            total += block[part] @ block.T
+        return total
+
+    # Each thread allocates an (s, n) matrix, which does not pay for fewer than n columns.
+    total: Matrix = sum(spread(directions, work, least=len(shifts)), np.zeros(shape))
+    total *= np.multiply.outer(shifts[part], shifts)
+    return total.astype(np.int64)
 
 
 def spread(directions: Directions, work: Callable[[slice], Result], least: int = 1) -> list[Result]:

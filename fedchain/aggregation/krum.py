@@ -8,10 +8,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.directions import Directions, gram
 from fedchain.aggregation.inner_products import agreement_of
+from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
-from fedchain.aggregation.weights import mean_of_used
+from fedchain.aggregation.vectors import (
+    Byzantine,
+    First,
+    Vectors,
+    check_number,
+    combined,
+    directions_between,
+    vectors_of,
+)
 from fedchain.arrays import ONE, Matrix
 from fedchain.registry import AtMost
 
@@ -26,13 +35,12 @@ STRIP_ENTRIES = 2**22
 def krum(
     received: Received,
     *,
-    byzantine: Annotated[
-        int, Field(ge=0), AtMost("nodes.asked", "the number of holders or groups asked in a round")
-    ],
+    byzantine: Byzantine = None,
     keep: Annotated[
         int, Field(ge=1), AtMost("nodes.asked", "the number of holders or groups asked in a round")
     ] = 1,
     scale: Scale = "restore",
+    first: First = (),
 ) -> Aggregate:
     """Average the gradients whose directions have the closest neighbours.
 
@@ -42,10 +50,12 @@ def krum(
     Args:
         received: the messages of the block.
         byzantine: the number f of messages that may be Byzantine. The quorum must be above 2f + 2.
+            null: the number of attackers in the scenario's attacks.
         keep: number of directions to choose. Of equal scores, the smaller message id goes first.
             With 1 the rule is Krum, with more it is multi-Krum.
         scale: number that multiplies each chosen direction. ``restore``: the norm of the gradient;
             ``unit``: 1; ``median_clip``: the norm, but at most the median of all norms.
+        first: pre-aggregations, in their order. The directions of the mixed vectors are compared.
 
     Raises:
         ValueError: there are too few messages for f, or more than 8192.
@@ -57,46 +67,31 @@ def krum(
     >>> krum(Received(rows, np.ones(4), np.ones(4)), byzantine=0, keep=2).used.tolist()
     [True, True, False, False]
     """
-    count = len(received.norms)
-    if count <= 2 * byzantine + 2:
-        needed = f"byzantine: {byzantine} needs at least {2 * byzantine + 3}"
-        raise ValueError(f"krum: got {count} messages; {needed}")
-    if count > MOST_MESSAGES:
-        raise ValueError(f"krum: got {count} messages; at most {MOST_MESSAGES}")
-    agreement, used = agreement_of(received.directions), np.zeros(count, dtype=np.bool_)
-    distant = scores(received.directions, agreement.squares.astype(np.int64), byzantine)
-    used[np.argsort(distant, kind="stable")[:keep]] = True
-    return mean_of_used(
-        received,
-        used,
-        agreement.cosines,
-        scale=scale,
-        reason="far from its nearest neighbours",
-        scores=distant / ONE**2,
-        score="Krum score",
-    )
+    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    check_number("krum", vectors, "byzantine", few, 2 * few + 3)
+    if len(received.norms) > MOST_MESSAGES:
+        raise ValueError(f"krum: got {len(received.norms)} messages; at most {MOST_MESSAGES}")
+    if first:
+        ordered = np.sort(squared_distances(vectors), axis=1)[:, 1 : len(vectors) - few - 1]
+        distant = applied(ordered, np.ones(ordered.shape[1]))
+    else:
+        squares = agreement_of(received.directions).squares.astype(np.int64)
+        distant = scores(received.directions, squares, few) / ONE**2
+    counts = np.zeros(len(vectors))
+    counts[np.argsort(distant, kind="stable")[:keep]] = 1.0
+    reason = "far from its nearest neighbours"
+    return combined(vectors, counts, reason=reason, scores=distant, score="Krum score")
 
 
-def gram(directions: Directions, part: slice = slice(None)) -> Whole:
-    """Return the inner products of the rows in ``part`` with all rows, as exact whole numbers.
-
-    >>> gram(Directions.of([[3, 4], [0, 1]])).tolist()
-    [[25, 4], [4, 1]]
-    """
-    # No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
-    shifts = directions.shifts
-    shape = len(shifts[part]), len(shifts)
-
-    def work(columns: slice) -> Matrix:
-        total = np.zeros(shape)
-        for _, block in directions.blocks(columns):
-            total += block[part] @ block.T
-        return total
-
-    # Each thread allocates an (s, n) matrix, which does not pay for fewer than n columns.
-    total: Matrix = sum(spread(directions, work, least=len(shifts)), np.zeros(shape))
-    total *= np.multiply.outer(shifts[part], shifts)
-    return total.astype(np.int64)
+def squared_distances(vectors: Vectors) -> Matrix:
+    """Return the squared distances of the directions of all vectors, shape (m, m)."""
+    if vectors.mix is None:
+        exact = vectors.received.directions.gram
+        lengths = exact.diagonal()
+        return (np.add.outer(lengths, lengths) - 2 * exact) / ONE**2
+    cosines = directions_between(vectors)
+    squares = cosines.diagonal()  # 1, or 0 for a vector of zeros
+    return np.maximum(np.add.outer(squares, squares) - 2.0 * cosines, 0.0)
 
 
 def scores(directions: Directions, squares: Whole, byzantine: int) -> Whole:
@@ -113,8 +108,7 @@ def scores(directions: Directions, squares: Whole, byzantine: int) -> Whole:
     found, kept, height = np.empty(count, np.int64), count - byzantine - 1, STRIP_ENTRIES // count
     for start in range(0, count, height):
         part = slice(start, start + height)
-        distances = gram(directions, part)
-        distances *= -2
+        distances = directions.gram * -2 if height >= count else gram(directions, part) * -2
         distances += squares
         distances += squares[part, None]
         distances.partition(kept - 1, axis=1)  # a row's distance to itself, 0, is among the first

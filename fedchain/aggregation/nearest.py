@@ -9,7 +9,14 @@ from pydantic import Field
 
 from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
-from fedchain.aggregation.weights import Weights, mean_of_used
+from fedchain.aggregation.vectors import (
+    First,
+    combined,
+    cosines_with_sum,
+    counts_of,
+    vectors_of,
+)
+from fedchain.aggregation.weights import NO_RECORDS, Weights, mean_of_used
 from fedchain.registry import AtMost
 
 
@@ -22,6 +29,7 @@ def l_nearest(
     ],
     scale: Scale = "restore",
     weights: Weights = None,
+    first: First = (),
 ) -> Aggregate:
     """Average the gradients whose directions lie nearest to the sum of all directions.
 
@@ -39,6 +47,7 @@ def l_nearest(
             ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
             median. null: ``records`` if privacy protects single records and participants have
             different numbers of records, else ``equal``.
+        first: pre-aggregations, in their order.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -48,7 +57,15 @@ def l_nearest(
     >>> l_nearest(Received(rows, np.ones(3), np.ones(3)), keep=2).used.tolist()
     [True, False, True]
     """
-    agreement, reason = agreement_of(received.directions), "far from the sum"
+    reason, score = "far from the sum", "cosine with the sum"
+    if first:
+        vectors = vectors_of(received, scale, first)
+        near = cosines_with_sum(vectors)
+        counts = np.zeros(len(vectors))
+        chosen = np.argsort(-near, kind="stable")[:keep]
+        counts[chosen] = counts_of(vectors, weights)[chosen]
+        return combined(vectors, counts, reason=reason, scores=near, score=score)
+    agreement = agreement_of(received.directions)
     used = np.zeros(len(received.norms), dtype=np.bool_)
     used[np.argsort(-agreement.projections, kind="stable")[:keep]] = True
     cosines = agreement.cosines
@@ -60,12 +77,18 @@ def l_nearest(
         weights=weights,
         reason=reason,
         scores=cosines,
-        score="cosine with the sum",
+        score=score,
     )
 
 
 @aggregations
-def mean(received: Received, *, scale: Scale = "restore", weights: Weights = None) -> Aggregate:
+def mean(
+    received: Received,
+    *,
+    scale: Scale = "restore",
+    weights: Weights = None,
+    first: First = (),
+) -> Aggregate:
     """Average all gradients, with no defence: the baseline for rules that defend.
 
     Args:
@@ -77,12 +100,16 @@ def mean(received: Received, *, scale: Scale = "restore", weights: Weights = Non
             ``{kind: records, cap: median}``: the same, with numbers above the median lowered to the
             median. null: ``records`` if privacy protects single records and participants have
             different numbers of records, else ``equal``.
+        first: pre-aggregations, in their order.
 
     >>> from fedchain.aggregation.directions import Directions
     >>> rows = Directions.of(2**20 * np.eye(2))
     >>> mean(Received(rows, np.array([2.0, 4.0]), np.ones(2))).gradient.tolist()
     [1.0, 2.0]
     """
+    if first:
+        vectors = vectors_of(received, scale, first)
+        return combined(vectors, counts_of(vectors, weights), reason=NO_RECORDS)
     used = np.ones(len(received.norms), dtype=np.bool_)
     cosines = agreement_of(received.directions).cosines
     return mean_of_used(received, used, cosines, scale=scale, weights=weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from fedchain.aggregation.directions import Directions, spread
 from fedchain.aggregation.rule import NO_SCORES, Aggregate, Received, Scale, aggregations, scaled
 from fedchain.arrays import ONE, Flags, Vector
 from fedchain.native.loading import library
-from fedchain.registry import Part, parameters, show_value
+from fedchain.registry import parameters, show_value
 
 STRIP = 32_768
 """Number of columns that are averaged at a time; they fit into the processor's cache."""
@@ -34,7 +33,7 @@ def _checked(value: object) -> object:
 Weights = Annotated[Literal["equal", "records"] | dict[str, str] | None, BeforeValidator(_checked)]
 """How much each message counts in a mean. ``equal``: all count the same. ``records``: in proportion
 to the registered number of records behind the message. ``{kind: records, cap: median}``: the same,
-with numbers above the median lowered to the median. None if not decided yet (see ``settled``)."""
+with numbers above the median lowered to the median. None if not yet decided (``settled_rule``)."""
 
 
 def takes_weights(kind: str) -> bool:
@@ -45,23 +44,6 @@ def takes_weights(kind: str) -> bool:
     """
     weights = parameters(aggregations.find(kind)).get("weights")
     return weights is not None and weights.annotation == Weights
-
-
-def settled(part: Part, records: Sequence[int], *, per_record: bool = True) -> Part:
-    """Return a rule whose parameter ``weights`` is decided, as the genesis block needs it.
-
-    None becomes "records" if the registered numbers differ and a record is the unit of privacy
-    (``per_record``), else "equal". The argument ``records`` has the registered number of each
-    participant; it is empty with open identities.
-
-    >>> settled(Part("mean", {"weights": None}), [3, 5]).parameters["weights"]
-    'records'
-    """
-    if not takes_weights(part.kind) or part.parameters["weights"] is not None:
-        return part
-    differ = per_record and len(set(records)) > 1
-    weights = BY_RECORDS if differ else EQUAL
-    return Part(part.kind, {**part.parameters, "weights": weights})
 
 
 def weights_in_words(weights: Weights) -> str:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedchain.commands.formats import refuse
-from fedchain.registry import FAMILIES, Family, nested_family, parameters, plain_value, suggest
+from fedchain.registry import (
+    FAMILIES,
+    Family,
+    list_lengths,
+    listed_family,
+    nested_family,
+    parameters,
+    plain_value,
+    suggest,
+)
 from fedchain.scenario.schema import (
     MISBEHAVING,
     argument_words,
@@ -22,6 +31,7 @@ WRITTEN = {
     "task": "task: ",
     "mechanism": "privacy: ",
     "aggregation": "aggregation: ",
+    "pre_aggregation": "aggregation:\n  kind: ..\n  first:\n  - ",
     "update": "update: ",
     "network": "network: ",
     "attack": "attacks:\n  - ",
@@ -114,13 +124,21 @@ def default_text(parameter: inspect.Parameter) -> str:
 def allowed(maker: Callable[..., Any], name: str) -> str:
     """Return the type and bounds of a parameter in words."""
     parameter = parameters(maker)[name]
+    listed = listed_family(parameter.annotation)
+    if listed is not None:
+        least, most = list_lengths(parameter.annotation)
+        return f"a list of {least} to {most} blocks, each {_one_of(listed)}"
     family = nested_family(parameter.annotation)
     if family is not None:
-        article = "an" if family.name[0] in "aeiou" else "a"
-        return f"{article} {family.name}: {', '.join(family.names())}"
+        return _one_of(family)
     schema = leaf_schema(maker)[name]
     choices = schema.get("anyOf", [schema])
     return " or ".join(_type_words(choice) for choice in choices)
+
+
+def _one_of(family: Family[Any]) -> str:
+    article = "an" if family.name[0] in "aeiou" else "a"
+    return f"{article} {family.name}: {', '.join(family.names())}"
 
 
 def _type_words(schema: Mapping[str, Any]) -> str:
@@ -140,6 +158,8 @@ def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
         if parameter.default is not inspect.Parameter.empty:
             if not nested and parameter.default is not None:
                 values.append(f"{name}: {default_text(parameter)}")
+        elif listed_family(parameter.annotation) is not None:
+            values.append(f"{name}: [{{kind: ..}}]")
         elif nested:
             values.append(f"{name}: {{kind: ..}}")
         else:

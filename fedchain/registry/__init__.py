@@ -11,12 +11,13 @@ from fedchain.registry.families import (
     Family,
     examine_keys,
     leaf_model,
+    list_lengths,
+    listed_family,
     nested_family,
-    parameters,
-    section_of,
 )
 from fedchain.registry.own import simulator_values
 from fedchain.registry.parts import Part, Section, Where, plain_value
+from fedchain.registry.signatures import parameters, section_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "bound_problems",
     "examine_keys",
     "leaf_model",
+    "list_lengths",
+    "listed_family",
     "nested_family",
     "parameters",
     "plain_value",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedchain.errors import Problem
-from fedchain.registry.families import Family, nested_family, parameters
+from fedchain.registry.families import Family, listed_family, nested_family
 from fedchain.registry.parts import Part, Where
+from fedchain.registry.signatures import parameters
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ def within(
     """Yield the place, the part and its family, for a part and every part nested in it."""
     yield where, part, family
     for name, parameter in parameters(family.find(part.kind)).items():
-        inner = nested_family(parameter.annotation)
+        inner, listed = nested_family(parameter.annotation), listed_family(parameter.annotation)
         if inner is not None:
             yield from within(part.parameters[name], inner, (*where, name))
+        if listed is not None:
+            for index, each in enumerate(part.parameters.get(name, ())):
+                yield from within(each, listed, (*where, name, index))
 
 
 def bound_problems(

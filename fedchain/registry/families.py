@@ -16,11 +16,14 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from fedchain.errors import PartError, Problem, ScenarioError
 from fedchain.registry.own import called, imported, simulator_values, written_form
-from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
+from fedchain.registry.parts import STRICT, Part, Where, overlay, plain_value
+from fedchain.registry.signatures import as_tuples, bare, parameters, section_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 Built = TypeVar("Built")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
+MOST_LISTED = 8
+"""Largest number of parts in a list, unless its parameter says another one."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "split": Address("fedchain.learning.task", "splits"),
         "mechanism": Address("fedchain.privacy.mechanisms", "mechanisms"),
         "aggregation": Address("fedchain.aggregation", "aggregations"),
+        "pre_aggregation": Address("fedchain.aggregation", "pre_aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
         "poison": Address("fedchain.attacks", "poisons"),
@@ -155,30 +159,31 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
 """Address of each family, by ``Family.name``."""
 
 
-@functools.lru_cache(maxsize=1024)
-def parameters(maker: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters that the YAML sets: those after ``*``, or a section's fields."""
-    named = {
-        name: parameter
-        for name, parameter in inspect.signature(maker).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    if isinstance(maker, type) and issubclass(maker, Section):
-        hints = typing.get_type_hints(maker, include_extras=True)
-    else:
-        # Only these annotations are resolved: others may be imported for type checkers only.
-        asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
-        known = inspect.unwrap(maker).__globals__
-        hints = typing.get_type_hints(asked, known, include_extras=True)
-    return MappingProxyType({n: p.replace(annotation=hints[n]) for n, p in named.items()})
-
-
 def nested_family(annotation: object) -> Family[Any] | None:
     """Return the family in an annotation such as ``Annotated[Part, models]``, or None."""
     for mark in getattr(annotation, "__metadata__", ()):
         if isinstance(mark, Family | Address):
             return mark if isinstance(mark, Family) else mark.family()
     return None
+
+
+def listed_family(annotation: object) -> Family[Any] | None:
+    """Return the family in an annotation such as ``tuple[Annotated[Part, models], ...]``, or None.
+
+    The value of such a parameter is a list of blocks.
+    """
+    entries = bare(annotation)
+    listed = typing.get_origin(entries) is tuple
+    return nested_family(next(iter(typing.get_args(entries)), None)) if listed else None
+
+
+def list_lengths(annotation: object) -> tuple[int, int]:
+    """Return the fewest and the most blocks of a list, MOST_LISTED unless a ``Field`` says so."""
+    marks = getattr(annotation, "__metadata__", ())
+    inner = [each for mark in marks for each in getattr(mark, "metadata", ())]
+    lows = [each.min_length for each in inner if hasattr(each, "min_length")]
+    highs = [each.max_length for each in inner if hasattr(each, "max_length")]
+    return max(lows, default=0), min(highs, default=MOST_LISTED)
 
 
 def examine_keys(
@@ -200,8 +205,8 @@ def examine_keys(
             checked[name] = _check_block(parameter, given, (*where, name))
         except ScenarioError as error:
             problems += error.problems
-    lists = {n for n, p in expected.items() if typing.get_origin(_bare(p.annotation)) is list}
-    values = {n: v if n in lists else _tuples(v) for n, v in given.items() if n not in blocks}
+    lists = {n for n, p in expected.items() if typing.get_origin(bare(p.annotation)) is list}
+    values = {n: v if n in lists else as_tuples(v) for n, v in given.items() if n not in blocks}
     try:
         leaves = leaf_model(maker).model_validate(values)
     except ValidationError as error:
@@ -214,30 +219,19 @@ def examine_keys(
     return {name: checked[name] for name in expected if name in checked}, problems
 
 
-def section_of(annotation: object) -> type[Section] | None:
-    """Return the section class in a field's annotation (``Sweep``, ``Sweep | None``), or None."""
-    annotation = _bare(annotation)
-    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    for member in typing.get_args(annotation) if union else (annotation,):
-        if isinstance(member, type) and issubclass(member, Section):
-            return member
-    return None
-
-
-def _bare(annotation: object) -> object:
-    if typing.get_origin(annotation) is typing.Annotated:
-        return typing.get_args(annotation)[0]
-    return annotation
-
-
 def _is_block(annotation: object) -> bool:
-    return section_of(annotation) is not None or nested_family(annotation) is not None
+    families = nested_family(annotation), listed_family(annotation)
+    return section_of(annotation) is not None or families != (None, None)
 
 
 def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: Where) -> Any:
     default = parameter.default
     if default is inspect.Parameter.empty and parameter.name not in given:
         raise ScenarioError([Problem(where, "is missing; it has no default")])
+    listed = listed_family(parameter.annotation)
+    if listed is not None:
+        blocks = given.get(parameter.name, plain_value(default))
+        return _check_list(parameter.annotation, blocks, listed, where)
     block = given.get(parameter.name, None if default is None else {})
     if block is None and default is None:
         return None
@@ -254,6 +248,26 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
     return section.model_construct(**checked)
 
 
+def _check_list(
+    annotation: object, blocks: object, family: Family[Any], where: Where
+) -> tuple[Part, ...]:
+    if not isinstance(blocks, list | tuple):
+        raise ScenarioError([Problem(where, f"must be a list of blocks, got {show_value(blocks)}")])
+    least, most = list_lengths(annotation)
+    if not least <= len(blocks) <= most:
+        words = f"must have {least} to {most} blocks, got {len(blocks)}"
+        raise ScenarioError([Problem(where, words)])
+    parts, problems = list[Part](), list[Problem]()
+    for index, block in enumerate(blocks):
+        try:
+            parts.append(family.check(block, (*where, index)))
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    return tuple(parts)
+
+
 @functools.lru_cache(maxsize=1024)
 def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
     """Return the pydantic model of all parameters whose values are neither parts nor sections."""
@@ -263,14 +277,6 @@ def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
         if not _is_block(p.annotation)
     }
     return create_model(maker.__name__, __config__=STRICT, **fields)
-
-
-def _tuples(value: object) -> object:
-    if isinstance(value, list | tuple):
-        return tuple(_tuples(v) for v in value)
-    if isinstance(value, Mapping):
-        return {key: _tuples(v) for key, v in value.items()}
-    return value
 
 
 def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:

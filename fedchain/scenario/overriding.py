@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import Family, Where, nested_family, parameters, section_of, show_value
+from fedchain.registry import (
+    Family,
+    Where,
+    listed_family,
+    nested_family,
+    parameters,
+    section_of,
+    show_value,
+)
 from fedchain.scenario.attacking import attack_keys
 from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused, scalar
 from fedchain.scenario.sections import Scenario
@@ -258,6 +266,9 @@ def _family(maker: Any, node: Node | None, where: Where) -> Family[Any] | None:
     if parameter is None:
         return None
     family, inner = nested_family(parameter.annotation), node.get(where[0]) if node else None
+    listed = listed_family(parameter.annotation)
+    if listed is not None and len(where) > 1:  # the next step is a place in the list
+        family, inner, where = listed, inner.get(where[1]) if inner else None, where[1:]
     if not where[1:]:
         return family
     if family is None:

@@ -12,6 +12,8 @@ from fedchain.registry import (
     Part,
     Section,
     leaf_model,
+    list_lengths,
+    listed_family,
     nested_family,
     parameters,
     section_of,
@@ -146,6 +148,11 @@ def _object(maker: Callable[..., Any]) -> dict[str, Any]:
 def _block(parameter: inspect.Parameter) -> dict[str, Any]:
     """Return the schema of an inner block: a section, or any part of a family."""
     section, family = section_of(parameter.annotation), nested_family(parameter.annotation)
+    listed = listed_family(parameter.annotation)
+    if listed is not None:
+        least, most = list_lengths(parameter.annotation)
+        items = {"$ref": f"#/$defs/{listed.name}"}
+        return {"type": "array", "items": items, "minItems": least, "maxItems": most}
     if family is None:
         assert section is not None
         block = _object(section)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fedchain.aggregation import Received, aggregations, coordinates, inner_products, weights
 from fedchain.aggregation.coordinates import _exchanges, untrimmed_means
 from fedchain.aggregation.directions import Directions
+from fedchain.aggregation.vectors import Vectors
 from fedchain.native.loading import library
 
 MOST = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**20}
@@ -98,6 +99,6 @@ def test_the_exchanges_that_are_left_put_the_middle_in_order(count, trim):
 
 def test_the_mean_of_the_middle_is_that_of_sorted_numbers():
     given_ = received("int16", 9, 300, 3)
-    found = untrimmed_means(given_.directions, given_.norms * given_.directions.shifts, 3)
+    found = untrimmed_means(Vectors(given_, given_.norms), 3)
     values = np.sort(given_.directions.matrix() * given_.norms[:, None], axis=0)[3:6] / 2.0**20
     np.testing.assert_allclose(found, values.mean(0), rtol=1e-12, atol=1e-15)

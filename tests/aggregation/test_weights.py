@@ -12,7 +12,8 @@ from plain_rules import received, sent, some_rows, whole, with_zeros
 
 from fedchain.aggregation import aggregations, scaled
 from fedchain.aggregation.directions import Directions
-from fedchain.aggregation.weights import CAPPED, counted, settled, weights_in_words
+from fedchain.aggregation.settling import settled_rule
+from fedchain.aggregation.weights import CAPPED, counted, weights_in_words
 from fedchain.errors import ScenarioError
 from fedchain.registry import Part
 
@@ -166,11 +167,11 @@ def test_weights_have_one_spelling():
 def test_weights_that_a_scenario_leaves_open_follow_from_the_registered_numbers(
     weights, records, stated
 ):
-    part = settled(Part("mean", {"scale": "unit", "weights": weights}), records)
+    part = settled_rule(Part("mean", {"scale": "unit", "weights": weights}), records)
     assert part.parameters == {"scale": "unit", "weights": stated}
     assert weights_in_words(stated).startswith("equal" if stated == "equal" else "records")
 
 
 def test_a_rule_without_weights_stays_as_it_is():
     part = Part("median", {"scale": "unit"})
-    assert settled(part, (1, 2)) is part
+    assert settled_rule(part, (1, 2)) == part
