@@ -44,7 +44,8 @@ class View:
     """Number of holders that are asked for a gradient in the round, attackers included."""
     rule: Callable[[Rows], Vector]
     """The run's aggregation rule: a function from sent vectors, shape (messages, entries), to the
-    gradient, shape (entries,). All vectors have the same weight."""
+    gradient, shape (entries,). All vectors have the same weight. If there is a public root, its
+    message is aggregated with them: everybody can compute it."""
     response: Callable[[Rows], Vector]
     """The same rule: a function from what the attackers send, shape (attackers, entries), to the
     gradient of these rows and the rows of ``known`` together. It is faster than ``rule``, since it

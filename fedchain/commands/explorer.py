@@ -31,7 +31,7 @@ def look(folder: Path, what: str | None, which: str | None) -> Inspection:
         folder: the run's folder.
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
         which: a block's height or hash, a round, or a node (holder ``h3``, group ``g3``, compute
-            node ``c0``); for refusals a height, or None for all.
+            node ``c0``, the public ``root``); for refusals a height, or None for all.
 
     Raises:
         RunError: the folder has no run.
@@ -104,7 +104,7 @@ def _block(run: Run, which: str) -> Inspection:
     bodies = filled_table(
         "message | holder | norm | mechanism | noise | records",
         "{id:.8} | {who} | {norm:.6g} | {mechanism} | {noise:.4g} | {records}",
-        ({**m, "who": _named(kind, m["holder"])} for m in messages),
+        ({**m, "who": _named(kind, m["holder"]) if m["records"] else "root"} for m in messages),
     )
     values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
     return values, [f"block {values['hash']}", fields, bodies]
@@ -152,6 +152,8 @@ def _round(run: Run, which: str) -> Inspection:
 
 
 def _node(run: Run, which: str) -> Inspection:
+    if which == "root":
+        return _messages_of(run, [row for row in run.messages if not row["members"]], which, which)
     kind, place = which[:1], which[1:]
     who, there = _participant(run), _nodes(run)
     if kind not in there or not re.fullmatch("[0-9]{1,9}", place):
@@ -161,14 +163,19 @@ def _node(run: Run, which: str) -> Inspection:
     if kind == "c":
         return _compute_node(run, int(place))
     told = [row for row in run.messages if row["holder"] == int(place)]
+    return _messages_of(run, told, which, f"{who} {place}")
+
+
+def _messages_of(run: Run, told: TableRows, which: str, name: str) -> Inspection:
+    """Return a view of the messages of one participant, whose name in words is ``name``."""
     if not told:
-        refuse(f"node: {who} {place} has sent nothing in this run")
+        refuse(f"node: {name} has sent nothing in this run")
     used = sum(row["used"] for row in told)
     # A holder's epsilon grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
-    line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
-    judged_by = run.manifest.get("judged_by", "")
-    return {"node": which, "messages": told}, [line, fates_table(told, judged_by)]
+    line = f"{name}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
+    table = fates_table(told, run.manifest.get("judged_by", ""))
+    return {"node": which, "messages": told}, [line, table]
 
 
 def _compute_node(run: Run, node: int) -> Inspection:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedchain.commands.formats import filled_table
-from fedchain.commands.terminal import letter, short_number
+from fedchain.commands.terminal import sender_name, short_number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +34,7 @@ def fates_table(told: Iterable[Mapping[str, Any]], judged_by: str) -> Table:
     shown = (
         {
             **row,
-            "who": f"{letter(row['members'])}{row['holder']}",
+            "who": sender_name(row["members"], row["holder"]),
             "share": short_number(row.get("share")) if row["used"] else "unused",
             "judged": "-" if row.get(score) is None else f"{row[score]:.4g}",
         }

@@ -15,7 +15,7 @@ from fedchain.files import check_folder, read_json, read_utf8
 from fedchain.registry import suggest
 from fedchain.reports.axis_labels import block_words
 from fedchain.results import OVER, RoundRecord, Run
-from fedchain.results.tables import capture_of
+from fedchain.results.tables import attackers_share, capture_of
 from fedchain.statistics import Interval, interval
 
 _Value = TypeVar("_Value")
@@ -134,8 +134,16 @@ def total_epsilon(run: Recorded) -> float | None:
 
 
 def capture(run: Recorded) -> float | None:
-    """Return the attackers' mean share of the global gradient; None if nobody attacked."""
+    """Return the share of the attacked rounds that attackers captured; None if nobody attacked.
+
+    They capture a round if they have at least their share of the messages in the global gradient.
+    """
     return capture_of(run.metrics)
+
+
+def byzantine_share(run: Recorded) -> float | None:
+    """Return the attackers' mean share of the global gradient; None if nobody attacked."""
+    return attackers_share(run.metrics)
 
 
 def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from fedchain.reports.study import (
     Reading,
     Recorded,
     Study,
+    byzantine_share,
     capture,
     final,
     finite_value,
@@ -95,8 +96,8 @@ def _points(study: Study) -> Table:
     measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
     measures.append(total_epsilon)
     if any(capture(run) is not None for run in study.runs):
-        columns.append(("capture", "capture"))
-        measures.append(capture)
+        columns += [("byzantine_share", "attackers' share"), ("capture", "capture")]
+        measures += [byzantine_share, capture]
     rows = _rows(study, measures)
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
     return Table("points", caption, tuple(columns), rows)
@@ -166,19 +167,32 @@ def _holders(run: Recorded) -> list[Table]:
     for row in run.messages:
         of_holder.setdefault(int(row["holder"]), []).append(row)
     rows: list[tuple[Cell, ...]] = []
-    for holder, own in sorted(of_holder.items()):
+    for _, own in sorted(of_holder.items()):
         used = sum(bool(row["used"]) for row in own)
         late = sum(bool(row["late"]) for row in own)
         attacks = ", ".join(sorted({str(row["attack"]) for row in own if row["attack"]}))
         spent = [e for row in own if (e := finite_value(row, "epsilon")) is not None]
         epsilon = max(spent) if spent else None
         rows.append(
-            (holder, len(own), used, len(own) - used - late, late, epsilon, attacks or None)
+            (
+                _sender(own[0]),
+                len(own),
+                used,
+                len(own) - used - late,
+                late,
+                epsilon,
+                attacks or None,
+            )
         )
     names = ("holder", "releases", "used", "rejected", "late", "epsilon", "attack")
     columns = tuple((name, "ε spent" if name == "epsilon" else name) for name in names)
     caption = "What became of each holder's releases; a late one is in no block of the main chain"
     return [Table("holders", caption, columns, tuple(rows))]
+
+
+def _sender(row: Mapping[str, Any]) -> Cell:
+    """Return the number of the holder or group that sent a message, or the word ``root``."""
+    return int(row["holder"]) if row["members"] else "root"
 
 
 def _last_round(run: Recorded) -> list[Table]:
@@ -195,7 +209,7 @@ def _last_round(run: Recorded) -> list[Table]:
     )
     rows = tuple(
         (
-            int(row["holder"]),
+            _sender(row),
             row["attack"] or None,
             finite_value(row, "share"),
             finite_value(row, score),

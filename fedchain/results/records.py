@@ -56,7 +56,8 @@ class MessageRecord:
     block: str
     """Hexadecimal hash of the block that has the message; if none has it, of its parent block."""
     holder: int
-    """Index of the data holder, or of the group if holders form groups."""
+    """Index of the data holder, or of the group if holders form groups; the public root has the
+    index after the last."""
     id: str
     """Message id, hexadecimal."""
     norm: float
@@ -81,7 +82,8 @@ class MessageRecord:
     late: bool
     """Whether no block of the main chain has the message."""
     members: int
-    """Number of holders whose gradients are in the message: 1 without groups."""
+    """Number of holders whose gradients are in the message: 1 without groups; 0 for the public
+    root."""
 
 
 @dataclass(frozen=True, kw_only=True)

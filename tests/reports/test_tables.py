@@ -86,15 +86,16 @@ def test_a_run_without_scores_is_judged_by_the_cosine_that_it_recorded(tmp_path:
     assert capture(study.first) is None
 
 
-def test_a_sweep_with_attackers_has_a_column_of_what_they_captured(tmp_path: Path) -> None:
+def test_a_sweep_with_attackers_has_columns_of_what_they_had_and_captured(tmp_path: Path) -> None:
     make_sweep(tmp_path, epsilons=(2.0,))
     assert "capture" not in dict(tabulate(open_study(tmp_path))[0].columns)
     for seed in range(3):
         folder = tmp_path / "runs" / f"made-up-2-s{seed}"
         make_run(folder, epsilon=2.0, seed=seed, attack_from=12, captured=0.1 * (1 + seed))
     (points,) = tabulate(open_study(tmp_path))
-    assert points.columns[-1] == ("capture", "capture")
-    assert points.rows[0][-1].mean == pytest.approx(0.2)  # over the one round of the attack
+    assert points.columns[-2:] == (("byzantine_share", "attackers' share"), ("capture", "capture"))
+    share, captured = points.rows[0][-2:]  # over the one round of the attack, 1 of 6 messages
+    assert (share.mean, captured.mean) == (pytest.approx(0.2), pytest.approx(2 / 3))
 
 
 class Counted(list):

@@ -21,6 +21,7 @@ from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
+from fedchain.nodes.holders.sent import Sent, root_in, sent_as, sent_in
 from fedchain.randomness import digest, stream
 from fedchain.rows import lengths
 from fedchain.scenario import Scenario
@@ -42,19 +43,6 @@ class Wire:
     heard: dict[int, int] = field(default_factory=dict)
     """Number of honest messages that were sent before an attack's first holder had to send, by
     index of the attack."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What a rule receives of some messages."""
-
-    forms: tuple[tuple[int, Integers], ...] = ()
-    """Exponent and integers of each direction."""
-    norms: tuple[float, ...] = ()
-    """Norm of each gradient."""
-
-    def __add__(self, other: Sent) -> Sent:
-        return Sent(self.forms + other.forms, self.norms + other.norms)
 
 
 class Adversary:
@@ -127,6 +115,7 @@ class Adversary:
             every = (pair for each in withheld.values() for pair in each.rows.items())
             own = {k: row for k, row in every if self.colluders.attack_of(k, round_) == index}
             honest = self._seen(index, cohort, self._wires[parent])
+            rule = functools.partial(self.rule_at, state, sent_in(root_in(cohort)))
             releases = np.stack(list(own.values()))
             view = View(
                 round=round_,
@@ -134,8 +123,8 @@ class Adversary:
                 own=releases,
                 honest=vectors_of(honest, len(state.weights)),
                 holders=self._holders,
-                rule=self.rule_at(state),
-                response=self.rule_at(state, functools.partial(self._sent, honest, releases)),
+                rule=rule(),
+                response=rule(functools.partial(self._sent, honest, releases)),
                 previous=lambda: vectors_of(previous(), len(state.weights)),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
@@ -156,7 +145,7 @@ class Adversary:
         }
 
     def _seen(self, index: int, cohort: Mapping[int, Answer], wire: Wire) -> list[Message]:
-        """Return the honest messages that an attack knows."""
+        """Return the honest holders' messages that an attack knows."""
         match self.colluders.attacks[index].knowledge:
             case "omniscient":
                 known = sorted(cohort)
@@ -164,14 +153,15 @@ class Adversary:
                 known = list(wire.sent)[: wire.heard[index]]
             case _:
                 known = []
-        return [each for k in known if isinstance(each := cohort[k], Message)]
+        sent = (cohort[k] for k in known)
+        return [each for each in sent if isinstance(each, Message) and each.declaration.records]
 
     def _sent(self, honest: Sequence[Message], releases: Rows) -> Sent:
         """Return what the adversary takes for the honest messages; see ``View.known``."""
         return sent_in(honest) if honest else sent_as(releases, self._storage)
 
     def rule_at(
-        self, state: State, beside: Callable[[], Sent] | None = None
+        self, state: State, root: Sent | None = None, beside: Callable[[], Sent] | None = None
     ) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
@@ -179,37 +169,28 @@ class Adversary:
 
         Args:
             state: the state after the parent block.
+            root: the message of the public root, which everybody can compute; it is always
+                aggregated with the vectors. None or empty: there is no public root.
             beside: returns messages that are aggregated with the vectors; it is called only once,
                 and only if the function is. None: there are no such messages.
         """
-        known = functools.cache(beside or Sent)
+        known, public = functools.cache(beside or Sent), root or Sent()
         memory = split_memory(state.memory)[0]
 
         def rule(rows: Rows) -> Vector:
             every = known() + sent_as(rows, self._storage)
             if not every.forms:
                 raise ValueError("view.rule: no row is finite; the rule needs one at least")
+            every = every + public
             exponents, integers = zip(*every.forms, strict=True)
             counts = np.ones(len(integers))
+            counts[len(integers) - len(public.forms) :] = 0.0
             received = Received(
                 Directions(integers, exponents), np.array(every.norms), counts, memory
             )
             return self._aggregate(received).gradient
 
         return rule
-
-
-def sent_as(rows: Rows, storage: Storage) -> Sent:
-    """Return what finite vectors become when they are sent, in their order."""
-    norms = lengths(rows)
-    forms = dict(sorted(forms_of(rows, norms, storage).items()))
-    return Sent(tuple(forms.values()), tuple(norms[list(forms)].tolist()))
-
-
-def sent_in(messages: Sequence[Message]) -> Sent:
-    """Return what is in messages, in their order."""
-    forms = tuple((each.exponent, each.direction) for each in messages)
-    return Sent(forms, tuple(each.norm for each in messages))
 
 
 def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:

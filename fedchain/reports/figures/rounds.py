@@ -17,7 +17,7 @@ from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
 from fedchain.reports.study import Recorded, Study, finite_value, without
 from fedchain.reports.words import epsilon_words, group_words, labelled, metric_words
-from fedchain.results.tables import capture_of
+from fedchain.results.tables import attackers_share
 from fedchain.statistics import interval
 
 MARKED = 8
@@ -46,14 +46,14 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
     return style.finished(f"{metric}_over_rounds", caption, figure)
 
 
-def capture_over_rounds(study: Study) -> style.Drawing | None:
+def shares_over_rounds(study: Study) -> style.Drawing | None:
     """Plot the share of the global gradient that came from attackers, against the round.
 
     For a run, the figure also shows the honest holders' share, and the attackers' share of the
     messages.
     """
     rows = [row for run in study.runs for row in run.metrics if row["byzantine"]]
-    if (captured := capture_of(rows)) is None:
+    if (share := attackers_share(rows)) is None:
         return None
     one = study.kind == "run"
     figure = _areas(study.first) if one else _in_panels(study, CAPTURED, "attackers' share")
@@ -67,8 +67,8 @@ def capture_over_rounds(study: Study) -> style.Drawing | None:
         "Share of each round's global gradient that came from attackers, who sent "
         f"{low if low == high else f'{low} to {high}'} of a round's messages"
     )
-    caption += f" and had {captured:.1%} of the gradient on average" if one else _band_words(study)
-    return style.finished("capture_over_rounds", f"{caption}.", figure)
+    caption += f" and had {share:.1%} of the gradient on average" if one else _band_words(study)
+    return style.finished("shares_over_rounds", f"{caption}.", figure)
 
 
 def _areas(run: Recorded) -> Figure:
