@@ -152,12 +152,21 @@ def holders_table(found: Mapping[str, Cells]) -> str:
 
 def backdoor_table(accuracy: Cells, success: Cells) -> str:
     """Return for each rule and each attack the accuracy and the success of the backdoor."""
-    attacks = [attack for attack in next(iter(accuracy.values())) if attack != NOBODY]
-    lines = []
-    for rule, row in accuracy.items():
-        pairs = [f"{short(row[each])} / {short(success[rule][each])}" for each in attacks]
-        lines.append([code(rule), short(row[NOBODY]), *pairs])
-    return table(["rule", "nobody attacks", *map(code, attacks)], lines)
+    heads = [head_of(attack) for attack in next(iter(accuracy.values()))]
+    lines = [
+        [code(rule), *(f"{short(row[each])} / {short(success[rule][each])}" for each in row)]
+        for rule, row in accuracy.items()
+    ]
+    return table(["rule", *heads], lines)
+
+
+def head_of(attack: str) -> str:
+    """Return the heading of the column of an attack.
+
+    >>> head_of("nobody"), head_of("alie")
+    ('nobody attacks', '`alie`')
+    """
+    return "nobody attacks" if attack == NOBODY else code(attack)
 
 
 def composition_table(found: Mapping[str, Cells]) -> str:
