@@ -13,6 +13,7 @@ from fedchain.aggregation.coordinates import median, trimmed_mean
 from fedchain.aggregation.geometric import centred_clipping, geometric_median
 from fedchain.aggregation.inner_products import Agreement, agreement_of, inner_with
 from fedchain.aggregation.krum import krum
+from fedchain.aggregation.mixing import bucketing, nnm, norm_clipping
 from fedchain.aggregation.nearest import l_nearest, mean
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
 from fedchain.aggregation.spectral import caf, dnc
@@ -32,6 +33,7 @@ __all__ = [
     "aggregations",
     "agreement_of",
     "average_of",
+    "bucketing",
     "bulyan",
     "caf",
     "centred_clipping",
@@ -46,6 +48,8 @@ __all__ = [
     "mean_around_median",
     "mean_of_used",
     "median",
+    "nnm",
+    "norm_clipping",
     "pre_aggregations",
     "scaled",
     "smea",

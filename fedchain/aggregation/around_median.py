@@ -147,8 +147,7 @@ def _averaged(
     parts[chosen] = _taken(vectors, chosen, kept)
     shares = parts if vectors.taken is None else applied(vectors.taken.T, parts)
     cosines, reasons = agreement_of(directions).cosines, reasons_for(shares, reason)
-    told = scores if vectors.owners is None or not len(scores) else scores[vectors.owners]
-    name = "Krum score" if len(scores) else ""
+    told, name = vectors.of_messages(scores), "Krum score" if len(scores) else ""
     return Aggregate(gradient, cosines, shares, reasons, scores=told, score=name)
 
 
@@ -167,12 +166,11 @@ def mean_of_nearest(block: Matrix, kept: int) -> tuple[Vector, Wholes]:
     """
     ordered, rows = np.sort(block, axis=0), len(block)
     median = (ordered[(rows - 1) // 2] + ordered[rows // 2]) / 2.0
-    # Nearest values stand side by side, so one of rows - kept + 1 windows has them.
-    first, least = np.zeros(block.shape[1], dtype=np.int64), np.full(block.shape[1], np.inf)
-    for place in range(rows - kept + 1):
-        farthest = np.maximum(median - ordered[place], ordered[place + kept - 1] - median)
-        nearer = farthest < least
-        first[nearer], least[nearer] = place, farthest[nearer]
+    # Nearest values stand side by side. While the smallest of them is farther from the median than
+    # the next larger value, it gives way to that value.
+    first = np.zeros(block.shape[1], dtype=np.int64)
+    for place in range(rows - kept):
+        first += median - ordered[place] > ordered[place + kept] - median
     total = np.zeros(block.shape[1])
     for step in range(kept):
         total += np.take_along_axis(ordered, (first + step)[None, :], axis=0)[0]

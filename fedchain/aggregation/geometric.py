@@ -15,7 +15,7 @@ from pydantic import Field
 
 from fedchain.aggregation.inner_products import inner_with
 from fedchain.aggregation.ordered import applied, ordered_sum
-from fedchain.aggregation.rule import Aggregate, Received, RuleMemory, Scale, aggregations
+from fedchain.aggregation.rule import Aggregate, Received, RuleMemory, Scale, aggregations, scaled
 from fedchain.aggregation.vectors import First, Vectors, combined, vectors_of
 from fedchain.arrays import ONE, Matrix, Vector
 
@@ -65,7 +65,7 @@ def geometric_median(
     [1.0, 0.0]
     """
     vectors = vectors_of(received, scale, first)
-    least = smoothing * float(np.median(vectors.factors)) / vectors.unit
+    least = smoothing * float(np.median(scaled(received.norms, scale))) / vectors.unit
     counts, distances = np.zeros(len(vectors)), vectors.lengths
     for step in range(steps):
         if step:

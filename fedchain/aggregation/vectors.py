@@ -94,6 +94,10 @@ class Vectors:
         """Norms of the vectors, divided by ``unit``, shape (m,)."""
         return np.sqrt(np.maximum(self.gram.diagonal(), 0.0))
 
+    def of_messages(self, scores: Vector) -> Vector:
+        """Return the score of the vector that stands for each message, shape (n,)."""
+        return scores if self.owners is None or not len(scores) else scores[self.owners]
+
     def blocks(self, columns: slice) -> Iterator[tuple[slice, Matrix]]:
         """Yield the columns of a block, and 2^20 times the vectors in it, shape (m, columns)."""
         directions = self.received.directions
@@ -113,7 +117,7 @@ class Vectors:
 
 
 pre_aggregations: Family[Vectors] = Family(
-    "pre_aggregation", ("fedchain.aggregation.pre_aggregations",), Vectors
+    "pre_aggregation", ("fedchain.aggregation.mixing",), Vectors
 )
 """The family of pre-aggregations. Each is a function ``(vectors, *, ...) -> Vectors``."""
 
@@ -189,7 +193,7 @@ def combined(
     """
     directions, whole = vectors.received.directions, ordered_sum(counts)
     cosines = agreement_of(directions).cosines
-    told = scores if vectors.owners is None else scores[vectors.owners]
+    told = vectors.of_messages(scores)
     if whole == 0.0:
         nothing = np.zeros(len(directions))
         gradient, shares = np.zeros(directions.dimension), nothing
