@@ -26,6 +26,7 @@ HOME = Path(__file__).parents[1]
 LESSON = HOME / "scenarios" / "lessons" / "verify_chain"
 TINY = {"nodes": {"holders": 2, "compute": 1, "identity": "open"}, "attacks": []}
 TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning_rate": 0.5}}
+ROOTED = {"kind": "public_root", "of": {"kind": "breast_cancer"}, "records": 30, "steps": 1}
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}
 FILTERED = {"kind": "filtered", "of": {"kind": "adam", "learning_rate": 0.1}, "drift": 0.3}
 FLOAT32 = {"ledger.weights": "float32"}
@@ -70,6 +71,7 @@ CHAINS = {
         }
     ),
     "tiny": lambda: small(2, **TINY),
+    "public root": lambda: small(2, task=ROOTED),
 }
 
 

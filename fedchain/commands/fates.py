@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedchain.commands.formats import filled_table
 from fedchain.commands.terminal import sender_name, short_number
+from fedchain.results.tables import sent_by_attackers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +20,7 @@ def round_words(row: Mapping[str, Any]) -> str:
     )
     if not row["byzantine"]:
         return words
-    told = f"{words}; attackers sent {row['byzantine']} ({row['byzantine'] / row['messages']:.1%})"
+    told = f"{words}; attackers sent {row['byzantine']} ({sent_by_attackers(row):.1%})"
     share = row.get("byzantine_share")
     return told if share is None else f"{told} and had {share:.1%} of the gradient"
 

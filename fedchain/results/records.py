@@ -25,6 +25,8 @@ class RoundRecord:
     """Simulated seconds since genesis."""
     messages: int
     """Number of messages in the block."""
+    root: int = 0
+    """Number of messages in the block from a public root: 0 or 1."""
     used: int
     """Number of messages in the block that the aggregation rule used."""
     byzantine: int

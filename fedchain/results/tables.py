@@ -109,13 +109,23 @@ def capture_of(rounds: Iterable[EventRow]) -> float | None:
     """Return the share of the attacked rounds that Byzantine holders captured; None without any.
 
     They capture a round if their share of the global gradient is at least their share of the
-    messages, less ``SLACK``.
+    messages (see ``sent_by_attackers``), less ``SLACK``.
     """
     captured = [
-        row["byzantine_share"] * row["messages"] >= (1.0 - SLACK) * row["byzantine"]
+        row["byzantine_share"] >= (1.0 - SLACK) * sent_by_attackers(row)
         for row in _attacked(rounds)
     ]
     return sum(captured) / len(captured) if captured else None
+
+
+def sent_by_attackers(row: Mapping[str, Any]) -> float:
+    """Return the Byzantine holders' share of a round's messages, without that of a public root.
+
+    >>> sent_by_attackers({"messages": 21, "root": 1, "byzantine": 5})
+    0.25
+    """
+    holders = row["messages"] - row.get("root", 0)
+    return float(row["byzantine"] / holders) if holders else 0.0
 
 
 def _attacked(rounds: Iterable[EventRow]) -> Iterator[EventRow]:

@@ -60,7 +60,6 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "evidence": 0,
         "fooled": 0,
         "misconduct": [],
-        "judged_by": "",
         "score": setup.task.score,
         "record": setup.task.record,
         "note": setup.task.note,

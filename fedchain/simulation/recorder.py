@@ -144,6 +144,7 @@ class Recorder:
             miner=self._miners[block.header.address],
             time_s=round(time_s, 6),
             messages=len(block.messages),
+            root=sum(not message.declaration.records for message in block.messages),
             used=int(np.count_nonzero(aggregate.used)),
             byzantine=len(attacked),
             byzantine_used=sum(record.used for record in attacked),

@@ -127,12 +127,11 @@ class ReleaseService:
         Raises:
             FedchainError: a message in the store has other noise than the privacy budget allows.
         """
-        request, message = self._request(participant, parent, round_), None
+        request = self._request(participant, parent, round_)
         members, adversary = self._members_behind(request), self._adversary
         attacks = adversary.listen(members, parent, round_) if adversary else set()
-        if round_ <= self._recorded_rounds:
-            identity = identity_of(request.identity.public_key)
-            message = recorded_message(self._store, parent, identity)
+        sender, known = identity_of(request.identity.public_key), round_ <= self._recorded_rounds
+        message = recorded_message(self._store, parent, sender) if known else None
         message = message or self._message(participant, parent, round_)
         if message is None:
             return ()
@@ -145,9 +144,8 @@ class ReleaseService:
             messages = tuple(under_names(message, names, self._setup.secret, participant))
         elif adversary:
             adversary.hear(participant, parent, round_)
-        epsilon = None
+        epsilon, count = None, self.budget(participant).releases + 1
         if participant != self._root:
-            count = self.budget(participant).releases + 1
             with self._watch("accounting"):
                 epsilon = finite(self._epsilon_bound(count))
             self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])

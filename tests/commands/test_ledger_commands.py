@@ -286,6 +286,7 @@ def test_a_node_shows_its_history(done):
         (["node", "c2"], "c0 to c1"),
         (["node", "h4"], "h0 to h3"),
         (["node", "h"], "h3 for holder 3"),
+        (["node", "root"], "root has sent nothing"),
     ],
 )
 def test_what_is_not_in_a_run_is_exit_2_and_says_what_is(done, arguments, text):

@@ -86,6 +86,15 @@ def test_a_run_without_scores_is_judged_by_the_cosine_that_it_recorded(tmp_path:
     assert capture(study.first) is None
 
 
+def test_the_public_root_has_its_name_in_place_of_a_number(tmp_path: Path) -> None:
+    run = make_run(tmp_path, rounds=2, holders=3)
+    messages = [{**row, "members": int(row["holder"] < 2)} for row in run.messages]
+    rooted = replace(open_study(tmp_path), runs=(replace(run, messages=messages),))
+    _, holders, last = tabulate(rooted)
+    assert [row[0] for row in holders.rows] == [0, 1, "root"]
+    assert {row[0] for row in last.rows} == {0, 1, "root"}
+
+
 def test_a_sweep_with_attackers_has_columns_of_what_they_had_and_captured(tmp_path: Path) -> None:
     make_sweep(tmp_path, epsilons=(2.0,))
     assert "capture" not in dict(tabulate(open_study(tmp_path))[0].columns)

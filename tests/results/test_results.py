@@ -393,6 +393,8 @@ def test_a_round_is_captured_by_attackers_with_their_part_of_the_messages(tmp_pa
     log.flush()
     log.close()
     rounds = list(main_rounds(tmp_path / "events.ndjson"))
+    with_root = [{**row, "messages": 5, "root": 1} for row in rounds]
+    assert capture_of(with_root) == capture_of(rounds)
     assert capture_of(rounds) == pytest.approx(2 / 3)
     assert attackers_share(rounds) == pytest.approx((0.5 + 0.2477 + 0.2474) / 3)
     assert (capture_of(rounds[:1]), attackers_share(rounds[:1])) == (None, None)

@@ -61,11 +61,5 @@ def public_root(
     baselines = dict(whole.baselines)
     if PUBLIC_ONLY not in baselines:
         baselines[PUBLIC_ONLY] = worth_of(whole, root, steps, update)[1]
-    return replace(
-        whole,
-        holders=kept,
-        public=whole.public + root.count,
-        root=root,
-        baselines=baselines,
-        model_for=None,  # features around this task would leave the root's records as they are
-    )
+    public = whole.public + root.count
+    return replace(whole, holders=kept, public=public, root=root, baselines=baselines)

@@ -21,7 +21,7 @@ from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
-from fedchain.nodes.holders.sent import Sent, root_in, sent_as, sent_in
+from fedchain.nodes.holders.sent import RuleInput, root_in, sent_as, sent_in
 from fedchain.randomness import digest, stream
 from fedchain.rows import lengths
 from fedchain.scenario import Scenario
@@ -156,12 +156,15 @@ class Adversary:
         sent = (cohort[k] for k in known)
         return [each for each in sent if isinstance(each, Message) and each.declaration.records]
 
-    def _sent(self, honest: Sequence[Message], releases: Rows) -> Sent:
+    def _sent(self, honest: Sequence[Message], releases: Rows) -> RuleInput:
         """Return what the adversary takes for the honest messages; see ``View.known``."""
         return sent_in(honest) if honest else sent_as(releases, self._storage)
 
     def rule_at(
-        self, state: State, root: Sent | None = None, beside: Callable[[], Sent] | None = None
+        self,
+        state: State,
+        root: RuleInput | None = None,
+        beside: Callable[[], RuleInput] | None = None,
     ) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
@@ -174,7 +177,7 @@ class Adversary:
             beside: returns messages that are aggregated with the vectors; it is called only once,
                 and only if the function is. None: there are no such messages.
         """
-        known, public = functools.cache(beside or Sent), root or Sent()
+        known, public = functools.cache(beside or RuleInput), root or RuleInput()
         memory = split_memory(state.memory)[0]
 
         def rule(rows: Rows) -> Vector:

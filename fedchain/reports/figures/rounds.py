@@ -17,7 +17,7 @@ from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
 from fedchain.reports.study import Recorded, Study, finite_value, without
 from fedchain.reports.words import epsilon_words, group_words, labelled, metric_words
-from fedchain.results.tables import attackers_share
+from fedchain.results.tables import attackers_share, sent_by_attackers
 from fedchain.statistics import interval
 
 MARKED = 8
@@ -61,7 +61,7 @@ def shares_over_rounds(study: Study) -> style.Drawing | None:
         return None
     for ax in figure.axes:
         ax.set_ylim(0, 1)  # intervals of few seeds reach further
-    sent = [row["byzantine"] / row["messages"] for row in rows]
+    sent = [sent_by_attackers(row) for row in rows]
     low, high = (f"{end:.1%}" for end in (min(sent), max(sent)))
     caption = (
         "Share of each round's global gradient that came from attackers, who sent "
@@ -77,7 +77,7 @@ def _areas(run: Recorded) -> Figure:
     rows = [row for row in run.metrics if row["messages"]]
     edges = [float(row["round"]) - 0.5 for row in rows] + [float(rows[-1]["round"]) + 0.5]
     taken = [float(row.get(CAPTURED, 0.0)) for row in rows]
-    sent = [row["byzantine"] / row["messages"] for row in rows]
+    sent = [sent_by_attackers(row) for row in rows]
     ax.stairs([1.0] * len(rows), edges, baseline=taken, fill=True, color=style.SKY, label="honest")
     ax.stairs(taken, edges, fill=True, color=style.VERMILION, label="attackers")
     ax.stairs(sent, edges, baseline=None, color="black", linestyle="--", label=SENT)
