@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
+import robustness
+from maker import Maker, Text
 from momentum_tables import means_table, momentum_closed, momentum_table, momentum_worth
-from page_tables import EPSILONS, Axis, Made, grid_table, law_table, short
+from page_tables import EPSILONS, Axis, grid_table, law_table, short
 from single_tables import (
     against_first,
     agreed_table,
@@ -28,32 +27,6 @@ from single_tables import (
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
 GROUPS, AUDITS, MOMENTUM = "docs/groups.md", "docs/audits.md", "docs/momentum.md"
 SCALE, PERFORMANCE = "docs/scale.md", "docs/performance.md"
-
-
-@dataclass(frozen=True)
-class Text:
-    """A table, or another text, between two marks in a page."""
-
-    page: str
-    """Path of the page from the root of the repository."""
-    made: Made | None = None
-    """Function that makes the text from the commands' outcomes; None: a command writes the text."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Maker:
-    """Commands, and the pictures, texts and pages that they make."""
-
-    commands: tuple[str, ...]
-    """Commands as typed; ``{out}`` is a folder for outputs, ``{0}`` the first command's folder."""
-    minutes: float
-    """Approximate time of all commands on two cores, in minutes."""
-    pictures: Mapping[str, str] = field(default_factory=dict)
-    """Names of pictures in docs/pictures, and for each a file in the first command's folder."""
-    texts: Mapping[str, Text] = field(default_factory=dict)
-    """Texts between marks, by the name after the maker's name in the mark ("" for none)."""
-    page: str | None = None
-    """A page that the commands write as a whole."""
 
 
 def epsilon_maker(name: str, *, minutes: float, words: tuple[str, ...], metric: str) -> Maker:
@@ -412,5 +385,6 @@ MAKERS: dict[str, Maker] = {
         minutes=15,
         page=PERFORMANCE,
     ),
+    **robustness.MAKERS,
 }  # fmt: skip
 """All makers by name, in the order of the pages."""

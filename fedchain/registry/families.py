@@ -70,6 +70,8 @@ class Family(Generic[Built]):
         Raises:
             ValueError: there is no such part; the error text lists the parts.
         """
+        if kind in self.parts:  # imports nothing: a sweep asks for thousands of parts
+            return self.parts[kind]
         names = self.names()
         if kind in self.parts:
             return self.parts[kind]
@@ -199,13 +201,12 @@ def examine_keys(
     """
     expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
-    blocks = {n: p for n, p in expected.items() if _is_block(p.annotation)}
-    for name, parameter in blocks.items():
+    blocks, lists = _blocks_and_lists(maker)
+    for name in blocks:
         try:
-            checked[name] = _check_block(parameter, given, (*where, name))
+            checked[name] = _check_block(expected[name], given, (*where, name))
         except ScenarioError as error:
             problems += error.problems
-    lists = {n for n, p in expected.items() if typing.get_origin(bare(p.annotation)) is list}
     values = {n: v if n in lists else as_tuples(v) for n, v in given.items() if n not in blocks}
     try:
         leaves = leaf_model(maker).model_validate(values)
@@ -217,6 +218,14 @@ def examine_keys(
     else:
         checked |= {name: getattr(leaves, name) for name in expected if name not in blocks}
     return {name: checked[name] for name in expected if name in checked}, problems
+
+
+@functools.lru_cache(maxsize=1024)
+def _blocks_and_lists(maker: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the names of the parameters that are blocks, and of those that are plain lists."""
+    annotations = {name: p.annotation for name, p in parameters(maker).items()}
+    lists = {n for n, each in annotations.items() if typing.get_origin(bare(each)) is list}
+    return tuple(n for n, each in annotations.items() if _is_block(each)), frozenset(lists)
 
 
 def _is_block(annotation: object) -> bool:
