@@ -23,7 +23,7 @@ from fedchain.arrays import Flags, Matrix, Vector
 
 MOST_SUBSETS, MOST_SPECTRA = 60_000, 6000
 """Largest number of subsets of which ``mda`` compares diameters, and ``smea`` eigenvalues."""
-TOGETHER = 2**21
+STRIP_PRODUCTS = 2**21
 """Number of entries of matrices whose eigenvalues are found at a time."""
 
 
@@ -117,7 +117,7 @@ def smea(
     """
     vectors, few = vectors_of(received, scale, first), byzantine or 0
     subsets = _subsets("smea", vectors, few, MOST_SPECTRA)
-    height = max(1, TOGETHER // len(vectors) ** 2)
+    height = max(1, STRIP_PRODUCTS // len(vectors) ** 2)
     parts = (subsets[k : k + height] for k in range(0, len(subsets), height))
     values = np.concatenate([_spectra(vectors.gram, part) for part in parts])
     counts = subsets[values.argmin()] * 1.0

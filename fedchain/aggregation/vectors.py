@@ -21,7 +21,7 @@ from fedchain.registry import AtMost, Family, Part
 
 MOST_COMPARED = 2048
 """Largest number of messages that are all compared with each other at once."""
-LARGEST = 2.0**200
+LARGEST_RATIO = 2.0**200
 """Largest factor of a direction, as a multiple of the usual one; larger ones are lowered to it.
 Squares and products of such lengths are finite, and no rule takes a vector of this length for a
 usual one."""
@@ -134,7 +134,7 @@ def vectors_of(received: Received, scale: Scale, first: First = ()) -> Vectors:
     """
     factors = scaled(received.norms, scale)
     with np.errstate(over="ignore"):
-        vectors = Vectors(received, np.minimum(factors, LARGEST * _unit_of(factors)))
+        vectors = Vectors(received, np.minimum(factors, LARGEST_RATIO * _unit_of(factors)))
     for part in first:
         vectors = pre_aggregations.build(part, vectors)
     return vectors

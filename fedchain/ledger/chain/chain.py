@@ -256,34 +256,21 @@ class Chain:
                     refused.append((block, str(error)))
         kind: Change = "side"
         lost: tuple[bytes, ...] = ()
-        best = self.head
-        for each in connected:
-            if self._is_better(each, best):
-                best = each
+        best = min((self.head, *connected), key=self._rank)
         if best != self.head:
             lost = self._move_to(best)
             kind = "reorganised" if lost else "extended"
         return Added(kind, best, tuple(connected), lost, tuple(refused))
 
-    def _is_better(self, block: bytes, than: bytes) -> bool:
-        """Return whether a block is a better head than another block."""
-        link, other = self._tree.links[block], self._tree.links[than]
-        if link.work != other.work:
-            return link.work > other.work
-        seen, rounds = self._seen_ms, self.rules.rounds
-        first = 0 if link.header.height >= rounds else seen[block]
-        second = 0 if other.header.height >= rounds else seen[than]
-        return (first, block) < (second, than)
+    def _rank(self, block: bytes) -> tuple[int, int, bytes]:
+        link = self._tree.links[block]
+        last = link.header.height >= self.rules.rounds
+        return -link.work, 0 if last else self._seen_ms[block], block
 
     def _move_to(self, head: bytes) -> tuple[bytes, ...]:
         """Make a block the head; return the hashes of the blocks that leave the main chain."""
         links, branch = self._tree.links, [head]
         parent = links[head].header.parent
-        if parent == self.head:
-            self._path.append(head)
-            self.head, self.height = head, self.height + 1
-            self._forget_old_blocks()
-            return ()
         while parent != self.head and not self.on_path(parent):
             branch.append(parent)
             parent = links[parent].header.parent

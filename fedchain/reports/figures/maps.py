@@ -19,13 +19,13 @@ from fedchain.reports.planes import cells_of, is_number, values_of
 from fedchain.reports.study import Study, final
 from fedchain.reports.words import key_words, metric_words, seed_words, value_words
 
-COLOURS = "viridis"
+COLOUR_MAP = "viridis"
 """Colour map of cells; its lightness rises evenly, also for the colour-blind."""
 CELL_IN, LETTER_IN, LINE_IN = 0.30, 0.062, 0.17
 """Width of a cell, width of a letter of a label, and height of a row, inches."""
 CELL_LETTERS_SIZE = 5.8
 """Size of the letters in cells, points."""
-DARK = 0.62
+DARK_BELOW = 0.62
 """Cells whose place on the colour map is below this number have white letters."""
 WORST = "worst"
 """Heading of the column with the worst value of each row."""
@@ -93,10 +93,10 @@ def _draw_cells(ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[
     wide = cells.shape[1] - 1
     edges = [*np.arange(wide + 1.0), wide + 0.25, wide + 1.25]
     spaced = np.column_stack([cells[:, :-1], np.full(len(cells), math.nan), cells[:, -1]])
-    ax.pcolormesh(edges, np.arange(len(cells) + 1.0), spaced, cmap=COLOURS, vmin=low, vmax=high)
+    ax.pcolormesh(edges, np.arange(len(cells) + 1.0), spaced, cmap=COLOUR_MAP, vmin=low, vmax=high)
     middles = [*(place + 0.5 for place in range(wide)), wide + 0.75]
     for (row, column), value in np.ndenumerate(cells):
-        dark = not math.isnan(value) and (value - low) / max(high - low, 1e-300) < DARK
+        dark = not math.isnan(value) and (value - low) / max(high - low, 1e-300) < DARK_BELOW
         colour = "white" if dark else "black"
         words, place = cell_text(value), (middles[column], row + 0.5)
         ax.text(*place, words, color=colour, size=CELL_LETTERS_SIZE, ha="center", va="center")
