@@ -73,7 +73,9 @@ def told(
         if isinstance(answer, Withheld):
             adversary.listen(answer.rows, at.parent, at.round)
             state = State(np.zeros(len(next(iter(answer.rows.values())))), {})
-            sent = adversary.decide(participant, cohort, parent=at.parent, state=state)
+            sent = adversary.decide(
+                participant, cohort, parent=at.parent, state=state, previous=lambda: ()
+            )
             decided = [replace(requests[participant], sent=sent[participant])]
             requests[participant] = decided[0]
     return [

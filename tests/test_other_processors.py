@@ -1,4 +1,4 @@
-"""Simulated scans and initial weights have the same bits with the kernels of every processor."""
+"""Simulated scans, tables and first weights have the same bits with every processor's kernels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, models
 from fedchain.learning.tasks.augmented import views_of
 from fedchain.learning.tasks.classic import standardised
+from fedchain.learning.tasks.directions import principal_directions, random_directions
+from fedchain.learning.tasks.features import coordinates
 from fedchain.randomness import stream
 from fedchain.scans.simulated import scan_records
 from fedchain.scans.simulator.scanner import join_scans, simulate
@@ -23,7 +25,7 @@ from fedchain.scans.simulator.shapes import SHAPES
 
 SCANS = "44fd191cb5412c7d"
 WEIGHTS = "8e49c8a7a6f03e37"
-TABLES = "349b92559af91f36"
+TABLES = "7a002bcbd553b75d"
 """First digits of the hashes of all scans, all weights and all tables."""
 NUMPY = {
     "NPY_DISABLE_CPU_FEATURES": kernels.numpy_instructions(),
@@ -61,11 +63,14 @@ def weights() -> str:
 
 
 def tables() -> str:
-    """Return the hash of a standardised table, and of shifted views of its rows as pictures."""
+    """Return the hash of a standardised table, its features, and shifted views of its rows."""
     table, public = stream(0, "table").random((300, 30)), np.arange(75)
     standard = [standardised(table, public, scale) for scale in (None, 16)]
     pictures = Records(standard[0].reshape(-1, 6, 5), np.zeros(300, np.int64))
-    return hashed([*standard, views_of(pictures, 3, 1, 0).inputs])
+    rows, nowhere = standard[1].astype(np.float64), np.zeros(30)
+    bases = principal_directions(rows, 7), random_directions(30, 7, 0)
+    features = [coordinates(standard[0], nowhere, basis) for basis in bases]
+    return hashed([*standard, views_of(pictures, 3, 1, 0).inputs, *bases, *features])
 
 
 def test_this_process_computes_the_same_as_every_other():

@@ -120,21 +120,37 @@ class Evaluation:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._module = task.model().eval()
-        inputs = np.require(task.held_out.inputs, requirements=["W", "C"])
-        self._pieces = torch.split(torch.from_numpy(inputs), PIECE)
+        self._pieces = _pieces(task.held_out.inputs)
+        self._extra = {
+            name: (metric.measure, _pieces(metric.inputs))
+            for name, metric in task.extra_metrics.items()
+        }
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
         """Return the metrics and the outputs of the model with these weights.
 
-        The metrics include the mean loss.
+        The metrics include the mean loss and the task's extra metrics.
         """
         load_weights(self._module, weights)
         with torch.no_grad():
-            outputs = torch.cat([self._module(piece) for piece in self._pieces])
+            outputs = self._run(self._pieces)
             loss = float(self._task.loss(outputs, self._targets).mean())
+            extra = {
+                name: measure(self._run(pieces).numpy())
+                for name, (measure, pieces) in self._extra.items()
+            }
         found: Array = outputs.numpy()
-        return {**self._task.measure(found, self._task.held_out), "loss": loss}, found
+        return {**self._task.measure(found, self._task.held_out), "loss": loss, **extra}, found
+
+    def _run(self, pieces: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([self._module(piece) for piece in pieces])
+
+
+def _pieces(inputs: Array) -> Sequence[torch.Tensor]:
+    """Split inputs into pieces that go through the model together."""
+    writable = np.require(inputs, requirements=["W", "C"])
+    return torch.split(torch.from_numpy(writable), PIECE)
 
 
 class Evaluations:

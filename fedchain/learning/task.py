@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,6 +96,16 @@ class Subspace:
     """Number of directions."""
 
 
+@dataclass(frozen=True)
+class ExtraMetric:
+    """A metric of the model on other inputs than the held-out ones."""
+
+    inputs: Array
+    """Inputs of the model, float32, shape (examples, ...)."""
+    measure: Callable[[Array], float]
+    """Maps the model's outputs for these inputs to a metric; NaN where it is not defined."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """Everything that a run needs for learning: data, model, loss, metrics and baselines."""
@@ -108,6 +118,9 @@ class Task:
     """Records on which the model is measured; they belong to no holder."""
     model: Callable[[], torch.nn.Module]
     """Makes the model, with the same initial weights at every call."""
+    model_for: Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]] | None = None
+    """Maps another shape of one example's inputs to a function that makes the model for it. None if
+    the model fits only the task's own inputs."""
     loss: Loss
     """Gives one loss for each example."""
     measure: Callable[[Array, Records], Metrics]
@@ -124,9 +137,13 @@ class Task:
     """Number of records that are declared public and belong to no holder."""
     subspace: Subspace | None = None
     """Subspace on which the holders' releases are projected, or None for no projection."""
+    root: Records | None = None
+    """Records of the public root, which belong to no holder, or None without a public root."""
     views: int = 1
     """Number of views of each example of the holders. The gradient of an example is the mean over
     its views."""
+    extra_metrics: Mapping[str, ExtraMetric] = field(default_factory=dict)
+    """Metrics on other inputs than those of ``held_out``, by name."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """Function of the outputs on ``held_out`` and the largest number of pictures. It returns RGB
     pictures by name, shape (height, width, 3). None if the task has no pictures."""
@@ -178,7 +195,9 @@ tasks: Family[Task] = Family(
         "fedchain.learning.tasks.augmented",
         "fedchain.learning.tasks.classic",
         "fedchain.learning.tasks.canary_records",
+        "fedchain.learning.tasks.features",
         "fedchain.learning.tasks.nothing",
+        "fedchain.learning.tasks.public_root",
         "fedchain.learning.tasks.public_subspace",
         "fedchain.learning.tasks.subset",
         "fedchain.learning.tasks.warm_start",

@@ -26,6 +26,7 @@ from fedchain.network.topology import topologies
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.hashing import Effort, expected_hashing_s
 from fedchain.nodes.compute.strategy import Place, schedule_of
+from fedchain.nodes.holders.colluders import with_poison_metrics
 from fedchain.nodes.holders.data_holder import DataHolder
 from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
@@ -74,9 +75,12 @@ class RunSetup:
 
     @property
     def holder_slots(self) -> range:
-        """Node ids of the data holders' slots in the network, after the compute nodes' ids."""
+        """Node ids of the slots of data holders in the network, after the ids of compute nodes.
+
+        The last slot is that of the public root, if there is one.
+        """
         first = self.scenario.nodes.miners
-        return range(first, first + self.scenario.nodes.asked)
+        return range(first, first + self.scenario.slots)
 
 
 def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
@@ -105,10 +109,10 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
     registered = nodes.identity == "registered"
     identities = Identities(root, sampling, counts.__getitem__ if registered else None)
     rules = replace(rules, commitment=commitment, identity_root=identities.root)
-    everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
+    everybody, generator = nodes.miners + scenario.slots, stream(seed, "network")
     return RunSetup(
         scenario=scenario,
-        task=task,
+        task=with_poison_metrics(task, scenario),
         mechanism=mechanism,
         sampling=sampling,
         identities=identities,

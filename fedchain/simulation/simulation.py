@@ -151,9 +151,7 @@ class Simulation:
             while queue and self.chain.head == head:
                 event = queue.take()
                 now_s = event.time_s
-                if self._setup.scenario.gossip.breaks and (
-                    transport.waits(event) or self._is_void(event)
-                ):
+                if breaks and (transport.waits(event) or self._is_void(event)):
                     continue
                 self._act(event)
                 if breaks:
@@ -245,6 +243,7 @@ class Simulation:
             "chain": self._recorder.tally(self._setup.scenario.nodes.shares),
             "traffic": self._transport.traffic,
             "fooled": self.wasted_releases,
+            "judged_by": self._recorder.judged_by,
             **self.tracker.figures(),
         }
 

@@ -1,3 +1,5 @@
+import importlib
+import itertools
 import json
 import math
 import re
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up import make_block_sweep, make_run, make_samples, make_sweep
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -70,6 +73,7 @@ def test_a_run_gets_the_figures_that_it_has_data_for(run_folder: Path) -> None:
         "accuracy_over_rounds",
         "samples",
         "used_and_rejected",
+        "shares_over_rounds",
         "epsilon_over_rounds",
         "loss_over_rounds",
         "time_per_round",
@@ -250,6 +254,29 @@ def test_a_figure_has_a_file_name_whatever_its_metric_is_called() -> None:
     )
 
 
+def test_a_figure_is_drawn_once_for_each_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws: list[Figure] = []
+    draw_it = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, to: (draws.append(self), draw_it(self, to)))
+    made, ax = style.axes()
+    ax.plot([0, 1], [0, 1])
+    drawing = finished("line", "", made)
+    for count, kind in enumerate(("png", "svg", "pdf"), 1):
+        render(drawing, kind)
+        assert len(draws) == count
+
+
+def test_fonts_are_embedded_without_the_tables_for_placing_letters_alone() -> None:
+    subset = importlib.import_module("fontTools.subset")  # comes with matplotlib
+    file, options = font_manager.findfont("DejaVu Sans"), subset.Options()
+    with style._placed_fonts():
+        light = subset.load_font(file, options)
+    with subset.load_font(file, options) as whole, light:
+        assert set(whole.keys()) - set(light.keys()) == {"GDEF", "GPOS", "GSUB"}
+        shapes = "glyf", "hmtx", "cmap", "kern"
+        assert all(light.reader[table] == whole.reader[table] for table in shapes)
+
+
 def test_equal_data_give_equal_bytes(sweep_folder: Path, run_folder: Path) -> None:
     for folder in (sweep_folder, run_folder):
         first, second = draw(open_study(folder)), draw(open_study(folder))
@@ -291,6 +318,33 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
     assert attacks.tolist() == [[False, False], [False, True]]
 
 
+def test_the_figure_of_shares_shows_what_attackers_got_beside_what_they_sent(
+    tmp_path: Path,
+) -> None:
+    make_run(tmp_path, rounds=4, holders=5, attack_from=3, captured=0.35)
+    (drawn,) = (each for each in draw(open_study(tmp_path)) if each.name == "shares_over_rounds")
+    honest, attackers, sent = (patch.get_data() for patch in drawn.figure.axes[0].patches)
+    assert honest.baseline.tolist() == attackers.values.tolist() == [0.0, 0.0, 0.35, 0.35]
+    assert sent.values.tolist() == [0.0, 0.0, 0.2, 0.2]
+    assert "who sent 20.0% of a round's messages and had 35.0% of the gradient" in drawn.caption
+
+
+def test_without_attackers_there_is_no_figure_of_shares(tmp_path: Path) -> None:
+    make_run(tmp_path, rounds=4)
+    assert "shares_over_rounds" not in [each.name for each in draw(open_study(tmp_path))]
+
+
+def test_a_sweep_has_a_line_of_shares_for_each_of_its_points(tmp_path: Path) -> None:
+    make_sweep(tmp_path, epsilons=(0.5, 2.0))
+    for epsilon, seed in itertools.product((0.5, 2.0), range(3)):
+        folder = tmp_path / "runs" / f"made-up-{epsilon:g}-s{seed}"
+        make_run(folder, epsilon=epsilon, seed=seed, attack_from=2, captured=epsilon / 4)
+    (drawn,) = (each for each in draw(open_study(tmp_path)) if each.name == "shares_over_rounds")
+    lines = [line for line in drawn.figure.axes[0].lines if len(line.get_xdata()) == 12]
+    ends = {line.get_label(): line.get_ydata()[-1] for line in lines}
+    assert ends == {"ε = 0.5": 0.125, "ε = 2": 0.5}
+
+
 def test_the_page_is_whole_by_itself_and_runs_nothing(run_folder: Path) -> None:
     report([run_folder], figures=(), tables=())
     text = (run_folder / "report.html").read_text()
@@ -315,6 +369,7 @@ def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> Non
         "sign_flip by holders 5 from round 6",
         "majority (no learning)",
         "Attacks made 7 of them, and the rule used 0 of those.",
+        "attackers had 0.0% of the global gradient on average; in 0% of them they had at least",
         f"fedchain verify {run_folder.name}",
         "A made-up run &lt;with&gt; odd &amp; characters.",
     ):

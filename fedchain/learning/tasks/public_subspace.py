@@ -12,7 +12,7 @@ from pydantic import Field
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Subspace, Task, tasks
-from fedchain.learning.tasks.warm_start import beginning_at, with_public
+from fedchain.learning.tasks.warm_start import beginning_at, with_public, without_public
 from fedchain.registry import Part
 from fedchain.update import updates
 
@@ -61,7 +61,8 @@ def public_subspace(
     """
     if directions > records:
         raise ValueError(f"task.directions: must be at most records = {records}, got {directions}")
-    task, public, weights = with_public(holders, seed, of, records, steps, update)
+    whole = without_public(of, holders, seed)
+    task, public, weights = with_public(whole, records, seed, steps, update)
     task = replace(task, subspace=Subspace(public, directions))
     return beginning_at(task, weights) if warm else task
 

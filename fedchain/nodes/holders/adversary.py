@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
+from fedchain.nodes.holders.sent import Quantised, quantised_messages, quantised_rows, root_in
 from fedchain.randomness import digest, stream
 from fedchain.rows import lengths
 from fedchain.scenario import Scenario
@@ -51,6 +53,7 @@ class Adversary:
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
+        self._holders = scenario.nodes.asked * len(scenario.nodes.members_of(0))
         self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
 
@@ -83,7 +86,13 @@ class Adversary:
         return wire
 
     def decide(
-        self, participant: int, cohort: Mapping[int, Answer], *, parent: bytes, state: State
+        self,
+        participant: int,
+        cohort: Mapping[int, Answer],
+        *,
+        parent: bytes,
+        state: State,
+        previous: Callable[[], Sequence[Message]],
     ) -> dict[int, Withheld]:
         """Return what colluders send, by participant id.
 
@@ -93,6 +102,7 @@ class Adversary:
             cohort: the message or withheld release of each participant, by participant id.
             parent: hash of the block at which the participants release.
             state: the state after the block.
+            previous: returns the messages in the block.
 
         Raises:
             PartError: an attack makes a holder send numbers that are not finite.
@@ -105,12 +115,17 @@ class Adversary:
             every = (pair for each in withheld.values() for pair in each.rows.items())
             own = {k: row for k, row in every if self.colluders.attack_of(k, round_) == index}
             honest = self._seen(index, cohort, self._wires[parent])
+            rule = functools.partial(self.rule_at, state, quantised_messages(root_in(cohort)))
+            releases = np.stack(list(own.values()))
             view = View(
                 round=round_,
                 state=state,
-                own=np.stack(list(own.values())),
+                own=releases,
                 honest=vectors_of(honest, len(state.weights)),
-                rule=self.rule_at(state),
+                holders=self._holders,
+                rule=rule(),
+                response=rule(functools.partial(self._known, honest, releases)),
+                previous=lambda: vectors_of(_of_holders(previous()), len(state.weights)),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
             with np.errstate(over="ignore", invalid="ignore"):
@@ -130,7 +145,7 @@ class Adversary:
         }
 
     def _seen(self, index: int, cohort: Mapping[int, Answer], wire: Wire) -> list[Message]:
-        """Return the honest messages that an attack knows."""
+        """Return the honest holders' messages that an attack knows."""
         match self.colluders.attacks[index].knowledge:
             case "omniscient":
                 known = sorted(cohort)
@@ -138,40 +153,65 @@ class Adversary:
                 known = list(wire.sent)[: wire.heard[index]]
             case _:
                 known = []
-        return [each for k in known if isinstance(each := cohort[k], Message)]
+        sent = (cohort[k] for k in known)
+        return _of_holders([each for each in sent if isinstance(each, Message)])
 
-    def rule_at(self, state: State) -> Callable[[Rows], Vector]:
+    def _known(self, honest: Sequence[Message], releases: Rows) -> Quantised:
+        """Return what the adversary takes for the honest messages; see ``View.known``."""
+        return quantised_messages(honest) if honest else quantised_rows(releases, self._storage)
+
+    def rule_at(
+        self,
+        state: State,
+        root: Quantised | None = None,
+        beside: Callable[[], Quantised] | None = None,
+    ) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
         The function assumes equal numbers of records, and leaves out vectors that are not finite.
+
+        Args:
+            state: the state after the parent block.
+            root: the message of the public root, which everybody can compute; it is always
+                aggregated with the vectors. None or empty: there is no public root.
+            beside: returns messages that are aggregated with the vectors; it is called only once,
+                and only if the function is. None: there are no such messages.
         """
+        known, public = functools.cache(beside or Quantised), root or Quantised()
+        memory = split_memory(state.memory)[0]
 
         def rule(rows: Rows) -> Vector:
-            norms = lengths(rows)
-            forms = dict(sorted(forms_of(rows, norms, self._storage).items()))
-            if not forms:
+            every = known() + quantised_rows(rows, self._storage)
+            if not every.forms:
                 raise ValueError("view.rule: no row is finite; the rule needs one at least")
-            exponents, integers = zip(*forms.values(), strict=True)
+            every = every + public
+            exponents, integers = zip(*every.forms, strict=True)
+            counts = np.ones(len(integers))
+            counts[len(integers) - len(public.forms) :] = 0.0
             received = Received(
-                Directions(integers, exponents),
-                norms[list(forms)],
-                np.ones(len(forms)),
-                split_memory(state.memory)[0],
+                Directions(integers, exponents), np.array(every.norms), counts, memory
             )
             return self._aggregate(received).gradient
 
         return rule
 
 
+def _of_holders(messages: Iterable[Message]) -> list[Message]:
+    """Return the messages of holders, without that of a public root."""
+    return [each for each in messages if each.declaration.records]
+
+
 def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
-    """Raise PartError if an attack turned a finite gradient into numbers that are not finite."""
-    # Numbers that are not finite have no message, so the holder would be missing from the round.
-    for row, before, holder in zip(made, view.own, holders, strict=True):
-        if np.isfinite(before).all() and not np.isfinite(row).all():
-            value, dtype = row[~np.isfinite(row)][0], row.dtype
+    """Raise PartError if an attack turned a finite gradient into one without a finite norm."""
+    # A vector without a finite norm has no message, so the holder would be missing from the round.
+    for row, before, norm, holder in zip(made, view.own, lengths(made), holders, strict=True):
+        if np.isfinite(before).all() and not np.isfinite(norm):
+            odd, dtype = row[~np.isfinite(row)], row.dtype
+            value = odd[0] if len(odd) else f"a vector of norm {norm}"
             raise PartError(
                 f"attack {kind}: makes holder {holder} send {value} in round {view.round}; "
-                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}"
+                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}, "
+                "and a finite norm"
             )
 
 

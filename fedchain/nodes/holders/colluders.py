@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fedchain.attacks import attacks, poisons
-from fedchain.learning.task import Records, Task
+from fedchain.attacks.poisoning import POISON_METRICS
+from fedchain.learning.task import ExtraMetric, Records, Task
 from fedchain.randomness import digest, stream
 from fedchain.registry import Part, nested_family, parameters, plain_value
 from fedchain.scenario import HolderAttack, Scenario, attackers_of
@@ -90,15 +91,36 @@ def poisoned_task(task: Task, scenario: Scenario) -> Task:
     The records of holder k stay at index k. In a scenario with n holders, the poisoned records of
     holder k in attack i have the index n (1 + i) + k.
     """
-    named = {
-        index: a.part for index, a in enumerate(scenario.attacks) if isinstance(a, HolderAttack)
-    }
-    poison = {index: made for index, part in named.items() if (made := poison_of(part))}
+    poison = poisons_in(scenario)
     if not poison or not task.learns:
         return task
+    return replace(task, holders=_Twins(task.holders, scenario, poison, classes_of(task)))
+
+
+def with_poison_metrics(task: Task, scenario: Scenario) -> Task:
+    """Return a task with the metrics of the scenario's poisons, such as ``backdoor``.
+
+    If several attacks have the same kind of poison, the later ones get the attack's index in the
+    scenario's ``attacks`` after their names: ``backdoor_1``.
+    """
+    found: dict[str, ExtraMetric] = {}
+    for index, poison in poisons_in(scenario).items():
+        if poison.kind in POISON_METRICS and task.learns:
+            name = f"{poison.kind}_{index}" if poison.kind in found else poison.kind
+            found[name] = POISON_METRICS[poison.kind](task.held_out, classes_of(task), poison)
+    return replace(task, extra_metrics={**task.extra_metrics, **found}) if found else task
+
+
+def poisons_in(scenario: Scenario) -> dict[int, Part]:
+    """Return the poison of each attack that has one, by index in the scenario's ``attacks``."""
+    parts = {i: a.part for i, a in enumerate(scenario.attacks) if isinstance(a, HolderAttack)}
+    return {index: made for index, part in parts.items() if (made := poison_of(part))}
+
+
+def classes_of(task: Task) -> int:
+    """Return the number of classes of a task, 2 for masks."""
     targets = task.held_out.targets
-    classes = int(targets.max()) + 1 if targets.dtype.kind in "iu" else 2
-    return replace(task, holders=_Twins(task.holders, scenario, poison, classes))
+    return int(targets.max()) + 1 if targets.dtype.kind in "iu" else 2
 
 
 class _Twins(Sequence[Records]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedchain.reports.figures import axis, chains, rounds, run, style
+from fedchain.reports.figures import axis, chains, maps, phases, rounds, run, style
 from fedchain.reports.study import Study
 
 FIGURE_KINDS = ("pdf", "svg", "png")
@@ -12,17 +12,27 @@ FIGURE_KINDS = ("pdf", "svg", "png")
 def draw(study: Study) -> list[style.Drawing]:
     """Return all figures for which the study has data, first the most important one."""
     with style.styled():
+        law = chains.measured_against_law(study)
+        if law is None and (shown := _maps(study)):
+            return shown
         drawn = (
-            chains.measured_against_law(study),
+            law,
             chains.effort_until_target(study),
             chains.releases_against_stale(study),
             axis.metric_against_axis(study),
             rounds.metric_over_rounds(study, study.score),
             run.samples(study),
             run.used_and_rejected(study),
+            rounds.shares_over_rounds(study),
             run.heads_over_time(study),
             rounds.epsilon_over_rounds(study),
             rounds.metric_over_rounds(study, "loss" if study.score != "loss" else ""),
             run.time_per_round(study),
         )
     return [drawing for drawing in drawn if drawing is not None]
+
+
+def _maps(study: Study) -> list[style.Drawing]:
+    """Return the figures with a cell for each point, which take the place of hundreds of curves."""
+    made = maps.matrix(study), phases.phase_diagram(study), phases.breaking_lines(study)
+    return [drawing for drawing in made if drawing is not None]

@@ -112,6 +112,8 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
     "subset": ({"of": DIGITS, "records": 1000}, table),
     "warm_start": (PUBLIC, table),
     "public_subspace": (PUBLIC | {"directions": 5}, table),
+    "public_pca": (PUBLIC | {"directions": 5}, table),
+    "random_projection": ({"of": DIGITS, "directions": 5}, table),
     "canaries": ({"each": 16}, canaries),
     "scan_segmentation": ({}, scanned),
 }
