@@ -7,9 +7,12 @@ index. Of the operations of numpy only those are used that are rounded in one wa
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fedchain.arrays import Matrix, Vector
+from fedchain.native.loading import library
 
 SQUARINGS, STEPS = 10, 4
 """Number of times that a matrix is squared, and of products with the result, until its leading
@@ -41,6 +44,13 @@ def product(left: Matrix, right: Matrix) -> Matrix:
     >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])).tolist()
     [[11.0]]
     """
+    kernels, alike = library(), left.shape[:-2] == right.shape[:-2]
+    if kernels is not None and alike and min(left.size, right.size) > 0:
+        (rows, inner), columns = left.shape[-2:], right.shape[-1]
+        made = np.empty((*left.shape[:-1], columns))
+        pairs = np.ascontiguousarray(left), np.ascontiguousarray(right)
+        kernels.ordered_products(*pairs, math.prod(left.shape[:-2]), rows, inner, columns, made)
+        return made
     total = left[..., :, 0, None] * right[..., 0, None, :]
     term = np.empty_like(total)
     for k in range(1, left.shape[-1]):

@@ -22,7 +22,7 @@ from fedchain.errors import RunRefused
 
 BUILDS = ("base", "avx2", "avx512")
 """The builds of the kernels, from the oldest processors to the newest."""
-VERSION = 1
+VERSION = 2
 """Version of the kernels' functions, as in processor.c. Kernels of another version, which an older
 state of the sources left, are not used."""
 SWITCH = "FEDCHAIN_NATIVE"
@@ -54,6 +54,7 @@ class Library:
     inner_products: Callable[..., None]
     weighted_sum: Callable[..., None]
     trimmed_means: Callable[..., None]
+    ordered_products: Callable[[Array, Array, int, int, int, int, Array], None]
     """The functions of numbers.c and rules.c. They refuse arrays of another type or with gaps."""
 
 
@@ -64,6 +65,7 @@ def _flat(kind: npt.DTypeLike) -> Any:
 
 _WORDS, _SINGLE, _VECTOR = map(_flat, (np.uint32, np.float32, np.float64))
 _INTEGERS, _COUNT = _flat(np.int32), ctypes.c_int64
+_MATRICES = np.ctypeslib.ndpointer(np.float64, flags="C_CONTIGUOUS")
 _ROWS = [_flat(np.int64), _VECTOR, *4 * [_COUNT]]
 """Addresses of rows, a factor for each, their number, the bytes of an integer, the first column
 and the end of the columns."""
@@ -83,6 +85,7 @@ SIGNATURES: Mapping[str, tuple[Any, Sequence[Any]]] = {
         None,
         [*_ROWS, _COUNT, _INTEGERS, _COUNT, ctypes.c_double, _VECTOR, _VECTOR],
     ),
+    "ordered_products": (None, [_MATRICES, _MATRICES, *4 * [_COUNT], _MATRICES]),
     "gradients": (None, [*7 * [ctypes.c_void_p], _COUNT, _COUNT, *7 * [ctypes.c_void_p]]),
 }
 """The types of each kernel's result and arguments."""

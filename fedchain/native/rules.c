@@ -117,3 +117,15 @@ EXPORT void trimmed_means(const char *const *rows, const double *factors, int64_
     for (int64_t i = 0; i < wide; i++) means[first + i] = total[i] / (double)(count - 2 * trim) / divisor;
   }
 }
+
+/* Products of two matrices, one pair after the other; sums run over the inner index from its first
+   value. The twin is `product` of aggregation/ordered.py. */
+EXPORT void ordered_products(const double *restrict left, const double *restrict right, int64_t count, int64_t rows,
+                             int64_t inner, int64_t columns, double *restrict made) {
+  for (int64_t pair = 0; pair < count; pair++, right += inner * columns)
+    for (int64_t i = 0; i < rows; i++, left += inner, made += columns) {
+      for (int64_t j = 0; j < columns; j++) made[j] = left[0] * right[j];
+      for (int64_t k = 1; k < inner; k++)
+        for (int64_t j = 0; j < columns; j++) made[j] += left[k] * right[k * columns + j];
+    }
+}

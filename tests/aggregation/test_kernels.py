@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.aggregation import Received, aggregations, coordinates, inner_products, weights
+from fedchain.aggregation import (
+    Received,
+    aggregations,
+    coordinates,
+    inner_products,
+    ordered,
+    weights,
+)
 from fedchain.aggregation.coordinates import _exchanges, untrimmed_means
 from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.vectors import Vectors
@@ -45,7 +52,7 @@ def received(storage, count, columns, seed):
 
 
 def without_kernels(patch):
-    for module in (inner_products, coordinates, weights):
+    for module in (inner_products, coordinates, ordered, weights):
         patch.setattr(module, "library", lambda: None)
 
 
@@ -67,6 +74,19 @@ def test_every_rule_has_the_bits_of_numpy(storage, count, columns, seed):
             slow = aggregations.build(part, given_)
         for name in ("gradient", "cosines", "shares"):
             assert getattr(fast, name).tobytes() == getattr(slow, name).tobytes(), (rule, name)
+
+
+@pytest.mark.skipif(library() is None, reason="the kernels are not compiled here")
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), *[st.integers(1, 40)] * 3, st.integers(0, 2**32 - 1))
+def test_products_in_a_written_order_have_the_bits_of_numpy(count, rows, inner, columns, seed):
+    generator = np.random.default_rng(seed)
+    left = generator.lognormal(0, 30, (count, inner, rows)).swapaxes(1, 2)
+    right = generator.normal(size=(count, inner, columns))
+    fast = ordered.product(left, right)
+    with pytest.MonkeyPatch.context() as patch:
+        without_kernels(patch)
+        assert fast.tobytes() == ordered.product(left, right).tobytes()
 
 
 @pytest.mark.parametrize("rows", ["gaps", "two types"])
