@@ -108,6 +108,7 @@ class Adversary:
             PartError: an attack makes a holder send numbers that are not finite.
         """
         withheld = {k: each for k, each in sorted(cohort.items()) if isinstance(each, Withheld)}
+        clean = {k: row for each in withheld.values() for k, row in each.clean.items()}
         rows: dict[int, Vector] = {}
         nudges: dict[int, int] = {}
         round_ = self._wires[parent].round
@@ -121,6 +122,7 @@ class Adversary:
                 round=round_,
                 state=state,
                 own=releases,
+                clean=np.stack([clean[k] for k in own]).astype(np.float64),
                 honest=vectors_of(honest, len(state.weights)),
                 holders=self._holders,
                 rule=rule(),
@@ -138,6 +140,7 @@ class Adversary:
             k: replace(
                 each,
                 rows={holder: rows[holder] for holder in each.rows},
+                clean={},
                 nudge=nudges[k] if each.rest is None else 0,
             )
             for k, each in withheld.items()

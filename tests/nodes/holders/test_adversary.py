@@ -164,7 +164,8 @@ def decided(value: float, dtype: str, knowledge: str = "omniscient"):
     cohort = {holder: world.message(holder, world.chain_id, 1) for holder in range(3)}
     before = [(each.direction.copy(), each.norm) for each in cohort.values()]
     rows = np.random.default_rng(0).standard_normal((2, 12)).astype(dtype)
-    cohort |= {3: Withheld({3: rows[0]}), 4: Withheld({4: rows[1]})}
+    cohort |= {3: Withheld({3: rows[0]}, clean={3: rows[0]})}
+    cohort |= {4: Withheld({4: rows[1]}, clean={4: rows[1]})}
     adversary.listen([3], world.chain_id, 1)
     state, last = State(np.zeros(12), {}), [world.message(3, world.chain_id, 1)]
     found = adversary.decide(3, cohort, parent=world.chain_id, state=state, previous=lambda: last)
