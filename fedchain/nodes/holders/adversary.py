@@ -53,6 +53,7 @@ class Adversary:
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
+        self._grouped = scenario.nodes.groups is not None
         self._holders = scenario.nodes.asked * len(scenario.nodes.members_of(0))
         self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
@@ -133,7 +134,7 @@ class Adversary:
             with np.errstate(over="ignore", invalid="ignore"):
                 part = self.colluders.attacks[index].part
                 made = cast(Rows, attacks.build(part, view).astype(view.own.dtype))
-            check_finite(made, view, part.kind, list(own))
+            check_finite(made, view, part.kind, list(own), grouped=self._grouped)
             rows |= zip(own, made, strict=True)
             nudges |= zip(own, repeats(made, self._storage, honest), strict=True)
         return {
@@ -204,10 +205,14 @@ def _of_holders(messages: Iterable[Message]) -> list[Message]:
     return [each for each in messages if each.declaration.records]
 
 
-def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
+def check_finite(
+    made: Rows, view: View, kind: str, holders: Sequence[int], *, grouped: bool
+) -> None:
     """Raise PartError if an attack turned a finite gradient into one without a finite norm."""
     # A vector without a finite norm has no message, so the holder would be missing from the round.
-    for row, before, norm, holder in zip(made, view.own, lengths(made), holders, strict=True):
+    # What a member adds to a sum of a group is cut to the largest number of the sum.
+    norms = np.abs(made).max(axis=1) if grouped else lengths(made)
+    for row, before, norm, holder in zip(made, view.own, norms, holders, strict=True):
         if np.isfinite(before).all() and not np.isfinite(norm):
             odd, dtype = row[~np.isfinite(row)], row.dtype
             value = odd[0] if len(odd) else f"a vector of norm {norm}"

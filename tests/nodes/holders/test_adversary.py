@@ -96,11 +96,11 @@ def test_a_rule_that_is_tried_on_no_finite_row_says_so():
 def test_an_attack_that_makes_a_number_that_is_not_finite_is_named_with_its_holder():
     own = np.array([[1.0, 2.0], [3.0, np.inf], [5.0, 6.0]], np.float32)
     view = SimpleNamespace(own=own, round=7)
-    check_finite(own * 2, view, "mine", [4, 5, 6])  # holder 5 had none before
+    check_finite(own * 2, view, "mine", [4, 5, 6], grouped=False)  # holder 5 had none before
     made = own.copy()
     made[2, 0] = np.nan
     with pytest.raises(PartError) as caught:
-        check_finite(made, view, "mine", [4, 5, 6])
+        check_finite(made, view, "mine", [4, 5, 6], grouped=False)
     assert str(caught.value) == (
         "attack mine: makes holder 6 send nan in round 7; "
         "allowed: finite numbers of float32, at most 3.4e+38, and a finite norm"
