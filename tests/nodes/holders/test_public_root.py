@@ -24,7 +24,7 @@ from fedchain.nodes.holders.adversary import Adversary
 from fedchain.nodes.holders.momentum import published_vector
 from fedchain.nodes.holders.public_root import RootedPool
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
-from fedchain.nodes.holders.sent import root_in, sent_as
+from fedchain.nodes.holders.sent import quantised_rows, root_in
 from fedchain.results import MessageRecord, RefusalRecord
 from fedchain.simulation.setup import build_setup
 
@@ -189,8 +189,8 @@ def test_attackers_try_the_rule_with_the_root_which_has_no_records(weights, coun
     )
     rows, root = np.random.default_rng(0).normal(size=(3, 31)), np.full((1, 31), 5.0)
     state = State(np.zeros(31), {})
-    for beside in (None, lambda: sent_as(rows[1:], "int32")):
-        rule = adversary.rule_at(state, sent_as(root, "int32"), beside)
+    for beside in (None, lambda: quantised_rows(rows[1:], "int32")):
+        rule = adversary.rule_at(state, quantised_rows(root, "int32"), beside)
         tried = rule(rows if beside is None else rows[:1])
         expected = (rows.sum(axis=0) + (counted - 3) * root[0]) / counted
         np.testing.assert_allclose(tried, expected, atol=1e-3)
