@@ -6,7 +6,7 @@ SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README 
 KERNELS := $(wildcard fedchain/native/*.[ch])
 SCENARIO ?= first_light
 
-.PHONY: run test test-long test-elsewhere check format bench figures clean
+.PHONY: run test test-long test-elsewhere check format bench figures robustness clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -38,6 +38,10 @@ bench: $(VENV)/.installed-dev
 # --list shows the names with their times.
 figures: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/figures.py $(ARGS)
+
+# The makers of docs/robustness.md and docs/which_rule.md alone.
+robustness: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/robustness.py
 
 clean:
 	rm -rf $(VENV) .elsewhere build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -125,7 +125,7 @@ def heading(setup: RunSetup) -> str:
     root = " and a public root" if scenario.rooted else ""
     return " · ".join(
         (
-            f"{nodes.holders} holders{_in_brackets(byzantine)}{asked}{root}",
+            f"{nodes.holders} holders{_in_brackets(+byzantine)}{asked}{root}",
             f"{nodes.miners} compute nodes{_in_brackets(dishonest)}",
             f"{scenario.rounds} rounds",
             f"{setup.rules.dimension:,} weights",

@@ -17,13 +17,11 @@ from pydantic import BaseModel, ValidationError, create_model
 from fedchain.errors import PartError, Problem, ScenarioError
 from fedchain.registry.own import called, imported, simulator_values, written_form
 from fedchain.registry.parts import STRICT, Part, Where, overlay, plain_value
-from fedchain.registry.signatures import as_tuples, bare, parameters, section_of
+from fedchain.registry.signatures import as_tuples, bare, list_lengths, parameters, section_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 Built = TypeVar("Built")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
-MOST_LISTED = 8
-"""Largest number of parts in a list, unless its parameter says another one."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class Family(Generic[Built]):
         Raises:
             ValueError: there is no such part; the error text lists the parts.
         """
+        if kind in self.parts:  # imports nothing: a sweep asks for thousands of parts
+            return self.parts[kind]
         names = self.names()
         if kind in self.parts:
             return self.parts[kind]
@@ -177,15 +177,6 @@ def listed_family(annotation: object) -> Family[Any] | None:
     return nested_family(next(iter(typing.get_args(entries)), None)) if listed else None
 
 
-def list_lengths(annotation: object) -> tuple[int, int]:
-    """Return the fewest and the most blocks of a list, MOST_LISTED unless a ``Field`` says so."""
-    marks = getattr(annotation, "__metadata__", ())
-    inner = [each for mark in marks for each in getattr(mark, "metadata", ())]
-    lows = [each.min_length for each in inner if hasattr(each, "min_length")]
-    highs = [each.max_length for each in inner if hasattr(each, "max_length")]
-    return max(lows, default=0), min(highs, default=MOST_LISTED)
-
-
 def examine_keys(
     maker: Callable[..., Any], given: Mapping[str, Any], where: Where, beside: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
@@ -199,13 +190,12 @@ def examine_keys(
     """
     expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
-    blocks = {n: p for n, p in expected.items() if _is_block(p.annotation)}
-    for name, parameter in blocks.items():
+    blocks, lists = _blocks_and_lists(maker)
+    for name in blocks:
         try:
-            checked[name] = _check_block(parameter, given, (*where, name))
+            checked[name] = _check_block(expected[name], given, (*where, name))
         except ScenarioError as error:
             problems += error.problems
-    lists = {n for n, p in expected.items() if typing.get_origin(bare(p.annotation)) is list}
     values = {n: v if n in lists else as_tuples(v) for n, v in given.items() if n not in blocks}
     try:
         leaves = leaf_model(maker).model_validate(values)
@@ -217,6 +207,14 @@ def examine_keys(
     else:
         checked |= {name: getattr(leaves, name) for name in expected if name not in blocks}
     return {name: checked[name] for name in expected if name in checked}, problems
+
+
+@functools.lru_cache(maxsize=1024)
+def _blocks_and_lists(maker: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the names of the parameters that are blocks, and of those that are plain lists."""
+    annotations = {name: p.annotation for name, p in parameters(maker).items()}
+    lists = {n for n, each in annotations.items() if typing.get_origin(bare(each)) is list}
+    return tuple(n for n, each in annotations.items() if _is_block(each)), frozenset(lists)
 
 
 def _is_block(annotation: object) -> bool:

@@ -9,6 +9,9 @@ from fedchain.errors import ScenarioError
 from fedchain.scenario.reading import read_yaml
 from fedchain.scenario.writing import yaml_text
 
+NOBODY_WORDS = "nobody"
+"""Label of an attack whose number or share of holders is 0."""
+
 
 def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     """Label each mapping of an axis with its kind, and with the keys that differ within the kind.
@@ -23,6 +26,8 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
+    >>> block_words("attacks[0]", ["{kind: alie, count: 0}", "{kind: alie, count: 4}"])
+    {'{kind: alie, count: 0}': 'nobody', '{kind: alie, count: 4}': 'alie'}
     >>> block_words("privacy", ["{kind: gaussian, clip: 0.5}", "{kind: knorm, clip: 0.5}"])
     {'{kind: gaussian, clip: 0.5}': 'gaussian', '{kind: knorm, clip: 0.5}': 'knorm'}
     """
@@ -30,7 +35,10 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     blocks = {text: value for text, value in values.items() if isinstance(value, Mapping)}
     if not blocks:
         return {}
-    words = dict(zip(blocks, _distinguish(list(blocks.values())), strict=True))
+    idle = {text for text, block in blocks.items() if 0 in (block.get("count"), block.get("share"))}
+    active = {text: block for text, block in blocks.items() if text not in idle}
+    words = dict(zip(active, _distinguish(list(active.values())), strict=True))
+    words |= dict.fromkeys(idle, NOBODY_WORDS)
     if len(set(words.values())) < len(words):
         return {}
     if any(value is None for value in values.values()):
@@ -68,6 +76,8 @@ def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> li
         if isinstance(value, Mapping):
             inside = [other for other in others if isinstance(other, Mapping)]
             found.append(f"{name} {_distinguish(inside)[inside.index(value)]}".rstrip())
+        elif isinstance(value, list) and all(isinstance(part, Mapping) for part in value):
+            found.append(f"{name} {' + '.join(str(part.get('kind')) for part in value)}".rstrip())
         else:
             found.append(f"no {name}" if value is None else f"{name} {_plain(value)}")
     return found

@@ -10,6 +10,12 @@ from fedchain.reports.study import EPSILON, GridValue, GridValues, Recorded, Stu
 
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Readable names of metrics that are abbreviations, by metric."""
+ATTACKERS = {
+    "attacks[0]": "attack",
+    "attacks[0].share": "share of attackers",
+    "attacks[0].count": "attackers",
+}
+"""Readable names of the grid keys of the first attack."""
 KEY_UNITS = ("s", "ms")
 """Units that may be the end of a grid key."""
 
@@ -39,11 +45,15 @@ def key_words(key: str) -> str:
 
     >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
     ('ε', 'keep')
+    >>> key_words("attacks[0].share"), key_words("attacks[0].factor")
+    ('share of attackers', 'factor')
     >>> key_words("ledger.work.interval_s"), key_words("network.latency_ms.value")
     ('interval (s)', 'latency (ms)')
     """
     if key == EPSILON:
         return "ε"
+    if key in ATTACKERS:
+        return ATTACKERS[key]
     family, _, last = key.rpartition(".")
     name = family.rpartition(".")[2] if last in ("kind", "value") else last
     for unit in KEY_UNITS:

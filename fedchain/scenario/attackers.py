@@ -23,11 +23,12 @@ class HolderAttack(Section):
     attack and its parameters."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
     """Ids of the attacking holders, from 0. null: share or count says how many attack."""
-    share: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of all holders that attack; their number is rounded, at least 1. The seed draws them
-    from holders in no other entry; a larger share includes the holders of a smaller one."""
-    count: AtLeastOne | None = None
-    """Number of holders that attack; they are drawn in the same way as for share."""
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of all holders that attack; their number is rounded, at least 1 unless the share is 0.
+    The seed draws them from holders in no other entry; a larger share includes the holders of a
+    smaller one."""
+    count: Annotated[int, Field(ge=0)] | None = None
+    """Number of holders that attack, 0 for none; they are drawn in the same way as for share."""
     knowledge: Literal["own", "heard", "omniscient"] = "own"
     """What the adversary sees besides its holders' own releases. own: nothing; heard: the honest
     messages sent for the same block before the first attacker sends; omniscient: all honest
@@ -51,7 +52,7 @@ class HolderAttack(Section):
         3
         """
         if self.share is not None:
-            return max(1, int(self.share * holders + 0.5))
+            return max(int(self.share > 0), int(self.share * holders + 0.5))
         return self.count or len(self.holders or ())
 
 

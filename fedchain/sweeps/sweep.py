@@ -16,7 +16,15 @@ from fedchain.interruption import leave_if_unguarded
 from fedchain.names import legible
 from fedchain.registry import suggest
 from fedchain.reports.report import report
-from fedchain.reports.study import DONE, SWEEP_FORMAT, final, metric_names, read_run, total_epsilon
+from fedchain.reports.study import (
+    DONE,
+    SWEEP_FORMAT,
+    capture,
+    final,
+    metric_names,
+    read_run,
+    total_epsilon,
+)
 from fedchain.results import Run, RunFolder
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml
@@ -116,7 +124,8 @@ def _check_y(scenario: Scenario, row: PointRow) -> None:
     """Raise ScenarioError if a finished run does not have the metric ``sweep.y``."""
     assert scenario.sweep is not None
     # If the grid varies the task, not every point need have the metric; then the report checks it.
-    y, known = scenario.sweep.y, list(row)[list(row).index("error") + 1 : -1]
+    y, names = scenario.sweep.y, list(row)
+    known = names[names.index("error") + 1 : names.index("epsilon")] if "epsilon" in row else []
     tasks = any(key.partition(".")[0] == "task" for key in scenario.sweep.grid)
     if y and known and not tasks and row["status"] in DONE and y not in known:
         raise ScenarioError([Problem(("sweep", "y"), f"no metric {y!r}; {suggest(y, known)}")])
@@ -196,7 +205,9 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     values = {name: final(run, name) for name in metric_names(run)}
     total = total_epsilon(run)
     spent = math.inf if total is None else total
-    return {**place, "status": status, "error": error, **values, "epsilon": spent}
+    told = {**place, "status": status, "error": error, **values, "epsilon": spent}
+    captured = capture(run)
+    return told if captured is None else {**told, "capture": captured}
 
 
 def _listed(points: tuple[Point, ...], rows: Mapping[str, PointRow]) -> list[PointRow]:

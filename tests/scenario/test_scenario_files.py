@@ -78,6 +78,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "rounds_at_fixed_epsilon.yaml",
         "groups.yaml",
         "groups_and_attackers.yaml",
+        "few_directions.yaml",
         "public_subspace.yaml",
         "warm_start.yaml",
         "without_tuning.yaml",
@@ -87,6 +88,12 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "double_spend.yaml",
         "stale_blocks.yaml",
         "partition.yaml",
+        "attacks_and_rules.yaml",
+        "byzantine_share.yaml",
+        "privacy_and_robustness.yaml",
+        "backdoors.yaml",
+        "momentum_and_attackers.yaml",
+        "robust_and_private.yaml",
     }
     readme = (FILES[0].parent / "README.md").read_text()
     assert all(name in readme for name in names)

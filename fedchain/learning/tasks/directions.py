@@ -14,7 +14,7 @@ from fedchain.randomness import digest, normals, stream
 STEPS, SPARE = 60, 8
 """STEPS: steps of the orthogonal iteration. SPARE: directions that it finds beyond those that are
 asked for; with them, the last ones converge sooner."""
-NOTHING = 1e-9
+DEPENDENT = 1e-9
 """A column counts as zero if at most this share of it is orthogonal to the columns before it."""
 
 
@@ -96,6 +96,6 @@ def orthonormal(columns: Matrix) -> Matrix:
             shares = (found[:, :place] * rest[:, None]).sum(axis=0)
             rest = rest - (across[:place] * shares[:, None]).sum(axis=0)
         whole, left = np.sqrt((np.stack((column, rest), axis=1) ** 2).sum(axis=0))
-        if left > NOTHING * whole:
+        if left > DEPENDENT * whole:
             found[:, place] = across[place] = rest / left
     return found

@@ -23,7 +23,7 @@ from fedchain.learning.tasks.warm_start import (
 from fedchain.registry import Part
 from fedchain.update import updates
 
-Directions = Annotated[int, Field(ge=1, le=256)]
+UpTo256 = Annotated[int, Field(ge=1, le=256)]
 
 
 @tasks
@@ -33,7 +33,7 @@ def public_pca(
     *,
     of: Annotated[Part, tasks],
     records: Annotated[int, Field(ge=2, le=4096)] = 100,
-    directions: Directions = 16,
+    directions: UpTo256 = 16,
     warm: bool = False,
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
@@ -78,7 +78,7 @@ def public_pca(
 
 @tasks
 def random_projection(
-    holders: int, seed: int, *, of: Annotated[Part, tasks], directions: Directions = 16
+    holders: int, seed: int, *, of: Annotated[Part, tasks], directions: UpTo256 = 16
 ) -> Task:
     """Learn from the inputs along a few random directions.
 

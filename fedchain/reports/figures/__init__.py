@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedchain.reports.figures import axis, chains, rounds, run, style
+from fedchain.reports.figures import axis, chains, maps, phases, rounds, run, style
 from fedchain.reports.study import Study
 
 FIGURE_KINDS = ("pdf", "svg", "png")
@@ -12,8 +12,11 @@ FIGURE_KINDS = ("pdf", "svg", "png")
 def draw(study: Study) -> list[style.Drawing]:
     """Return all figures for which the study has data, first the most important one."""
     with style.styled():
+        law = chains.measured_against_law(study)
+        if law is None and (shown := _maps(study)):
+            return shown
         drawn = (
-            chains.measured_against_law(study),
+            law,
             chains.effort_until_target(study),
             chains.releases_against_stale(study),
             axis.metric_against_axis(study),
@@ -27,3 +30,9 @@ def draw(study: Study) -> list[style.Drawing]:
             run.time_per_round(study),
         )
     return [drawing for drawing in drawn if drawing is not None]
+
+
+def _maps(study: Study) -> list[style.Drawing]:
+    """Return the figures with a cell for each point, which take the place of hundreds of curves."""
+    made = maps.matrix(study), phases.phase_diagram(study), phases.breaking_lines(study)
+    return [drawing for drawing in made if drawing is not None]

@@ -1,0 +1,121 @@
+"""Tables of the studies of robustness, from made-up cells and from a made-up sweep."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+CELLS = {
+    "mean": {"nobody": 0.9, "alie": 0.8, "adaptive": 0.1},
+    "caf": {"nobody": 0.8, "alie": 0.76, "adaptive": 0.72},
+    "dnc": {"nobody": 0.85, "alie": 0.82, "adaptive": 0.7},
+}
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("robustness_tables")
+
+
+@pytest.fixture
+def robustness(tables):
+    return importlib.import_module("robustness")
+
+
+def lines_of(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+
+
+def test_the_worst_case_is_of_an_attack_and_the_best_worst_case_comes_first(tables):
+    assert lines_of(tables.worst_table(CELLS))[2:] == [
+        ["`caf`", ".800", ".720", "90 %", "`adaptive`"],
+        ["`dnc`", ".850", ".700", "82 %", "`adaptive`"],
+        ["`mean`", ".900", ".100", "11 %", "`adaptive`"],
+    ]
+    idle = {"caf": {"nobody": 0.1, "alie": 0.76}}  # learns less without attackers than with them
+    assert lines_of(tables.worst_table(idle))[2][2] == ".760"
+
+
+def test_settings_stand_beside_each_other_in_the_order_of_the_first(tables):
+    worse = {rule: {**row, "alie": 0.05} for rule, row in CELLS.items()}
+    head, _, first, *_ = lines_of(tables.settings_table({"a": CELLS, "b": worse}))
+    assert head == ["rule", "a", "b"]
+    assert first == ["`caf`", ".80 / .72 (adaptive)", ".80 / .05 (alie)"]
+
+
+def test_each_attack_has_its_two_best_rules_and_an_unknown_one_the_best_worst_case(tables):
+    assert lines_of(tables.threat_table(CELLS))[2:] == [
+        ["`alie`", "`dnc`", ".820", "`mean`", ".800", ".800"],
+        ["`adaptive`", "`caf`", ".720", "`dnc`", ".700", ".100"],
+        ["**any of them**", "`caf`", ".720", "`dnc`", ".700", ".100"],
+    ]
+
+
+def test_a_rule_that_never_broke_bears_more_than_was_measured(tables):
+    broken = {"mean": [0.0, 0.21], "caf": [0.1, math.nan]}
+    made = lines_of(tables.breaking_table(["1", "∞"], broken, {"closed": [0.05, 0.4]}, 0.45))
+    assert made[0] == ["total ε", "`mean`", "`caf`", "closed"]
+    assert made[2:] == [["1", ".00", ".10", ".05"], ["∞", ".21", "> .45", ".40"]]
+
+
+def test_a_budget_gets_the_rule_that_bears_most_and_then_the_more_accurate_one(tables):
+    broken = {"a": [0.1, math.nan, 0.2], "b": [0.2, math.nan, 0.1]}
+    clean = {"a": [0.9, 0.8, 0.5], "b": [0.5, 0.9, 0.9]}
+    made = lines_of(tables.budget_table(["1", "8", "∞"], broken, clean, 0.45))[2:]
+    assert made == [
+        ["1", "`b`", ".20", ".500"],
+        ["8", "`b`", "> .45", ".900"],
+        ["∞", "`a`", ".20", ".500"],
+    ]
+
+
+def test_each_number_of_holders_gets_the_rule_that_is_best_under_attack(tables):
+    ten = {"mean": {"0": 0.9, "0.2": 0.3}, "caf": {"0": 0.8, "0.2": 0.7}}
+    fifty = {"mean": {"0": 0.9, "0.2": 0.6}, "caf": {"0": 0.8, "0.2": 0.5}}
+    assert lines_of(tables.holders_table({"10": ten, "50": fifty}))[2:] == [
+        ["10", "`caf`", ".800", ".700", ".900", ".300"],
+        ["50", "`mean`", ".900", ".600", ".900", ".600"],
+    ]
+
+
+def test_a_composition_is_compared_with_the_mean_and_keeps_part_of_its_own_accuracy(tables):
+    found = {"digits": {rule: CELLS[rule] for rule in ("mean", "caf")}}
+    assert lines_of(tables.composition_table(found))[2] == [
+        "digits", ".900", ".100", ".800", ".720", "90 %", "`adaptive`"
+    ]  # fmt: skip
+
+
+def test_a_backdoor_has_its_success_beside_the_accuracy(tables):
+    accuracy = {"mean": {"nobody": 0.9, "poisoned": 0.88}}
+    success = {"mean": {"nobody": 0.1, "poisoned": 0.95}}
+    made = lines_of(tables.backdoor_table(accuracy, success))
+    assert made[0] == ["rule", "nobody attacks", "`poisoned`"]
+    assert made[2] == ["`mean`", ".900 / .100", ".880 / .950"]
+
+
+def test_cells_are_means_over_seeds_under_the_labels_of_the_axes(robustness, tmp_path):
+    tables = importlib.import_module("page_tables")
+    grid = {
+        "attacks[0]": ["{kind: alie, count: 0}", "{kind: alie, count: 4}"],
+        "aggregation": ["{kind: mean}", "{kind: caf}"],
+    }
+    rows = ["attacks[0],aggregation,seed,run,status,error,accuracy"]
+    for number, attack in enumerate(grid["attacks[0]"]):
+        for place, rule in enumerate(grid["aggregation"]):
+            rows += [
+                f'"{attack}",{rule},{seed},r{number}{place}{seed},finished,,{number + place / 2 + seed / 4}'
+                for seed in range(2)
+            ]
+    (tmp_path / "points.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "sweep.json").write_text(json.dumps({"grid": grid}))
+    cells = robustness.cells_of(tables.Outcome(tmp_path, None), "aggregation", "attacks[0]")
+    assert cells == {
+        "mean": {"nobody": 0.125, "alie": 1.125},
+        "caf": {"nobody": 0.625, "alie": 1.625},
+    }
