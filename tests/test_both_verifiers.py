@@ -232,10 +232,14 @@ def test_weights_by_records_need_registered_ones(tmp_path):
         assert "weights: must be equal where identities are open" in reason
 
 
-PARAMETERS = [
-    (kind, row) for kind, rows in format_tables.parameter_rows().items() for row in rows.values()
-]
-"""Every parameter of the rules and updates of docs/format.md, with its kind."""
+PARAMETERS = list(
+    {
+        row: (kind, row)
+        for kind, rows in format_tables.parameter_rows().items()
+        for row in rows.values()
+    }.values()
+)
+"""Every parameter of the rules and updates of docs/format.md, with one kind that has it."""
 
 
 def with_value(key: str, value: object, **changes: object) -> Hand:

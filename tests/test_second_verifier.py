@@ -28,6 +28,8 @@ TINY = {"nodes": {"holders": 2, "compute": 1, "identity": "open"}, "attacks": []
 TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning_rate": 0.5}}
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}
 FILTERED = {"kind": "filtered", "of": {"kind": "adam", "learning_rate": 0.1}, "drift": 0.3}
+MIXED = {"kind": "caf", "first": [{"kind": "nnm"}, {"kind": "norm_clipping"}]}
+ROBUST = {"kind": "average_of", "rules": [MIXED, {"kind": "centred_clipping"}, {"kind": "krum"}]}
 FLOAT32 = {"ledger.weights": "float32"}
 CHAINS = {
     "adam": lambda: small(4),
@@ -69,6 +71,7 @@ CHAINS = {
             "ledger": {"work": {"kind": "sampled", "interval_s": 10.0, "retarget_window": 8}},
         }
     ),
+    "robust": lambda: small(3, aggregation=ROBUST),
     "tiny": lambda: small(2, **TINY),
 }
 

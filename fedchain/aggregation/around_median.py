@@ -17,7 +17,7 @@ from fedchain.aggregation.rule import (
     aggregations,
     reasons_for,
 )
-from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, vectors_of
+from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector, Wholes
 
 
@@ -59,7 +59,7 @@ def mean_around_median(
     >>> mean_around_median(four, byzantine=1).gradient.tolist()
     [3.0]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("mean_around_median", vectors, "byzantine", few, 2 * few + 1)
     chosen = np.arange(len(vectors))
     reason = "nearest to the median in no coordinate counted"
@@ -106,7 +106,7 @@ def bulyan(
     >>> bulyan(Received(rows, np.ones(7), np.ones(7)), byzantine=1).gradient.tolist()
     [1.0]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("bulyan", vectors, "byzantine", few, 4 * few + 3)
     distances = squared_distances(vectors)
     left, chosen, scores = np.arange(len(vectors)), list[int](), NO_SCORES
@@ -166,12 +166,11 @@ def mean_of_nearest(block: Matrix, kept: int) -> tuple[Vector, Wholes]:
     """
     ordered, rows = np.sort(block, axis=0), len(block)
     median = (ordered[(rows - 1) // 2] + ordered[rows // 2]) / 2.0
-    # Nearest values stand side by side, so one of rows - kept + 1 windows has them.
-    first, least = np.zeros(block.shape[1], dtype=np.int64), np.full(block.shape[1], np.inf)
-    for place in range(rows - kept + 1):
-        farthest = np.maximum(median - ordered[place], ordered[place + kept - 1] - median)
-        nearer = farthest < least
-        first[nearer], least[nearer] = place, farthest[nearer]
+    # Nearest values stand side by side. While the smallest of them is farther from the median than
+    # the next larger value, it gives way to that value.
+    first = np.zeros(block.shape[1], dtype=np.int64)
+    for place in range(rows - kept):
+        first += median - ordered[place] > ordered[place + kept] - median
     total = np.zeros(block.shape[1])
     for step in range(kept):
         total += np.take_along_axis(ordered, (first + step)[None, :], axis=0)[0]

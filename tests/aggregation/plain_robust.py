@@ -84,7 +84,8 @@ def centred_clipping(rows: Matrix, centre: Vector, radius: float | None, steps: 
 
 def best_subset(rows: Matrix, few: int, badness) -> Vector:
     subsets = list(itertools.combinations(range(len(rows)), len(rows) - few))
-    return rows[list(min(subsets, key=lambda subset: badness(rows[list(subset)])))].mean(axis=0)
+    best = min(subsets, key=lambda each: round(badness(rows[list(each)]), 9))
+    return rows[list(best)].mean(axis=0)
 
 
 def diameter(rows: Matrix) -> float:
@@ -103,7 +104,7 @@ def mean_around_median(rows: Matrix, kept: int) -> Vector:
     found = []
     for column in rows.T:
         middle = float(np.median(column))
-        found.append(np.mean(sorted(column, key=lambda v: abs(v - middle))[:kept]))
+        found.append(np.mean(sorted(column, key=lambda v: (round(abs(v - middle), 9), v))[:kept]))
     return np.array(found)
 
 

@@ -94,6 +94,8 @@ EIGEN = {"dnc", "caf", "smea"}
 @pytest.mark.parametrize("kind", PLAIN)
 def test_a_rule_is_its_slow_loop(kind, first, name):
     options, rule = PLAIN[kind]
+    if (first, name) == ("clipping, nnm", "zero"):
+        pytest.skip("all are equally far from the zero: rounding decides who is its neighbour")
     for scale in ("restore", "unit"):
         whole, norms = bad_rows(name, 3)
         made = aggregate(kind, whole, norms, scale=scale, first=list(FIRST[first]), **options)
