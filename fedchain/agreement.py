@@ -35,8 +35,8 @@ SAME_NOISE = 1e-6
 
 def sampling_of(scenario: Scenario) -> Sampling:
     """Return the scenario's sampling, which draws the participants of each round."""
-    nodes = scenario.nodes
-    return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds)
+    nodes, root = scenario.nodes, scenario.rooted
+    return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds, root)
 
 
 def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
@@ -67,24 +67,26 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
 
 def quorum_of(scenario: Scenario) -> int:
-    """Return how many messages a block needs: quorum times the participants asked, rounded up."""
-    return min(
-        scenario.nodes.asked,
-        max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
-    )
+    """Return how many messages a block needs: quorum times the participants asked, rounded up.
+
+    With a public root, a block needs one more.
+    """
+    asked = scenario.nodes.asked
+    needed = min(asked, max(1, int(np.ceil(scenario.ledger.quorum * asked - 1e-9))))
+    return needed + scenario.rooted
 
 
 def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
     """Return each participant's registered number of records; [] if identities are open.
 
-    A group's number is the sum over all its members. ``counts`` has the number of records of each
-    holder.
+    A group's number is the sum over all its members. The last participant is the public root, if
+    there is one, with the number 0. ``counts`` has the number of records of each holder.
     """
     nodes = scenario.nodes
     if nodes.identity == "open":
         return []
     members = map(nodes.members_of, range(nodes.participants))
-    return [sum(counts[holder] for holder in own) for own in members]
+    return [sum(counts[holder] for holder in own) for own in members] + [0] * scenario.rooted
 
 
 def rule_of(scenario: Scenario, mechanism: Mechanism, records: Sequence[int]) -> Part:
@@ -94,7 +96,7 @@ def rule_of(scenario: Scenario, mechanism: Mechanism, records: Sequence[int]) ->
     """
     return settled_rule(
         scenario.aggregation,
-        records,
+        list(filter(None, records)),
         per_record=mechanism.terms.unit == "record",
         byzantine=byzantine_messages(scenario),
     )
@@ -128,7 +130,8 @@ def rules_of(
     """
     work, terms = works.build(scenario.ledger.work), mechanism.terms
     schedule = mechanism.noise_schedule
-    known = sorted(Counter(records).items()) if scenario.nodes.identity == "registered" else []
+    registered = scenario.nodes.identity == "registered"
+    known = sorted(Counter(filter(None, records)).items()) if registered else []
     rule = rule_of(scenario, mechanism, [number for number, _ in known])
     return Rules(
         aggregation=canonical_text(rule.plain()),
@@ -138,6 +141,7 @@ def rules_of(
         clip=terms.clip if terms.clip_quantile is None else None,
         agreed=_text(_agreed(scenario, mechanism, rule)),
         records=tuple(known),
+        root=scenario.rooted,
         commitment=ZERO,
         dimension=sum(math.prod(shape) for _, shape in layout),
         layout=layout,

@@ -32,7 +32,7 @@ class HeldData:
 def held_data(task: Task) -> HeldData:
     """Read the records of every holder once, in order of holders, and return digest and counts.
 
-    Public records of the task (``Task.subspace``) are hashed too.
+    Public records of the task (``Task.subspace`` and ``Task.root``) are hashed too.
 
     >>> one = Records(np.zeros((2, 3), np.float32), np.zeros(2, np.int64))
     >>> other = Records(np.zeros((3, 2), np.float32), np.zeros(3, np.int64))
@@ -48,6 +48,8 @@ def held_data(task: Task) -> HeldData:
             yield records
         if task.subspace is not None:
             yield task.subspace.public
+        if task.root is not None:
+            yield task.root
 
     return HeldData(_digest_of(counted()), tuple(counts))
 

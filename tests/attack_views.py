@@ -11,7 +11,7 @@ from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.attacks import View, attacks
 from fedchain.ledger.chain.state import State
-from fedchain.nodes.holders.adversary import quantised_rows
+from fedchain.nodes.holders.sent import quantised_rows
 
 MEAN = {"kind": "mean"}
 
@@ -33,6 +33,7 @@ def view(
     *own: list[float],
     honest: Any = (),
     previous: Any = (),
+    clean: Any = None,
     rule: dict[str, Any] = MEAN,
     seed: int = 0,
     dtype: str = "float64",
@@ -47,6 +48,7 @@ def view(
         round=1,
         state=State(np.zeros(mine.shape[1]), {}),
         own=mine,
+        clean=np.array(mine if clean is None else clean, np.float64),
         honest=others,
         holders=len(mine) + len(others),
         rule=deployed,

@@ -38,7 +38,9 @@ def text(scenario: Scenario) -> dict[str, Any]:
     return dict(json.loads(encode_rules(agreed(scenario))))
 
 
+ROOTED = {"kind": "public_root", "of": {"kind": "breast_cancer"}, "records": 30}
 CHANGES = {
+    "task.records": ({"task": ROOTED}, "root"),
     "task.kind": ({"task": {"kind": "digits"}}, "task.kind"),
     "task.held_out": ({"task.held_out": 0.3}, "task.held_out"),
     "task.loss": ({"task.loss": {"kind": "focal"}}, "task.loss.kind"),
@@ -138,6 +140,19 @@ def test_a_group_registers_the_records_of_all_its_members():
     assert registered_records(scenario, COUNTS) == [215, 212]
     assert agreed(scenario).records == ((212, 1), (215, 1))
     assert text(scenario)["groups"]["honest"] == 0.8
+
+
+def test_a_public_root_is_registered_without_records_and_weighs_nothing_in_the_rule():
+    plain, rooted = small(), small(task=ROOTED)
+    assert registered_records(rooted, COUNTS) == [*COUNTS, 0]
+    assert agreed(rooted).records == agreed(plain).records == ((42, 3), (43, 7))
+    assert (agreed(rooted).root, agreed(plain).root) == (True, False)
+    assert agreed(rooted).holders == agreed(plain).holders == 10
+    assert agreed(rooted).aggregation == agreed(plain).aggregation
+    even = small(task=ROOTED, **{"aggregation.weights": None})
+    mechanism = mechanism_of(even, 31)
+    rule = rules_of(even, mechanism, LAYOUT, [43] * 10 + [0]).aggregation
+    assert '"weights":"equal"' in rule  # 0 is no other number of records
 
 
 def test_where_identities_are_open_nothing_is_registered():

@@ -72,9 +72,17 @@ def headers(store):
         yield block.header.hash, block.header
 
 
-def test_times_between_blocks_are_exponential(tmp_path):
-    runs = [played(tmp_path, 1000, seed, 4).intervals_s for seed in SEEDS]
-    intervals = np.concatenate(runs)
+SHARES = [0.5, 0.3, 0.15, 0.05]
+
+
+@pytest.fixture(scope="module")
+def four_miners(tmp_path_factory):
+    compute = [{"hash_share": 7 * share} for share in SHARES]
+    return [played(tmp_path_factory.mktemp("four"), 1000, seed, compute) for seed in SEEDS]
+
+
+def test_times_between_blocks_are_exponential(four_miners):
+    intervals = np.concatenate([run.intervals_s for run in four_miners])
     assert intervals.mean() == pytest.approx(INTERVAL_S, rel=0.04)
     assert intervals.std() == pytest.approx(INTERVAL_S, rel=0.06)
     assert np.median(intervals) == pytest.approx(math.log(2) * INTERVAL_S, rel=0.06)
@@ -83,16 +91,14 @@ def test_times_between_blocks_are_exponential(tmp_path):
     assert stats.kstest(intervals, stats.expon(scale=INTERVAL_S).cdf).pvalue > 0.01
 
 
-def test_winners_come_in_proportion_to_their_share_of_work(tmp_path):
-    shares = [0.5, 0.3, 0.15, 0.05]
-    compute = [{"hash_share": 7 * share} for share in shares]
-    tallies = [played(tmp_path, 1000, seed, compute).tally for seed in SEEDS]
-    assert [node["hash_share"] for node in tallies[0]["nodes"]] == pytest.approx(shares)
+def test_winners_come_in_proportion_to_their_share_of_work(four_miners):
+    tallies = [run.tally for run in four_miners]
+    assert [node["hash_share"] for node in tallies[0]["nodes"]] == pytest.approx(SHARES)
     won = Counter()
     for tally in tallies:
         won.update({node["node"]: node["main_blocks"] for node in tally["nodes"]})
         assert sum(node["main_blocks"] for node in tally["nodes"]) == tally["main_blocks"] == 1000
-    expected = [5000 * share for share in shares]
+    expected = [5000 * share for share in SHARES]
     assert stats.chisquare([won[k] for k in range(4)], expected).pvalue > 0.01
 
 
@@ -118,7 +124,7 @@ def law(x, miners):
 
 
 def test_the_stale_share_of_equal_miners_is_x_over_1_plus_x(tmp_path):
-    share, slack = stale_share(tmp_path, 0.3, miners=30, rounds=1000)
+    share, slack = stale_share(tmp_path, 0.3, miners=30, rounds=400)
     assert share == pytest.approx(law(0.3, 30), abs=slack)
     assert abs(share - (1 - math.exp(-0.3))) > slack  # the probability of a rival is another law
 
@@ -190,7 +196,8 @@ def test_unequal_miners_lose_the_published_share_of_their_blocks(tmp_path):
 
 def test_the_difficulty_brings_the_interval_back_after_a_change_of_hash_power(tmp_path):
     runs = [
-        played(tmp_path, 800, seed, 3, faster=6.0, retarget_window=40).intervals_s for seed in SEEDS
+        played(tmp_path, 800, seed, 3, faster=6.0, retarget_window=40).intervals_s
+        for seed in SEEDS[:3]
     ]
     first = np.concatenate([run[:39] for run in runs])
     later = np.concatenate([run[200:] for run in runs])
@@ -222,7 +229,7 @@ def test_a_chain_alone_has_no_holders_no_messages_and_no_privacy(tmp_path):
     assert resume(found.folder).manifest["head"] == summary["head"]
 
 
-FORKING = {"rounds": 600, "nodes.compute": 8}
+FORKING = {"rounds": 400, "nodes.compute": 8}
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +278,7 @@ def test_a_chain_that_is_interrupted_again_and_again_counts_what_another_counts(
     with pytest.raises(KeyboardInterrupt):
         run(scenario, tmp_path, callback=At(1, ctrl_c))
     folder = tmp_path / run_name(scenario)
-    for round_ in (200, 150, 599):
+    for round_ in (100, 75, 299):
         with pytest.raises(KeyboardInterrupt):
             resume(folder, callback=At(round_, ctrl_c))
     same_chain(resume(folder).manifest, uninterrupted)
@@ -282,7 +289,7 @@ def test_a_chain_that_is_killed_counts_what_another_counts(uninterrupted, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         run(scenario, tmp_path, callback=At(1, ctrl_c))
     folder, processes = tmp_path / run_name(scenario), fresh_processes()
-    child = processes.Process(target=go_on_and_be_killed, args=(folder, 310))
+    child = processes.Process(target=go_on_and_be_killed, args=(folder, 160))
     child.start()
     child.join(60)
     assert child.exitcode

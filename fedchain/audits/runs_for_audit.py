@@ -174,7 +174,8 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
         RunRefused: the run did not keep the directions of its messages.
         LedgerError: the ledger is damaged.
     """
-    honest = {row["id"]: int(row["holder"]) for row in made.messages if not row["attack"]}
+    told = (row for row in made.messages if not row["attack"] and row["members"])  # not the root
+    honest = {row["id"]: int(row["holder"]) for row in told}
     momentum = made.scenario.nodes.momentum
     follows = momentum or made.scenario.privacy.parameters.get("clip_quantile")
     with ledger_of(made) as store:

@@ -11,8 +11,9 @@ from typing import Any
 
 from rich.table import Table
 
-from fedchain.commands.formats import refuse, table
-from fedchain.commands.terminal import count_words, held_against, letter, short_number
+from fedchain.commands.fates import fates_table, round_words
+from fedchain.commands.formats import filled_table, refuse, table
+from fedchain.commands.terminal import count_words, held_against, short_number
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
@@ -30,7 +31,7 @@ def look(folder: Path, what: str | None, which: str | None) -> Inspection:
         folder: the run's folder.
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
         which: a block's height or hash, a round, or a node (holder ``h3``, group ``g3``, compute
-            node ``c0``); for refusals a height, or None for all.
+            node ``c0``, the public ``root``); for refusals a height, or None for all.
 
     Raises:
         RunError: the folder has no run.
@@ -48,15 +49,6 @@ def look(folder: Path, what: str | None, which: str | None) -> Inspection:
     return views[what](run, which)
 
 
-def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Return a table with a line for each row.
-
-    ``heads`` and ``cells`` have the heading and the format of each column, separated by " | ".
-    """
-    forms = cells.split(" | ")
-    return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))
-
-
 def _chain(run: Run) -> Inspection:
     rounds, score, status = _rounds_on_disk(run), run.manifest["score"], run.manifest["status"]
     attacked = "{byzantine_used} of {byzantine} used"
@@ -68,7 +60,7 @@ def _chain(run: Run) -> Inspection:
         }
         for row in rounds
     )
-    chain = _filled(
+    chain = filled_table(
         f"height | block | by | at | messages | used | Byzantine | stale | {score}",
         "{height} | {block:.8} | c{miner} | {time_s:.1f} s | {messages} | {used} | {fate} | "
         "{stale_blocks} | {score}",
@@ -109,10 +101,10 @@ def _block(run: Run, which: str) -> Inspection:
     ]
     kind = _participant(run)[0]
     fields = table(("header", "value"), ((name, str(value)) for name, value in header.items()))
-    bodies = _filled(
+    bodies = filled_table(
         "message | holder | norm | mechanism | noise | records",
         "{id:.8} | {who} | {norm:.6g} | {mechanism} | {noise:.4g} | {records}",
-        ({**m, "who": _named(kind, m["holder"])} for m in messages),
+        ({**m, "who": _named(kind, m["holder"]) if m["records"] else "root"} for m in messages),
     )
     values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
     return values, [f"block {values['hash']}", fields, bodies]
@@ -154,10 +146,14 @@ def _round(run: Run, which: str) -> Inspection:
     if not rounds:
         refuse(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
     told = [row for row in run.messages if str(row["round"]) == which]
-    return {**rounds[0], "told": told}, [_fates(told)]
+    judged_by = run.manifest.get("judged_by", "")
+    values = {**rounds[0], "judged_by": judged_by, "told": told}
+    return values, [round_words(rounds[0]), fates_table(told, judged_by)]
 
 
 def _node(run: Run, which: str) -> Inspection:
+    if which == "root":
+        return _messages_of(run, [row for row in run.messages if not row["members"]], which, which)
     kind, place = which[:1], which[1:]
     who, there = _participant(run), _nodes(run)
     if kind not in there or not re.fullmatch("[0-9]{1,9}", place):
@@ -167,34 +163,19 @@ def _node(run: Run, which: str) -> Inspection:
     if kind == "c":
         return _compute_node(run, int(place))
     told = [row for row in run.messages if row["holder"] == int(place)]
+    return _messages_of(run, told, which, f"{who} {place}")
+
+
+def _messages_of(run: Run, told: TableRows, which: str, name: str) -> Inspection:
+    """Return a view of the messages of one participant, whose name in words is ``name``."""
     if not told:
-        refuse(f"node: {who} {place} has sent nothing in this run")
+        refuse(f"node: {name} has sent nothing in this run")
     used = sum(row["used"] for row in told)
     # A holder's epsilon grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
-    line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
-    return {"node": which, "messages": told}, [line, _fates(told)]
-
-
-def _fates(told: TableRows) -> Table:
-    shown = (
-        {
-            **row,
-            "who": f"{letter(row['members'])}{row['holder']}",
-            "cosine": short_number(row["cosine"]),
-            "share": short_number(row["share"]) if row["used"] else "unused",
-        }
-        for row in sorted(told, key=_nearest_first)
-    )
-    return _filled(
-        "round | holder | message | norm | cosine | share | why not | attack",
-        "{round} | {who} | {id:.8} | {norm:.5g} | {cosine} | {share} | {reason} | {attack}",
-        shown,
-    )
-
-
-def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
-    return row["round"], 2.0 if row["cosine"] is None else -row["cosine"]
+    line = f"{name}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
+    table = fates_table(told, run.manifest.get("judged_by", ""))
+    return {"node": which, "messages": told}, [line, table]
 
 
 def _compute_node(run: Run, node: int) -> Inspection:
@@ -265,7 +246,7 @@ def _refusal_tables(rows: TableRows) -> list[str | Table]:
     if not rows:
         return ["nothing was refused"]
     kinds = Counter(row["what"] for row in rows)
-    shown = _filled(
+    shown = filled_table(
         "height | refused | by maker | at | by nodes | reason",
         "{height} | {what} {id:.8} | {by} | {time_s:.1f} s | {seen} | {reason}",
         ({**_with_names(row), "reason": _short(row["reason"])} for row in rows),
@@ -274,7 +255,7 @@ def _refusal_tables(rows: TableRows) -> list[str | Table]:
 
 
 def _pair_tables(rows: TableRows) -> list[str | Table]:
-    shown = _filled(
+    shown = filled_table(
         "height | two blocks on one parent | by maker | at | seen by",
         "{height} | {blocks[0]:.8} {blocks[1]:.8} | {by} | {time_s:.1f} s | {seen}",
         map(_with_names, rows),

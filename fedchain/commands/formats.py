@@ -81,6 +81,15 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     return made
 
 
+def filled_table(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table with a line for each row.
+
+    ``heads`` and ``cells`` have the heading and the format of each column, separated by " | ".
+    """
+    forms = cells.split(" | ")
+    return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))
+
+
 def print_result(
     form: Format,
     values: Mapping[str, Any],

@@ -122,9 +122,10 @@ def heading(setup: RunSetup) -> str:
         found = nodes.groups
         honest = f"{found.honest_members} honest, {found.dropouts} may be lost"
         asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
+    root = " and a public root" if scenario.rooted else ""
     return " · ".join(
         (
-            f"{nodes.holders} holders{_in_brackets(byzantine)}{asked}",
+            f"{nodes.holders} holders{_in_brackets(byzantine)}{asked}{root}",
             f"{nodes.miners} compute nodes{_in_brackets(dishonest)}",
             f"{scenario.rounds} rounds",
             f"{setup.rules.dimension:,} weights",
@@ -153,7 +154,7 @@ def rejections(messages: list[MessageRecord]) -> str:
     An exclamation mark after a name means that the holder's message was used.
     """
     attackers = sorted((m for m in messages if m.attack), key=lambda m: not m.used)
-    names = [f"{letter(m.members)}{m.holder}{'!' if m.used else ''}" for m in attackers]
+    names = [f"{sender_name(m.members, m.holder)}{'!' if m.used else ''}" for m in attackers]
     more = len(names) - NAMED_REJECTIONS
     honest = sum(not m.used and not m.attack for m in messages)
     counted = (f"+{more}" if more > 0 else "", f"{honest} honest" if honest else "")
@@ -161,9 +162,13 @@ def rejections(messages: list[MessageRecord]) -> str:
     return " ".join(word for word in words if word) or "-"
 
 
-def letter(members: int) -> str:
-    """Return the first letter of a participant's name: h for a holder (1 member), g for a group."""
-    return "h" if members == 1 else "g"
+def sender_name(members: int, number: int) -> str:
+    """Return the name of a message's sender: a holder, a group of several members, or the root.
+
+    >>> sender_name(1, 3), sender_name(10, 3), sender_name(0, 20)
+    ('h3', 'g3', 'root')
+    """
+    return f"{'h' if members == 1 else 'g'}{number}" if members else "root"
 
 
 def short_number(value: float | None, places: int = 3) -> str:
@@ -240,6 +245,9 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     if told["byzantine"]:
         caught = told["byzantine"] - told["byzantine_used"]
         attackers = f"{caught} of {told['byzantine']} Byzantine messages rejected, "
+        if summary["capture"] is not None:
+            attackers += f"they had {summary['byzantine_share']:.1%} of the gradient and captured "
+            attackers += f"{summary['capture']:.0%} of the attacked rounds, "
     counted = {name: value for name, value in seconds.items() if name != "total"}
     stages = ", ".join(f"{name} {value:.1f}" for name, value in counted.items() if value >= 0.05)
     run = Path(summary["run"])

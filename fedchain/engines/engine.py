@@ -26,6 +26,7 @@ from fedchain.nodes.holders.holder_pool import (
     chunk_size,
     chunks_of,
 )
+from fedchain.nodes.holders.public_root import RootedPool, of_root
 from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
@@ -100,7 +101,9 @@ class Source:
         Raises:
             ValueError: torch cannot reach the device.
         """
-        from fedchain.learning.tasks.public_subspace import PublicDirections  # imports torch
+        # These modules import torch.
+        from fedchain.learning.gradients.cohort import CohortGradients
+        from fedchain.learning.tasks.public_subspace import PublicDirections
 
         gradients = self.gradients.on(placed(device))
         task = gradients.task
@@ -111,7 +114,12 @@ class Source:
             mechanism=self.mechanism,
             subspace=None if task.subspace is None else PublicDirections(task),
         )
-        return HolderPool(parts) if self.scenario.nodes.groups is None else GroupPool(parts)
+        nodes = self.scenario.nodes
+        pool = HolderPool(parts) if nodes.groups is None else GroupPool(parts)
+        if task.root is None:
+            return pool
+        public = CohortGradients(of_root(task), clip=None).on(placed(device))
+        return RootedPool(pool, public, nodes.participants, self.scenario.ledger.storage)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:

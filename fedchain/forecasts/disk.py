@@ -19,7 +19,7 @@ SECTOR = 4096
 
 def disk_bytes(trial: Trial) -> int:
     """Return the bytes that the folder of a finished run occupies, in whole sectors."""
-    rounds, asked, disk = trial.scenario.rounds, trial.scenario.nodes.asked, trial.scenario.disk
+    rounds, asked, disk = trial.scenario.rounds, trial.scenario.slots, trial.scenario.disk
     bare = START_BYTES + asked * (trial.message - trial.direction)
     whole = rounds if disk.keep_messages == "all" else min(rounds, disk.keep_messages)
     files = whole * sectors(trial.block) + (rounds - whole) * sectors(bare)

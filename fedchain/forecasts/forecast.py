@@ -118,7 +118,7 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
     named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
     hint = "" if values["round"]["calibrated"] else "; nearer after: fedchain doctor --calibrate"
     making = ", and making the data" if trial.generated else ""
-    begin_s, keys = sum(values["begin"].values()), nodes.asked * scenario.rounds
+    begin_s, keys = sum(values["begin"].values()), scenario.slots * scenario.rounds
     times = f"{scenario.rounds} rounds"
     if nodes.asked < nodes.participants:
         most = sampling_of(scenario).most_releases
@@ -154,7 +154,8 @@ def _participants(trial: Trial) -> list[tuple[str, str]]:
         who = f"{who} in {nodes.participants} groups of {groups.size}"
     if nodes.asked < nodes.participants:
         who = f"{who}, {nodes.asked} of them asked in a round"
-    who = f"{who}, {nodes.miners} compute nodes"
+    root = ", a public root" if trial.scenario.rooted else ""
+    who = f"{who}{root}, {nodes.miners} compute nodes"
     if groups is None:
         return [("who", who)]
     words = (

@@ -59,13 +59,13 @@ def keys_s(scenario: Scenario) -> float:
     began = time.perf_counter()
     Identities(bytes(HASH), few, lambda _: 1)
     each_s = (time.perf_counter() - began) / TRIED_KEYS
-    return each_s * scenario.nodes.asked * scenario.rounds
+    return each_s * scenario.slots * scenario.rounds
 
 
 def requests_of(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
     """Return one request per participant, with as many bytes as in a run."""
     nodes, zero = scenario.nodes, bytes(HASH)
-    leaves = nodes.asked * scenario.rounds
+    leaves = scenario.slots * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
     key = RoundKey(zero, public_key_of(zero), proof if nodes.identity == "registered" else None)
     at = ReleaseContext(secret=zero, chain_id=zero, parent=zero, round=1, holder=0)
@@ -96,7 +96,8 @@ def _releases_s(source: Source, workers: int, examples: float) -> dict[str, floa
     """Return the wall time of a round's releases, seconds, by stage."""
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of
-    asked = requests_of(scenario, sampling_of(scenario).holders_of(1))
+    cohort = sampling_of(scenario).holders_of(1)[: scenario.nodes.asked]  # without a public root
+    asked = requests_of(scenario, cohort)
     size = gradients.method, gradients.dimension, len(members(0))
     chunks = chunks_of(asked, chunk_size(*size, examples=gradients.examples))
     few, weights = chunks[:workers], flat_weights(task.model())

@@ -84,7 +84,7 @@ def _height(working: Numbers, due: Vector, delays: Matrix) -> tuple[list[int], N
 def _delays(scenario: Scenario) -> Matrix:
     """Return the travel time between any two compute nodes, seconds, by the fastest way."""
     nodes = scenario.nodes
-    everybody, generator = nodes.miners + nodes.asked, stream(scenario.seed, "network")
+    everybody, generator = nodes.miners + scenario.slots, stream(scenario.seed, "network")
     graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
     lanes = graph.lanes(0, "everybody", relayed=True)
     shape = (graph.nodes, graph.nodes)

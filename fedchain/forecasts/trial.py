@@ -79,7 +79,7 @@ class Trial:
     @property
     def counts(self) -> Rates:
         """Number of operations of each kind in a round."""
-        holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
+        holders, compute = self.scenario.slots, self.scenario.nodes.miners
         return Rates(
             message=self.block - START_BYTES,
             state=self.weights + self.memory,
@@ -101,7 +101,7 @@ class Trial:
 
     def stored_bytes(self) -> int:
         """Return the bytes that a round adds to the run folder."""
-        rows = self.scenario.nodes.asked * MESSAGE_ROWS + BLOCK_ROWS
+        rows = self.scenario.slots * MESSAGE_ROWS + BLOCK_ROWS
         return self.block - START_BYTES + self.weights + self.memory + rows
 
     def wire_bytes(self) -> dict[str, int]:
@@ -111,7 +111,7 @@ class Trial:
             Bytes of one ``message`` and of one ``block``; bytes that one ``holder`` and one
             ``compute node`` send and receive; and bytes that ``all`` nodes send.
         """
-        holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
+        holders, compute = self.scenario.slots, self.scenario.nodes.miners
         fetched = START_BYTES + self.weights
         holder = compute * self.message + fetched
         received = holders * self.message + (self.block if compute > 1 else 0)
@@ -134,7 +134,7 @@ def tried(scenario: Scenario) -> Trial:
     """
     began = time.perf_counter()
     task, records, examples, held_out = _sample(scenario)
-    weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
+    weights, asked, ledger = flat_weights(task.model()), scenario.slots, scenario.ledger
     try:
         mechanism = mechanism_of(scenario, len(weights))
     except ValueError as error:

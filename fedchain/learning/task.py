@@ -137,6 +137,8 @@ class Task:
     """Number of records that are declared public and belong to no holder."""
     subspace: Subspace | None = None
     """Subspace on which the holders' releases are projected, or None for no projection."""
+    root: Records | None = None
+    """Records of the public root, which belong to no holder, or None without a public root."""
     views: int = 1
     """Number of views of each example of the holders. The gradient of an example is the mean over
     its views."""
@@ -195,6 +197,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.tasks.canary_records",
         "fedchain.learning.tasks.features",
         "fedchain.learning.tasks.nothing",
+        "fedchain.learning.tasks.public_root",
         "fedchain.learning.tasks.public_subspace",
         "fedchain.learning.tasks.subset",
         "fedchain.learning.tasks.warm_start",

@@ -88,3 +88,14 @@ class Budget:
         self._last = max(self._last, round_)
         self.releases += 1
         self._answered = (*self._answered, (parent, step))[-KEPT_ANSWERS:]
+
+
+class NoBudget(Budget):
+    """The budget of the public root: no release costs privacy, and none is counted."""
+
+    def noise_step(self, parent: bytes, round_: int) -> int:  # noqa: ARG002
+        """Return 0: every answer is allowed, and none has noise."""
+        return 0
+
+    def spend(self, parent: bytes, round_: int) -> None:
+        """Count nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +32,14 @@ class Part:
         """Tell pickle how to rebuild the part."""
         # Pickle cannot store a read-only mapping.
         return Part, (self.kind, dict(self.parameters))
+
+    def nested(self) -> Iterator[Part]:
+        """Yield the part itself, then the parts among its parameters, at any depth."""
+        yield self
+        for value in self.parameters.values():
+            for each in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(each, Part):
+                    yield from each.nested()
 
     def plain(self) -> dict[str, Any]:
         """Return the block as plain YAML values, with ``kind`` first."""

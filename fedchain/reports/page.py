@@ -16,7 +16,7 @@ from fedchain.errors import RunRefused
 from fedchain.files import read_json
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
-from fedchain.reports.study import Recorded, Study
+from fedchain.reports.study import Recorded, Study, byzantine_share, capture
 from fedchain.reports.tables import Table, cell_words
 from fedchain.reports.words import labelled, value_words
 
@@ -210,6 +210,12 @@ def _gradients(run: Recorded) -> str:
     )
     if attacked:
         words += f" Attacks made {len(attacked)} of them, and the rule used {slipped} of those."
+        share, captured = byzantine_share(run), capture(run)
+        if share is not None and captured is not None:
+            words += (
+                f" In the attacked rounds, attackers had {share:.1%} of the global gradient on "
+                f"average; in {captured:.0%} of them they had at least their share of the messages."
+            )
     return f"<h2>Gradients used and rejected</h2><p>{words}</p>"
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,7 +14,8 @@ from fedchain.errors import NothingYet, RunRefused
 from fedchain.files import check_folder, read_json, read_utf8
 from fedchain.registry import suggest
 from fedchain.reports.axis_labels import block_words
-from fedchain.results import OVER, Run
+from fedchain.results import OVER, RoundRecord, Run
+from fedchain.results.tables import attackers_share, capture_of
 from fedchain.statistics import Interval, interval
 
 _Value = TypeVar("_Value")
@@ -120,8 +121,7 @@ def final(run: Recorded, metric: str) -> float | None:
 
 def metric_names(run: Recorded) -> list[str]:
     """Return the names of the metrics that the run measured, first the score."""
-    bookkeeping = {"round", "height", "time_s", "messages", "used", "byzantine", "byzantine_used"}
-    bookkeeping |= {"block", "miner", "epsilon", "releases", "stale_blocks", "reorganisations"}
+    bookkeeping = {field.name for field in fields(RoundRecord)}
     names = dict.fromkeys(key for row in run.metrics for key in row)
     score = run.manifest.get("score")
     found = [n for n in names if n not in bookkeeping and not n.startswith("seconds_")]
@@ -131,6 +131,19 @@ def metric_names(run: Recorded) -> list[str]:
 def total_epsilon(run: Recorded) -> float | None:
     """Return the total epsilon of the holder with the most releases; None without a guarantee."""
     return finite_value(run.manifest.get("epsilon") or {}, "total")
+
+
+def capture(run: Recorded) -> float | None:
+    """Return the share of the attacked rounds that attackers captured; None if nobody attacked.
+
+    They capture a round if they have at least their share of the messages in the global gradient.
+    """
+    return capture_of(run.metrics)
+
+
+def byzantine_share(run: Recorded) -> float | None:
+    """Return the attackers' mean share of the global gradient; None if nobody attacked."""
+    return attackers_share(run.metrics)
 
 
 def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from fedchain.reports.study import (
     Reading,
     Recorded,
     Study,
+    byzantine_share,
+    capture,
     final,
     finite_value,
     metric_names,
@@ -65,7 +67,7 @@ def tabulate(study: Study) -> list[Table]:
     """Return all tables for which the study has data, first the most important one."""
     if study.kind == "sweep":
         return [*(_against_law(study) or [_points(study)]), *_effort(study)]
-    return [_metrics(study.first), *_holders(study.first)]
+    return [_metrics(study.first), *_holders(study.first), *_last_round(study.first)]
 
 
 def write_table(table: Table, kind: str) -> str:
@@ -92,7 +94,11 @@ def _points(study: Study) -> Table:
     columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
     columns += [(metric, metric_words(metric)) for metric in metrics] + [("epsilon", "ε spent")]
     measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
-    rows = _rows(study, [*measures, total_epsilon])
+    measures.append(total_epsilon)
+    if any(capture(run) is not None for run in study.runs):
+        columns += [("byzantine_share", "attackers' share"), ("capture", "capture")]
+        measures += [byzantine_share, capture]
+    rows = _rows(study, measures)
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
     return Table("points", caption, tuple(columns), rows)
 
@@ -161,19 +167,59 @@ def _holders(run: Recorded) -> list[Table]:
     for row in run.messages:
         of_holder.setdefault(int(row["holder"]), []).append(row)
     rows: list[tuple[Cell, ...]] = []
-    for holder, own in sorted(of_holder.items()):
+    for _, own in sorted(of_holder.items()):
         used = sum(bool(row["used"]) for row in own)
         late = sum(bool(row["late"]) for row in own)
         attacks = ", ".join(sorted({str(row["attack"]) for row in own if row["attack"]}))
         spent = [e for row in own if (e := finite_value(row, "epsilon")) is not None]
         epsilon = max(spent) if spent else None
         rows.append(
-            (holder, len(own), used, len(own) - used - late, late, epsilon, attacks or None)
+            (
+                _sender(own[0]),
+                len(own),
+                used,
+                len(own) - used - late,
+                late,
+                epsilon,
+                attacks or None,
+            )
         )
     names = ("holder", "releases", "used", "rejected", "late", "epsilon", "attack")
     columns = tuple((name, "ε spent" if name == "epsilon" else name) for name in names)
     caption = "What became of each holder's releases; a late one is in no block of the main chain"
     return [Table("holders", caption, columns, tuple(rows))]
+
+
+def _sender(row: Mapping[str, Any]) -> Cell:
+    """Return the number of the holder or group that sent a message, or the word ``root``."""
+    return int(row["holder"]) if row["members"] else "root"
+
+
+def _last_round(run: Recorded) -> list[Table]:
+    """Return a table that says of each message of the last block what share it got, and why."""
+    block, judged_by = run.metrics[-1]["block"], run.manifest.get("judged_by", "")
+    there = [row for row in run.messages if row["block"] == block and not row["late"]]
+    if not there:
+        return []
+    score = "score" if judged_by else "cosine"
+    columns = (
+        *((name, name) for name in ("holder", "attack", "share")),
+        (score, judged_by or "cosine with the sum"),
+        ("reason", "why not"),
+    )
+    rows = tuple(
+        (
+            _sender(row),
+            row["attack"] or None,
+            finite_value(row, "share"),
+            finite_value(row, score),
+            row["reason"] or None,
+        )
+        for row in sorted(there, key=lambda row: (-(row.get("share") or 0.0), row["holder"]))
+    )
+    height = run.metrics[-1]["height"]
+    caption = f"What the rule made of each message of the last block, height {height}"
+    return [Table("last_round", caption, columns, rows)]
 
 
 def _csv(table: Table) -> str:

@@ -31,6 +31,8 @@ class RoundRecord:
     """Number of messages in the block from Byzantine holders."""
     byzantine_used: int
     """Number of messages from Byzantine holders that the aggregation rule used."""
+    byzantine_share: float = 0.0
+    """Share of the round's global gradient that came from Byzantine holders, from 0 to 1."""
     epsilon: float | None
     """Tight total epsilon so far of the holder with the most releases; None without a guarantee."""
     releases: int
@@ -54,7 +56,8 @@ class MessageRecord:
     block: str
     """Hexadecimal hash of the block that has the message; if none has it, of its parent block."""
     holder: int
-    """Index of the data holder, or of the group if holders form groups."""
+    """Index of the data holder, or of the group if holders form groups; the public root has the
+    index after the last."""
     id: str
     """Message id, hexadecimal."""
     norm: float
@@ -66,6 +69,10 @@ class MessageRecord:
     """Whether the aggregation rule used the message."""
     share: float = 0.0
     """Share of the message in the global gradient of the block; 0 if the message was not used."""
+    score: float | None = None
+    """What the aggregation rule judged the message by, such as its distance to a centre; the
+    manifest says what it is (``judged_by``). None if the rule does not say, or if the message is in
+    no block."""
     reason: str
     """Why the message was not used: ``late``, or the aggregation rule's reason; else empty."""
     epsilon: float | None
@@ -75,7 +82,8 @@ class MessageRecord:
     late: bool
     """Whether no block of the main chain has the message."""
     members: int
-    """Number of holders whose gradients are in the message: 1 without groups."""
+    """Number of holders whose gradients are in the message: 1 without groups; 0 for the public
+    root."""
 
 
 @dataclass(frozen=True, kw_only=True)

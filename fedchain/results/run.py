@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,14 @@ from fedchain.results.agreed import ALONE, compared
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, LEDGER, MANIFEST, RunFolder
 from fedchain.results.resolved import read_resolved
-from fedchain.results.tables import last_fates, main_rounds, round_rows, told_events
+from fedchain.results.tables import (
+    attackers_share,
+    capture_of,
+    last_fates,
+    main_rounds,
+    round_rows,
+    told_events,
+)
 from fedchain.scenario import Scenario, scenario_digest
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
@@ -167,12 +174,18 @@ class Run:
         for each in main_rounds(self.folder / EVENTS):
             measured = each["metrics"] or measured
             messages = {name: count + each[name] for name, count in messages.items()}
+
+        def rounds() -> Iterable[dict[str, Any]]:
+            return main_rounds(self.folder / EVENTS) if messages["byzantine"] else ()
+
         return {
             "run": str(self.folder),
             **{name: manifest[name] for name in SUMMARISED},
             "warnings": manifest.get("warnings", []),
             "metrics": {**measured, "baselines": manifest["baselines"]},
             "messages": messages,
+            "byzantine_share": attackers_share(rounds()),
+            "capture": capture_of(rounds()),
         }
 
 

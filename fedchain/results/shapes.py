@@ -112,6 +112,7 @@ class ManifestShape(BaseModel):
     fooled: Count = 0
     misconduct: list[Values] = []
     score: str = ""
+    judged_by: str = ""
     record: str = ""
     note: str | None = None
     baselines: dict[str, dict[str, float | None]] = {}

@@ -24,6 +24,9 @@ EventRow = dict[str, Any]
 # A run may have any number of rounds, so no function keeps the events in memory.
 MOST_REPLACED = 65_536
 """Limit on the rounds that one reorganisation replaces."""
+SLACK = 0.01
+"""Relative slack of ``capture_of``: a mean that weighs holders by records may give attackers a
+little less than their share of the messages."""
 _ROUND = b'{"event": "round"'
 """Start of a round's line."""
 _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
@@ -86,6 +89,38 @@ def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
         | {f"seconds_{stage}": value for stage, value in event["seconds"].items()}
         for event in rounds
     )
+
+
+def attackers_share(rounds: Iterable[EventRow]) -> float | None:
+    """Return the share of the global gradient that came from Byzantine holders, as a mean.
+
+    The mean is over the attacked rounds: those whose block has messages from Byzantine holders.
+    Without such a round the result is None.
+
+    >>> rounds = [{"messages": 8, "byzantine": k, "byzantine_share": k / 10} for k in (0, 1, 2)]
+    >>> round(attackers_share(rounds), 3), capture_of(rounds)
+    (0.15, 0.0)
+    """
+    shares = [row["byzantine_share"] for row in _attacked(rounds)]
+    return sum(shares) / len(shares) if shares else None
+
+
+def capture_of(rounds: Iterable[EventRow]) -> float | None:
+    """Return the share of the attacked rounds that Byzantine holders captured; None without any.
+
+    They capture a round if their share of the global gradient is at least their share of the
+    messages, less ``SLACK``.
+    """
+    captured = [
+        row["byzantine_share"] * row["messages"] >= (1.0 - SLACK) * row["byzantine"]
+        for row in _attacked(rounds)
+    ]
+    return sum(captured) / len(captured) if captured else None
+
+
+def _attacked(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
+    # Earlier runs did not record the share.
+    return (row for row in rounds if row["byzantine"] and "byzantine_share" in row)
 
 
 def columns_of(rows: Iterable[EventRow]) -> list[str]:

@@ -60,6 +60,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "evidence": 0,
         "fooled": 0,
         "misconduct": [],
+        "judged_by": "",
         "score": setup.task.score,
         "record": setup.task.record,
         "note": setup.task.note,
@@ -102,9 +103,11 @@ def final_manifest(
 
 def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[str]]:
     """Return, by reason, the names of the participants that could not send a message."""
-    letter, found = setup.scenario.nodes.participant[0], dict[str, list[str]]()
+    nodes, found = setup.scenario.nodes, dict[str, list[str]]()
     for participant, reason in sorted(silent.items()):
-        found.setdefault(reason, []).append(f"{letter}{participant}")
+        is_root = participant == nodes.participants
+        name = "root" if is_root else f"{nodes.participant[0]}{participant}"
+        found.setdefault(reason, []).append(name)
     return found
 
 

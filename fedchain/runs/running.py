@@ -202,7 +202,7 @@ def _run_to_the_end(
         contextlib.closing(_begin(setup, store, events, ask, evaluations)) as simulation,
     ):
         # Most of the start-up time goes into the signing keys of all rounds.
-        keys = setup.scenario.nodes.asked * setup.scenario.rounds
+        keys = setup.scenario.slots * setup.scenario.rounds
         _log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)

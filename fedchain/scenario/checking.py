@@ -28,6 +28,7 @@ from fedchain.scenario.attacking import attack_problems, check_attacks, family_o
 from fedchain.scenario.groups import MAX_MEMBERS
 from fedchain.scenario.nodes import MAX_ASKED, MAX_HOLDERS, Nodes
 from fedchain.scenario.overriding import parse_path, put_all
+from fedchain.scenario.root import root_problems
 from fedchain.scenario.sections import Disk, Gossip, Scenario, Sources, Sweep
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
@@ -83,7 +84,7 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     problems = [*map(_explained, found), *problems]
     problems += _node_problems(values.get("nodes"), values.get("task"))
     problems += _section_problems(values.get("disk"), values.get("gossip"))
-    problems += [*_bounds(values, attacks), *_weight_problems(values)]
+    problems += [*_bounds(values, attacks), *_weight_problems(values), *root_problems(values)]
     problems += [*attack_problems(values, attacks), *_group_problems(values, attacks)]
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from fedchain.registry import FAMILIES, Part, Section, Where
 from fedchain.scenario.attackers import AtLeastOne, Misbehaving
 from fedchain.scenario.nodes import Nodes
+from fedchain.scenario.root import has_root
 
 _SAFE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 
@@ -189,3 +190,13 @@ class Scenario(Section):
     Epsilon does not cover this choice. Empty: no such choice was made."""
     _sources: Sources = PrivateAttr(default=Sources())
     """Source of each value."""
+
+    @cached_property
+    def rooted(self) -> bool:
+        """Whether a public root takes part, since the task declares one."""
+        return has_root(self.task)
+
+    @property
+    def slots(self) -> int:
+        """Number of slots of the network: one for each participant asked, and one for the root."""
+        return self.nodes.asked + self.rooted

@@ -69,6 +69,8 @@ class Recorder:
         self._makers = [NOBODY]
         self._released: dict[str, MessageRecord] = {}
         self._unreported: dict[str, MessageRecord] = {}
+        self.judged_by = ""
+        """What the scores of the messages are, in the words of the aggregation rule."""
 
     def note(self, released: list[MessageRecord]) -> None:
         """Remember the records of messages that were just sent, and empty the list."""
@@ -133,6 +135,8 @@ class Recorder:
         aggregate = self._steps.outcome(before, block.messages).aggregate
         messages = self.message_records(block, aggregate)
         attacked = [record for record in messages if record.attack and not record.late]
+        captured = sum(record.share for record in attacked) / (aggregate.shares.sum() or 1.0)
+        self.judged_by = aggregate.score or self.judged_by
         record = RoundRecord(
             round=height,
             height=height,
@@ -143,6 +147,7 @@ class Recorder:
             used=int(np.count_nonzero(aggregate.used)),
             byzantine=len(attacked),
             byzantine_used=sum(record.used for record in attacked),
+            byzantine_share=round(float(captured), 9),
             epsilon=worst[1],
             releases=worst[0],
             stale_blocks=self._chain.stale,
@@ -157,7 +162,7 @@ class Recorder:
     def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
         """Return the records of a block's messages, then of earlier ones that no block carries."""
         name, height = self._reported[block.header.height].hex(), block.header.height
-        records = []
+        records, scores = [], aggregate.scores
         for row, message in enumerate(block.messages):
             record = replace(
                 self._released[message.id.hex()],
@@ -165,6 +170,7 @@ class Recorder:
                 cosine=round(float(aggregate.cosines[row]), 9),
                 used=bool(aggregate.used[row]),
                 share=round(float(aggregate.shares[row]), 9),
+                score=float(f"{scores[row]:.9g}") if len(scores) else None,
                 reason=aggregate.reasons[row],
                 late=False,
             )

@@ -21,13 +21,14 @@ from fedchain.nodes.holders.adversary import adversary_in, under_names
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
-from fedchain.privacy.budget import Budget
+from fedchain.privacy.budget import Budget, NoBudget
 from fedchain.results import MessageRecord
 from fedchain.simulation.clips import Clips
 from fedchain.simulation.run_blocks import RunBlocks
 from fedchain.simulation.run_trail import trail_of_run
 from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
+from fedchain.transition import agreed_rule
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 """A function (weights, requests) that yields the releases in batches."""
@@ -66,11 +67,14 @@ class ReleaseService:
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
         follows, keep = setup.mechanism.clip_follower is not None, deepest_fork(setup.scenario)
         self._seed = setup.scenario.seed
-        self._adversary = adversary_in(setup.scenario, keep)
+        # The attackers know the rule with all that the scenario leaves open.
+        deployed = setup.scenario.model_copy(update={"aggregation": agreed_rule(setup.rules)})
+        self._adversary = adversary_in(deployed, keep)
         self._cohorts: dict[bytes, Cohort] = {}
         # Many participants have made the same number of releases.
         self._epsilon_bound = lru_cache(maxsize=4096)(setup.mechanism.epsilon_bound)
         self._trail = trail_of_run(setup, blocks.block)
+        self._root = setup.scenario.nodes.participants if setup.scenario.rooted else None
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
@@ -92,7 +96,8 @@ class ReleaseService:
     def budget(self, participant: int) -> Budget:
         """Return the privacy budget of a participant."""
         if participant not in self._budgets:
-            self._budgets[participant] = Budget(self._setup.mechanism)
+            kind = NoBudget if participant == self._root else Budget
+            self._budgets[participant] = kind(self._setup.mechanism)
         return self._budgets[participant]
 
     def carry(self, block: Block) -> None:
@@ -103,9 +108,9 @@ class ReleaseService:
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         """Draw which members of a group drop out of attempt ``number``, counted from 1.
 
-        Without groups nobody drops out.
+        Without groups nobody drops out, and the public root never does.
         """
-        if self._groups is None:
+        if self._groups is None or participant == self._root:
             return DropoutOutcome()
         context = self._request(participant, parent, round_).context
         return draw_dropouts(self._groups, context, self._seed, number)
@@ -143,10 +148,12 @@ class ReleaseService:
             messages = tuple(under_names(message, names, self._setup.secret, participant))
         elif adversary:
             adversary.hear(participant, parent, round_)
-        count = self.budget(participant).releases + 1
-        with self._watch("accounting"):
-            epsilon = finite(self._epsilon_bound(count))
-        self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
+        epsilon = None
+        if participant != self._root:
+            count = self.budget(participant).releases + 1
+            with self._watch("accounting"):
+                epsilon = finite(self._epsilon_bound(count))
+            self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
         self.released += [
             MessageRecord(
                 round=round_,
@@ -168,6 +175,8 @@ class ReleaseService:
 
     def _members_behind(self, request: ReleaseRequest) -> tuple[int, ...]:
         """Return the ids of the holders whose gradients are in a participant's message."""
+        if request.context.holder == self._root:
+            return ()
         if self._groups is None:
             return (request.context.holder,)
         return contributors(self._groups, request.context, self._seed)

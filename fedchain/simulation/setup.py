@@ -75,9 +75,12 @@ class RunSetup:
 
     @property
     def holder_slots(self) -> range:
-        """Node ids of the data holders' slots in the network, after the compute nodes' ids."""
+        """Node ids of the slots of data holders in the network, after the ids of compute nodes.
+
+        The last slot is that of the public root, if there is one.
+        """
         first = self.scenario.nodes.miners
-        return range(first, first + self.scenario.nodes.asked)
+        return range(first, first + self.scenario.slots)
 
 
 def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
@@ -106,7 +109,7 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
     registered = nodes.identity == "registered"
     identities = Identities(root, sampling, counts.__getitem__ if registered else None)
     rules = replace(rules, commitment=commitment, identity_root=identities.root)
-    everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
+    everybody, generator = nodes.miners + scenario.slots, stream(seed, "network")
     return RunSetup(
         scenario=scenario,
         task=with_poison_metrics(task, scenario),

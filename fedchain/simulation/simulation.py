@@ -245,6 +245,7 @@ class Simulation:
             "chain": self._recorder.tally(self._setup.scenario.nodes.shares),
             "traffic": self._transport.traffic,
             "fooled": self.wasted_releases,
+            "judged_by": self._recorder.judged_by,
             **self.tracker.figures(),
         }
 

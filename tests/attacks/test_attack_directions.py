@@ -10,7 +10,7 @@ from attack_views import cosine, noisy, sent, view
 
 from fedchain.aggregation import Received, l_nearest
 from fedchain.aggregation.directions import Directions
-from fedchain.nodes.holders.adversary import quantised_rows
+from fedchain.nodes.holders.sent import quantised_rows
 
 
 def used(honest: np.ndarray, colluders: np.ndarray, keep: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_hidden_attackers_send_fresh_noise_with_the_named_share_against_the_mean
     seen = noisy(10, 4, entries=3000)
     rows = sent("hidden", seen, against=0.25)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), seen.size)
-    np.testing.assert_allclose([cosine(row, seen.mean) for row in rows], -0.25, atol=1e-9)
+    np.testing.assert_allclose([cosine(row, seen.gradient) for row in rows], -0.25, atol=1e-9)
     between = [cosine(one, other) for i, one in enumerate(rows) for other in rows[:i]]
     np.testing.assert_allclose(between, 0.25**2, atol=5 / 3000**0.5)  # five standard errors
 

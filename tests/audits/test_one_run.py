@@ -59,7 +59,7 @@ def test_a_bound_that_knows_the_trade_off_is_above_the_truth_as_rarely_as_it_say
         found = [
             [
                 guessed(gaussian_run(mu, 1000, seed), 1e-5, law, 0.8)["lower_bound"]
-                for seed in range(40)
+                for seed in range(20)
             ]
             for law in ("gaussian", "any")
         ]

@@ -250,9 +250,19 @@ def test_a_round_shows_what_became_of_every_message(done):
     seen = in_json("inspect", done.folder, "round", 3)
     assert (seen["round"], len(seen["told"])) == (3, 4)
     assert {row["attack"] for row in seen["told"] if row["holder"] == 3} == {"sign_flip"}
-    rows = call("inspect", done.folder, "round", 3, "--format", "plain").out.splitlines()
-    cosines = [float(row.split()[4]) for row in rows[1:] if row.strip()]
-    assert cosines == sorted(cosines, reverse=True)
+    head, columns, *rows = call(
+        "inspect", done.folder, "round", 3, "--format", "plain"
+    ).out.splitlines()
+    captured = sum(row["share"] for row in seen["told"] if row["attack"])
+    assert seen["byzantine_share"] == pytest.approx(captured, abs=1e-8)
+    assert f"attackers sent 1 (25.0%) and had {captured:.1%} of the gradient" in head
+    assert seen["judged_by"] == "cosine with the sum"
+    assert columns.split()[4:8] == ["cosine", "with", "the", "sum"]
+    used = [row.split() for row in rows if row.strip() and "unused" not in row]
+    of_holder = {f"h{row['holder']}": row for row in seen["told"]}
+    for _, who, *_, share, score, _, _ in used:
+        assert float(share) == pytest.approx(of_holder[who]["share"], abs=5e-4)
+        assert float(score) == pytest.approx(of_holder[who]["score"], rel=1e-3)
 
 
 def test_a_node_shows_its_history(done):
@@ -276,6 +286,7 @@ def test_a_node_shows_its_history(done):
         (["node", "c2"], "c0 to c1"),
         (["node", "h4"], "h0 to h3"),
         (["node", "h"], "h3 for holder 3"),
+        (["node", "root"], "root has sent nothing"),
     ],
 )
 def test_what_is_not_in_a_run_is_exit_2_and_says_what_is(done, arguments, text):

@@ -137,7 +137,7 @@ def test_a_run_may_go_on_with_another_engine(tmp_path, monkeypatch):
     with pytest.raises(Stopped):
         run(forking(rounds=5), tmp_path / "halted", callback=Stopping())
     (folder,) = (tmp_path / "halted").iterdir()
-    assert resume(folder, engine="processes").manifest["head"] == whole.manifest["head"]
+    assert resume(folder, engine="processes", workers=1).manifest["head"] == whole.manifest["head"]
 
 
 def test_ray_says_the_same(tmp_path):

@@ -31,6 +31,7 @@ def make_run(
     epsilon: float = 8.0,
     seed: int = 0,
     attack_from: int | None = None,
+    captured: float = 0.0,
     score: str = "accuracy",
     name: str = "made-up",
     status: str = "finished",
@@ -46,7 +47,7 @@ def make_run(
         block = f"{t:064x}"
         for k in range(holders):
             byzantine = attacked and k == holders - 1
-            used = not byzantine and (k + t) % 5 != 0
+            used = captured > 0 if byzantine else (k + t) % 5 != 0
             events.append(
                 {
                     "event": "message",
@@ -57,6 +58,8 @@ def make_run(
                     "norm": 0.3,
                     "cosine": -0.4 if byzantine else 0.5,
                     "used": used,
+                    "share": captured if byzantine else 0.25 if used else 0.0,
+                    "score": -0.4 if byzantine else 0.5,
                     "reason": "" if used else "far from the sum",
                     "epsilon": epsilon * math.sqrt(t / rounds) if private else None,
                     "attack": "sign_flip" if byzantine else "",
@@ -76,7 +79,8 @@ def make_run(
                 "messages": holders,
                 "used": sum(m["used"] for m in here),
                 "byzantine": int(attacked),
-                "byzantine_used": 0,
+                "byzantine_used": int(attacked and captured > 0),
+                "byzantine_share": captured if attacked else 0.0,
                 "epsilon": epsilon * math.sqrt(t / rounds) if private else None,
                 "releases": t,
                 "stale_blocks": 0,
@@ -121,6 +125,7 @@ def make_run(
         "rounds": rounds,
         "seconds": {"total": 12.0, **{s: 0.02 * 12 * (8 - i) for i, s in enumerate(STAGES)}},
         "peak_rss_mb": 310.0,
+        "judged_by": "cosine with the sum",
         "score": score,
         "baselines": {"majority": {score: 0.1, "loss": 2.3}},
         "epsilon": {

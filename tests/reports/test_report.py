@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import re
@@ -70,6 +71,7 @@ def test_a_run_gets_the_figures_that_it_has_data_for(run_folder: Path) -> None:
         "accuracy_over_rounds",
         "samples",
         "used_and_rejected",
+        "shares_over_rounds",
         "epsilon_over_rounds",
         "loss_over_rounds",
         "time_per_round",
@@ -291,6 +293,33 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
     assert attacks.tolist() == [[False, False], [False, True]]
 
 
+def test_the_figure_of_shares_shows_what_attackers_got_beside_what_they_sent(
+    tmp_path: Path,
+) -> None:
+    make_run(tmp_path, rounds=4, holders=5, attack_from=3, captured=0.35)
+    (drawn,) = (each for each in draw(open_study(tmp_path)) if each.name == "shares_over_rounds")
+    honest, attackers, sent = (patch.get_data() for patch in drawn.figure.axes[0].patches)
+    assert honest.baseline.tolist() == attackers.values.tolist() == [0.0, 0.0, 0.35, 0.35]
+    assert sent.values.tolist() == [0.0, 0.0, 0.2, 0.2]
+    assert "who sent 20.0% of a round's messages and had 35.0% of the gradient" in drawn.caption
+
+
+def test_without_attackers_there_is_no_figure_of_shares(tmp_path: Path) -> None:
+    make_run(tmp_path, rounds=4)
+    assert "shares_over_rounds" not in [each.name for each in draw(open_study(tmp_path))]
+
+
+def test_a_sweep_has_a_line_of_shares_for_each_of_its_points(tmp_path: Path) -> None:
+    make_sweep(tmp_path, epsilons=(0.5, 2.0))
+    for epsilon, seed in itertools.product((0.5, 2.0), range(3)):
+        folder = tmp_path / "runs" / f"made-up-{epsilon:g}-s{seed}"
+        make_run(folder, epsilon=epsilon, seed=seed, attack_from=2, captured=epsilon / 4)
+    (drawn,) = (each for each in draw(open_study(tmp_path)) if each.name == "shares_over_rounds")
+    lines = [line for line in drawn.figure.axes[0].lines if len(line.get_xdata()) == 12]
+    ends = {line.get_label(): line.get_ydata()[-1] for line in lines}
+    assert ends == {"ε = 0.5": 0.125, "ε = 2": 0.5}
+
+
 def test_the_page_is_whole_by_itself_and_runs_nothing(run_folder: Path) -> None:
     report([run_folder], figures=(), tables=())
     text = (run_folder / "report.html").read_text()
@@ -315,6 +344,7 @@ def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> Non
         "sign_flip by holders 5 from round 6",
         "majority (no learning)",
         "Attacks made 7 of them, and the rule used 0 of those.",
+        "attackers had 0.0% of the global gradient on average; in 0% of them they had at least",
         f"fedchain verify {run_folder.name}",
         "A made-up run &lt;with&gt; odd &amp; characters.",
     ):

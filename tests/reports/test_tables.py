@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import math
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from made_up import make_block_sweep, make_run, make_sweep
 from scipy import stats
 
-from fedchain.reports.study import open_study
+from fedchain.reports.study import capture, open_study
 from fedchain.reports.tables import Table, escape_latex, tabulate, write_table
 from fedchain.statistics import Interval
 
@@ -47,13 +48,63 @@ def test_a_table_names_blocks_by_what_sets_them_apart(tmp_path: Path) -> None:
 
 def test_the_tables_of_a_run_show_baselines_and_holders(tmp_path: Path) -> None:
     make_run(tmp_path, attack_from=6)
-    metrics, holders = tabulate(open_study(tmp_path))
+    metrics, holders, _ = tabulate(open_study(tmp_path))
     assert metrics.rows[0][0] == "accuracy"
     assert metrics.rows[0][2] == 0.1
     rows = list(csv.DictReader(io.StringIO(write_table(holders, "csv"))))
     assert [row["attack"] for row in rows] == [""] * 5 + ["sign_flip"]
     for row in rows:
         assert int(row["used"]) + int(row["rejected"]) + int(row["late"]) == 12
+
+
+def without_scores(folder: Path) -> None:
+    """Take from a run what earlier ones did not record: shares of attackers, scores and name."""
+    new = ("share", "score", "byzantine_share")
+    lines = [json.loads(line) for line in (folder / "events.ndjson").read_text().splitlines()]
+    kept = [{key: value for key, value in event.items() if key not in new} for event in lines]
+    (folder / "events.ndjson").write_text("".join(json.dumps(event) + "\n" for event in kept))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["judged_by"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_the_table_of_the_last_round_says_what_each_message_got_and_why(tmp_path: Path) -> None:
+    make_run(tmp_path, rounds=4, holders=5, attack_from=4)
+    _, _, last = tabulate(open_study(tmp_path))
+    assert last.columns[3] == ("score", "cosine with the sum")
+    assert [row[0] for row in last.rows] == [0, 2, 3, 1, 4]  # the largest share first
+    assert last.rows[-1] == (4, "sign_flip", 0.0, -0.4, "far from the sum")
+    assert last.rows[0] == (0, None, 0.25, 0.5, None)
+
+
+def test_a_run_without_scores_is_judged_by_the_cosine_that_it_recorded(tmp_path: Path) -> None:
+    make_run(tmp_path, rounds=4, holders=5, attack_from=4)
+    without_scores(tmp_path)
+    study = open_study(tmp_path)
+    assert tabulate(study)[2].columns[3] == ("cosine", "cosine with the sum")
+    assert tabulate(study)[2].rows[-1] == (4, "sign_flip", None, -0.4, "far from the sum")
+    assert capture(study.first) is None
+
+
+def test_the_public_root_has_its_name_in_place_of_a_number(tmp_path: Path) -> None:
+    run = make_run(tmp_path, rounds=2, holders=3)
+    messages = [{**row, "members": int(row["holder"] < 2)} for row in run.messages]
+    rooted = replace(open_study(tmp_path), runs=(replace(run, messages=messages),))
+    _, holders, last = tabulate(rooted)
+    assert [row[0] for row in holders.rows] == [0, 1, "root"]
+    assert {row[0] for row in last.rows} == {0, 1, "root"}
+
+
+def test_a_sweep_with_attackers_has_columns_of_what_they_had_and_captured(tmp_path: Path) -> None:
+    make_sweep(tmp_path, epsilons=(2.0,))
+    assert "capture" not in dict(tabulate(open_study(tmp_path))[0].columns)
+    for seed in range(3):
+        folder = tmp_path / "runs" / f"made-up-2-s{seed}"
+        make_run(folder, epsilon=2.0, seed=seed, attack_from=12, captured=0.1 * (1 + seed))
+    (points,) = tabulate(open_study(tmp_path))
+    assert points.columns[-2:] == (("byzantine_share", "attackers' share"), ("capture", "capture"))
+    share, captured = points.rows[0][-2:]  # over the one round of the attack, 1 of 6 messages
+    assert (share.mean, captured.mean) == (pytest.approx(0.2), pytest.approx(2 / 3))
 
 
 class Counted(list):
@@ -66,12 +117,12 @@ class Counted(list):
         return super().__iter__()
 
 
-def test_the_table_of_holders_goes_through_the_messages_once(tmp_path: Path) -> None:
+def test_the_tables_of_a_run_each_go_through_the_messages_once(tmp_path: Path) -> None:
     study = open_study(make_run(tmp_path, rounds=2, holders=30).folder)
     messages = Counted(study.first.messages)
     counted = replace(study, runs=(replace(study.first, messages=messages),))
     assert tabulate(counted) == tabulate(study)
-    assert messages.passes == 1
+    assert messages.passes == 2
 
 
 def test_markdown_keeps_its_columns_whatever_the_text() -> None:

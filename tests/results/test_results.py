@@ -27,6 +27,8 @@ from fedchain.results.events import read_events
 from fedchain.results.run import SUMMARISED
 from fedchain.results.shapes import ManifestShape
 from fedchain.results.tables import (
+    attackers_share,
+    capture_of,
     columns_of,
     csv_lines,
     last_fates,
@@ -240,7 +242,7 @@ def test_streamed_tables_are_those_of_all_events_in_memory(tmp_path_factory, cha
 def test_tables_of_many_rounds_hold_little_of_them(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MOST_REPLACED", 8)
     events = []
-    for number in range(1, 1501):
+    for number in range(1, 701):
         for height in (number - 1, number) if number % 5 == 0 else (number,):  # forks everywhere
             events += [told(f"{height:064}-{each}", round=height, at=number) for each in range(8)]
             events.append({**event(height, f"b{number}"), "metrics": {}, "seconds": {}})
@@ -248,10 +250,10 @@ def test_tables_of_many_rounds_hold_little_of_them(tmp_path, monkeypatch):
     size = path.stat().st_size
     tracemalloc.start()
     for lines in (metrics_csv(path), last_fates(path)):
-        assert sum(1 for _ in lines) > 1500
+        assert sum(1 for _ in lines) > 700
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size > 1_500_000
+    assert size > 700_000
     assert peak < size / 8
 
 
@@ -379,6 +381,21 @@ def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_
     assert summary["metrics"] == {"iou": 0.4, "baselines": {"majority": {"iou": 0.1}}}
     assert summary["messages"] == {"messages": 9, "used": 6, "byzantine": 3, "byzantine_used": 0}
     assert {name: summary[name] for name in manifest} == manifest
+    assert (summary["byzantine_share"], summary["capture"]) == (0.0, 0.0)
+
+
+def test_a_round_is_captured_by_attackers_with_their_part_of_the_messages(tmp_path):
+    log = open_log(tmp_path)
+    told = [(0, 0.0), (2, 0.5), (1, 0.2477), (1, 0.2474), (0, 0.0)]  # of 4 messages, 1 % is slack
+    for number, (byzantine, share) in enumerate(told, 1):
+        row = replace(ROUND, round=number, messages=4, byzantine=byzantine, byzantine_share=share)
+        log.write("round", row)
+    log.flush()
+    log.close()
+    rounds = list(main_rounds(tmp_path / "events.ndjson"))
+    assert capture_of(rounds) == pytest.approx(2 / 3)
+    assert attackers_share(rounds) == pytest.approx((0.5 + 0.2477 + 0.2474) / 3)
+    assert (capture_of(rounds[:1]), attackers_share(rounds[:1])) == (None, None)
 
 
 def test_tables_are_written_from_the_events(tmp_path):

@@ -150,8 +150,8 @@ def first_or_last(calls: list[tuple[str, str]]) -> list[int]:
     return sorted(found[-(place % 2)] for place, found in enumerate(numbers.values()))
 
 
-def test_a_run_survives_a_failure_of_every_kind_of_call(place, undisturbed):
-    chosen, reached = first_or_last(undisturbed.calls), 0
+def test_a_run_survives_a_failure_of_every_second_kind_of_call(place, undisturbed):
+    chosen, reached = first_or_last(undisturbed.calls)[::2], 0
     for at in chosen:
         what, _ = undisturbed.calls[at - 1]
         how = HOW.get(what, "error")
@@ -292,7 +292,7 @@ main()
 def test_a_limit_of_the_system_in_the_middle_of_a_run_ends_it_with_words(place):
     """No replaced call here: the system itself refuses to let the log of the database grow."""
     limited = [sys.executable, "-c", LIMITED, "60000"]
-    command = ["run", place / "tiny.yaml", "--set", "rounds=30", "--format=json", "--out"]
+    command = ["run", place / "tiny.yaml", "--set", "rounds=20", "--format=json", "--out"]
     assert call(*command, place / "done").code == 0
     (done,) = (place / "done").glob("[!.]*")
     command.append(runs(place))
@@ -303,7 +303,7 @@ def test_a_limit_of_the_system_in_the_middle_of_a_run_ends_it_with_words(place):
     assert "cannot write block" in first
     assert then == f"go on with: fedchain resume {folder}"
     verdict = call("verify", folder, "--format=json")
-    assert (verdict.code, 0 < json.loads(verdict.out)["blocks"] < 30) == (0, True)
+    assert (verdict.code, 0 < json.loads(verdict.out)["blocks"] < 20) == (0, True)
     assert call("resume", folder, "--format=json").code == 0
     assert Run.open(folder).manifest["head"] == Run.open(done).manifest["head"]
     assert call("verify", folder).code == 0

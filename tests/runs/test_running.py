@@ -365,7 +365,9 @@ def test_updates_end_at_one_head_in_every_engine_and_after_an_interruption(parts
     assert done.verify().ok
     head = done.manifest["head"]
     assert run(scenario, tmp_path / "one", workers=1).manifest["head"] == head
-    assert run(scenario, tmp_path / "far", engine="processes", workers=1).manifest["head"] == head
+    if parts is TOGETHER:  # a process takes seconds to start
+        far = run(scenario, tmp_path / "far", engine="processes", workers=1)
+        assert far.manifest["head"] == head
     with pytest.raises(KeyboardInterrupt):
         run(scenario, tmp_path / "cut", callback=Stop(after=3))
     assert resume(tmp_path / "cut" / run_name(scenario)).manifest["head"] == head

@@ -47,6 +47,6 @@ def test_a_rule_with_a_state_is_a_file_and_a_line_and_ends_in_one_head(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run(scenario(), tmp_path / "stopped", workers=2, callback=Stop(5))
     stopped = tmp_path / "stopped" / done.folder.name
-    again = resume(stopped, engine="processes", workers=2, trust_user_parts=True)
+    again = resume(stopped, engine="processes", workers=1, trust_user_parts=True)
     assert again.manifest["head"] == done.manifest["head"]
     assert without_wall_time(again) == without_wall_time(done)

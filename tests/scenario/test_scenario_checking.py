@@ -490,6 +490,26 @@ def test_holders_are_not_weighted_where_nobody_vouches_for_their_numbers(weights
     assert load(path, set={**open_, "aggregation": {"kind": "mean", "weights": "equal"}})
 
 
+def test_a_rule_that_trusts_a_public_root_needs_one(tmp_path):
+    path, rule = write(tmp_path, GOOD), {"kind": "fltrust"}
+    said = complaint(path, set={"aggregation": rule})
+    assert "aggregation: fltrust compares messages with that of a public root, which the" in said
+    inside = {"kind": "average_of", "rules": [{"kind": "mean"}, rule]}
+    assert "public root, which the task does not declare" in complaint(
+        path, set={"aggregation": inside}
+    )
+    task = {"kind": "public_root", "of": {"kind": "digits"}}
+    assert load(path, set={"aggregation": rule, "task": task}).rooted
+    assert load(path, set={"task": {"kind": "subset", "of": task}}).rooted
+    assert not load(path).rooted
+
+
+def test_a_public_root_needs_registered_identities(tmp_path):
+    task = {"kind": "public_root", "of": {"kind": "digits"}}
+    said = complaint(write(tmp_path, GOOD), set={"task": task, "nodes.identity": "open"})
+    assert "nodes.identity: must be registered where the task declares a public root" in said
+
+
 def test_plain_values_come_back_as_the_same_scenario(tmp_path):
     scenario = load(write(tmp_path, GOOD + "sweep: {grid: {rounds: [10, 20]}, seeds: 2}\n"))
     assert from_mapping(plain_values(scenario)) == scenario

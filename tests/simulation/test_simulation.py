@@ -284,7 +284,9 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         ),
     )
     two = np.ones(2)
-    one = SimpleNamespace(used=two > 0, shares=two / 2, cosines=two, reasons=("", ""))
+    one = SimpleNamespace(
+        used=two > 0, shares=two / 2, cosines=two, reasons=("", ""), scores=np.array([7.0, 1 / 3])
+    )
     observer = recorder_of(chain)
     released = [
         MessageRecord(
@@ -310,16 +312,16 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         chain.head, chain.height = head, height
         for block in observer.new_blocks():
             records = observer.message_records(block, one)
-            yield from ((m.holder, m.block, m.late) for m in records)
+            yield from ((m.holder, m.block, m.late, m.score) for m in records)
 
     fates = [*told_at(b"a", 1), *told_at(b"c", 2)]
     a, b, c, genesis = b"a".hex(), b"b".hex(), b"c".hex(), WORLD.chain_id.hex()
     assert fates == [
-        (0, a, False),
-        (1, a, False),
-        (0, b, False),
-        (2, c, False),
-        (1, genesis, True),
+        (0, a, False, 7.0),
+        (1, a, False, 0.333333333),
+        (0, b, False, 7.0),
+        (2, c, False, 7.0),
+        (1, genesis, True, None),
     ]
 
 

@@ -404,9 +404,9 @@ class TestFlooding:
             gc.collect()
             return Counter(type(thing) for thing in gc.get_objects() if type(thing) in BULKY)
 
-        full = kept_after(range(800))  # enough for every notebook, shelf and pool to be full
-        assert kept_after(range(800, 1100)) - full == Counter()
-        assert node.incidents.refused > 5 * 1100
+        full = kept_after(range(500))  # enough for every notebook, shelf and pool to be full
+        assert kept_after(range(500, 700)) - full == Counter()
+        assert node.incidents.refused > 5 * 700
         assert len(node.incidents.refusals) == KEPT_REFUSALS
         node.receive(block, 3.0)
         assert chain.head == block.header.hash

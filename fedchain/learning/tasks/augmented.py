@@ -37,7 +37,8 @@ def augmented(
         shift: largest shift along an axis, in pixels; less than half of a side.
 
     Raises:
-        ValueError: the records are not pictures, or are too small for the shifts.
+        ValueError: the records are not pictures, or are too small for the shifts, or a public root
+            has some of them.
 
     Reference:
         De et al., "Unlocking High-Accuracy Differentially Private Image Classification through
@@ -48,6 +49,10 @@ def augmented(
     if len(shape) not in (2, 3) or 2 * shift >= min(shape[-2:]):
         words = f"task.shift: {shift} pixels do not fit records of shape {shape} of {of.kind}"
         raise ValueError(f"{words}; pictures with sides of more than {2 * shift} are allowed")
+    if whole.root is not None:
+        raise ValueError(
+            f"task.of: {of.kind} has a public root; it may only stand around augmented"
+        )
     seen = tuple(views_of(own, views, shift, seed) for own in whole.holders)
     return replace(whole, holders=seen, views=views * whole.views)
 

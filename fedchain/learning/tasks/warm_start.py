@@ -14,7 +14,7 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.learning.evaluation import Evaluation, flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.task import PUBLIC_ONLY, Records, Task, join_records, tasks
+from fedchain.learning.task import PUBLIC_ONLY, Metrics, Records, Task, join_records, tasks
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part
@@ -85,12 +85,21 @@ def with_public(
         ValueError: a holder would be left without records, or the weights overflow.
     """
     public, kept = declared_public(whole.holders, records, seed)
-    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more threads change last bits
-        weights = alone.submit(trained, whole, public, steps, update).result()
-        worth = alone.submit(lambda: Evaluation(whole)(weights)[0]).result()
+    weights, worth = worth_of(whole, public, steps, update)
     baselines = {**whole.baselines, PUBLIC_ONLY: worth}
     task = replace(whole, holders=kept, public=public.count, baselines=baselines)
     return task, public, weights
+
+
+def worth_of(task: Task, public: Records, steps: int, update: Part) -> tuple[Vector, Metrics]:
+    """Return weights that were trained on public records alone, and their metrics.
+
+    Raises:
+        ValueError: the weights overflow.
+    """
+    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more threads change last bits
+        weights = alone.submit(trained, task, public, steps, update).result()
+        return weights, alone.submit(lambda: Evaluation(task)(weights)[0]).result()
 
 
 def beginning_at(task: Task, weights: Vector) -> Task:
@@ -105,9 +114,11 @@ def beginning_at(task: Task, weights: Vector) -> Task:
 
 
 def declared_public(
-    holders: Sequence[Records], count: int, seed: int
+    holders: Sequence[Records], count: int, seed: int, name: str = "public records"
 ) -> tuple[Records, tuple[Records, ...]]:
     """Draw public records from all holders together; return them, and the holders' other records.
+
+    ``name`` is the name of the random stream that draws them.
 
     Raises:
         ValueError: a holder would be left without records.
@@ -119,7 +130,7 @@ def declared_public(
     """
     ends = np.cumsum([own.count for own in holders])
     drawn = np.zeros(ends[-1], dtype=np.bool_)
-    drawn[stream(seed, "public records").permutation(len(drawn))[:count]] = True
+    drawn[stream(seed, name).permutation(len(drawn))[:count]] = True
     masks = np.split(drawn, ends[:-1])
     for holder, mask in enumerate(masks):
         if mask.all():

@@ -141,12 +141,15 @@ class Mempool:
             if first.id == message.id:
                 return False
             del pool.messages[key]
-            pool.payloads.pop(first.payload, None)
+            if pool.payloads.get(first.payload) == key:
+                del pool.payloads[first.payload]
             pool.evidence[key] = Equivocation(_strip(first), _strip(message))
             raise InvalidMessage(
                 f"{_label(message)}: identity: has sent {_label(first)} too; both are dropped"
             )
-        if payload in pool.payloads:
+        # Anybody can compute the message of the public root beforehand, and send it first.
+        is_root = not message.declaration.records
+        if payload in pool.payloads and not is_root:
             other = _label(pool.messages[pool.payloads[payload]])
             raise InvalidMessage(f"{_label(message)}: direction: repeats the payload of {other}")
         if len(pool.messages) + len(pool.evidence) >= self._limit:
@@ -154,11 +157,10 @@ class Mempool:
                 f"{_label(message)}: parent: {self._limit} identities have spoken for it; no more "
                 "are heard"
             )
-        kept = pool.messages.values()
-        if not message.declaration.records and any(not m.declaration.records for m in kept):
+        if is_root and any(not m.declaration.records for m in pool.messages.values()):
             raise InvalidMessage(f"{_label(message)}: records: is 0; one public root has spoken")
         pool.messages[key] = message
-        if message.norm:
+        if message.norm and not is_root:
             pool.payloads[payload] = key
         return True
 

@@ -194,15 +194,17 @@ def _check_messages(block: Block, rules: Rules) -> None:
     check_copy(block)
     count, most, problem = len(block.messages), rules.limits.messages, ""
     ids = [message.id for message in block.messages]
+    # Anybody can compute the message of the public root beforehand, and send it first.
+    said = [message for message in block.messages if message.declaration.records]
     if not rules.quorum <= count <= most:
         problem = f"got {count}; must be {rules.quorum} (the quorum) to {most}"
     elif any(left >= right for left, right in pairwise(ids)):
         problem = "must stand in ascending order of their ids, each once"
     elif len({message.public_key for message in block.messages}) < count:
         problem = "two are of one identity; one a round is allowed"
-    elif len(moving := [m.payload for m in block.messages if m.norm]) > len(set(moving)):
+    elif len(moving := [m.payload for m in said if m.norm]) > len(set(moving)):
         problem = "two have the same payload; a copy does not count"
-    elif sum(not message.declaration.records for message in block.messages) > 1:
+    elif len(said) < count - 1:
         problem = "two are of a public root; one is allowed"
     if problem:
         raise InvalidBlock(f"{block.header.label}: messages: {problem}")

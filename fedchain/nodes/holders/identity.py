@@ -41,12 +41,15 @@ class Sampling:
     """Number of participants in a round."""
     rounds: int
     """Number of rounds."""
+    root: bool = False
+    """Whether a public root takes part in every round, besides the participants drawn."""
 
     def holders_of(self, round_: int) -> Sequence[int]:
-        """Return the ids of the participants of a round, by slot."""
+        """Return the ids of the participants of a round, by slot; the public root is the last."""
         if self.asked == self.holders:
-            return range(self.holders)
-        return _cohort(self.seed, self.holders, self.asked, round_)
+            return range(self.holders + self.root)
+        drawn = _cohort(self.seed, self.holders, self.asked, round_)
+        return (*drawn, self.holders) if self.root else drawn
 
     @functools.cached_property
     def most_releases(self) -> int:
@@ -102,8 +105,8 @@ class Identities:
         Args:
             secret: the secret root of the run, from which all keys are drawn.
             sampling: the participants of each round.
-            records_of: returns the registered number of records of a participant, at least 1; None:
-                identities are open, so nothing is registered.
+            records_of: returns the registered number of records of a participant, 0 for the public
+                root; None: identities are open, so nothing is registered.
         """
         self._secret, self._sampling = secret, sampling
         self._of_round = functools.lru_cache(CACHED_KEYS)(self._keys_of)

@@ -20,6 +20,7 @@ def draw(study: Study) -> list[style.Drawing]:
             rounds.metric_over_rounds(study, study.score),
             run.samples(study),
             run.used_and_rejected(study),
+            rounds.shares_over_rounds(study),
             run.heads_over_time(study),
             rounds.epsilon_over_rounds(study),
             rounds.metric_over_rounds(study, "loss" if study.score != "loss" else ""),

@@ -17,6 +17,7 @@ from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
 from fedchain.reports.study import Recorded, Study, finite_value, without
 from fedchain.reports.words import epsilon_words, group_words, labelled, metric_words
+from fedchain.results.tables import attackers_share
 from fedchain.statistics import interval
 
 MARKED = 8
@@ -25,6 +26,10 @@ TITLE_LETTERS = 26
 """Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
 """PANELS_A_ROW: number of small panels in a row. MOST_PANELS: limit on the panels in a figure."""
+CAPTURED = "byzantine_share"
+"""Column of ``metrics.csv`` with the attackers' share of the global gradient."""
+SENT = "attackers' share of the messages"
+"""Label of the line to which the attackers' share of the gradient is compared."""
 Lines = dict[str, style.Curve]
 """Curves by label."""
 
@@ -33,6 +38,59 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
     """Plot a metric against the round: one line per grid point, with 95 % intervals over seeds.
 
     More lines than colours are drawn in several panels.
+    """
+    figure = _in_panels(study, metric, metric_words(metric))
+    if figure is None:
+        return None
+    caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
+    return style.finished(f"{metric}_over_rounds", caption, figure)
+
+
+def shares_over_rounds(study: Study) -> style.Drawing | None:
+    """Plot the share of the global gradient that came from attackers, against the round.
+
+    For a run, the figure also shows the honest holders' share, and the attackers' share of the
+    messages.
+    """
+    rows = [row for run in study.runs for row in run.metrics if row["byzantine"]]
+    if (share := attackers_share(rows)) is None:
+        return None
+    one = study.kind == "run"
+    figure = _areas(study.first) if one else _in_panels(study, CAPTURED, "attackers' share")
+    if figure is None:
+        return None
+    for ax in figure.axes:
+        ax.set_ylim(0, 1)  # intervals of few seeds reach further
+    sent = [row["byzantine"] / row["messages"] for row in rows]
+    low, high = (f"{end:.1%}" for end in (min(sent), max(sent)))
+    caption = (
+        "Share of each round's global gradient that came from attackers, who sent "
+        f"{low if low == high else f'{low} to {high}'} of a round's messages"
+    )
+    caption += f" and had {share:.1%} of the gradient on average" if one else _band_words(study)
+    return style.finished("shares_over_rounds", f"{caption}.", figure)
+
+
+def _areas(run: Recorded) -> Figure:
+    """Draw the shares of attackers and honest holders in one run, as areas on each other."""
+    figure, ax = style.axes(2.3)
+    rows = [row for row in run.metrics if row["messages"]]
+    edges = [float(row["round"]) - 0.5 for row in rows] + [float(rows[-1]["round"]) + 0.5]
+    taken = [float(row.get(CAPTURED, 0.0)) for row in rows]
+    sent = [row["byzantine"] / row["messages"] for row in rows]
+    ax.stairs([1.0] * len(rows), edges, baseline=taken, fill=True, color=style.SKY, label="honest")
+    ax.stairs(taken, edges, fill=True, color=style.VERMILION, label="attackers")
+    ax.stairs(sent, edges, baseline=None, color="black", linestyle="--", label=SENT)
+    ax.set(xlabel="round", ylabel="share of the gradient", xlim=(edges[0], edges[-1]))
+    style.whole_numbers(ax.xaxis)
+    style.legend_below(figure, 3, ax.get_legend_handles_labels()[0])
+    return figure
+
+
+def _in_panels(study: Study, metric: str, words: str) -> Figure | None:
+    """Draw a metric's curves in one panel or in several; ``words`` labels the vertical axis.
+
+    The result is None if no curve has two points, or if there would be too many panels.
     """
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
@@ -47,14 +105,13 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
         draw_baseline(ax, study, metric)
         _mark_attacks(ax, study.first.manifest)
     for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
-        ax.set_ylabel(metric_words(metric))
+        ax.set_ylabel(words)
     for ax in figure.axes[:-PANELS_A_ROW]:
         ax.set_xlabel("")
     for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest panel of each column
         ax.tick_params(labelbottom=True)
     style.legend_below(figure, 2 if len(panels) == 1 else 3)
-    caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
-    return style.finished(f"{metric}_over_rounds", caption, figure)
+    return figure
 
 
 def _grid(panels: int) -> Figure:

@@ -79,6 +79,8 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
         "Each holder's gradient in each round: used by the aggregation rule, rejected by it, or in "
         "no block of the main chain. A dot marks a gradient that an attack made."
     )
+    if any(not row["members"] for row in run.messages):
+        caption += " The last row is the public root."
     return style.finished("used_and_rejected", caption, figure)
 
 

@@ -171,7 +171,7 @@ def test_threads_give_the_bits_of_one_thread_every_time(name):
         ThreadPoolExecutor(1, initializer=one_thread) as alone,
         ThreadPoolExecutor(4, initializer=one_thread) as threads,
     ):
-        for repetition in range(25):
+        for repetition in range(8):
             weights = random_weights(task, 0.1 * (repetition + 1))
             twins = [single.twin() for _ in range(4)]
             found = threads.map(lambda each, at: each(at, range(8)), twins, [weights] * 4)
@@ -192,9 +192,9 @@ def test_no_record_moves_the_sum_by_more_than_the_clip(task, automatic):
 def test_no_neighbour_moves_a_sum_of_automatically_clipped_gradients_by_more_than_the_clip(name):
     task = TASKS[name]((6,))
     holder, largest = task.holders[0], 0.0
-    for spread in (0.0, 1e-12, 0.5, 1e4):
+    for spread in (0.0, 0.5, 1e4):
         weights = random_weights(task, spread)
-        for scale in (0.0, 1e-30, 1e-9, 1e-3, 1.0, 1e3, 1e9, 1e30):
+        for scale in (0.0, 1e-30, 1e-3, 1e3, 1e30):
             inputs = holder.inputs.copy()
             inputs[2] *= np.float32(scale)
             more, rest = Records(inputs, holder.targets), np.arange(6) != 2

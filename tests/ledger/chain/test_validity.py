@@ -249,6 +249,27 @@ def test_a_block_has_one_message_of_a_public_root_beside_those_of_all_holders():
         world.chain().add(bad, LATE)
 
 
+def test_what_a_root_says_may_be_said_by_a_holder_too_and_keeps_neither_out():
+    world, tree = with_root()
+    root = root_message(world, tree)
+    said = {name: getattr(root, name) for name in ("exponent", "direction", "norm")}
+    copy = world.message(0, world.chain_id, 1, proof=tree.proof(0), **said)
+    for order in ((copy, root), (root, copy)):
+        pool = world.pool(world.chain())
+        assert [pool.add(message) for message in order] == [True, True]
+    again = world.message(1, world.chain_id, 1, proof=tree.proof(1), **said)
+    with pytest.raises(InvalidMessage, match="direction: repeats the payload of message"):
+        pool.add(again)
+    own = [world.message(h, world.chain_id, 1, proof=tree.proof(h)) for h in range(2, HOLDERS)]
+    by_id = lambda messages: tuple(sorted(messages, key=lambda message: message.id))  # noqa: E731
+    chain = world.chain()
+    good = world.block(chain, messages=by_id([*own, root, copy]))
+    assert chain.add(good, LATE).kind == "extended"
+    bad = world.block(world.chain(), messages=by_id([*own, copy, again]))
+    with pytest.raises(InvalidBlock, match="two have the same payload"):
+        world.chain().add(bad, LATE)
+
+
 def test_every_field_is_signed():
     good = WORLD.message(0, WORLD.chain_id, 1)
     other = WORLD.message(1, WORLD.chain_id, 1)

@@ -103,13 +103,17 @@ def assert_goes_on(folder: Path, certain: int, undisturbed: object, when: object
 
 
 @pytest.mark.parametrize(
-    "how", ["half", *(pytest.param(how, marks=pytest.mark.long) for how in ("error", "full"))]
+    ("how", "every"),
+    [
+        ("half", 3),
+        *(pytest.param(how, 1, marks=pytest.mark.long) for how in ("half", "error", "full")),
+    ],
 )
 def test_whichever_call_fails_the_last_whole_block_is_there_and_the_rest_is_made_again(
-    fresh, undisturbed, how, place
+    fresh, undisturbed, how, every, place
 ):
     told = 0
-    for at in itertools.count(1):
+    for at in itertools.count(1, every):
         folder, certain = shutil.copytree(fresh, place / "ledger"), 0
         disk = Disk(folder, at, how)
         with disk.mounted():
@@ -123,10 +127,10 @@ def test_whichever_call_fails_the_last_whole_block_is_there_and_the_rest_is_made
         assert_goes_on(folder, certain, undisturbed, (at, disk.calls[at - 1]))
         shutil.rmtree(folder)
     assert at > 150
-    assert told > at / 2
+    assert told > at / every / 2
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.long), 3])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.long), 5])
 def test_after_a_sigkill_between_any_two_calls_or_in_a_write_nothing_is_lost(
     fresh, undisturbed, place, every
 ):

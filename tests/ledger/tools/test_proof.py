@@ -145,10 +145,10 @@ def test_every_bit_of_every_byte_counts(made):
 def test_every_byte_of_the_file_counts(made):
     data = encode(made[2][0])
     for at in range(len(data)):
-        for mask in (1, 0x20):  # another digit; the other case of a letter
-            flipped = data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
-            with pytest.raises(LedgerError):
-                verify_proof(decode(flipped))
+        mask = 1 if at % 2 else 0x20  # another digit, or the other case of a letter
+        flipped = data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+        with pytest.raises(LedgerError):
+            verify_proof(decode(flipped))
 
 
 def forged(proof: Proof, **changes) -> Proof:
