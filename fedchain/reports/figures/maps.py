@@ -15,17 +15,17 @@ from matplotlib.axes import Axes
 
 from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
-from fedchain.reports.planes import cells_of, is_number, values_of
+from fedchain.reports.planes import cells_of, is_numeric, values_of
 from fedchain.reports.study import Study, final
 from fedchain.reports.words import key_words, metric_words, seed_words, value_words
 
-COLOURS = "viridis"
+CELL_COLOURS = "viridis"
 """Colour map of cells; its lightness rises evenly, also for the colour-blind."""
 CELL_IN, LETTER_IN, LINE_IN = 0.30, 0.062, 0.17
 """Width of a cell, width of a letter of a label, and height of a row, inches."""
 CELL_LETTERS_SIZE = 5.8
 """Size of the letters in cells, points."""
-DARK = 0.62
+DARK_BELOW = 0.62
 """Cells whose place on the colour map is below this number have white letters."""
 WORST = "worst"
 """Heading of the column with the worst value of each row."""
@@ -37,7 +37,7 @@ def matrix(study: Study) -> style.Drawing | None:
     The values of ``study.x`` are the columns. Another column has the worst value of each row, and
     the row with the best of these stands first.
     """
-    if len(study.keys) != 2 or any(is_number(study, key) for key in study.keys):
+    if len(study.keys) != 2 or any(is_numeric(study, key) for key in study.keys):
         return None
     across, down = study.x, study.keys[1 - study.axis]
     columns, rows = values_of(study, across), values_of(study, down)
@@ -93,22 +93,24 @@ def _draw_cells(ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[
     wide = cells.shape[1] - 1
     edges = [*np.arange(wide + 1.0), wide + 0.25, wide + 1.25]
     spaced = np.column_stack([cells[:, :-1], np.full(len(cells), math.nan), cells[:, -1]])
-    ax.pcolormesh(edges, np.arange(len(cells) + 1.0), spaced, cmap=COLOURS, vmin=low, vmax=high)
+    ax.pcolormesh(
+        edges, np.arange(len(cells) + 1.0), spaced, cmap=CELL_COLOURS, vmin=low, vmax=high
+    )
     middles = [*(place + 0.5 for place in range(wide)), wide + 0.75]
     for (row, column), value in np.ndenumerate(cells):
-        dark = not math.isnan(value) and (value - low) / max(high - low, 1e-300) < DARK
+        dark = not math.isnan(value) and (value - low) / max(high - low, 1e-300) < DARK_BELOW
         colour = "white" if dark else "black"
         words, place = cell_text(value), (middles[column], row + 0.5)
         ax.text(*place, words, color=colour, size=CELL_LETTERS_SIZE, ha="center", va="center")
     ax.set_xticks(middles, columns, rotation=90)
     ax.set_yticks(np.arange(len(cells)) + 0.5, rows)
     ax.invert_yaxis()
-    bare(ax)
+    strip_axes(ax)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
 
 
-def bare(ax: Axes) -> None:
+def strip_axes(ax: Axes) -> None:
     """Take the grid and the frame from axes with cells."""
     ax.grid(visible=False)
     for spine in ax.spines.values():
