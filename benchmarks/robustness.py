@@ -166,6 +166,18 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "Dirichlet .1": ("'task.split={kind: dirichlet, alpha: 0.1}'",),
 }
 """What differs from attacks_and_rules in each of its repetitions with one seed."""
+HARDEST = ",".join(
+    f"{{kind: {attack}, knowledge: omniscient}}"
+    for attack in (
+        "adaptive, count: 0",
+        "min_max, count: 4",
+        "mimic, count: 4",
+        "hidden, count: 4",
+        "alie_search, count: 4",
+        "adaptive, count: 4",
+    )
+)
+"""The attacks of these repetitions."""
 HOLDERS = "10", "20", "50"
 COMPOSITION: dict[str, tuple[str, ...]] = {
     f"{task}, {split}, {noise}": (*of_task(deal), *settings)
@@ -178,7 +190,9 @@ COMPOSITION: dict[str, tuple[str, ...]] = {
 MAKERS: dict[str, Maker] = {
     "attacks_and_rules": Maker(
         commands=tuple(
-            sweep("attacks_and_rules", *settings, seeds=1 if settings else None)
+            sweep("attacks_and_rules", f"'{ATTACK}={HARDEST}'", *settings, seeds=1)
+            if settings
+            else sweep("attacks_and_rules")
             for settings in SETTINGS.values()
         ),
         minutes=60,
