@@ -142,12 +142,12 @@ def sweep(name: str, *settings: str, seeds: int | None = None) -> str:
 
 
 def digits(split: str) -> tuple[str, ...]:
-    """Return the settings of digits that are dealt by a split."""
-    return (f"'task.of.split={split}'",)
+    """Return the settings of digits, dealt by a split."""
+    return (f"'task.split={split}'",)
 
 
 def cancer(split: str) -> tuple[str, ...]:
-    """Return the settings of breast cancer, whose thirty features need no fewer directions."""
+    """Return the settings of breast cancer, dealt by a split."""
     task = f"{{kind: breast_cancer, split: {split}, model: {{kind: logistic}}}}"
     return f"'task={task}'", "update.learning_rate=0.1"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from fedchain.aggregation import Received, aggregations
+from fedchain.aggregation import Received, aggregations, mixed_vectors, pre_aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.attacks import attacks
 from fedchain.errors import DataError, PartError, Problem, ScenarioError
@@ -224,6 +224,9 @@ def test_a_part_of_ones_own_that_returns_something_else_is_named(tmp_path, monke
 
 AGGREGATE = "from fedchain.aggregation.rule import Aggregate\nimport numpy as np\n"
 REMEMBERS = AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, r.norms, ('', ''), "
+VECTORS = mixed_vectors(RECEIVED, "restore")
+MIXES = "from fedchain.aggregation import Vectors\nimport numpy as np\n"
+MIXES += "def mine(v): return Vectors(v.received, v.factors, "
 UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
 
 
@@ -319,6 +322,30 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
             (RECEIVED,),
             REMEMBERS + "score=3)",
             "score must be a text of at most 100 characters, got 3",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 3)), np.ones((1, 2)), np.zeros(2, int))",
+            "mix must be an array of float64 of shape (1, 2), got float64 of shape (1, 3)",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 2)), -np.ones((1, 2)), np.zeros(2, int))",
+            "taken must be finite numbers of 0 or more",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 2)), np.ones((1, 2)), np.ones(2, int))",
+            "owners must be from 0 to 0",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 2)), None, None)",
+            "mix, taken and owners: either all are None, or none is",
         ),
         (
             updates,

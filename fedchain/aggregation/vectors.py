@@ -16,7 +16,7 @@ from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.ordered import applied, ordered_sum, product
 from fedchain.aggregation.rule import NO_SCORES, Aggregate, Received, Scale, reasons_for, scaled
 from fedchain.aggregation.weights import Weights, counted, weighted_mean
-from fedchain.arrays import ONE, Matrix, Vector, Wholes
+from fedchain.arrays import ONE, Matrix, Vector, Wholes, misshapen
 from fedchain.registry import AtMost, Family, Part
 
 MOST_COMPARED = 2048
@@ -115,8 +115,30 @@ class Vectors:
         return values if self.mix is None else product(self.mix, values)
 
 
+def _flaw(made: Vectors, before: Vectors) -> str | None:
+    count = len(before.factors)
+    wrong = misshapen("factors", made.factors, (count,), "float64")
+    if wrong or (made.mix is None and made.taken is None and made.owners is None):
+        return wrong
+    if made.mix is None or made.taken is None or made.owners is None:
+        return "mix, taken and owners: either all are None, or none is"
+    wrong = (
+        misshapen("mix", made.mix, (len(made.mix), count), "float64")
+        or misshapen("taken", made.taken, (len(made.mix), count), "float64")
+        or misshapen("owners", made.owners, (count,), "int64")
+    )
+    if wrong:
+        return wrong
+    if not (np.isfinite(made.mix).all() and (made.mix >= 0).all()):
+        return "mix must be finite numbers of 0 or more"
+    if not (np.isfinite(made.taken).all() and (made.taken >= 0).all()):
+        return "taken must be finite numbers of 0 or more"
+    inside = (made.owners >= 0).all() and (made.owners < len(made.mix)).all()
+    return None if inside else f"owners must be from 0 to {len(made.mix) - 1}"
+
+
 pre_aggregations: Family[Vectors] = Family(
-    "pre_aggregation", ("fedchain.aggregation.mixing",), Vectors
+    "pre_aggregation", ("fedchain.aggregation.mixing",), Vectors, _flaw
 )
 """The family of pre-aggregations. Each is a function ``(vectors, *, ...) -> Vectors``."""
 
