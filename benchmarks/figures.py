@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -120,9 +121,12 @@ def split(command: str) -> list[str]:
 
     >>> split("fedchain sweep a --set 'task={kind: b}' {out}")
     ['fedchain', 'sweep', 'a', '--set', 'task={{kind: b}}', '{out}']
+    >>> split("fedchain run a --set 'attacks=[{kind: b}]'")[-1]
+    'attacks=[{{kind: b}}]'
     """
+    escaped = str.maketrans({"{": "{{", "}": "}}"})
     words = shlex.split(command)
-    return [w.replace("{", "{{").replace("}", "}}") if "={" in w else w for w in words]
+    return [word.translate(escaped) if re.search(r"=\[?\{", word) else word for word in words]
 
 
 def parsed(text: str) -> Any:
