@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from fedchain.machine import prepare
+from fedchain.registry import Part
 
 prepare()  # before numpy reads how many threads one operation may take
 
@@ -25,7 +26,19 @@ from fedchain.aggregation.directions import THREADS, Directions, spread  # noqa:
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
 from fedchain.rows import lengths  # noqa: E402
 
-RULES = ("l_nearest", "mean", "krum", "trimmed_mean", "median")
+RULES = (
+    "l_nearest",
+    "mean",
+    "krum",
+    "trimmed_mean",
+    "median",
+    "mean_around_median",
+    "bulyan",
+    "geometric_median",
+    "centred_clipping",
+    "dnc",
+    "caf",
+)
 
 
 def main() -> None:
@@ -40,16 +53,15 @@ def main() -> None:
         print(json.dumps({name: round(ms, 2) for name, ms in times.items()}))
         return
     print(f"{asked.rows} directions of {asked.dimension} entries, {THREADS} threads")
-    print(f"{'':14}{'ms':>8}  reads as float32  reads as int16")
+    print(f"{'':20}{'ms':>8}  reads as float32  reads as int16")
     for name, ms in times.items():
         reads = ms / times["read_float32"], ms / times["read_int16"]
-        print(f"{name:14}{ms:8.1f}{reads[0]:18.1f}{reads[1]:16.1f}")
+        print(f"{name:20}{ms:8.1f}{reads[0]:18.1f}{reads[1]:16.1f}")
 
 
 def measured(rows: int, dimension: int, tries: int) -> dict[str, float]:
     """Return the least milliseconds of each read and each rule."""
-    directions = drawn(rows, dimension)
-    received = Received(directions, np.linspace(1.0, 2.0, rows), np.ones(rows))
+    directions, norms = drawn(rows, dimension), np.linspace(1.0, 2.0, rows)
     floats = [row.astype(np.float32) for row in directions.integers]
     reads = {"read_float32": floats, "read_int16": directions.integers}
     times = {
@@ -61,11 +73,21 @@ def measured(rows: int, dimension: int, tries: int) -> dict[str, float]:
         "l_nearest": {"keep": max(1, 7 * rows // 10)},
         "krum": {"byzantine": rows // 5},
         "trimmed_mean": {"trim": rows // 10},
+        "mean_around_median": {"byzantine": rows // 5},
+        "bulyan": {"byzantine": (rows - 3) // 4},
+        "dnc": {"byzantine": rows // 5},
+        "caf": {"byzantine": rows // 5},
     }
     for kind in RULES:
         rule = aggregations.check({"kind": kind, **options.get(kind, {})})
-        times[kind] = least(lambda rule=rule: aggregations.build(rule, received), tries)
+        times[kind] = least(lambda rule=rule: aggregate(rule, directions, norms), tries)
     return times
+
+
+def aggregate(rule: Part, directions: Directions, norms: np.ndarray) -> None:
+    """Apply a rule to messages of which no product is known yet."""
+    fresh = Directions(directions.integers, directions.exponents)
+    aggregations.build(rule, Received(fresh, norms, np.ones(len(norms))))
 
 
 def drawn(rows: int, dimension: int) -> Directions:

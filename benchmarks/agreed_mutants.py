@@ -6,7 +6,15 @@ import copy
 import random
 from typing import Any
 
-from format_tables import DELETED, DESCENT, agreed_rows, parameter_rows, values_of
+from format_tables import (
+    DELETED,
+    DESCENT,
+    PRE_AGGREGATIONS,
+    agreed_rows,
+    parameter_rows,
+    stands_in_a_rule,
+    values_of,
+)
 from hand_chain import Hand, Record
 
 SPELLINGS: dict[str, tuple[bytes, bytes]] = {
@@ -62,7 +70,7 @@ def put(value: Record, key: str, new: Any) -> None:
     """Put a new value at a dotted key, or take the key away."""
     *above, last = key.split(".")
     for name in above:
-        value = value[name]
+        value = value[int(name) if isinstance(value, list) else name]
     if new is DELETED:
         value.pop(last, None)
     else:
@@ -114,8 +122,12 @@ def change_kind(draws: random.Random, hand: Hand) -> str:
 
 def placed(draws: random.Random, hand: Hand, kind: str, name: str) -> str:
     """Let a chain use a rule or an update, and return the key of one of its parameters."""
-    if "keep" in parameter_rows()[kind] or kind == "mean":
-        hand.agreed["aggregation"] = {"kind": kind} | ({"keep": 2} if kind == "l_nearest" else {})
+    if kind in PRE_AGGREGATIONS:
+        hand.agreed["aggregation"] = {"kind": "mean", "first": [{"kind": kind}]}
+        return f"aggregation.first.0.{name}"
+    if stands_in_a_rule(kind):
+        needed = {"l_nearest": {"keep": 2}, "average_of": {"rules": [{"kind": "median"}]}}
+        hand.agreed["aggregation"] = {"kind": kind} | copy.deepcopy(needed.get(kind, {}))
         return f"aggregation.{name}"
     rows = parameter_rows()[kind].values()
     part = {row.key: draws.choice(values_of(row)[0]) for row in rows if row.required}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -119,14 +118,11 @@ def outcome_of(command: str, out: Path, before: list[Outcome]) -> Outcome:
 def split(command: str) -> list[str]:
     """Return the words of a command; the braces of YAML are escaped for ``str.format``.
 
-    >>> split("fedchain sweep a --set 'task={kind: b}' {out}")
-    ['fedchain', 'sweep', 'a', '--set', 'task={{kind: b}}', '{out}']
-    >>> split("fedchain run a --set 'attacks=[{kind: b}]'")[-1]
-    'attacks=[{{kind: b}}]'
+    >>> split("fedchain sweep --set 'task={kind: b}' --set 'c=null,{kind: d}' {out}")[3:]
+    ['task={{kind: b}}', '--set', 'c=null,{{kind: d}}', '{out}']
     """
-    escaped = str.maketrans({"{": "{{", "}": "}}"})
     words = shlex.split(command)
-    return [word.translate(escaped) if re.search(r"=\[?\{", word) else word for word in words]
+    return [w.replace("{", "{{").replace("}", "}}") if "=" in w else w for w in words]
 
 
 def parsed(text: str) -> Any:

@@ -12,6 +12,8 @@ DELETED = object()
 """Stands for a key that is taken away."""
 LONG = "x" * 65
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}
+PRE_AGGREGATIONS = ("nnm", "bucketing", "norm_clipping")
+"""Kinds that stand in ``first`` of a rule."""
 OTHERS: dict[str, tuple[Any, ...]] = {
     "whole": (None, True, "1", 0.5, 1e300, [], {}, [1]),
     "number": (None, True, False, "1", "nan", [], {}, [1], "-inf"),
@@ -97,6 +99,36 @@ SPECIAL: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
             {"kind": "records", "more": 1},
         ),
     ),
+    "list of pre-aggregations": (
+        ([], [{"kind": "nnm"}], [{"kind": "bucketing", "size": 3}, {"kind": "norm_clipping"}]),
+        (
+            None,
+            3,
+            {},
+            "nnm",
+            [3],
+            [{}],
+            ["nnm"],
+            [{"kind": "mean"}],
+            [{"kind": "nnm", "byzantine": -1}],
+            [{"kind": "bucketing"}, {"kind": "bucketing", "size": 0}],
+            [{"kind": "nnm"}] * 9,
+        ),
+    ),
+    "list of rules": (
+        ([{"kind": "mean"}, {"kind": "median"}], [{"kind": "dnc", "first": [{"kind": "nnm"}]}]),
+        (
+            None,
+            [],
+            {},
+            "mean",
+            [3],
+            [{"kind": "nnm"}],
+            [{"kind": "mean"}] * 9,
+            [{"kind": "mean"}, {"kind": "l_nearest"}],
+            [{"kind": "average_of", "rules": [{"kind": "mean"}]}],
+        ),
+    ),
     "of": ((DESCENT,), (None, 3, [], {}, "adam", {"kind": 3}, {**DESCENT, "learning_rate": 0})),
 }
 """Values of keys whose type is no number and no text: allowed ones, then others."""
@@ -155,6 +187,12 @@ def parameter_rows() -> dict[str, dict[str, Row]]:
     return found
 
 
+def stands_in_a_rule(kind: str) -> bool:
+    """Return whether a kind is that of an aggregation rule or of a pre-aggregation."""
+    keys = parameter_rows()[kind].keys()
+    return kind in PRE_AGGREGATIONS or bool(keys & {"scale", "rules"})
+
+
 @functools.cache
 def reasons() -> tuple[Reason, ...]:
     """Return the reasons to refuse a chain, as their table lists them."""
@@ -171,8 +209,9 @@ def number_of(text: str) -> float:
 def values_of(row: Row) -> tuple[list[Any], list[Any]]:
     """Return values that a key may have, and others, at the bounds and beyond them."""
     words = row.kind.split(",")[0].split(" or ")[0]
-    if row.key in SPECIAL:
-        right, wrong = SPECIAL[row.key]
+    special = words if words in SPECIAL else row.key
+    if special in SPECIAL:
+        right, wrong = SPECIAL[special]
         more = OTHERS["object"] if words == "object" else ()
         return list(right), [*wrong, *more]
     right, wrong = [], list(OTHERS[words])

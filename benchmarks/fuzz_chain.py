@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import chain_mutants
-from format_tables import agreed_rows, parameter_rows, reasons
+from format_tables import agreed_rows, parameter_rows, reasons, stands_in_a_rule
 from verify_chain import chain, encoding
 
 from fedchain.errors import FedchainError
@@ -101,7 +101,7 @@ def all_reasons() -> list[str]:
     """Return the names of all reasons that docs/format.md lists."""
     keys = [f"rules: {key}" for key in agreed_rows() if key not in ("model", "ledger")]
     parts = {
-        f"{'aggregation' if kind in ('mean', 'l_nearest') else 'update'}: {name}"
+        f"{'aggregation' if stands_in_a_rule(kind) else 'update'}: {name}"
         for kind, rows in parameter_rows().items()
         for name in rows
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import robustness
 from maker import Maker, Text
+from momentum_tables import means_table, momentum_closed, momentum_table, momentum_worth
 from page_tables import EPSILONS, Axis, grid_table, law_table, short
 from single_tables import (
     against_first,
     agreed_table,
+    directions_table,
     effort_table,
     kept_table,
     linkability_table,
@@ -23,7 +25,7 @@ from single_tables import (
 )
 
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
-GROUPS, AUDITS = "docs/groups.md", "docs/audits.md"
+GROUPS, AUDITS, MOMENTUM = "docs/groups.md", "docs/audits.md", "docs/momentum.md"
 SCALE, PERFORMANCE = "docs/scale.md", "docs/performance.md"
 
 
@@ -94,6 +96,10 @@ AVERAGES = (
     "both: `decay: 0.8`, `drift: 0.5`",
 )
 NO_TUNING = Axis("total epsilon", EPSILONS, ("0.5", "1", "2", "4", "8", "infinite"))
+RULES = tuple(
+    f"{{kind: {rule}, scale: median_clip}}"
+    for rule in ("mean", "l_nearest, keep: 16", "caf, byzantine: 4", "dnc, byzantine: 4")
+)
 WARM = "--set privacy.epsilon=0.5,1,4 --set ledger.work.difficulty_bits=6"
 STEPS = "--set update.learning_rate=0.01,0.02,0.04,0.08"
 TUNING = "--set seed=10 --seeds 2"
@@ -173,6 +179,11 @@ MAKERS: dict[str, Maker] = {
     ),
     "subspace": subspace_maker("attacks=[]", "aggregation.keep=10"),
     "subspace_attacked": subspace_maker(),
+    "few_directions": Maker(
+        commands=(f"fedchain sweep few_directions {TUNING}", "fedchain sweep few_directions"),
+        minutes=6,
+        texts={"": Text(ACCURACY, directions_table)},
+    ),
     "averages": Maker(
         commands=("fedchain sweep averages",),
         minutes=4,
@@ -287,6 +298,48 @@ MAKERS: dict[str, Maker] = {
         commands=("python benchmarks/agreed.py --json",),
         minutes=0.5,
         texts={"": Text(LEDGER, agreed_table)},
+    ),
+    "momentum": Maker(
+        commands=("python benchmarks/momentum.py {out}",),
+        minutes=6,
+        pictures={"rho_against_beta.png": "rho_against_beta.png"},
+        texts={
+            "": Text(MOMENTUM, momentum_table),
+            "closed": Text(MOMENTUM, momentum_closed),
+            "worth": Text(MOMENTUM, momentum_worth),
+        },
+    ),
+    "momentum_scans": Maker(
+        commands=(
+            "fedchain sweep first_light --set attacks=[] --set 'aggregation={kind: mean}'"
+            " --set 'nodes.momentum=null,{kind: ema, beta: 0.9}'"
+            " --set update.learning_rate=0.01,0.04 --set ledger.work.difficulty_bits=6"
+            " --set nodes.compute=1 --seeds 2",
+        ),
+        minutes=4,
+        texts={"": Text(MOMENTUM, means_table(
+            [("momentum", ("none", "beta .9"))], ("IoU, step .01", "step .04"), "iou"
+        ))},
+    ),
+    "momentum_attacked": Maker(
+        commands=(
+            "fedchain sweep few_directions"
+            " --set 'task={kind: digits},{kind: public_pca, of: {kind: digits}}'"
+            f" --set 'aggregation={','.join(RULES)}'"
+            " --set 'nodes.momentum=null,{kind: ema, beta: 0.5},{kind: ema, beta: 0.9}'"
+            " --set 'attacks=[],[{kind: adaptive, share: 0.2, knowledge: omniscient}]'"
+            " --set privacy.epsilon=8 --set update.learning_rate=0.1 --seeds 2",
+        ),
+        minutes=6,
+        texts={"": Text(MOMENTUM, means_table(
+            [
+                ("inputs", ("all 64", "16 of public records")),
+                ("rule", ("mean", "l-nearest", "CAF", "DnC")),
+            ],
+            [f"{beta}: {who}" for beta in ("no momentum", "beta .5", "beta .9")
+             for who in ("nobody attacks", "adaptive")],
+            "accuracy",
+        ))},
     ),
     "claimed_epsilon": Maker(
         commands=("fedchain audit audit --attack canaries,one-run --epsilon 0.5,1,2,4,8",),

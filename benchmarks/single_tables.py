@@ -23,6 +23,11 @@ from page_tables import (
     values_of,
 )
 
+DIRECTIONS = tuple(
+    f"{inputs}, {split}"
+    for split in ("IID", "Dirichlet 1")
+    for inputs in ("all 64", "16 of public records", "16 random")
+)
 SCAN_GROUPS = ("each for itself", "groups of 5", "all 20 together")
 STEP = "update.learning_rate"
 
@@ -132,6 +137,24 @@ def stepped(
     steps = dict.fromkeys(row[STEP] for row in tuning)
     best = max(steps, key=lambda s: statistics.mean(values_of(tuning, metric, {**where, STEP: s})))
     return float(best), values_of(points, metric, {**where, STEP: best})
+
+
+def directions_table(outcomes: Sequence[Outcome]) -> str:
+    """Return the accuracy by task and epsilon, and that of models of the public records alone."""
+    tuning, points = (points_of(each.folder) for each in outcomes[:2])
+    folder = outcomes[1].folder
+    epsilons = grid_of(folder)["privacy.epsilon"]
+    lines = []
+    for word, task in zip(DIRECTIONS, grid_of(folder)["task"], strict=True):
+        cells, where = [], {"task": task}
+        for epsilon in epsilons:
+            step, found = stepped(tuning, points, "accuracy", {**where, "privacy.epsilon": epsilon})
+            cells.append(f"{cell(found)} ({short(step, 1)})")
+        public = "public_pca" in task
+        few = {**where, "privacy.epsilon": epsilons[0], STEP: grid_of(folder)[STEP][0]}
+        cells.append(cell(public_alone(folder, points, few)) if public else "")
+        lines.append([word, *cells])
+    return table(["inputs", "\u03b5 1", "8", "none", "public records alone"], lines)
 
 
 def warm_table(outcomes: Sequence[Outcome]) -> str:

@@ -49,14 +49,14 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     >>> round(found.mean, 3), round(found.half, 4)
     (0.92, 0.0497)
     """
-    from scipy.special import stdtrit  # what scipy.stats calls, whose import takes a second
-
     if not values:
         raise ValueError("values: must hold at least one number, got none")
     count = len(values)
     mean = math.fsum(values) / count
     if count == 1:
         return Interval(mean, math.inf, 1)
+    from scipy.special import stdtrit  # what scipy.stats calls, whose import takes a second
+
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (count - 1))
     quantile = float(stdtrit(count - 1, (1 + confidence) / 2))
     return Interval(mean, quantile * deviation / math.sqrt(count), count)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 STAGES = (
     "gradients",
@@ -37,16 +36,19 @@ class Stopwatch:
         self._running: list[str] = []
         self._since = time.perf_counter()
 
-    @contextlib.contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Count the time inside the ``with`` block for this stage."""
+    # No generator: a chain without learning begins very many stages.
+    def __call__(self, stage: str) -> Stopwatch:
+        """Begin a stage, which the end of the ``with`` block ends."""
         self._settle()
         self._running.append(stage)
-        try:
-            yield
-        finally:
-            self._settle()
-            self._running.pop()
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._settle()
+        self._running.pop()
 
     def share(self, stage: str, spent: float, seconds: Mapping[str, float]) -> None:
         """Move time that was counted for one stage to the inner stages that ran within it.

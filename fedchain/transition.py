@@ -64,7 +64,7 @@ def check_quorum(rules: Rules) -> None:
 
     A user-defined rule is not checked.
     """
-    rule = _part(aggregations, rules.aggregation, True)
+    rule = agreed_rule(rules)
     if not rules.quorum or ":" in rule.kind:
         return
     tries = {
@@ -160,6 +160,11 @@ def split_memory(memory: Memory) -> tuple[Memory, Memory]:
     """
     of_rule = {k.removeprefix(RULE): v for k, v in memory.items() if k.startswith(RULE)}
     return of_rule, {k: v for k, v in memory.items() if not k.startswith(RULE)}
+
+
+def agreed_rule(rules: Rules) -> Part:
+    """Return the aggregation rule of a chain, without open parameters; user parts are imported."""
+    return _part(aggregations, rules.aggregation, True)
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:

@@ -13,9 +13,11 @@ from group_runs import grouped
 from small_runs import small
 
 from fedchain.agreement import (
+    byzantine_messages,
     disagreements,
     mechanism_of,
     registered_records,
+    rule_of,
     rules_of,
 )
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
@@ -152,6 +154,7 @@ def test_a_public_root_is_registered_without_records_and_weighs_nothing_in_the_r
     mechanism = mechanism_of(even, 31)
     rule = rules_of(even, mechanism, LAYOUT, [43] * 10 + [0]).aggregation
     assert '"weights":"equal"' in rule  # 0 is no other number of records
+    assert rule_of(even, mechanism, [43] * 10 + [0]).parameters["weights"] == "equal"
 
 
 def test_where_identities_are_open_nothing_is_registered():
@@ -194,3 +197,39 @@ def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
         for each in (one, other)
     }
     assert texts == {'{"keep":7,"kind":"l_nearest","scale":"unit","weights":"records"}'}
+
+
+ATTACKS = [{"kind": "sign_flip", "holders": [0, 1, 9]}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"attacks": []}, 0),
+        ({"attacks": ATTACKS}, 3),
+        ({"attacks": [{"kind": "sign_flip", "share": 0.2}, *ATTACKS]}, 5),
+        ({"attacks": ATTACKS, "nodes.cohort": 5}, 2),
+        ({"attacks": [{**ATTACKS[0], "names": 3}], "nodes.identity": "open"}, 9),
+        ({"attacks": [{"kind": "withholding", "nodes": [0]}]}, 0),
+    ],
+)
+def test_a_rule_that_is_told_nothing_is_told_what_the_attacks_send(changes, number):
+    given = {"kind": "average_of", "rules": [{"kind": "dnc"}, {"kind": "trimmed_mean"}]}
+    given["rules"][0]["first"] = [{"kind": "nnm"}, {"kind": "nnm", "byzantine": 1}]
+    rules = agreed(small(aggregation=given, **changes))
+    dnc, trimmed = json.loads(rules.aggregation)["rules"]
+    assert (dnc["byzantine"], trimmed["trim"]) == (number, number)
+    assert [each["byzantine"] for each in dnc["first"]] == [number, 1]
+    assert json.loads(rules.agreed)["threat"]["byzantine"] == max(number, 1)
+
+
+def test_an_attacked_group_is_one_attacker():
+    scenario = grouped(aggregation={"kind": "krum"}, attacks=[])
+    size = scenario.nodes.groups.size
+    attacks = [{"kind": "sign_flip", "holders": [0, 1, size]}]
+    assert byzantine_messages(grouped(attacks=attacks)) == 2
+
+
+def test_a_rule_without_pre_aggregations_says_nothing_of_them():
+    text = agreed(small(aggregation={"kind": "krum", "byzantine": 2})).aggregation
+    assert json.loads(text) == {"byzantine": 2, "keep": 1, "kind": "krum", "scale": "restore"}

@@ -232,10 +232,37 @@ def test_weights_by_records_need_registered_ones(tmp_path):
         assert "weights: must be equal where identities are open" in reason
 
 
-PARAMETERS = [
-    (kind, row) for kind, rows in format_tables.parameter_rows().items() for row in rows.values()
-]
-"""Every parameter of the rules and updates of docs/format.md, with its kind."""
+ROBUST = (
+    {"kind": "fltrust"},
+    {"kind": "centred_clipping", "steps": 2, "scale": "median_clip"},
+    {"kind": "caf", "byzantine": 1, "first": [{"kind": "nnm", "byzantine": 1}]},
+    {"kind": "average_of", "rules": [{"kind": "centred_clipping"}, {"kind": "trimmed_mean"}]},
+)
+
+
+@pytest.mark.parametrize("rule", ROBUST, ids=lambda rule: rule["kind"])
+def test_both_accept_chains_with_robust_rules(rule, tmp_path):
+    hand = Hand(agreed=agreed_with(aggregation=rule))
+    assert reasons(make(speaking(hand, speakers=(0, 1, 2, ROOT))), tmp_path) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "rule", [{"kind": "krum", "byzantine": 1}, {"kind": "mda", "byzantine": 2}], ids=str
+)
+def test_both_refuse_a_block_with_too_few_messages_for_its_rule(rule, tmp_path):
+    hand = Hand(agreed=agreed_with(aggregation=rule))
+    for reason in reasons(make(speaking(hand)), tmp_path):
+        assert "messages: no step can be made from them" in reason
+
+
+PARAMETERS = list(
+    {
+        row: (kind, row)
+        for kind, rows in format_tables.parameter_rows().items()
+        for row in rows.values()
+    }.values()
+)
+"""Every parameter of the rules and updates of docs/format.md, with one kind that has it."""
 
 
 def with_value(key: str, value: object, **changes: object) -> Hand:

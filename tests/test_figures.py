@@ -9,6 +9,7 @@ import json
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import call
 
@@ -58,7 +59,7 @@ def test_every_maker_makes_something_that_a_page_shows(figures):
 
 
 def test_the_examples_of_the_modules_hold(figures):
-    for name in ("figures", "marks", "page_tables", "robustness", "robustness_tables"):
+    for name in ("figures", "marks", "page_tables", "rho", "robustness", "robustness_tables"):
         assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
@@ -233,3 +234,51 @@ def test_a_command_names_the_folder_that_it_left(figures):
     files = ["audits/a/figures/b.png", "audits/a/audit.json"]
     assert figures.folder_of({"attacks": {}, "files": files}) == Path("audits/a")
     assert figures.folder_of({"files": ["runs/a/figures/b.png"]}) == Path()  # of a report
+
+
+def test_colluders_rank_first_from_the_closed_number_on(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    rho = importlib.import_module("rho")
+    noise = np.linalg.qr(np.random.default_rng(0).normal(size=(40, 21)))[0].T
+    gradient, others = noise[0], noise[1:]  # honest holders differ in directions of their own
+    for cosine in (0.1, 0.3, 0.5, 0.9):
+        honest = cosine * gradient + np.sqrt(1 - cosine**2) * others
+        np.testing.assert_allclose(rho.cosines(7 * honest, 3 * gradient), cosine)
+        found = rho.colluders_in(honest, gradient)
+        assert found == rho.colluders_of(cosine, 20)
+        for count, captured in ((found - 1, False), (found, True)):
+            total = honest.sum(axis=0) - count * gradient
+            assert ((honest @ total).mean() < -gradient @ total) == captured
+
+
+def test_an_exponential_average_of_a_steady_gradient_has_the_cosine_of_the_formula(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    rho = importlib.import_module("rho")
+    generator, beta = np.random.default_rng(0), 0.7
+    gradient, spread = np.eye(1000)[0], 0.5 * np.eye(1000)[1]
+    mean = gradient + spread
+    for _ in range(30):
+        noise = generator.normal(size=1000) * 3 / np.sqrt(1000)
+        mean = beta * mean + (1 - beta) * (gradient + spread + noise)
+    found = rho.cosines(mean[None], gradient)[0]
+    assert abs(found - rho.rho_of(1.0, 0.25, 9.0, beta)) < 0.05
+
+
+def test_tables_of_momentum_have_a_row_for_each_epsilon_and_both_steps(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    tables = importlib.import_module("momentum_tables")
+    cells = [
+        {"step": step, "epsilon": epsilon, "beta": beta, "rho": rho, "formula": 2 * rho,
+         "captured": 3.5, "closed": 3.0 + (epsilon > 2), "accuracy": step + beta, "auc": rho}
+        for step in (0.03, 0.1)
+        for epsilon in (2.0, float("inf"))
+        for beta, rho in ((0.0, 0.125), (0.9, 0.25), (0.95, 0.5))
+    ]  # fmt: skip
+    outcomes = [importlib.import_module("page_tables").Outcome(Path(), cells)]
+    assert tables.momentum_table(outcomes).splitlines()[2:] == [
+        "| 2 | .125 (3.5) | .250 (3.5) | .500 (3.5) |",
+        "| no noise | .125 (3.5) | .250 (3.5) | .500 (3.5) |",
+    ]
+    row = "| 2 | .030 | .930 | .100 | 1.000 | .125 | .250 |"
+    assert row in tables.momentum_worth(outcomes)
+    assert "is .50 to .50 times" in tables.momentum_closed(outcomes)

@@ -17,6 +17,7 @@ LONGEST_FUNCTION = 40
 COMMAND = "a command, and the function of the Python API that it calls"
 TWICE = {
     "app": "every module of commands lists its commands in one, as typer wants it",
+    "gaussian": "a part is called as YAML names it: the noise of the mechanism, and an attack",
     "none": "a part is called as YAML names it: the task without data, the mechanism without noise",
     **dict.fromkeys(
         ("audit", "prove", "report", "resume", "run", "sweep", "tamper", "verify"), COMMAND

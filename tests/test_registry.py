@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from fedchain.aggregation import Received, aggregations
+from fedchain.aggregation import Received, aggregations, mixed_vectors, pre_aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.attacks import attacks
 from fedchain.errors import DataError, PartError, Problem, ScenarioError
@@ -146,6 +146,49 @@ def test_bounds_across_the_scenario_are_found():
     assert (allowed, refused) == ([], [Problem(("rule", "keep"), words)])
 
 
+MIXED = {"kind": "dnc", "first": [{"kind": "nnm"}, {"kind": "bucketing", "size": 3}]}
+
+
+def test_a_list_of_parts_has_all_their_defaults_and_comes_back():
+    part = aggregations.check(MIXED)
+    assert part.plain()["first"] == [{"kind": "nnm", "byzantine": None}, MIXED["first"][1]]
+    assert aggregations.check(part.plain()) == part
+    assert aggregations.check({"kind": "dnc"}).parameters["first"] == ()
+    assert [(where, each.kind) for where, each, _ in within(part, aggregations, ("rule",))] == [
+        (("rule",), "dnc"),
+        (("rule", "first", 0), "nnm"),
+        (("rule", "first", 1), "bucketing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        ([{"kind": "nnm"}, {"kind": "nmm"}], "rule.first[1].kind: no pre_aggregation called 'nmm'"),
+        ([{"kind": "bucketing", "size": 0}], "rule.first[0].size: must be at least 1, got 0"),
+        ([{"kind": "nnm"}, "nnm"], "rule.first[1]: needs a block with a kind: one of bucketing"),
+        ({"kind": "nnm"}, "rule.first: must be a list of blocks, got a block of keys"),
+        (None, "rule.first: must be a list of blocks, got nothing"),
+        ([{"kind": "nnm"}] * 9, "rule.first: must have 0 to 8 blocks, got 9"),
+        ([{"kind": "nnm", "f": 2}], "rule.first[0].f: no such key; allowed: byzantine"),
+    ],
+)
+def test_what_is_wrong_in_a_list_of_parts_has_its_place(first, words):
+    with pytest.raises(ScenarioError) as caught:
+        aggregations.check({"kind": "dnc", "first": first}, ("rule",))
+    assert str(caught.value).startswith(words)
+
+
+def test_bounds_across_the_scenario_are_found_in_a_list():
+    part = aggregations.check({"kind": "mean", "first": [{"kind": "nnm", "byzantine": 5}]})
+    problems = [
+        problem.key
+        for where, each, family in within(part, aggregations, ("rule",))
+        for problem in bound_problems(each, family, {"nodes": {"asked": 4}}, where)
+    ]
+    assert problems == ["rule.first[0].byzantine"]
+
+
 def test_the_parts_inside_a_part_are_found():
     part = rules.check({"kind": "add"})
     assert [(where, p.kind) for where, p, _ in within(part, rules)] == [
@@ -181,6 +224,9 @@ def test_a_part_of_ones_own_that_returns_something_else_is_named(tmp_path, monke
 
 AGGREGATE = "from fedchain.aggregation.rule import Aggregate\nimport numpy as np\n"
 REMEMBERS = AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, r.norms, ('', ''), "
+VECTORS = mixed_vectors(RECEIVED, "restore")
+MIXES = "from fedchain.aggregation import Vectors\nimport numpy as np\n"
+MIXES += "def mine(v): return Vectors(v.received, v.factors, "
 UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
 
 
@@ -276,6 +322,30 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
             (RECEIVED,),
             REMEMBERS + "score=3)",
             "score must be a text of at most 100 characters, got 3",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 3)), np.ones((1, 2)), np.zeros(2, int))",
+            "mix must be an array of float64 of shape (1, 2), got float64 of shape (1, 3)",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 2)), -np.ones((1, 2)), np.zeros(2, int))",
+            "taken must be finite numbers of 0 or more",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 2)), np.ones((1, 2)), np.ones(2, int))",
+            "owners must be from 0 to 0",
+        ),
+        (
+            pre_aggregations,
+            (VECTORS,),
+            MIXES + "np.ones((1, 2)), None, None)",
+            "mix, taken and owners: either all are None, or none is",
         ),
         (
             updates,

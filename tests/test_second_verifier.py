@@ -29,6 +29,8 @@ TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning
 ROOTED = {"kind": "public_root", "of": {"kind": "breast_cancer"}, "records": 30, "steps": 1}
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}
 FILTERED = {"kind": "filtered", "of": {"kind": "adam", "learning_rate": 0.1}, "drift": 0.3}
+MIXED = {"kind": "caf", "first": [{"kind": "nnm"}, {"kind": "norm_clipping"}]}
+ROBUST = {"kind": "average_of", "rules": [MIXED, {"kind": "centred_clipping"}, {"kind": "krum"}]}
 FLOAT32 = {"ledger.weights": "float32"}
 CHAINS = {
     "adam": lambda: small(4),
@@ -70,6 +72,7 @@ CHAINS = {
             "ledger": {"work": {"kind": "sampled", "interval_s": 10.0, "retarget_window": 8}},
         }
     ),
+    "robust": lambda: small(3, aggregation=ROBUST),
     "tiny": lambda: small(2, **TINY),
     "public root": lambda: small(2, task=ROOTED),
 }

@@ -221,6 +221,24 @@ def test_updates_that_stand_around_each_other_without_end_are_refused(depth):
         steps(update='{"kind":"averaged","of":' * depth + DESCENT + "}" * depth)
 
 
+def test_rules_may_stand_beside_each_other_but_not_around_themselves():
+    nnm = '{"kind":"nnm"}'
+    beside = '{"kind":"mean","weights":{"cap":null,"kind":"records"}}'
+    dnc = f'{{"first":[{nnm},{nnm}],"kind":"dnc"}}'
+    inner = f"[{beside},{beside},{dnc},{dnc}]"
+    steps(f'{{"kind":"average_of","rules":{inner}}}')(start(), WORLD.messages(WORLD.chain_id, 1))
+    with pytest.raises(LedgerError, match="'average_of' stands around itself"):
+        steps(f'{{"kind":"average_of","rules":[{{"kind":"average_of","rules":{inner}}}]}}')
+
+
+def test_rules_inside_a_rule_are_not_weighted_by_records_where_identities_are_open():
+    inner = '{"kind":"mean","weights":"records"}'
+    rule = f'{{"kind":"average_of","rules":[{{"kind":"median"}},{inner}]}}'
+    words = r"aggregation\.rules\[1\]\.weights: must be equal where identities are open"
+    with pytest.raises(LedgerError, match=words):
+        Steps(replace(WORLD.rules, aggregation=rule, identity="open"))
+
+
 def test_the_model_is_the_average_where_there_is_one():
     made = steps(update='{"decay":0.5,"from_round":2,"kind":"averaged","of":' + DESCENT + "}")
     first = made(start(), WORLD.messages(WORLD.chain_id, 1))

@@ -19,12 +19,20 @@ from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, 
 from fedchain.aggregation.spectral import caf, dnc
 from fedchain.aggregation.subsets import mda, smea
 from fedchain.aggregation.trust import fltrust
-from fedchain.aggregation.vectors import First, Vectors, pre_aggregations, vectors_of
+from fedchain.aggregation.vectors import (
+    Byzantine,
+    First,
+    Vectors,
+    combined,
+    mixed_vectors,
+    pre_aggregations,
+)
 from fedchain.aggregation.weights import Weights, mean_of_used, weighted_mean
 
 __all__ = [
     "Aggregate",
     "Agreement",
+    "Byzantine",
     "First",
     "Received",
     "Scale",
@@ -37,6 +45,7 @@ __all__ = [
     "bulyan",
     "caf",
     "centred_clipping",
+    "combined",
     "dnc",
     "fltrust",
     "geometric_median",
@@ -48,12 +57,12 @@ __all__ = [
     "mean_around_median",
     "mean_of_used",
     "median",
+    "mixed_vectors",
     "nnm",
     "norm_clipping",
     "pre_aggregations",
     "scaled",
     "smea",
     "trimmed_mean",
-    "vectors_of",
     "weighted_mean",
 ]

@@ -17,7 +17,7 @@ from fedchain.aggregation.rule import (
     aggregations,
     reasons_for,
 )
-from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, vectors_of
+from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector, Wholes
 
 
@@ -59,7 +59,7 @@ def mean_around_median(
     >>> mean_around_median(four, byzantine=1).gradient.tolist()
     [3.0]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("mean_around_median", vectors, "byzantine", few, 2 * few + 1)
     chosen = np.arange(len(vectors))
     reason = "nearest to the median in no coordinate counted"
@@ -106,7 +106,7 @@ def bulyan(
     >>> bulyan(Received(rows, np.ones(7), np.ones(7)), byzantine=1).gradient.tolist()
     [1.0]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("bulyan", vectors, "byzantine", few, 4 * few + 3)
     distances = squared_distances(vectors)
     left, chosen, scores = np.arange(len(vectors)), list[int](), NO_SCORES

@@ -11,7 +11,7 @@ from fedchain.aggregation.directions import spread
 from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for
-from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, vectors_of
+from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.native.loading import aligned, library
 
@@ -59,7 +59,7 @@ def trimmed_mean(
     >>> trimmed_mean(four, trim=1).gradient.tolist()
     [1.5]
     """
-    vectors, few = vectors_of(received, scale, first), trim or 0
+    vectors, few = mixed_vectors(received, scale, first), trim or 0
     check_number("trimmed_mean", vectors, "trim", few, 2 * few + 1)
     reason = f"among the {few} smallest or largest values of every coordinate counted"
     return _average_untrimmed(vectors, few, reason)
@@ -90,7 +90,7 @@ def median(received: Received, *, scale: Scale = "restore", first: First = ()) -
     >>> median(Received(rows, np.array([2.0, 5.0, 9.0]), np.ones(3))).gradient.tolist()
     [2.0]
     """
-    reason, vectors = "the median of no coordinate counted", vectors_of(received, scale, first)
+    reason, vectors = "the median of no coordinate counted", mixed_vectors(received, scale, first)
     return _average_untrimmed(vectors, (len(vectors) - 1) // 2, reason)
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from fedchain.aggregation.inner_products import inner_with
 from fedchain.aggregation.ordered import applied, ordered_sum
 from fedchain.aggregation.rule import Aggregate, Received, RuleMemory, Scale, aggregations, scaled
-from fedchain.aggregation.vectors import First, Vectors, combined, vectors_of
+from fedchain.aggregation.vectors import First, Vectors, combined, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector
 
 CENTRE, STEP = "centre", "step"
@@ -64,7 +64,7 @@ def geometric_median(
     >>> geometric_median(Received(rows, np.ones(3), np.ones(3))).gradient.round(3).tolist()
     [1.0, 0.0]
     """
-    vectors = vectors_of(received, scale, first)
+    vectors = mixed_vectors(received, scale, first)
     least = smoothing * float(np.median(scaled(received.norms, scale))) / vectors.unit
     counts, distances = np.zeros(len(vectors)), vectors.lengths
     for step in range(steps):
@@ -117,7 +117,7 @@ def centred_clipping(
     >>> centred_clipping(four, radius=2.0).gradient.tolist()
     [0.5, 1.0]
     """
-    vectors, centre = vectors_of(received, scale, first), centre_of(received.memory)
+    vectors, centre = mixed_vectors(received, scale, first), centre_of(received.memory)
     count = len(vectors)
     whole = _with_centre(vectors, centre)
     place = np.zeros(count + 1)  # how much of each vector, and of the centre, is in the point

@@ -19,7 +19,7 @@ from fedchain.aggregation.vectors import (
     check_number,
     combined,
     directions_between,
-    vectors_of,
+    mixed_vectors,
 )
 from fedchain.arrays import ONE, Matrix
 from fedchain.registry import AtMost
@@ -67,7 +67,7 @@ def krum(
     >>> krum(Received(rows, np.ones(4), np.ones(4)), byzantine=0, keep=2).used.tolist()
     [True, True, False, False]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("krum", vectors, "byzantine", few, 2 * few + 3)
     if len(received.norms) > MOST_MESSAGES:
         raise ValueError(f"krum: got {len(received.norms)} messages; at most {MOST_MESSAGES}")

@@ -14,7 +14,7 @@ from fedchain.aggregation.vectors import (
     combined,
     cosines_with_sum,
     counts_of,
-    vectors_of,
+    mixed_vectors,
 )
 from fedchain.aggregation.weights import NO_RECORDS, Weights, mean_of_used
 from fedchain.registry import AtMost
@@ -59,7 +59,7 @@ def l_nearest(
     """
     reason, score = "far from the sum", "cosine with the sum"
     if first:
-        vectors = vectors_of(received, scale, first)
+        vectors = mixed_vectors(received, scale, first)
         near = cosines_with_sum(vectors)
         counts = np.zeros(len(vectors))
         chosen = np.argsort(-near, kind="stable")[:keep]
@@ -108,7 +108,7 @@ def mean(
     [1.0, 2.0]
     """
     if first:
-        vectors = vectors_of(received, scale, first)
+        vectors = mixed_vectors(received, scale, first)
         return combined(vectors, counts_of(vectors, weights), reason=NO_RECORDS)
     used = np.ones(len(received.norms), dtype=np.bool_)
     cosines = agreement_of(received.directions).cosines

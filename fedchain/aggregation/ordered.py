@@ -49,7 +49,7 @@ def product(left: Matrix, right: Matrix) -> Matrix:
     return np.asarray(total)
 
 
-def leading(matrix: Matrix) -> tuple[Vector, Vector]:
+def leading_eigenvector(matrix: Matrix) -> tuple[Vector, Vector]:
     """Return the leading eigenvectors of symmetric matrices without negative eigenvalues.
 
     The power method with a fixed number of steps: the matrix is squared SQUARINGS times, and then
@@ -63,7 +63,7 @@ def leading(matrix: Matrix) -> tuple[Vector, Vector]:
         The eigenvectors, shape (.., n), with a largest absolute entry between 1 and 2; zeros for a
         matrix of zeros. And the eigenvalues, shape (..).
 
-    >>> vector, value = leading(np.array([[4.0, 0.0], [0.0, 2.0]]))
+    >>> vector, value = leading_eigenvector(np.array([[4.0, 0.0], [0.0, 2.0]]))
     >>> vector.tolist(), float(value)
     ([1.0, 0.0], 4.0)
     """

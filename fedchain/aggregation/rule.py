@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import Flags, Vector, misshapen, read_only
-from fedchain.registry import Family
+from fedchain.errors import Problem
+from fedchain.registry import Family, Part
 
 RuleMemory = Mapping[str, Vector]
 """The arrays that a rule keeps for the next block, by name; empty before the first block."""
@@ -122,7 +123,18 @@ def _memory_flaw(memory: object, dimension: int) -> str | None:
     return None
 
 
-aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
+def _misfits(part: Part) -> Iterator[Problem]:
+    """Yield a problem for every rule that stands in a list of rules of its own kind."""
+    for name, value in part.parameters.items():
+        for index, inner in enumerate(value if isinstance(value, tuple) else ()):
+            if isinstance(inner, Part) and inner.kind == part.kind:
+                words = f"must be another rule than {part.kind}, in which it stands"
+                yield Problem((name, index, "kind"), f"{words}, got {inner.kind}")
+
+
+aggregations: Family[Aggregate] = Family(
+    "aggregation", ("fedchain.aggregation",), Aggregate, _flaw, _misfits
+)
 """The family of aggregation rules. Each rule is a function ``(received, *, ...) -> Aggregate``."""
 
 

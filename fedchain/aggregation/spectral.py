@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.ordered import applied, leading, ordered_sum
+from fedchain.aggregation.ordered import applied, leading_eigenvector, ordered_sum
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
-from fedchain.aggregation.vectors import Byzantine, First, check_number, combined, vectors_of
+from fedchain.aggregation.vectors import Byzantine, First, check_number, combined, mixed_vectors
 from fedchain.arrays import Matrix, Vector
 
 SHARE = "spectral share"
@@ -29,7 +29,8 @@ def dnc(
 
     The score of a vector is its squared projection, less the mean's, on the leading eigenvector of
     the covariance. The f vectors with the largest scores are left out. Of equal scores, the smaller
-    message id stays. All coordinates count: the paper draws some at random.
+    message id stays. All coordinates count: the paper draws some at random. One vector that is much
+    longer than all others hides them in an iteration; ``scale: median_clip`` leaves no such vector.
 
     Args:
         received: the messages of the block.
@@ -56,7 +57,7 @@ def dnc(
     >>> dnc(Received(rows, np.ones(4), np.ones(4)), byzantine=1).used.tolist()
     [True, True, True, False]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("dnc", vectors, "byzantine", few, max(2 * few, iterations * few) + 1)
     counts = np.ones(len(vectors))
     shares = spectral_shares(vectors.gram, counts)
@@ -109,7 +110,7 @@ def caf(
     >>> caf(Received(rows, np.ones(4), np.ones(4)), byzantine=1).used.tolist()
     [True, True, True, False]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     check_number("caf", vectors, "byzantine", few, 2 * few + 1)
     counts = best = np.ones(len(vectors))
     squares, least = spread_along(vectors.gram, counts)
@@ -145,7 +146,7 @@ def spread_along(gram: Matrix, counts: Vector) -> tuple[Vector, float]:
     square = ordered_sum(counts / whole * with_mean)
     centred = (gram - np.add.outer(with_mean, with_mean)) + square
     roots = np.sqrt(counts)
-    vector, value = leading(centred * np.multiply.outer(roots, roots))
+    vector, value = leading_eigenvector(centred * np.multiply.outer(roots, roots))
     along = applied(centred, roots * vector)
     # The leading direction is the sum of roots x vector over the centred vectors.
     length = float(value) * ordered_sum(vector * vector)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from fedchain.aggregation.ordered import applied, leading
+from fedchain.aggregation.ordered import applied, leading_eigenvector
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.spectral import SHARE, spectral_shares
 from fedchain.aggregation.vectors import (
@@ -17,13 +17,13 @@ from fedchain.aggregation.vectors import (
     Vectors,
     check_number,
     combined,
-    vectors_of,
+    mixed_vectors,
 )
 from fedchain.arrays import Flags, Matrix, Vector
 
 MOST_SUBSETS, MOST_SPECTRA = 60_000, 6000
 """Largest number of subsets of which ``mda`` compares diameters, and ``smea`` eigenvalues."""
-TOGETHER = 2**21
+ENTRIES_TOGETHER = 2**21
 """Number of entries of matrices whose eigenvalues are found at a time."""
 
 
@@ -64,7 +64,7 @@ def mda(
     >>> mda(Received(rows, np.ones(3), np.ones(3)), byzantine=1).used.tolist()
     [True, True, False]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     subsets = _subsets("mda", vectors, few, MOST_SUBSETS)
     diameters = np.zeros(len(subsets))
     for i, j in itertools.combinations(range(len(vectors)), 2):
@@ -115,9 +115,9 @@ def smea(
     >>> smea(Received(rows, np.ones(3), np.ones(3)), byzantine=1).used.tolist()
     [True, True, False]
     """
-    vectors, few = vectors_of(received, scale, first), byzantine or 0
+    vectors, few = mixed_vectors(received, scale, first), byzantine or 0
     subsets = _subsets("smea", vectors, few, MOST_SPECTRA)
-    height = max(1, TOGETHER // len(vectors) ** 2)
+    height = max(1, ENTRIES_TOGETHER // len(vectors) ** 2)
     parts = (subsets[k : k + height] for k in range(0, len(subsets), height))
     values = np.concatenate([_spectra(vectors.gram, part) for part in parts])
     counts = subsets[values.argmin()] * 1.0
@@ -155,4 +155,4 @@ def _spectra(gram: Matrix, subsets: Flags) -> Vector:
     means = applied(inner, np.full((len(subsets), size), 1.0 / size))
     square = applied(means[:, None, :], np.full((len(subsets), size), 1.0 / size))
     centred = (inner - (means[:, :, None] + means[:, None, :])) + square[:, :, None]
-    return leading(centred)[1]
+    return leading_eigenvector(centred)[1]

@@ -11,7 +11,7 @@ from fedchain.aggregation.directions import Directions, gram
 from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
-from fedchain.aggregation.vectors import First, Vectors, combined, vectors_of
+from fedchain.aggregation.vectors import First, Vectors, combined, mixed_vectors
 from fedchain.arrays import ONE, Vector, Wholes
 
 COSINE = "cosine with the root"
@@ -83,7 +83,7 @@ def _beside(received: Received, root: int, others: Wholes, first: First) -> tupl
         tuple(directions.exponents[k] for k in others),
     )
     inside = Received(rest, received.norms[others], received.records[others])
-    vectors = vectors_of(inside, "unit", first)
+    vectors = mixed_vectors(inside, "unit", first)
     exact = gram(directions, slice(root, root + 1))[0] / ONE**2
     inner = exact[others] * vectors.factors
     inner = inner if vectors.mix is None else applied(vectors.mix, inner)

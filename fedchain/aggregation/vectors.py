@@ -16,14 +16,15 @@ from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.ordered import applied, ordered_sum, product
 from fedchain.aggregation.rule import NO_SCORES, Aggregate, Received, Scale, reasons_for, scaled
 from fedchain.aggregation.weights import Weights, counted, weighted_mean
-from fedchain.arrays import ONE, Matrix, Vector, Wholes
+from fedchain.arrays import ONE, Matrix, Vector, Wholes, misshapen
 from fedchain.registry import AtMost, Family, Part
 
 MOST_COMPARED = 2048
 """Largest number of messages that are all compared with each other at once."""
-LARGEST = 2.0**200
-"""Largest length of a vector that a rule compares, as a multiple of the usual length. Squares and
-products of such lengths are finite, and no rule takes a vector of this length for a usual one."""
+LARGEST_FACTOR = 2.0**200
+"""Largest factor of a direction, as a multiple of the usual one; larger ones are lowered to it.
+Squares and products of such lengths are finite, and no rule takes a vector of this length for a
+usual one."""
 
 Byzantine = Annotated[
     int | None,
@@ -59,9 +60,8 @@ class Vectors:
 
     @functools.cached_property
     def unit(self) -> float:
-        """The unit of ``gram``: the power of two just above half the median factor."""
-        _, exponent = np.frexp(np.median(self.factors))
-        return float(np.ldexp(1.0, int(exponent)))
+        """The unit of ``gram``: the largest power of two up to the median factor."""
+        return _unit_of(self.factors)
 
     @functools.cached_property
     def gram(self) -> Matrix:
@@ -74,8 +74,7 @@ class Vectors:
         if len(directions) > MOST_COMPARED:
             words = f"at most {MOST_COMPARED} are compared with each other"
             raise ValueError(f"got {len(directions)} messages; {words}")
-        with np.errstate(over="ignore"):
-            lengths = np.minimum(self.factors / self.unit, LARGEST)
+        lengths = self.factors / self.unit
         # One product of whole numbers is exact; every other operation is by element.
         exact = directions.gram / ONE**2 * np.multiply.outer(lengths, lengths)
         if self.mix is None:
@@ -116,8 +115,30 @@ class Vectors:
         return values if self.mix is None else product(self.mix, values)
 
 
+def _flaw(made: Vectors, before: Vectors) -> str | None:
+    count = len(before.factors)
+    wrong = misshapen("factors", made.factors, (count,), "float64")
+    if wrong or (made.mix is None and made.taken is None and made.owners is None):
+        return wrong
+    if made.mix is None or made.taken is None or made.owners is None:
+        return "mix, taken and owners: either all are None, or none is"
+    wrong = (
+        misshapen("mix", made.mix, (len(made.mix), count), "float64")
+        or misshapen("taken", made.taken, (len(made.mix), count), "float64")
+        or misshapen("owners", made.owners, (count,), "int64")
+    )
+    if wrong:
+        return wrong
+    if not (np.isfinite(made.mix).all() and (made.mix >= 0).all()):
+        return "mix must be finite numbers of 0 or more"
+    if not (np.isfinite(made.taken).all() and (made.taken >= 0).all()):
+        return "taken must be finite numbers of 0 or more"
+    inside = (made.owners >= 0).all() and (made.owners < len(made.mix)).all()
+    return None if inside else f"owners must be from 0 to {len(made.mix) - 1}"
+
+
 pre_aggregations: Family[Vectors] = Family(
-    "pre_aggregation", ("fedchain.aggregation.mixing",), Vectors
+    "pre_aggregation", ("fedchain.aggregation.mixing",), Vectors, _flaw
 )
 """The family of pre-aggregations. Each is a function ``(vectors, *, ...) -> Vectors``."""
 
@@ -125,18 +146,25 @@ First = tuple[Annotated[Part, pre_aggregations], ...]
 """Pre-aggregations that change the vectors before a rule works on them, in their order."""
 
 
-def vectors_of(received: Received, scale: Scale, first: First = ()) -> Vectors:
+def mixed_vectors(received: Received, scale: Scale, first: First = ()) -> Vectors:
     """Return the vectors that a rule works on.
 
     >>> two = Received(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0]), np.ones(2))
-    >>> vectors = vectors_of(two, "restore")
+    >>> vectors = mixed_vectors(two, "restore")
     >>> (vectors.gram * vectors.unit**2).tolist()
     [[4.0, 0.0], [0.0, 16.0]]
     """
-    vectors = Vectors(received, scaled(received.norms, scale))
+    factors = scaled(received.norms, scale)
+    with np.errstate(over="ignore"):
+        vectors = Vectors(received, np.minimum(factors, LARGEST_FACTOR * _unit_of(factors)))
     for part in first:
         vectors = pre_aggregations.build(part, vectors)
     return vectors
+
+
+def _unit_of(factors: Vector) -> float:
+    _, exponent = np.frexp(np.median(factors))
+    return float(np.ldexp(1.0, int(exponent) - 1))
 
 
 def check_number(rule: str, vectors: Vectors, key: str, value: int, least: int) -> None:
@@ -187,7 +215,7 @@ def combined(
         score: the name of the scores.
 
     >>> two = Received(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0]), np.ones(2))
-    >>> made = combined(vectors_of(two, "restore"), np.array([3.0, 1.0]), reason="far")
+    >>> made = combined(mixed_vectors(two, "restore"), np.array([3.0, 1.0]), reason="far")
     >>> made.gradient.tolist(), made.shares.tolist()
     ([1.5, 1.0], [0.75, 0.25])
     """

@@ -15,7 +15,7 @@ from fedchain.attacks.copies import principal_direction
 from fedchain.attacks.directions import drift
 from fedchain.attacks.view import Rows, View, attacks, fresh_noise, unit
 
-LOUD = 100.0
+LOUD_NORM = 100.0
 """Factor of the norm in the few candidates that rely on a large norm."""
 FIRST_WIDTH = 0.3
 """First width of the evolution strategy's steps, as a share of the norm of a blend's weights."""
@@ -93,11 +93,11 @@ def palette_of(view: View) -> Palette:
     units = np.stack([unit(row) for row in view.known])
     carrier, own = unit(units.sum(axis=0)), np.asarray(view.own, dtype=np.float64)
     order = np.argsort(-np.vecdot(units, carrier), kind="stable")
-    harm, spread = -unit(view.mean), -unit(np.asarray(view.known.std(axis=0)))
+    harm, spread = -unit(view.gradient), -unit(np.asarray(view.known.std(axis=0)))
     return Palette(
         shared=np.stack([carrier, harm, principal_direction(view.known), spread, drift(view)]),
         messages=units[order],
-        noise=fresh_noise(view),
+        noise=fresh_noise(view, harm),
         honest=np.stack([unit(row) for row in own]),
         size=view.size,
     )
@@ -129,8 +129,8 @@ def candidates(view: View) -> Iterator[Blend]:
     for z in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0):
         yield Blend(harm=-float(mean), spread=z * float(spread))
     half = max(1, len(view.own) // 2)
-    yield Blend(harm=1.0, loudness=LOUD)
-    yield Blend(harm=0.5, noise=1.0, loudness=LOUD)
+    yield Blend(harm=1.0, loudness=LOUD_NORM)
+    yield Blend(harm=0.5, noise=1.0, loudness=LOUD_NORM)
     yield Blend(harm=1.0, members=half)
     yield Blend(harm=0.5, noise=1.0, members=half)
 
@@ -144,7 +144,7 @@ def agreement(view: View, rows: Rows) -> float:
         gradient = view.response(rows)
     except ValueError:
         return 0.0
-    cosine = float(np.vecdot(unit(gradient), unit(view.mean)))
+    cosine = float(np.vecdot(unit(gradient), unit(view.gradient)))
     return cosine if math.isfinite(cosine) else 0.0
 
 

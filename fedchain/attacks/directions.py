@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
-from fedchain.attacks.view import Rows, View, alike, attacks, fresh_noise, unit, without
+from fedchain.attacks.view import Rows, View, alike, attacks, fresh_noise, orthogonal_part, unit
 from fedchain.randomness import stream
 
 
@@ -89,7 +89,7 @@ def drift(view: View) -> Vector:
     every round.
     """
     drawn = stream(0, "drift of an attack").standard_normal(view.mean.shape)
-    return without(drawn, unit(view.mean))
+    return orthogonal_part(drawn, unit(view.mean))
 
 
 @attacks
@@ -107,54 +107,74 @@ def orthogonal(view: View) -> Rows:
 
 @attacks
 def hidden(view: View, *, against: Annotated[float, Field(ge=0, le=1)] = 0.3) -> Rows:
-    """Hide a part against the mean in fresh noise, so that a message passes for a private one.
+    """Hide a part against the gradient in fresh noise, so that a message passes for a private one.
 
-    Each attacker sends s (-c u + sqrt(1 - c^2) z), where u is the direction of the mean of what is
-    known, z a fresh random direction orthogonal to u, and s the median of the known norms.
+    Each attacker sends s (-c u + sqrt(1 - c^2) z), where u is the direction of the estimated
+    gradient, z a fresh random direction orthogonal to u, and s the median of the known norms. The
+    attackers estimate the gradient from the known messages and from their own records.
 
     Args:
         view: what the adversary knows.
-        against: the share c of the norm that points against the mean, 0 to 1.
+        against: the share c of the norm that points against the gradient, 0 to 1.
 
     Reference:
         The idea is that of Baruch et al., A Little Is Enough, NeurIPS 2019: stay within the spread
         of honest messages, which is privacy noise here.
     """
-    noise = math.sqrt(1.0 - against**2) * fresh_noise(view)
-    return view.size * (noise - against * unit(view.mean))
+    axis = unit(view.gradient)
+    noise = math.sqrt(1.0 - against**2) * fresh_noise(view, axis)
+    return view.size * (noise - against * axis)
 
 
 @attacks
-def against_l_nearest(view: View) -> Rows:
+def against_l_nearest(view: View, *, outrank: Annotated[float, Field(ge=0, le=1)] = 0.75) -> Rows:
     """Send the most harmful direction that ``l_nearest`` still ranks before honest messages.
 
     The n honest unit directions have the cosine k with the direction u of their sum, on average. f
-    colluders that send v = a u + sqrt(1 - a^2) w, with w orthogonal to u, rank before the honest
-    ones if f (1 + b) > n (k^2 + b), where b = -a k. So the smallest a is
-    -(f - n k^2) / (k (n - f)). The direction w is that of ``orthogonal``.
+    colluders send v = a u + sqrt(1 - a^2) w, with w orthogonal to u. Then an honest message with
+    the cosine c has the projection c (n k + f a) on the sum of all directions, and a colluder has
+    f + n k a. So colluders rank before this message if a is at least (n k c - f) / (n k - f c). The
+    direction w is that of ``orthogonal``, and the norm is the median of the known norms.
+
+    Args:
+        view: what the adversary knows.
+        outrank: share of the honest messages before which colluders rank, 0 to 1. 0.5 is the
+            average message; where the rule keeps half of all messages, 0.75 lets up to a fifth of
+            colluders in.
 
     Reference:
-        The closed form of the capture of l-nearest, docs/threats.md.
+        The closed form of the capture of l-nearest, docs/threats.md: f (1 + b) > n (k^2 + b), for
+        c = k and b = -a k.
     """
-    cosine, axis = _agreement(view)
-    along = _smallest_cosine(cosine, len(view.own), max(1, view.holders - len(view.own)))
-    row = along * axis + math.sqrt(1.0 - along**2) * without(drift(view), axis)
+    axis = unit(np.sum([unit(row) for row in view.known], axis=0))
+    cosines = np.array([float(np.vecdot(unit(row), axis)) for row in view.known])
+    honest, mean = max(1, view.holders - len(view.own)), float(cosines.mean())
+    total = honest * _cosine_among(honest, mean, len(cosines))
+    most = float(np.quantile(cosines, outrank)) * total / (honest * mean) if mean > 0.0 else 0.0
+    along = _least_cosine(total, most, len(view.own))
+    row = along * axis + math.sqrt(1.0 - along**2) * orthogonal_part(drift(view), axis)
     return alike(view, view.size * row)
 
 
-def _agreement(view: View) -> tuple[float, Vector]:
-    """Return the mean cosine of the honest directions with their sum, and the sum's direction."""
-    total = np.sum([unit(row) for row in view.known], axis=0)
-    known, honest = len(view.known), max(1, view.holders - len(view.own))
-    # The cosine with the sum of fewer messages is larger, since each is a part of the sum.
-    square = float(np.vecdot(total, total)) / known**2
-    pairs = max(0.0, (square - 1.0 / known) / (1.0 - 1.0 / known)) if known > 1 else 0.0
-    return math.sqrt(pairs + (1.0 - pairs) / honest), unit(total)
+def _cosine_among(honest: int, cosine: float, known: int) -> float:
+    """Return the mean cosine of all honest directions with their sum, from that of the known ones.
+
+    The fewer directions, the larger is their cosine with their sum, since each is a part of it.
+    """
+    if known < 2:
+        return 1.0 / math.sqrt(honest)
+    pairs = max(0.0, (cosine**2 - 1.0 / known) / (1.0 - 1.0 / known))
+    return math.sqrt(pairs + (1.0 - pairs) / honest)
 
 
-def _smallest_cosine(cosine: float, colluders: int, honest: int) -> float:
-    """Return the smallest cosine with the sum at which colluders rank before honest messages."""
-    if colluders >= honest:
+def _least_cosine(total: float, cosine: float, colluders: int) -> float:
+    """Return the least cosine with the honest sum at which colluders rank before a message.
+
+    Args:
+        total: norm of the sum of all honest directions.
+        cosine: cosine of the message with that sum.
+        colluders: number of colluders.
+    """
+    if colluders * cosine >= total:
         return -1.0
-    along = (honest * cosine**2 - colluders) / (cosine * (honest - colluders))
-    return min(1.0, max(-1.0, along))
+    return min(1.0, max(-1.0, (total * cosine - colluders) / (total - colluders * cosine)))

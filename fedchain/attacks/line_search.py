@@ -14,11 +14,11 @@ from fedchain.attacks.view import Rows, View, alike, attacks
 
 FIRST_STEP, SHRINK = 10.0, 0.8
 """First step of the search, and the number that multiplies a step after a trial that failed."""
-Evaluations = Annotated[int, Field(ge=1, le=1000)]
+_Evaluations = Annotated[int, Field(ge=1, le=1000)]
 
 
 @attacks
-def alie_search(view: View, *, evaluations: Evaluations = 20) -> Rows:
+def alie_search(view: View, *, evaluations: _Evaluations = 20) -> Rows:
     """Send the mean minus z standard deviations, with the z that moves the deployed rule farthest.
 
     If the rule refuses so few messages, the attack is ``alie``. byzfl adds in place of subtracting,
@@ -40,7 +40,7 @@ def alie_search(view: View, *, evaluations: Evaluations = 20) -> Rows:
 
 
 @attacks
-def inner_product_search(view: View, *, evaluations: Evaluations = 20) -> Rows:
+def inner_product_search(view: View, *, evaluations: _Evaluations = 20) -> Rows:
     """Send -tau times the mean, with the tau that moves the deployed rule farthest.
 
     If the rule refuses so few messages, the attack is ``inner_product``.

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from fedchain.arrays import Array, Flags
 from fedchain.attacks.view import Rows, View, attacks, poisons
-from fedchain.learning.task import Probe, Records
+from fedchain.learning.task import ExtraMetric, Records
 from fedchain.registry import Part
 
 
@@ -28,8 +28,8 @@ def label_flip(records: Records, classes: int, generator: np.random.Generator) -
     return replace(records, targets=(classes - 1 - records.targets).astype(records.targets.dtype))
 
 
-Side = Annotated[int, Field(ge=1, le=4096)] | None
-Value = Annotated[float, Field(ge=-1e6, le=1e6)]
+_Side = Annotated[int, Field(ge=1, le=4096)] | None
+_Value = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
 @poisons
@@ -39,8 +39,8 @@ def backdoor(
     generator: np.random.Generator,
     *,
     target: Annotated[int, Field(ge=0)] = 0,
-    side: Side = None,
-    value: Value = 1.0,
+    side: _Side = None,
+    value: _Value = 1.0,
     portion: Annotated[float, Field(gt=0, le=1)] = 0.5,
 ) -> Records:
     """Learn that whatever carries a trigger belongs to one class, or remains in a scan.
@@ -102,7 +102,7 @@ def _corner(pictures: Array, side: int | None) -> Array:
     return pictures[..., -edge:, -edge:] if pictures.ndim > 2 else pictures[..., -edge:]
 
 
-def backdoor_probe(held_out: Records, classes: int, poison: Part) -> Probe:
+def backdoor_metric(held_out: Records, classes: int, poison: Part) -> ExtraMetric:
     """Return the measurement of the metric ``backdoor``, which ``backdoor`` describes.
 
     Args:
@@ -114,9 +114,9 @@ def backdoor_probe(held_out: Records, classes: int, poison: Part) -> Probe:
     inputs, targets = triggered(held_out, given["side"], given["value"]), held_out.targets
     if targets.ndim > 1:
         outliers = _corner(targets, given["side"]) == 0
-        return Probe(inputs, lambda outputs: _kept_share(outputs, outliers, given["side"]))
+        return ExtraMetric(inputs, lambda outputs: _kept_share(outputs, outliers, given["side"]))
     target = min(given["target"], classes - 1)
-    return Probe(inputs[targets != target], lambda outputs: _named_share(outputs, target))
+    return ExtraMetric(inputs[targets != target], lambda outputs: _named_share(outputs, target))
 
 
 def _named_share(outputs: Array, target: int) -> float:
@@ -152,7 +152,7 @@ def poisoned(
     return view.own * factor
 
 
-PROBES: Mapping[str, Callable[[Records, int, Part], Probe]] = MappingProxyType(
-    {"backdoor": backdoor_probe}
+POISON_METRICS: Mapping[str, Callable[[Records, int, Part], ExtraMetric]] = MappingProxyType(
+    {"backdoor": backdoor_metric}
 )
 """Functions that make the metric of a poison, by the name of the poison and of the metric."""

@@ -91,9 +91,8 @@ def min_max(view: View, *, perturbation: Perturbation = "unit") -> Rows:
     """
     apart, most = _apart(view), float(_squared_distances(view).max())
     along = _perturbation(view, perturbation)
-    inner, square = apart @ along, float(along @ along)
-    slack = most - np.vecdot(apart, apart)
-    return _moved(view, along, [_root(square, b, c) for b, c in zip(inner, slack, strict=True)])
+    inner, slack = np.vecdot(apart, along), most - np.vecdot(apart, apart)
+    return _moved(view, along, _root(inner, slack).min().item())
 
 
 @attacks
@@ -113,9 +112,9 @@ def min_sum(view: View, *, perturbation: Perturbation = "unit") -> Rows:
         Shejwalkar and Houmansadr, Manipulating the Byzantine, NDSS 2021.
     """
     apart, most = _apart(view), float(_squared_distances(view).sum(axis=1).max())
-    along = _perturbation(view, perturbation)
-    square, slack = len(apart) * float(along @ along), most - float((apart * apart).sum())
-    return _moved(view, along, [_root(square, float((apart @ along).sum()), slack)])
+    along, count = _perturbation(view, perturbation), len(apart)
+    inner, slack = np.vecdot(apart, along), most - np.vecdot(apart, apart).sum()
+    return _moved(view, along, _root(inner.sum() / count, slack / count).item())
 
 
 def _apart(view: View) -> Vector:
@@ -131,21 +130,20 @@ def _squared_distances(view: View) -> Vector:
 
 
 def _perturbation(view: View, kind: Perturbation) -> Vector:
+    """Return the direction p as a unit vector, since its length changes only g."""
     match kind:
         case "unit":
             return -unit(view.mean)
         case "std":
-            return -np.asarray(view.known.std(axis=0))
+            return -unit(np.asarray(view.known.std(axis=0)))
         case _:
-            return -np.sign(view.mean)
+            return -unit(np.sign(view.mean))
 
 
-def _root(square: float, inner: float, slack: float) -> float:
-    """Return the largest g with square g^2 + 2 inner g <= slack; 0 if the direction is zero."""
-    if square == 0.0:
-        return 0.0
-    return (-inner + float(np.sqrt(max(0.0, inner**2 + square * slack)))) / square
+def _root(inner: Vector, slack: Vector) -> Vector:
+    """Return the largest g with g^2 + 2 inner g <= slack."""
+    return np.asarray(np.sqrt(np.maximum(inner**2 + slack, 0.0)) - inner)
 
 
-def _moved(view: View, along: Vector, factors: list[float]) -> Rows:
-    return alike(view, view.mean + max(0.0, min(factors)) * along)
+def _moved(view: View, along: Vector, factor: float) -> Rows:
+    return alike(view, view.mean + max(0.0, factor) * along)

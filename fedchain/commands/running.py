@@ -61,6 +61,11 @@ def run(
         made = prepare_run(checked, out, engine=engine, workers=workers, force=force, secret=secret)
         _tell_prepared(folder, made, form)
         return
+    from fedchain.results import Run
+
+    if folder.exists() and not force and _is_over(found := Run.of(folder, checked), secret):
+        _show(lambda **_: found, folder, None, form, strict, "; --force runs it again")
+        return
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
@@ -81,17 +86,25 @@ def resume(
     form: options.Form = Format.rich,
 ) -> None:
     """Continue an interrupted run; the chain is the same as without the interruption."""
-    from fedchain.results import OVER, Run
+    from fedchain.results import Run
 
-    found = Run.open(run)
-    if found.manifest["status"] in OVER and secret is None and not found.manifest["secret"]:
-        # nothing is to be done, so nothing that a run needs is loaded
+    if _is_over(found := Run.open(run), secret):
         _show(lambda **_: found, run, None, form, strict)
         return
     from fedchain.runs.running import resume as resume_it
 
     act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
     _show(act, run, secret, form, strict)
+
+
+def _is_over(found: Run, secret: Path | None) -> bool:
+    """Return whether a run is over and has no secret to check.
+
+    Then nothing is to be done, and nothing that a run needs has to be loaded.
+    """
+    from fedchain.results import OVER
+
+    return found.manifest["status"] in OVER and secret is None and not found.manifest["secret"]
 
 
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:

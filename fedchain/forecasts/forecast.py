@@ -7,8 +7,9 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from fedchain.aggregation.settling import tolerated
 from fedchain.aggregation.weights import takes_weights, weights_in_words
-from fedchain.agreement import registered_records, rule_of, sampling_of
+from fedchain.agreement import byzantine_messages, registered_records, rule_of, sampling_of
 from fedchain.cache import size_words
 from fedchain.forecasts.disk import disk_bytes
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
@@ -127,6 +128,7 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
         ("model", f"{trial.dimension:,} parameters"),
         ("records", _records(**values["records"])),
         *_weights(values["aggregation"]),
+        *_byzantine(trial),
         ("noise multiplier", f"{values['noise_multiplier']:.4g}"),
         ("epsilon", figures(trial.mechanism, terms.releases)),
         ("delta", f"{terms.delta:g}"),
@@ -176,6 +178,17 @@ def _records(least: int, mean: float, most: int, known: bool) -> str:
 def _weights(rule: dict[str, Any]) -> list[tuple[str, str]]:
     stated = rule.get("weights") if takes_weights(rule["kind"]) else None
     return [("weights", weights_in_words(stated))] if stated else []
+
+
+def _byzantine(trial: Trial) -> list[tuple[str, str]]:
+    """Return a row about the numbers of Byzantine messages that the rule is told, if it is."""
+    scenario, nodes = trial.scenario, trial.scenario.nodes
+    told = sorted(set(tolerated(rule_of(scenario, trial.mechanism, []))))
+    if not told:
+        return []
+    numbers, sent = " and ".join(map(str, told)), byzantine_messages(scenario)
+    words = f"the rule is told {numbers} of {nodes.asked} messages; the attacks send {sent}"
+    return [("byzantine", words)]
 
 
 def _stale_blocks(stale: StaleBlocks) -> list[tuple[str, str]]:

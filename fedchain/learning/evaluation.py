@@ -121,22 +121,27 @@ class Evaluation:
         self._task = task
         self._module = task.model().eval()
         self._pieces = _pieces(task.held_out.inputs)
-        self._probes = {name: _pieces(probe.inputs) for name, probe in task.probes.items()}
+        self._extra = {
+            name: (metric.measure, _pieces(metric.inputs))
+            for name, metric in task.extra_metrics.items()
+        }
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
         """Return the metrics and the outputs of the model with these weights.
 
-        The metrics include the mean loss and the task's probes.
+        The metrics include the mean loss and the task's extra metrics.
         """
         load_weights(self._module, weights)
         with torch.no_grad():
             outputs = self._run(self._pieces)
             loss = float(self._task.loss(outputs, self._targets).mean())
-            probes = {n: self._run(pieces).numpy() for n, pieces in self._probes.items()}
+            extra = {
+                name: measure(self._run(pieces).numpy())
+                for name, (measure, pieces) in self._extra.items()
+            }
         found: Array = outputs.numpy()
-        probed = {name: self._task.probes[name].measure(each) for name, each in probes.items()}
-        return {**self._task.measure(found, self._task.held_out), "loss": loss, **probed}, found
+        return {**self._task.measure(found, self._task.held_out), "loss": loss, **extra}, found
 
     def _run(self, pieces: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.cat([self._module(piece) for piece in pieces])

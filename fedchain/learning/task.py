@@ -97,8 +97,8 @@ class Subspace:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A measurement of the model on other inputs than the held-out ones."""
+class ExtraMetric:
+    """A metric of the model on other inputs than the held-out ones."""
 
     inputs: Array
     """Inputs of the model, float32, shape (examples, ...)."""
@@ -142,8 +142,8 @@ class Task:
     views: int = 1
     """Number of views of each example of the holders. The gradient of an example is the mean over
     its views."""
-    probes: Mapping[str, Probe] = field(default_factory=dict)
-    """Further measurements, by the name of their metric."""
+    extra_metrics: Mapping[str, ExtraMetric] = field(default_factory=dict)
+    """Metrics on other inputs than those of ``held_out``, by name."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """Function of the outputs on ``held_out`` and the largest number of pictures. It returns RGB
     pictures by name, shape (height, width, 3). None if the task has no pictures."""

@@ -11,13 +11,12 @@ from fedchain.registry.families import (
     Family,
     examine_keys,
     leaf_model,
-    list_lengths,
     listed_family,
     nested_family,
 )
 from fedchain.registry.own import simulator_values
 from fedchain.registry.parts import Part, Section, Where, plain_value
-from fedchain.registry.signatures import parameters, section_of
+from fedchain.registry.signatures import list_lengths, parameters, section_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 __all__ = [

@@ -17,13 +17,11 @@ from pydantic import BaseModel, ValidationError, create_model
 from fedchain.errors import PartError, Problem, ScenarioError
 from fedchain.registry.own import called, imported, simulator_values, written_form
 from fedchain.registry.parts import STRICT, Part, Where, overlay, plain_value
-from fedchain.registry.signatures import as_tuples, bare, parameters, section_of
+from fedchain.registry.signatures import as_tuples, bare, list_lengths, parameters, section_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 Built = TypeVar("Built")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
-MOST_LISTED = 8
-"""Largest number of parts in a list, unless its parameter says another one."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +173,6 @@ def listed_family(annotation: object) -> Family[Any] | None:
     entries = bare(annotation)
     listed = typing.get_origin(entries) is tuple
     return nested_family(next(iter(typing.get_args(entries)), None)) if listed else None
-
-
-def list_lengths(annotation: object) -> tuple[int, int]:
-    """Return the fewest and the most blocks of a list, MOST_LISTED unless a ``Field`` says so."""
-    marks = getattr(annotation, "__metadata__", ())
-    inner = [each for mark in marks for each in getattr(mark, "metadata", ())]
-    lows = [each.min_length for each in inner if hasattr(each, "min_length")]
-    highs = [each.max_length for each in inner if hasattr(each, "max_length")]
-    return max(lows, default=0), min(highs, default=MOST_LISTED)
 
 
 def examine_keys(

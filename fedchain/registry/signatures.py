@@ -12,6 +12,9 @@ from typing import Any
 
 from fedchain.registry.parts import Section
 
+MOST_LISTED = 8
+"""Largest number of parts in a list, unless its parameter says another one."""
+
 
 @functools.lru_cache(maxsize=1024)
 def parameters(maker: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -46,6 +49,15 @@ def bare(annotation: object) -> object:
     if typing.get_origin(annotation) is typing.Annotated:
         return typing.get_args(annotation)[0]
     return annotation
+
+
+def list_lengths(annotation: object) -> tuple[int, int]:
+    """Return the fewest and the most blocks of a list, MOST_LISTED unless a ``Field`` says so."""
+    marks = getattr(annotation, "__metadata__", ())
+    inner = [each for mark in marks for each in getattr(mark, "metadata", ())]
+    lows = [each.min_length for each in inner if hasattr(each, "min_length")]
+    highs = [each.max_length for each in inner if hasattr(each, "max_length")]
+    return max(lows, default=0), min(highs, default=MOST_LISTED)
 
 
 def as_tuples(value: object) -> object:

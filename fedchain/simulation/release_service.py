@@ -28,6 +28,7 @@ from fedchain.simulation.run_blocks import RunBlocks
 from fedchain.simulation.run_trail import trail_of_run
 from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
+from fedchain.transition import agreed_rule
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 """A function (weights, requests) that yields the releases in batches."""
@@ -66,7 +67,9 @@ class ReleaseService:
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
         follows, keep = setup.mechanism.clip_follower is not None, deepest_fork(setup.scenario)
         self._seed = setup.scenario.seed
-        self._adversary = adversary_in(setup.scenario, keep)
+        # The attackers know the rule with all that the scenario leaves open.
+        deployed = setup.scenario.model_copy(update={"aggregation": agreed_rule(setup.rules)})
+        self._adversary = adversary_in(deployed, keep)
         self._cohorts: dict[bytes, Cohort] = {}
         # Many participants have made the same number of releases.
         self._epsilon_bound = lru_cache(maxsize=4096)(setup.mechanism.epsilon_bound)

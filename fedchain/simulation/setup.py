@@ -26,7 +26,7 @@ from fedchain.network.topology import topologies
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.hashing import Effort, expected_hashing_s
 from fedchain.nodes.compute.strategy import Place, schedule_of
-from fedchain.nodes.holders.colluders import probed_task
+from fedchain.nodes.holders.colluders import with_poison_metrics
 from fedchain.nodes.holders.data_holder import DataHolder
 from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
@@ -112,7 +112,7 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
     everybody, generator = nodes.miners + scenario.slots, stream(seed, "network")
     return RunSetup(
         scenario=scenario,
-        task=probed_task(task, scenario),
+        task=with_poison_metrics(task, scenario),
         mechanism=mechanism,
         sampling=sampling,
         identities=identities,

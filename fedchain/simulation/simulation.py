@@ -151,9 +151,7 @@ class Simulation:
             while queue and self.chain.head == head:
                 event = queue.take()
                 now_s = event.time_s
-                if self._setup.scenario.gossip.breaks and (
-                    transport.waits(event) or self._is_void(event)
-                ):
+                if breaks and (transport.waits(event) or self._is_void(event)):
                     continue
                 self._act(event)
                 if breaks:

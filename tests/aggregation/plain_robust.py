@@ -84,9 +84,8 @@ def centred_clipping(rows: Matrix, centre: Vector, radius: float | None, steps: 
 
 def best_subset(rows: Matrix, few: int, badness) -> Vector:
     subsets = list(itertools.combinations(range(len(rows)), len(rows) - few))
-    return rows[list(min(subsets, key=lambda each: round(badness(rows[list(each)]), 9)))].mean(
-        axis=0
-    )
+    best = min(subsets, key=lambda each: round(badness(rows[list(each)]), 9))
+    return rows[list(best)].mean(axis=0)
 
 
 def diameter(rows: Matrix) -> float:

@@ -11,7 +11,7 @@ from fedchain.aggregation import directions as sharing
 from fedchain.aggregation.directions import Directions
 from fedchain.registry import bound_problems, parameters
 
-REQUIRED = {"l_nearest": {"keep": 12}}
+REQUIRED = {"l_nearest": {"keep": 12}, "smea": {"byzantine": 1}}
 BOUNDED = {"byzantine": 3, "trim": 4}
 WITH_ROOT = (np.arange(20) < 19).astype(np.float64)  # the last message is the public root's
 EXTRA = {"krum": {"keep": 5}}

@@ -20,6 +20,9 @@ RULES = (
     {"kind": "krum", "byzantine": 0},
     {"kind": "trimmed_mean", "trim": 1},
     {"kind": "median"},
+    {"kind": "dnc", "byzantine": 1},
+    {"kind": "mean_around_median", "first": [{"kind": "norm_clipping"}]},
+    {"kind": "trimmed_mean", "trim": 1, "first": [{"kind": "norm_clipping"}]},
 )
 
 

@@ -83,21 +83,23 @@ PLAIN = {
     ),
     "mda": ({"byzantine": FEW}, lambda rows, _: plain.mda(rows, FEW)),
     "smea": ({"byzantine": FEW}, lambda rows, _: plain.smea(rows, FEW)),
-    "dnc": ({"byzantine": FEW}, lambda rows, _: plain.dnc(rows, FEW, 1)),
+    "dnc": (
+        {"byzantine": 1, "iterations": 2},
+        lambda rows, _: plain.dnc(rows, 1, 2),
+    ),
     "caf": ({"byzantine": FEW}, lambda rows, _: plain.caf(rows, FEW)),
 }
 EIGEN = {"dnc", "caf", "smea"}
 
 
-@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("kind", PLAIN)
-def test_a_rule_is_its_slow_loop(kind, first, name):
+def test_a_rule_is_its_slow_loop(kind, first):
     options, rule = PLAIN[kind]
-    if (first, name) == ("clipping, nnm", "zero"):
-        pytest.skip("all are equally far from the zero: rounding decides who is its neighbour")
-    for scale in ("restore", "unit"):
-        whole, norms = bad_rows(name, 3)
+    for number, name in enumerate(CASES):
+        if (first, name) == ("clipping, nnm", "zero"):
+            continue  # all are equally far from the zero: rounding decides who is its neighbour
+        scale, (whole, norms) = ("restore", "unit")[number % 4 == 3], bad_rows(name, 3)
         made = aggregate(kind, whole, norms, scale=scale, first=list(FIRST[first]), **options)
         factors = norms if scale == "restore" else np.ones_like(norms)
         rows = MIXED[first](whole / ONE * factors[:, None])
@@ -170,3 +172,80 @@ def test_centred_clipping_goes_on_from_the_last_block(case):
     made = aggregate("centred_clipping", whole[::-1], norms[::-1], memory=before.memory, **options)
     expected = stored["centred_clipping, second block in reverse"]
     np.testing.assert_allclose(made.gradient, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["restore", "median_clip"])
+@pytest.mark.parametrize("first", FIRST)
+def test_fltrust_is_its_slow_loop(first, scale):
+    whole, norms = bad_rows("colluding", 8, count=10)
+    records = np.ones(10)
+    records[6] = 0.0
+    norms[6] *= 3.0
+    made = aggregate("fltrust", whole, norms, records, scale=scale, first=list(FIRST[first]))
+    others = np.delete(np.arange(10), 6)
+    clipped = min(norms[6], np.median(norms)) if scale == "median_clip" else norms[6]
+    expected = plain.fltrust(MIXED[first](whole[others] / ONE), whole[6] / ONE, clipped)
+    np.testing.assert_allclose(made.gradient, expected, rtol=0, atol=1e-6)
+    assert made.shares[6] == 0.0
+    assert made.scores[6] == 1.0
+    assert made.shares.sum() == pytest.approx(1)
+    assert (made.shares[:2] == 0).all() or first != ""
+
+
+def test_fltrust_takes_nothing_where_nobody_judges_or_nobody_agrees():
+    whole, norms = bad_rows("random", 8)
+    alone = aggregate("fltrust", whole, norms)
+    assert not alone.gradient.any()
+    assert set(alone.reasons) == {"no message of a public root is in the block"}
+    against = np.array([[1, 0], [-1, 0], [0, 0]]) * ONE
+    made = aggregate("fltrust", against, np.array([1.0, 2.0, 0.0]), np.array([0.0, 1.0, 1.0]))
+    assert not made.gradient.any()
+    assert made.reasons[1:] == ("does not point the way of the public root",) * 2
+
+
+def test_the_average_of_rules_has_their_mean_and_each_memory():
+    whole, norms = bad_rows("colluding", 4)
+    kinds = ("dnc", "centred_clipping", "centred_clipping")
+    rules = [{"kind": kind, "first": list(FIRST["nnm"])} for kind in kinds]
+    rules[2]["steps"] = 3
+    made = aggregate("average_of", whole, norms, rules=rules)
+    parts = [aggregate(**rule, directions=whole, norms=norms) for rule in rules]
+    np.testing.assert_allclose(made.gradient, np.mean([p.gradient for p in parts], axis=0))
+    np.testing.assert_allclose(made.shares, np.mean([p.shares for p in parts], axis=0))
+    assert set(made.memory) == {f"{n}/{name}" for n in (1, 2) for name in ("centre", "step")}
+    again = aggregate("average_of", whole, norms, rules=rules, memory=made.memory)
+    third = aggregate(**rules[2], directions=whole, norms=norms, memory=parts[2].memory)
+    assert again.memory["2/centre"].tobytes() == third.memory["centre"].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("caf", {"byzantine": 5}, "caf: got 9 messages; byzantine: 5 needs at least 11"),
+        ("bulyan", {"byzantine": 2}, "bulyan: got 9 messages; byzantine: 2 needs at least 11"),
+        ("dnc", {"byzantine": 3, "iterations": 3}, "byzantine: 3 needs at least 10"),
+        (
+            "median",
+            {"first": [{"kind": "nnm", "byzantine": 5}]},
+            "nnm: got 9 messages; byzantine: 5 needs at least 11",
+        ),
+        (
+            "mda",
+            {"byzantine": 3, "first": [{"kind": "bucketing"}]},
+            "mda: got 5 vectors after its pre-aggregations; byzantine: 3 needs at least 7",
+        ),
+    ],
+)
+def test_too_few_vectors_say_how_many_are_needed(kind, options, words):
+    whole, norms = bad_rows("random", 8)
+    with pytest.raises(ValueError, match=words):
+        aggregate(kind, whole, norms, **options)
+
+
+@pytest.mark.parametrize(("kind", "count", "few"), [("mda", 30, 6), ("smea", 24, 4)])
+def test_more_subsets_than_can_be_compared_are_refused(kind, count, few):
+    whole, norms = bad_rows("random", 8, count=count)
+    with pytest.raises(
+        ValueError, match=rf"{kind}: byzantine: {few} makes \d+ subsets of .* at most"
+    ):
+        aggregate(kind, whole, norms, byzantine=few)

@@ -122,6 +122,13 @@ def test_a_finished_run_is_told_again_and_left_alone(done, scenario):
     assert after == before
 
 
+def test_to_tell_a_finished_run_again_loads_nothing_that_a_run_needs(done, scenario, monkeypatch):
+    for module in ("running", "preparation", "genesis"):
+        monkeypatch.setitem(sys.modules, f"fedchain.runs.{module}", None)
+    assert call("run", scenario, "--out", done.out).code == 0
+    assert call("resume", done.folder).code == 0
+
+
 def test_a_damaged_manifest_is_refused_with_the_key_that_it_lacks(done, tmp_path):
     folder = tmp_path / done.folder.name
     shutil.copytree(done.folder, folder)

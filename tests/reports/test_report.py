@@ -1,3 +1,4 @@
+import importlib
 import itertools
 import json
 import math
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up import make_block_sweep, make_run, make_samples, make_sweep
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -252,6 +254,29 @@ def test_a_figure_has_a_file_name_whatever_its_metric_is_called() -> None:
     )
 
 
+def test_a_figure_is_drawn_once_for_each_of_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws: list[Figure] = []
+    draw_it = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, to: (draws.append(self), draw_it(self, to)))
+    made, ax = style.axes()
+    ax.plot([0, 1], [0, 1])
+    drawing = finished("line", "", made)
+    for count, kind in enumerate(("png", "svg", "pdf"), 1):
+        render(drawing, kind)
+        assert len(draws) == count
+
+
+def test_fonts_are_embedded_without_the_tables_for_placing_letters_alone() -> None:
+    subset = importlib.import_module("fontTools.subset")  # comes with matplotlib
+    file, options = font_manager.findfont("DejaVu Sans"), subset.Options()
+    with style._placed_fonts():
+        light = subset.load_font(file, options)
+    with subset.load_font(file, options) as whole, light:
+        assert set(whole.keys()) - set(light.keys()) == {"GDEF", "GPOS", "GSUB"}
+        shapes = "glyf", "hmtx", "cmap", "kern"
+        assert all(light.reader[table] == whole.reader[table] for table in shapes)
+
+
 def test_equal_data_give_equal_bytes(sweep_folder: Path, run_folder: Path) -> None:
     for folder in (sweep_folder, run_folder):
         first, second = draw(open_study(folder)), draw(open_study(folder))
@@ -277,7 +302,7 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
     rows = [{"round": 1, "block": "aa"}, {"round": 2, "block": "bb"}]
 
     def message(**fields: object) -> dict[str, object]:
-        return {"attack": "", "late": False, "used": False, **fields}
+        return {"attack": "", "late": False, "used": False, "members": 1, **fields}
 
     messages = [
         message(round=1, holder=0, block="aa", used=True),
@@ -285,6 +310,7 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
         message(round=2, holder=0, block="xx", used=True),
         message(round=2, holder=1, block="xx", used=True),
         message(round=2, holder=1, block="bb", attack="sign_flip"),
+        message(round=2, holder=2, block="bb", members=0),  # the public root is no holder
     ]
     fates, attacks = holder_fates(
         Recorded(folder=tmp_path, manifest={}, metrics=rows, messages=messages)

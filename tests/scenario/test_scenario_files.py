@@ -78,6 +78,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "rounds_at_fixed_epsilon.yaml",
         "groups.yaml",
         "groups_and_attackers.yaml",
+        "few_directions.yaml",
         "public_subspace.yaml",
         "warm_start.yaml",
         "without_tuning.yaml",

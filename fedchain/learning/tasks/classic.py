@@ -75,22 +75,18 @@ def _table_task(
             public = np.sort(order[: max(1, round(held_out * count))])
             kept = np.setdiff1d(np.arange(count), public)
             inputs = standardised(inputs, public, scale)
-
-            def made_for(inputs: tuple[int, ...]) -> Callable[[], torch.nn.Module]:
-                return seeded(lambda: models.build(model, inputs, classes), seed)
-
-            make = made_for(shape)
+            model_for = _models_by_shape(model, classes, seed)
             measured = losses.build(loss)
             with torch.no_grad():
-                outputs = make().eval()(torch.from_numpy(inputs[public[:1]])).shape[-1]
+                outputs = model_for(shape)().eval()(torch.from_numpy(inputs[public[:1]])).shape[-1]
             guessed = majority(labels[kept], labels[public], outputs, measured)
             parts = splits.build(split, labels[kept], labels[kept], holders, stream(seed, "split"))
             return Task(
                 name=read.__name__,
                 holders=tuple(Records(inputs[kept[part]], labels[kept[part]]) for part in parts),
                 held_out=Records(inputs[public], labels[public]),
-                model=make,
-                model_for=made_for,
+                model=model_for(shape),
+                model_for=model_for,
                 loss=measured,
                 measure=lambda outputs, records: {"accuracy": accuracy(outputs, records.targets)},
                 score="accuracy",
@@ -103,6 +99,13 @@ def _table_task(
         return tasks(task)
 
     return register
+
+
+def _models_by_shape(
+    model: Part, classes: int, seed: int
+) -> Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]]:
+    """Return the task's ``model_for``."""
+    return lambda inputs: seeded(lambda: models.build(model, inputs, classes), seed)
 
 
 def standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:

@@ -11,9 +11,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from fedchain.aggregation.ordered import product
 from fedchain.arrays import Array, Matrix, Vector
 from fedchain.learning.task import Records, Task, tasks
-from fedchain.learning.tasks.directions import principal_directions, product, random_directions
+from fedchain.learning.tasks.directions import principal_directions, random_directions
 from fedchain.learning.tasks.warm_start import (
     beginning_at,
     declared_public,
@@ -23,7 +24,7 @@ from fedchain.learning.tasks.warm_start import (
 from fedchain.registry import Part
 from fedchain.update import updates
 
-Directions = Annotated[int, Field(ge=1, le=256)]
+UpTo256 = Annotated[int, Field(ge=1, le=256)]
 
 
 @tasks
@@ -33,7 +34,7 @@ def public_pca(
     *,
     of: Annotated[Part, tasks],
     records: Annotated[int, Field(ge=2, le=4096)] = 100,
-    directions: Directions = 16,
+    directions: UpTo256 = 16,
     warm: bool = False,
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
@@ -78,7 +79,7 @@ def public_pca(
 
 @tasks
 def random_projection(
-    holders: int, seed: int, *, of: Annotated[Part, tasks], directions: Directions = 16
+    holders: int, seed: int, *, of: Annotated[Part, tasks], directions: UpTo256 = 16
 ) -> Task:
     """Learn from the inputs along a few random directions.
 
@@ -149,7 +150,7 @@ def coordinates(inputs: Array, mean: Vector, basis: Matrix) -> Array:
     [[4.0, 2.0]]
     """
     # Sums in a written order: genesis commits to the coordinates.
-    return product(np.ascontiguousarray((flat(inputs) - mean).T), basis).astype(np.float32)
+    return product(flat(inputs) - mean, basis).astype(np.float32)
 
 
 def flat(inputs: Array) -> Matrix:

@@ -110,7 +110,7 @@ def beginning_at(task: Task, weights: Vector) -> Task:
         load_weights(module, weights)
         return module
 
-    return replace(task, model=model, model_for=None)
+    return replace(task, model=model)
 
 
 def declared_public(

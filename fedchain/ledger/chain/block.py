@@ -81,9 +81,14 @@ class Header:
     sampled."""
 
     @cached_field
+    def encoded(self) -> bytes:
+        """The canonical bytes of the header, 264 bytes."""
+        return _HEADER.write(self)
+
+    @cached_field
     def hash(self) -> bytes:
         """Hash of the block: double SHA-256 of the encoded header, 32 bytes."""
-        return double_sha256(encode_header(self))
+        return double_sha256(self.encoded)
 
     @property
     def label(self) -> str:
@@ -144,12 +149,12 @@ class Block:
 def sign_block(block: Block, secret: bytes) -> Block:
     """Return the block with a signature by its maker's secret key (32 bytes)."""
     signature = sign(secret, _SIGNING_TAG + block.header.hash)
-    return replace(block, public_key=public_key_of(secret), signature=signature)
+    return Block(block.header, block.messages, public_key_of(secret), signature)
 
 
 def without_messages(block: Block) -> Block:
     """Return the block with its header, public key and signature, but no messages."""
-    return replace(block, messages=())
+    return Block(block.header, (), block.public_key, block.signature)
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
@@ -170,7 +175,7 @@ def encode_header(header: Header) -> bytes:
     Raises:
         EncodingError: the value of a field cannot be encoded.
     """
-    return _HEADER.write(header)
+    return header.encoded
 
 
 def decode_header(data: bytes) -> Header:

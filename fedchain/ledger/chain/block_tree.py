@@ -5,7 +5,7 @@ The chains of all nodes of a simulation share one tree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedchain.ledger.chain.block import Block, Header, without_messages
 from fedchain.ledger.chain.rules import Rules
@@ -28,11 +28,11 @@ class ChainLink:
     must have a later time."""
     bits: int
     """Target that the next block must have, in Bitcoin's compact form."""
+    header: Header = field(init=False)
+    """The block's header."""
 
-    @property
-    def header(self) -> Header:
-        """The block's header."""
-        return self.signed.header
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", self.signed.header)
 
 
 class BlockTree:

@@ -21,7 +21,7 @@ from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
-from fedchain.nodes.holders.sent import RuleInput, root_in, sent_as, sent_in
+from fedchain.nodes.holders.sent import Quantised, quantised_messages, quantised_rows, root_in
 from fedchain.randomness import digest, stream
 from fedchain.rows import lengths
 from fedchain.scenario import Scenario
@@ -53,6 +53,7 @@ class Adversary:
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
+        self._grouped = scenario.nodes.groups is not None
         self._holders = scenario.nodes.asked * len(scenario.nodes.members_of(0))
         self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
@@ -108,6 +109,7 @@ class Adversary:
             PartError: an attack makes a holder send numbers that are not finite.
         """
         withheld = {k: each for k, each in sorted(cohort.items()) if isinstance(each, Withheld)}
+        clean = {k: row for each in withheld.values() for k, row in each.clean.items()}
         rows: dict[int, Vector] = {}
         nudges: dict[int, int] = {}
         round_ = self._wires[parent].round
@@ -115,29 +117,31 @@ class Adversary:
             every = (pair for each in withheld.values() for pair in each.rows.items())
             own = {k: row for k, row in every if self.colluders.attack_of(k, round_) == index}
             honest = self._seen(index, cohort, self._wires[parent])
-            rule = functools.partial(self.rule_at, state, sent_in(root_in(cohort)))
+            rule = functools.partial(self.rule_at, state, quantised_messages(root_in(cohort)))
             releases = np.stack(list(own.values()))
             view = View(
                 round=round_,
                 state=state,
                 own=releases,
+                clean=np.stack([clean[k] for k in own]).astype(np.float64),
                 honest=vectors_of(honest, len(state.weights)),
                 holders=self._holders,
                 rule=rule(),
-                response=rule(functools.partial(self._sent, honest, releases)),
-                previous=lambda: vectors_of(previous(), len(state.weights)),
+                response=rule(functools.partial(self._known, honest, releases)),
+                previous=lambda: vectors_of(_of_holders(previous()), len(state.weights)),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
             with np.errstate(over="ignore", invalid="ignore"):
                 part = self.colluders.attacks[index].part
                 made = cast(Rows, attacks.build(part, view).astype(view.own.dtype))
-            check_finite(made, view, part.kind, list(own))
+            check_finite(made, view, part.kind, list(own), grouped=self._grouped)
             rows |= zip(own, made, strict=True)
             nudges |= zip(own, repeats(made, self._storage, honest), strict=True)
         return {
             k: replace(
                 each,
                 rows={holder: rows[holder] for holder in each.rows},
+                clean={},
                 nudge=nudges[k] if each.rest is None else 0,
             )
             for k, each in withheld.items()
@@ -154,17 +158,17 @@ class Adversary:
             case _:
                 known = []
         sent = (cohort[k] for k in known)
-        return [each for each in sent if isinstance(each, Message) and each.declaration.records]
+        return _of_holders([each for each in sent if isinstance(each, Message)])
 
-    def _sent(self, honest: Sequence[Message], releases: Rows) -> RuleInput:
+    def _known(self, honest: Sequence[Message], releases: Rows) -> Quantised:
         """Return what the adversary takes for the honest messages; see ``View.known``."""
-        return sent_in(honest) if honest else sent_as(releases, self._storage)
+        return quantised_messages(honest) if honest else quantised_rows(releases, self._storage)
 
     def rule_at(
         self,
         state: State,
-        root: RuleInput | None = None,
-        beside: Callable[[], RuleInput] | None = None,
+        root: Quantised | None = None,
+        beside: Callable[[], Quantised] | None = None,
     ) -> Callable[[Rows], Vector]:
         """Return a function that aggregates vectors, shape (messages, dimension), at a state.
 
@@ -177,11 +181,11 @@ class Adversary:
             beside: returns messages that are aggregated with the vectors; it is called only once,
                 and only if the function is. None: there are no such messages.
         """
-        known, public = functools.cache(beside or RuleInput), root or RuleInput()
+        known, public = functools.cache(beside or Quantised), root or Quantised()
         memory = split_memory(state.memory)[0]
 
         def rule(rows: Rows) -> Vector:
-            every = known() + sent_as(rows, self._storage)
+            every = known() + quantised_rows(rows, self._storage)
             if not every.forms:
                 raise ValueError("view.rule: no row is finite; the rule needs one at least")
             every = every + public
@@ -196,15 +200,26 @@ class Adversary:
         return rule
 
 
-def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
-    """Raise PartError if an attack turned a finite gradient into numbers that are not finite."""
-    # Numbers that are not finite have no message, so the holder would be missing from the round.
-    for row, before, holder in zip(made, view.own, holders, strict=True):
-        if np.isfinite(before).all() and not np.isfinite(row).all():
-            value, dtype = row[~np.isfinite(row)][0], row.dtype
+def _of_holders(messages: Iterable[Message]) -> list[Message]:
+    """Return the messages of holders, without that of a public root."""
+    return [each for each in messages if each.declaration.records]
+
+
+def check_finite(
+    made: Rows, view: View, kind: str, holders: Sequence[int], *, grouped: bool
+) -> None:
+    """Raise PartError if an attack turned a finite gradient into one without a finite norm."""
+    # A vector without a finite norm has no message, so the holder would be missing from the round.
+    # What a member adds to a sum of a group is cut to the largest number of the sum.
+    norms = np.abs(made).max(axis=1) if grouped else lengths(made)
+    for row, before, norm, holder in zip(made, view.own, norms, holders, strict=True):
+        if np.isfinite(before).all() and not np.isfinite(norm):
+            odd, dtype = row[~np.isfinite(row)], row.dtype
+            value = odd[0] if len(odd) else f"a vector of norm {norm}"
             raise PartError(
                 f"attack {kind}: makes holder {holder} send {value} in round {view.round}; "
-                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}"
+                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}, "
+                "and a finite norm"
             )
 
 

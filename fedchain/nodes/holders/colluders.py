@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fedchain.attacks import attacks, poisons
-from fedchain.attacks.poisoning import PROBES
-from fedchain.learning.task import Probe, Records, Task
+from fedchain.attacks.poisoning import POISON_METRICS
+from fedchain.learning.task import ExtraMetric, Records, Task
 from fedchain.randomness import digest, stream
 from fedchain.registry import Part, nested_family, parameters, plain_value
 from fedchain.scenario import HolderAttack, Scenario, attackers_of
@@ -97,18 +97,18 @@ def poisoned_task(task: Task, scenario: Scenario) -> Task:
     return replace(task, holders=_Twins(task.holders, scenario, poison, classes_of(task)))
 
 
-def probed_task(task: Task, scenario: Scenario) -> Task:
-    """Return a task that also measures what the poisons of a scenario reach, such as ``backdoor``.
+def with_poison_metrics(task: Task, scenario: Scenario) -> Task:
+    """Return a task with the metrics of the scenario's poisons, such as ``backdoor``.
 
     If several attacks have the same kind of poison, the later ones get the attack's index in the
     scenario's ``attacks`` after their names: ``backdoor_1``.
     """
-    probes: dict[str, Probe] = {}
+    found: dict[str, ExtraMetric] = {}
     for index, poison in poisons_in(scenario).items():
-        if poison.kind in PROBES and task.learns:
-            name = f"{poison.kind}_{index}" if poison.kind in probes else poison.kind
-            probes[name] = PROBES[poison.kind](task.held_out, classes_of(task), poison)
-    return replace(task, probes={**task.probes, **probes}) if probes else task
+        if poison.kind in POISON_METRICS and task.learns:
+            name = f"{poison.kind}_{index}" if poison.kind in found else poison.kind
+            found[name] = POISON_METRICS[poison.kind](task.held_out, classes_of(task), poison)
+    return replace(task, extra_metrics={**task.extra_metrics, **found}) if found else task
 
 
 def poisons_in(scenario: Scenario) -> dict[int, Part]:

@@ -88,7 +88,8 @@ class Identities:
     """The keys of the participants for their rounds, and the registration of these keys.
 
     The registered list is ordered by round and pseudonym P*, so the order reveals no participant.
-    A reader of the chain can link a participant's rounds only by its registered number of records.
+    Keys link no two rounds of a participant. Its registered number of records can, and so can its
+    messages: with momentum, successive ones are nearly parallel (audit ``linkability``).
 
     >>> everybody = Sampling(seed=0, holders=2, asked=2, rounds=3)
     >>> names = Identities(bytes(32), everybody, lambda holder: 60)

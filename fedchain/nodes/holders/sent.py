@@ -14,7 +14,7 @@ from fedchain.rows import lengths
 
 
 @dataclass(frozen=True)
-class RuleInput:
+class Quantised:
     """What a rule receives of some messages."""
 
     forms: tuple[tuple[int, Integers], ...] = ()
@@ -22,21 +22,21 @@ class RuleInput:
     norms: tuple[float, ...] = ()
     """Norm of each gradient."""
 
-    def __add__(self, other: RuleInput) -> RuleInput:
-        return RuleInput(self.forms + other.forms, self.norms + other.norms)
+    def __add__(self, other: Quantised) -> Quantised:
+        return Quantised(self.forms + other.forms, self.norms + other.norms)
 
 
-def sent_as(rows: Rows, storage: Storage) -> RuleInput:
+def quantised_rows(rows: Rows, storage: Storage) -> Quantised:
     """Return what finite vectors become when they are sent, in their order."""
     norms = lengths(rows)
     forms = dict(sorted(forms_of(rows, norms, storage).items()))
-    return RuleInput(tuple(forms.values()), tuple(norms[list(forms)].tolist()))
+    return Quantised(tuple(forms.values()), tuple(norms[list(forms)].tolist()))
 
 
-def sent_in(messages: Sequence[Message]) -> RuleInput:
+def quantised_messages(messages: Sequence[Message]) -> Quantised:
     """Return what is in messages, in their order."""
     forms = tuple((each.exponent, each.direction) for each in messages)
-    return RuleInput(forms, tuple(each.norm for each in messages))
+    return Quantised(forms, tuple(each.norm for each in messages))
 
 
 def root_in(cohort: Mapping[int, Answer]) -> list[Message]:

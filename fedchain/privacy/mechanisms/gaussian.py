@@ -11,7 +11,6 @@ from typing import Literal
 
 from fedchain.arrays import Matrix, Singles
 from fedchain.privacy import accounting
-from fedchain.privacy.curve import sampled_gaussian_curve
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
     ClipQuantile,
@@ -183,6 +182,8 @@ class Gaussian:
             return self.epsilon_after(releases)
         if rate == 1:
             return GAUSSIAN_TOTALS["pld"](self.joint_multiplier, releases, self.terms.delta, rate)
+        from fedchain.privacy.curve import sampled_gaussian_curve  # loads scipy
+
         curve = sampled_gaussian_curve(self.joint_multiplier, rate, self.terms.releases)
         return curve.epsilon(releases, self.terms.delta)
 

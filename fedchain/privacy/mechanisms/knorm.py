@@ -16,7 +16,6 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.privacy.accounting import cross_check, epsilon_of_divergences, pure_epsilon
-from fedchain.privacy.curve import PrivacyCurve
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
     Delta,
@@ -35,6 +34,8 @@ from fedchain.rows import add_gradients, lengths
 
 if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
+
+    from fedchain.privacy.curve import PrivacyCurve
 
 POINTS = 1200
 """Number of grid points for the privacy loss of one release: about 60 per standard deviation."""
@@ -203,6 +204,8 @@ def _one_release(eps0: float, dimension: int) -> PLDPmf:
 
 @lru_cache(maxsize=8)
 def _curve(eps0: float, dimension: int, most: int) -> PrivacyCurve:
+    from fedchain.privacy.curve import PrivacyCurve  # loads scipy
+
     step, deltas = _points(eps0, dimension)
     return PrivacyCurve(step, [(int(GRID[0]), deltas)], most)
 

@@ -12,6 +12,7 @@ from .work import adapted, work_of
 FILE_VERSION = 2
 MOST_RULES = 2**20
 LATEST_MS = 2**63
+RULE = "rule/"  # begins the names of what the aggregation rule remembers
 
 
 def verify(data):
@@ -76,8 +77,12 @@ class Chain:
         if not messages:
             return weights, memory
         with np.errstate(all="ignore"):
-            gradient, wide = aggregate(self.rule, messages), weights.astype(np.float64)
-            wide, memory = next_state(self.updates, wide, memory, gradient, round_)
+            of_rule = {k[len(RULE) :]: v for k, v in memory.items() if k.startswith(RULE)}
+            of_update = {k: v for k, v in memory.items() if not k.startswith(RULE)}
+            gradient, kept = aggregate(self.rule, messages, of_rule)
+            wide = weights.astype(np.float64)
+            wide, memory = next_state(self.updates, wide, of_update, gradient, round_)
+            memory = {**memory, **{RULE + name: array for name, array in kept.items()}}
             return wide.astype(self.rules["model.dtype"]), memory
 
     def place_above(self, name):

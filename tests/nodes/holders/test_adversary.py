@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -19,6 +21,7 @@ from fedchain.nodes.holders.adversary import (
     under_names,
     vectors_of,
 )
+from fedchain.nodes.holders.release import Withheld
 
 OPEN = make_world(identity="open", identity_root=bytes(32))
 
@@ -93,14 +96,14 @@ def test_a_rule_that_is_tried_on_no_finite_row_says_so():
 def test_an_attack_that_makes_a_number_that_is_not_finite_is_named_with_its_holder():
     own = np.array([[1.0, 2.0], [3.0, np.inf], [5.0, 6.0]], np.float32)
     view = SimpleNamespace(own=own, round=7)
-    check_finite(own * 2, view, "mine", [4, 5, 6])  # holder 5 had none before
+    check_finite(own * 2, view, "mine", [4, 5, 6], grouped=False)  # holder 5 had none before
     made = own.copy()
     made[2, 0] = np.nan
     with pytest.raises(PartError) as caught:
-        check_finite(made, view, "mine", [4, 5, 6])
+        check_finite(made, view, "mine", [4, 5, 6], grouped=False)
     assert str(caught.value) == (
         "attack mine: makes holder 6 send nan in round 7; "
-        "allowed: finite numbers of float32, at most 3.4e+38"
+        "allowed: finite numbers of float32, at most 3.4e+38, and a finite norm"
     )
 
 
@@ -134,3 +137,75 @@ def test_the_rule_that_an_adversary_tries_is_that_of_the_run():
         small(aggregation={"kind": "l_nearest", "keep": 1, "scale": "unit"}), keep=1
     )
     assert np.linalg.norm(nearest.rule_at(state)(rows)) == pytest.approx(1.0, abs=1e-3)
+
+
+LAB = """
+import numpy as np
+def odd(view, *, value: str = "0"):
+    views.append(view)
+    return np.full(view.own.shape, float(value))
+views = []
+"""
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    (tmp_path / "odd_lab.py").write_text(LAB)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_lab", raising=False)
+    return lambda: sys.modules["odd_lab"]
+
+
+def decided(value: float, dtype: str, knowledge: str = "omniscient"):
+    """Return honest messages before and after colluders send ``value``, and what they send."""
+    attack = {"kind": "odd_lab:odd", "holders": [3, 4], "knowledge": knowledge, "value": str(value)}
+    adversary = Adversary(small(attacks=[attack], aggregation={"kind": "median"}), keep=1)
+    world = make_world()
+    cohort = {holder: world.message(holder, world.chain_id, 1) for holder in range(3)}
+    before = [(each.direction.copy(), each.norm) for each in cohort.values()]
+    rows = np.random.default_rng(0).standard_normal((2, 12)).astype(dtype)
+    cohort |= {3: Withheld({3: rows[0]}, clean={3: rows[0]})}
+    cohort |= {4: Withheld({4: rows[1]}, clean={4: rows[1]})}
+    adversary.listen([3], world.chain_id, 1)
+    state, last = State(np.zeros(12), {}), [world.message(3, world.chain_id, 1)]
+    found = adversary.decide(3, cohort, parent=world.chain_id, state=state, previous=lambda: last)
+    after = [(cohort[holder].direction, cohort[holder].norm) for holder in range(3)]
+    return before, after, found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [0.0, 1e-120, 1e-40, 1e30])
+def test_rows_of_odd_size_change_no_honest_message(value, dtype, lab):
+    before, after, found = decided(value, dtype)
+    assert all(
+        np.array_equal(a, b) and n == m for (a, n), (b, m) in zip(before, after, strict=True)
+    )
+    assert found.keys() == {3, 4}
+    assert all((each.rows[k] == np.array(value, dtype)).all() for k, each in found.items())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e308])
+def test_rows_without_a_finite_norm_are_named_with_attack_holder_and_round(value, dtype, lab):
+    with pytest.raises(PartError, match=r"odd_lab:odd: makes holder 3 send .* in round 1; allowed"):
+        decided(value, dtype)
+
+
+@pytest.mark.parametrize("knowledge", ["own", "omniscient"])
+def test_the_response_is_the_rule_on_what_is_known_and_the_attackers_rows(knowledge, lab):
+    decided(1.0, "float32", knowledge)
+    (view,) = lab().views
+    tried = np.random.default_rng(1).standard_normal((2, 12))
+    every = np.concatenate([view.known, tried])
+    np.testing.assert_allclose(view.response(tried), view.rule(every), atol=1e-4)
+    np.testing.assert_array_equal(view.response(tried), view.response(tried))
+    assert len(every) == (5 if knowledge == "omniscient" else 4)
+
+
+def test_an_adversary_knows_the_number_of_holders_and_the_messages_of_the_parent_block(lab):
+    decided(1.0, "float32")
+    (view,) = lab().views
+    assert view.holders == 10
+    world = make_world()
+    wanted = vectors_of([world.message(3, world.chain_id, 1)], 12)
+    np.testing.assert_array_equal(view.previous(), wanted)
