@@ -158,6 +158,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "as above": (),
     "one of three compute nodes withholds its blocks": (
         "'attacks=[{kind: adaptive, count: 4}, {kind: withholding, nodes: [2]}]'",
+        "nodes.compute=3",
         "privacy.spare_releases=10",
     ),
     "no noise": (NOISELESS,),
@@ -195,7 +196,7 @@ MAKERS: dict[str, Maker] = {
             else sweep("attacks_and_rules")
             for settings in SETTINGS.values()
         ),
-        minutes=60,
+        minutes=36,
         pictures={"attacks_and_rules.png": "figures/accuracy_by_attack_and_aggregation.png"},
         texts={
             "": Text(PAGE, of_cells(worst_table)),
@@ -205,7 +206,7 @@ MAKERS: dict[str, Maker] = {
     ),
     "byzantine_share": Maker(
         commands=(sweep("byzantine_share"),),
-        minutes=10,
+        minutes=3,
         pictures={"byzantine_share.png": "figures/accuracy_against_attacks[0]_share.png"},
         texts={"": Text(PAGE, of_cells(partial(values_table, "rule"), SHARE))},
     ),
@@ -214,12 +215,12 @@ MAKERS: dict[str, Maker] = {
             sweep("byzantine_share", f"nodes.holders={number}", f"{SHARE}=0,0.2")
             for number in HOLDERS
         ),
-        minutes=10,
+        minutes=4,
         texts={"": Text(CHOICE, of_settings(holders_table, HOLDERS, SHARE))},
     ),
     "privacy_and_robustness": Maker(
         commands=(sweep("privacy_and_robustness"),),
-        minutes=20,
+        minutes=13,
         pictures={
             "privacy_and_robustness.png": "figures/accuracy_diagram.png",
             "breaking_lines.png": "figures/breaking_lines.png",
@@ -231,12 +232,12 @@ MAKERS: dict[str, Maker] = {
     ),
     "backdoors": Maker(
         commands=(sweep("backdoors"),),
-        minutes=3,
+        minutes=1,
         texts={"": Text(PAGE, of_backdoors)},
     ),
     "momentum_and_attackers": Maker(
         commands=(sweep("momentum_and_attackers"),),
-        minutes=5,
+        minutes=2,
         texts={"": Text(PAGE, of_momentum)},
     ),
     "robust_and_private": Maker(
