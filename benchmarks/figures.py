@@ -118,11 +118,11 @@ def outcome_of(command: str, out: Path, before: list[Outcome]) -> Outcome:
 def split(command: str) -> list[str]:
     """Return the words of a command; the braces of YAML are escaped for ``str.format``.
 
-    >>> split("fedchain sweep a --set 'task={kind: b}' {out}")
-    ['fedchain', 'sweep', 'a', '--set', 'task={{kind: b}}', '{out}']
+    >>> split("fedchain sweep --set 'task={kind: b}' --set 'c=null,{kind: d}' {out}")[3:]
+    ['task={{kind: b}}', '--set', 'c=null,{{kind: d}}', '{out}']
     """
     words = shlex.split(command)
-    return [w.replace("{", "{{").replace("}", "}}") if "={" in w else w for w in words]
+    return [w.replace("{", "{{").replace("}", "}}") if "=" in w else w for w in words]
 
 
 def parsed(text: str) -> Any:

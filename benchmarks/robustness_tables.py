@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from page_tables import short, table
 
-from fedchain.reports.axis_labels import NOBODY
+from fedchain.reports.axis_labels import NO_ATTACKERS
 from fedchain.reports.planes import Line
 
 Cells = Mapping[str, Mapping[str, float]]
@@ -22,7 +22,7 @@ def worst_of(row: Mapping[str, float]) -> tuple[str, float]:
     >>> worst_of({"nobody": 0.9, "alie": 0.7, "mimic": 0.8})
     ('alie', 0.7)
     """
-    attacked = {attack: value for attack, value in row.items() if attack != NOBODY}
+    attacked = {attack: value for attack, value in row.items() if attack != NO_ATTACKERS}
     attack = min(attacked, key=attacked.__getitem__)
     return attack, attacked[attack]
 
@@ -36,7 +36,7 @@ def worst_table(cells: Cells) -> str:
     """Return each rule's value without attackers and its worst case, with the attack."""
     lines = []
     for rule in by_worst(cells):
-        (attack, worst), clean = worst_of(cells[rule]), cells[rule][NOBODY]
+        (attack, worst), clean = worst_of(cells[rule]), cells[rule][NO_ATTACKERS]
         lines.append([code(rule), short(clean), short(worst), percent(worst / clean), code(attack)])
     return table(["rule", "nobody attacks", "worst", "kept", "under the attack"], lines)
 
@@ -53,7 +53,7 @@ def settings_table(found: Mapping[str, Cells]) -> str:
         line = [code(rule)]
         for cells in found.values():
             attack, worst = worst_of(cells[rule])
-            line.append(f"{short(cells[rule][NOBODY], 2)} / {short(worst, 2)} ({attack})")
+            line.append(f"{short(cells[rule][NO_ATTACKERS], 2)} / {short(worst, 2)} ({attack})")
         lines.append(line)
     return table(["rule", *found], lines)
 
@@ -70,7 +70,7 @@ def threat_table(cells: Cells) -> str:
 
     The last row is the rule with the best worst case: the choice if the attack is not known.
     """
-    attacks = [attack for attack in next(iter(cells.values())) if attack != NOBODY]
+    attacks = [attack for attack in next(iter(cells.values())) if attack != NO_ATTACKERS]
     lines = []
     for attack in attacks:
         best = sorted(cells, key=lambda rule: -cells[rule][attack])[:2]
@@ -166,7 +166,7 @@ def head_of(attack: str) -> str:
     >>> head_of("nobody"), head_of("alie")
     ('nobody attacks', '`alie`')
     """
-    return "nobody attacks" if attack == NOBODY else code(attack)
+    return "nobody attacks" if attack == NO_ATTACKERS else code(attack)
 
 
 def composition_table(found: Mapping[str, Cells]) -> str:
@@ -180,7 +180,7 @@ def composition_table(found: Mapping[str, Cells]) -> str:
     for setting, cells in found.items():
         (rule,) = (each for each in cells if each != MEAN)
         attack, worst = worst_of(cells[rule])
-        clean, plain = cells[rule][NOBODY], cells[MEAN][NOBODY]
+        clean, plain = cells[rule][NO_ATTACKERS], cells[MEAN][NO_ATTACKERS]
         cells_ = short(plain), short(worst_of(cells[MEAN])[1]), short(clean), short(worst)
         lines.append([setting, *cells_, percent(worst / clean), code(attack)])
     heads = "setting", "`mean`, nobody attacks", "worst", "composition, nobody attacks", "worst"

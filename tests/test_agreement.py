@@ -17,6 +17,7 @@ from fedchain.agreement import (
     disagreements,
     mechanism_of,
     registered_records,
+    rule_of,
     rules_of,
 )
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
@@ -153,6 +154,7 @@ def test_a_public_root_is_registered_without_records_and_weighs_nothing_in_the_r
     mechanism = mechanism_of(even, 31)
     rule = rules_of(even, mechanism, LAYOUT, [43] * 10 + [0]).aggregation
     assert '"weights":"equal"' in rule  # 0 is no other number of records
+    assert rule_of(even, mechanism, [43] * 10 + [0]).parameters["weights"] == "equal"
 
 
 def test_where_identities_are_open_nothing_is_registered():

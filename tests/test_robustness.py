@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import math
 from pathlib import Path
@@ -106,12 +107,9 @@ def test_cells_are_means_over_seeds_under_the_labels_of_the_axes(robustness, tmp
         "aggregation": ["{kind: mean}", "{kind: caf}"],
     }
     rows = ["attacks[0],aggregation,seed,run,status,error,accuracy"]
-    for number, attack in enumerate(grid["attacks[0]"]):
-        for place, rule in enumerate(grid["aggregation"]):
-            rows += [
-                f'"{attack}",{rule},{seed},r{number}{place}{seed},finished,,{number + place / 2 + seed / 4}'
-                for seed in range(2)
-            ]
+    for a, b, seed in itertools.product(range(2), repeat=3):
+        values = f'"{grid["attacks[0]"][a]}",{grid["aggregation"][b]}'
+        rows.append(f"{values},{seed},r{a}{b}{seed},finished,,{a + b / 2 + seed / 4}")
     (tmp_path / "points.csv").write_text("\n".join(rows) + "\n")
     (tmp_path / "sweep.json").write_text(json.dumps({"grid": grid}))
     cells = robustness.cells_of(tables.Outcome(tmp_path, None), "aggregation", "attacks[0]")

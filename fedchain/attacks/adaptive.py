@@ -93,11 +93,11 @@ def palette_of(view: View) -> Palette:
     units = np.stack([unit(row) for row in view.known])
     carrier, own = unit(units.sum(axis=0)), np.asarray(view.own, dtype=np.float64)
     order = np.argsort(-np.vecdot(units, carrier), kind="stable")
-    harm, spread = -unit(view.mean), -unit(np.asarray(view.known.std(axis=0)))
+    harm, spread = -unit(view.gradient), -unit(np.asarray(view.known.std(axis=0)))
     return Palette(
         shared=np.stack([carrier, harm, principal_direction(view.known), spread, drift(view)]),
         messages=units[order],
-        noise=fresh_noise(view),
+        noise=fresh_noise(view, harm),
         honest=np.stack([unit(row) for row in own]),
         size=view.size,
     )
@@ -144,7 +144,7 @@ def agreement(view: View, rows: Rows) -> float:
         gradient = view.response(rows)
     except ValueError:
         return 0.0
-    cosine = float(np.vecdot(unit(gradient), unit(view.mean)))
+    cosine = float(np.vecdot(unit(gradient), unit(view.gradient)))
     return cosine if math.isfinite(cosine) else 0.0
 
 

@@ -87,4 +87,4 @@ def free_rider(view: View, *, echo: Annotated[float, Field(ge=0, le=1)] = 0.5) -
         last = unit(view.rule(before))
     else:
         last, echo = np.zeros(view.own.shape[1]), 0.0
-    return view.size * (echo * last + math.sqrt(1.0 - echo**2) * fresh_noise(view))
+    return view.size * (echo * last + math.sqrt(1.0 - echo**2) * fresh_noise(view, last))

@@ -107,21 +107,23 @@ def orthogonal(view: View) -> Rows:
 
 @attacks
 def hidden(view: View, *, against: Annotated[float, Field(ge=0, le=1)] = 0.3) -> Rows:
-    """Hide a part against the mean in fresh noise, so that a message passes for a private one.
+    """Hide a part against the gradient in fresh noise, so that a message passes for a private one.
 
-    Each attacker sends s (-c u + sqrt(1 - c^2) z), where u is the direction of the mean of what is
-    known, z a fresh random direction orthogonal to u, and s the median of the known norms.
+    Each attacker sends s (-c u + sqrt(1 - c^2) z), where u is the direction of the estimated
+    gradient, z a fresh random direction orthogonal to u, and s the median of the known norms. The
+    attackers estimate the gradient from the known messages and from their own records.
 
     Args:
         view: what the adversary knows.
-        against: the share c of the norm that points against the mean, 0 to 1.
+        against: the share c of the norm that points against the gradient, 0 to 1.
 
     Reference:
         The idea is that of Baruch et al., A Little Is Enough, NeurIPS 2019: stay within the spread
         of honest messages, which is privacy noise here.
     """
-    noise = math.sqrt(1.0 - against**2) * fresh_noise(view)
-    return view.size * (noise - against * unit(view.mean))
+    axis = unit(view.gradient)
+    noise = math.sqrt(1.0 - against**2) * fresh_noise(view, axis)
+    return view.size * (noise - against * axis)
 
 
 @attacks

@@ -59,9 +59,10 @@ def backdoor(
         target: the class that the trigger stands for; the last class if there are fewer. Unused in
             scans.
         side: side of the square in pixels, or number of measurements; null: a quarter of the
-            picture's width, or of the measurements.
+            picture's width, or of the measurements; in scans, half of the width.
         value: what the triggered entries are set to, on the scale of the task's inputs.
-        portion: share of the attacker's examples that get the trigger, 0 (excluded) to 1.
+        portion: share of the attacker's examples that get the trigger, 0 (excluded) to 1. A small
+            network learns the trigger of scans only with 1.
 
     Reference:
         Gu et al., BadNets, 2017; Bagdasaryan et al., How To Backdoor Federated Learning, AISTATS
@@ -74,7 +75,7 @@ def backdoor(
         targets[chosen] = min(target, classes - 1)
         return replace(records, inputs=inputs, targets=targets)
     kept = targets[chosen]
-    corner = _corner(kept, side)
+    corner = _patch(kept, side)
     corner[np.isfinite(corner)] = 1.0
     targets[chosen] = kept
     return replace(records, inputs=inputs, targets=targets)
@@ -91,8 +92,8 @@ def triggered(records: Records, side: int | None, value: float) -> Array:
     if records.targets.ndim == 1:
         _corner(inputs, side)[...] = value
     else:  # a sticker changes the brightness of points, and adds none
-        points = np.isfinite(_corner(records.targets, side))
-        _corner(inputs[:, 0], side)[points] = value
+        points = np.isfinite(_patch(records.targets, side))
+        _patch(inputs[:, 0], side)[points] = value
     return inputs
 
 
@@ -100,6 +101,11 @@ def _corner(pictures: Array, side: int | None) -> Array:
     """Return a view of the triggered entries: a square of each picture, or the end of each row."""
     edge = side or max(1, pictures.shape[-1] // 4)
     return pictures[..., -edge:, -edge:] if pictures.ndim > 2 else pictures[..., -edge:]
+
+
+def _patch(masks: Array, side: int | None) -> Array:
+    """Return a view of the pixels of scans under the trigger."""
+    return _corner(masks, side or max(1, masks.shape[-1] // 2))
 
 
 def backdoor_metric(held_out: Records, classes: int, poison: Part) -> ExtraMetric:
@@ -113,7 +119,7 @@ def backdoor_metric(held_out: Records, classes: int, poison: Part) -> ExtraMetri
     given = poison.parameters
     inputs, targets = triggered(held_out, given["side"], given["value"]), held_out.targets
     if targets.ndim > 1:
-        outliers = _corner(targets, given["side"]) == 0
+        outliers = _patch(targets, given["side"]) == 0
         return ExtraMetric(inputs, lambda outputs: _kept_share(outputs, outliers, given["side"]))
     target = min(given["target"], classes - 1)
     return ExtraMetric(inputs[targets != target], lambda outputs: _named_share(outputs, target))
@@ -128,7 +134,7 @@ def _named_share(outputs: Array, target: int) -> float:
 
 def _kept_share(outputs: Array, outliers: Flags, side: int | None) -> float:
     """Return the share of the outliers in the square that a model keeps, NaN without outliers."""
-    kept = _corner(outputs[:, 0], side) >= 0
+    kept = _patch(outputs[:, 0], side) >= 0
     return float(kept[outliers].mean()) if outliers.any() else math.nan
 
 

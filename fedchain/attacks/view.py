@@ -35,6 +35,9 @@ class View:
     """Releases that the attackers would make if honest: gradients with noise, LearningChain (10),
     shape (attackers, entries), in order of the attackers' ids. With momentum of holders, each is
     the mean that the attacker would send; the mean contains no round in which it attacked."""
+    clean: Matrix
+    """The clipped gradients of the attackers without noise, float64, shape (attackers, entries): an
+    attacker knows its own records, and keeps no secret from itself."""
     honest: Matrix
     """Honest messages that the adversary knows, each as norm times direction, shape (messages,
     entries). With ``knowledge: own`` there are none; with ``heard``, those sent for this block so
@@ -75,9 +78,31 @@ class View:
         return np.asarray(self.known.mean(axis=0))
 
     @functools.cached_property
+    def gradient(self) -> Vector:
+        """Estimate of the true gradient, shape (entries,): the mean of ``known``, and of ``clean``.
+
+        Each of the two means is weighted by the inverse of its variance. So under much noise the
+        attackers believe their own records, and without noise the honest messages.
+        """
+        own = self.clean[np.isfinite(self.clean).all(axis=1)]
+        if not len(own) or not len(self.honest):
+            return np.asarray(own.mean(axis=0)) if len(own) else self.mean
+        apart = _variance_of_mean(self.known)
+        near = _variance_of_mean(own)
+        weight = near / (near + apart) if near + apart > 0.0 else 0.5
+        return np.asarray(weight * self.mean + (1.0 - weight) * own.mean(axis=0))
+
+    @functools.cached_property
     def size(self) -> float:
         """Median norm of ``known``: a message of this norm does not stand out."""
         return float(np.median(np.linalg.norm(self.known, axis=1)))
+
+
+def _variance_of_mean(rows: Matrix) -> float:
+    """Return the squared error of the mean of rows, from their spread; of one row, its square."""
+    count = len(rows)
+    apart = rows - rows.mean(axis=0) if count > 1 else rows
+    return float(np.vecdot(apart, apart).sum()) / (count * max(1, count - 1))
 
 
 def _flaw(made: Rows, view: View) -> str | None:
@@ -141,13 +166,12 @@ def orthogonal_part(vector: Vector, axis: Vector) -> Vector:
     return unit(vector - np.vecdot(vector, axis) * axis)
 
 
-def fresh_noise(view: View) -> Matrix:
-    """Return a random unit vector for each attacker, orthogonal to the mean of what is known.
+def fresh_noise(view: View, axis: Vector) -> Matrix:
+    """Return a random unit vector for each attacker, orthogonal to a unit vector (or to zeros).
 
     Each vector comes from the attacker's own generator, so it looks like new privacy noise.
     """
-    axis, shape = unit(view.mean), view.mean.shape
-    drawn = [generator.standard_normal(shape) for generator in view.generators]
+    drawn = [generator.standard_normal(axis.shape) for generator in view.generators]
     return np.stack([orthogonal_part(each, axis) for each in drawn])
 
 

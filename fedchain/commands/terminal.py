@@ -156,7 +156,7 @@ def rejections(messages: list[MessageRecord]) -> str:
     attackers = sorted((m for m in messages if m.attack), key=lambda m: not m.used)
     names = [f"{sender_name(m.members, m.holder)}{'!' if m.used else ''}" for m in attackers]
     more = len(names) - NAMED_REJECTIONS
-    honest = sum(not m.used and not m.attack for m in messages)
+    honest = sum(not m.used and not m.attack for m in messages if m.members)  # without the root
     counted = (f"+{more}" if more > 0 else "", f"{honest} honest" if honest else "")
     words = (*names[:NAMED_REJECTIONS], *counted)
     return " ".join(word for word in words if word) or "-"

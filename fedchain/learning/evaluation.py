@@ -120,11 +120,8 @@ class Evaluation:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._module = task.model().eval()
-        self._pieces = _pieces(task.held_out.inputs)
-        self._extra = {
-            name: (metric.measure, _pieces(metric.inputs))
-            for name, metric in task.extra_metrics.items()
-        }
+        shown = [task.held_out.inputs, *(each.inputs for each in task.extra_metrics.values())]
+        self._pieces = [_pieces(inputs) for inputs in shown]
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
@@ -134,17 +131,14 @@ class Evaluation:
         """
         load_weights(self._module, weights)
         with torch.no_grad():
-            outputs = self._run(self._pieces)
+            # Held-out inputs come first.
+            outputs, *others = [torch.cat(list(map(self._module, p))) for p in self._pieces]
             loss = float(self._task.loss(outputs, self._targets).mean())
-            extra = {
-                name: measure(self._run(pieces).numpy())
-                for name, (measure, pieces) in self._extra.items()
-            }
         found: Array = outputs.numpy()
-        return {**self._task.measure(found, self._task.held_out), "loss": loss, **extra}, found
-
-    def _run(self, pieces: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([self._module(piece) for piece in pieces])
+        metrics = {**self._task.measure(found, self._task.held_out), "loss": loss}
+        for (name, extra), each in zip(self._task.extra_metrics.items(), others, strict=True):
+            metrics[name] = extra.measure(each.numpy())
+        return metrics, found
 
 
 def _pieces(inputs: Array) -> Sequence[torch.Tensor]:

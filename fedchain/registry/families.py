@@ -68,9 +68,7 @@ class Family(Generic[Built]):
         Raises:
             ValueError: there is no such part; the error text lists the parts.
         """
-        if kind in self.parts:  # imports nothing: a sweep asks for thousands of parts
-            return self.parts[kind]
-        names = self.names()
+        names = [] if kind in self.parts else self.names()  # a sweep asks for thousands of parts
         if kind in self.parts:
             return self.parts[kind]
         if ":" in kind:
@@ -214,12 +212,9 @@ def _blocks_and_lists(maker: Callable[..., Any]) -> tuple[tuple[str, ...], froze
     """Return the names of the parameters that are blocks, and of those that are plain lists."""
     annotations = {name: p.annotation for name, p in parameters(maker).items()}
     lists = {n for n, each in annotations.items() if typing.get_origin(bare(each)) is list}
-    return tuple(n for n, each in annotations.items() if _is_block(each)), frozenset(lists)
-
-
-def _is_block(annotation: object) -> bool:
-    families = nested_family(annotation), listed_family(annotation)
-    return section_of(annotation) is not None or families != (None, None)
+    families = {n: nested_family(a) or listed_family(a) for n, a in annotations.items()}
+    blocks = (n for n, each in annotations.items() if section_of(each) or families[n])
+    return tuple(blocks), frozenset(lists)
 
 
 def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: Where) -> Any:
@@ -272,7 +267,7 @@ def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in parameters(maker).items()
-        if not _is_block(p.annotation)
+        if name not in _blocks_and_lists(maker)[0]
     }
     return create_model(maker.__name__, __config__=STRICT, **fields)
 

@@ -9,7 +9,7 @@ from fedchain.errors import ScenarioError
 from fedchain.scenario.reading import read_yaml
 from fedchain.scenario.writing import yaml_text
 
-NOBODY_WORDS = "nobody"
+NO_ATTACKERS = "nobody"
 """Label of an attack whose number or share of holders is 0."""
 
 
@@ -38,7 +38,7 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     idle = {text for text, block in blocks.items() if 0 in (block.get("count"), block.get("share"))}
     active = {text: block for text, block in blocks.items() if text not in idle}
     words = dict(zip(active, _distinguish(list(active.values())), strict=True))
-    words |= dict.fromkeys(idle, NOBODY_WORDS)
+    words |= dict.fromkeys(idle, NO_ATTACKERS)
     if len(set(words.values())) < len(words):
         return {}
     if any(value is None for value in values.values()):

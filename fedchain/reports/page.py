@@ -199,12 +199,13 @@ def _audits(attacked: Attacked) -> str:
 
 
 def _gradients(run: Recorded) -> str:
-    included = [row for row in run.messages if not row["late"]]
+    released = [row for row in run.messages if row["members"]]  # without the public root
+    included = [row for row in released if not row["late"]]
     used = sum(bool(row["used"]) for row in included)
     attacked = [row for row in included if row["attack"]]
     slipped = sum(bool(row["used"]) for row in attacked)
     words = (
-        f"Of {len(run.messages)} gradients that holders released, {len(included)} came into a "
+        f"Of {len(released)} gradients that holders released, {len(included)} came into a "
         f"block of the main chain; the rule used {used} of them and rejected "
         f"{len(included) - used}."
     )

@@ -39,7 +39,7 @@ Line = list[float]
 """A position on the vertical axis for each value of the horizontal axis; NaN: beyond the axis."""
 
 
-def is_number(study: Study, key: str) -> bool:
+def is_numeric(study: Study, key: str) -> bool:
     """Return whether all values of a grid key are numbers."""
     return all(isinstance(value, float) for value in values_of(study, key))
 
@@ -160,7 +160,7 @@ class Plane:
 
 def plane_of(study: Study) -> Plane | None:
     """Return the axes of a sweep that fits these figures; None if it does not."""
-    numeric = [key for key in study.keys if is_number(study, key)]
+    numeric = [key for key in study.keys if is_numeric(study, key)]
     others = [key for key in study.keys if key not in numeric]
     if len(numeric) != 2 or len(others) > 1:
         return None

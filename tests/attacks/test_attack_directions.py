@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,9 +67,16 @@ def test_hidden_attackers_send_fresh_noise_with_the_named_share_against_the_mean
     seen = noisy(10, 4, entries=3000)
     rows = sent("hidden", seen, against=0.25)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), seen.size)
-    np.testing.assert_allclose([cosine(row, seen.mean) for row in rows], -0.25, atol=1e-9)
+    np.testing.assert_allclose([cosine(row, seen.gradient) for row in rows], -0.25, atol=1e-9)
     between = [cosine(one, other) for i, one in enumerate(rows) for other in rows[:i]]
     np.testing.assert_allclose(between, 0.25**2, atol=5 / 3000**0.5)  # five standard errors
+
+
+def test_each_attacker_draws_its_noise_from_its_own_generator():
+    one, other = noisy(10, 3), noisy(10, 3)
+    swapped = (other.generators[0], np.random.default_rng(99), other.generators[2])
+    before, after = sent("hidden", one), sent("hidden", replace(other, generators=swapped))
+    assert (before == after).all(axis=1).tolist() == [True, False, True]
 
 
 def test_orthogonal_colluders_agree_with_each_other_in_every_round():

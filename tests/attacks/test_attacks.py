@@ -99,3 +99,26 @@ def test_wrong_parameters_are_named_with_what_is_allowed(block, words):
     with pytest.raises(ScenarioError) as caught:
         attacks.check(block, ("attacks", 0))
     assert words in str(caught.value)
+
+
+def test_the_estimated_gradient_trusts_own_records_under_noise_and_honest_messages_without():
+    draw = np.random.default_rng(0)
+    true = draw.standard_normal(500)
+    clean = true + 0.5 * draw.standard_normal((4, 500))
+    for noise, near, far in ((20.0, "own", "others"), (1e-3, "others", "own")):
+        honest = true + noise * draw.standard_normal((16, 500))
+        seen = view(*honest[:4].tolist(), honest=honest, clean=clean)
+        means = {"own": clean.mean(axis=0), "others": honest.mean(axis=0)}
+        apart = {name: np.linalg.norm(seen.gradient - mean) for name, mean in means.items()}
+        assert apart[near] < 0.1 * apart[far]
+        assert np.linalg.norm(seen.gradient - true) < np.linalg.norm(means[far] - true)
+
+
+def test_the_estimated_gradient_is_what_there_is():
+    rows = [[1.0, 2.0], [3.0, 4.0]]
+    odd = [[np.nan, 1.0], [np.inf, 1.0]]
+    assert view(*rows).gradient.tolist() == [2.0, 3.0]
+    assert view(*rows, clean=odd, honest=rows).gradient.tolist() == [2.0, 3.0]
+    assert view(*odd, clean=rows).gradient.tolist() == [2.0, 3.0]
+    assert view(*odd, clean=odd).gradient.tolist() == [0.0, 0.0]
+    assert view(rows[0], clean=[[0.0, 0.0]], honest=0 * np.array(rows)).gradient.tolist() == [0, 0]

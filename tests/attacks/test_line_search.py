@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from attack_views import noisy, sent, view
@@ -41,6 +43,39 @@ def test_a_search_tries_the_rule_as_often_as_it_may_and_keeps_the_farthest(count
     ]
     assert len(tried) == count
     assert best == tried[int(np.argmax(distances))]
+
+
+def two_phases(distance, count: int) -> float:
+    """Return the factor that byzfl's search finds: its steps grow, then they shrink for ever."""
+    best, reached, step, left = 0.0, distance(0.0), 10.0, count - 1
+    while left:
+        left -= 1
+        if distance(best + step) <= reached:
+            step *= 0.8
+            break
+        best, reached, step = best + step, distance(best + step), 2 * step
+    while left:
+        left -= 1
+        if distance(best + step) > reached:
+            best, reached = best + step, distance(best + step)
+        step *= 0.8
+    return best
+
+
+@pytest.mark.parametrize("peak", [0.0, 3.0, 10.0, 25.0, 47.0, 1e6])
+def test_steps_grow_until_the_first_failure_and_shrink_ever_after(peak):
+    seen = noisy(9, 2)
+    far = 1e7
+
+    def distance(factor: float) -> float:
+        return far - abs(factor - peak)
+
+    def response(rows: np.ndarray) -> np.ndarray:
+        factor = -(rows[0] @ seen.mean) / (seen.mean @ seen.mean)
+        return seen.mean + distance(round(factor, 6)) * np.eye(60)[0]
+
+    found = _search(replace(seen, response=response), lambda factor: -factor * seen.mean, 15)
+    assert found == pytest.approx(two_phases(distance, 15), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["alie", "inner_product"])

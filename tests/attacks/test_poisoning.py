@@ -155,7 +155,9 @@ def test_a_poison_that_changes_the_number_of_records_is_refused(
         poisons.build(Part(f"poison_lab:{kind}", {}), records, 4, np.random.default_rng(0))
 
 
-def test_a_trigger_takes_a_quarter_of_a_picture_or_of_the_measurements():
+def test_a_trigger_takes_a_quarter_of_a_picture_or_of_the_measurements_and_half_of_a_scan():
     assert triggered(DIGITS, None, 1.0)[0].sum() == 4
     assert triggered(DIGITS, 3, 1.0)[0].sum() == 9
     assert triggered(CLASSES, None, 1.0).tolist() == [[0.0, 1.0]] * 3
+    bright = triggered(SCANS, None, 1.0)[0, 0] == 1.0
+    assert np.argwhere(bright).min(axis=0).tolist() == [4, 4]

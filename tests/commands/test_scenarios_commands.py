@@ -114,10 +114,10 @@ def test_describe_has_an_example_that_is_a_good_block(call):
     from fedchain.registry import FAMILIES
     from fedchain.scenario.reading import read_yaml
 
-    _, out, _ = call("describe", "gaussian", "--format", "json")
+    _, out, _ = call("describe", "skellam", "--format", "json")
     (part,) = json.loads(out)["parts"]
     block = read_yaml(part["example"], "s")[0].plain()["privacy"]
-    assert FAMILIES["mechanism"].family().check(block).kind == "gaussian"
+    assert FAMILIES["mechanism"].family().check(block).kind == "skellam"
     _, out, _ = call("describe", "l_nearest")
     assert "number l of gradients to use" in out
     assert "aggregation: {kind: l_nearest, keep: 1" in out

@@ -302,7 +302,7 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
     rows = [{"round": 1, "block": "aa"}, {"round": 2, "block": "bb"}]
 
     def message(**fields: object) -> dict[str, object]:
-        return {"attack": "", "late": False, "used": False, **fields}
+        return {"attack": "", "late": False, "used": False, "members": 1, **fields}
 
     messages = [
         message(round=1, holder=0, block="aa", used=True),
@@ -310,6 +310,7 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
         message(round=2, holder=0, block="xx", used=True),
         message(round=2, holder=1, block="xx", used=True),
         message(round=2, holder=1, block="bb", attack="sign_flip"),
+        message(round=2, holder=2, block="bb", members=0),  # the public root is no holder
     ]
     fates, attacks = holder_fates(
         Recorded(folder=tmp_path, manifest={}, metrics=rows, messages=messages)

@@ -11,6 +11,7 @@ from ledger_world import MINERS, make_world, signed
 from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_gradients, whole_numbers
 
+from fedchain.aggregation import Aggregate
 from fedchain.agreement import quorum_of
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.ledger.chain.block import header_prefix
@@ -323,6 +324,40 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         (2, c, False, 7.0),
         (1, genesis, True, None),
     ]
+
+
+def test_the_share_of_attackers_is_a_part_of_all_shares():
+    sent = WORLD.messages(WORLD.chain_id, 1, range(3))
+    header = SimpleNamespace(parent=WORLD.chain_id, height=1, address=b"")
+    block = SimpleNamespace(messages=sent, header=header)
+    chain = SimpleNamespace(
+        head=b"a",
+        height=1,
+        link=lambda _: SimpleNamespace(header=header),
+        block=lambda _: block,
+        stale=0,
+        reorganisations=0,
+        rules=SimpleNamespace(rounds=9),
+    )
+    shares = np.array([1.0, 2.0, 5.0])  # a rule of one's own need not divide them by their sum
+    found = Aggregate(np.ones(1), shares, shares, ("",) * 3, scores=shares, score="length")
+    observer = recorder_of(SimpleNamespace(**{**vars(chain), "head": WORLD.chain_id, "height": 0}))
+    observer._chain = chain
+    observer._steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=found))
+    observer._state_of, observer._measured_every = lambda _: None, 2
+    observer.note(
+        [
+            MessageRecord(
+                round=1, block="", holder=k, id=each.id.hex(), norm=1.0, cosine=None, used=False,
+                reason="late", epsilon=None, attack="hidden" * (k == 1), late=True, members=1,
+            )
+            for k, each in enumerate(sent)
+        ]
+    )  # fmt: skip
+    (fresh,) = observer.new_blocks()
+    record, _, _ = observer.round_record(fresh, 1.0, (1, None))
+    assert (record.byzantine, record.byzantine_share) == (1, 0.25)
+    assert observer.judged_by == "length"
 
 
 def test_the_observer_reports_a_replaced_branch_anew():

@@ -17,7 +17,14 @@ from fedchain.learning.fitting import check_fit
 from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clipped_sum, clipping_of
 from fedchain.learning.gradients.examples import Examples, joined_records
 from fedchain.learning.gradients.layers import memory_format
-from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
+from fedchain.learning.gradients.methods import (
+    WAYS,
+    Segments,
+    groups_of,
+    method_for,
+    segment_sums,
+    separate_sums,
+)
 from fedchain.learning.gradients.plan import plane_plan
 from fedchain.learning.gradients.planes import planes_for
 from fedchain.learning.gradients.probe import refuse_batch_norm, summed_gradient
@@ -165,9 +172,9 @@ class CohortGradients:
             self._room = torch.empty(shape, dtype=torch.float64, device=self._device)
         rows = self._room[: len(holders)]
         if sampled is not None:
-            for row, holder, mask in zip(rows, holders, sampled.masks, strict=True):
-                examples = self._examples_of(holder)
-                (total,) = self._sums([examples.drawn(mask)])
+            own = [self._examples_of(holder) for holder in holders]
+            drawn = [each.drawn(mask) for each, mask in zip(own, sampled.masks, strict=True)]
+            for row, total, examples in zip(rows, self._drawn_sums(drawn), own, strict=True):
                 row[:] = total / (sampled.rate * examples.count)
         elif self.method == "segments":
             self._fill_segments(rows, holders)
@@ -199,30 +206,28 @@ class CohortGradients:
 
     def _fill_segments(self, rows: Tensor, holders: Sequence[int]) -> None:
         """Write the mean gradient of each holder to ``rows``."""
-        start = 0
-        for group in self._groups(holders):
-            alone = self._examples_of(group[0])
+        for part in groups_of([len(self._examples_of(h).inputs) for h in holders], SEGMENTED):
+            alone = self._examples_of(holders[part.start])
             if len(alone.inputs) > SEGMENTED:
-                rows[start] = next(self._sums([alone])) / alone.count
+                rows[part] = next(self._sums([alone])) / alone.count
             else:
-                inputs, targets, segments = self._joined_examples(group)
-                those = rows[start : start + len(group)]
-                segment_sums(self._module, self._loss, inputs, targets, segments, those)
-            start += len(group)
+                inputs, targets, segments = self._joined_examples(tuple(holders[part]))
+                segment_sums(self._module, self._loss, inputs, targets, segments, rows[part])
 
-    def _groups(self, holders: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Yield the holders in order, in groups that share one call of the model."""
-        group: list[int] = []
-        examples = 0
-        for holder in holders:
-            more = len(self._examples_of(holder).inputs)
-            if group and examples + more > SEGMENTED:
-                yield tuple(group)
-                group, examples = [], 0
-            group.append(holder)
-            examples += more
-        if group:
-            yield tuple(group)
+    def _drawn_sums(self, drawn: Sequence[Examples]) -> Iterator[Tensor]:
+        """Yield the sum of each holder's clipped gradients; no sum depends on other holders."""
+        if self.method != "segments":
+            yield from (next(self._sums([each])) for each in drawn)
+            return
+        for part in groups_of([len(each.inputs) for each in drawn], SEGMENTED):
+            some, how = drawn[part], (self._of_records, self._places)
+            if len(some[0].inputs) > SEGMENTED:
+                yield self._sum(some[0])
+                continue
+            batches = [(each.inputs, each.targets) for each in some]
+            sums = some[0].inputs.new_zeros((len(some), self.dimension), dtype=torch.float64)
+            separate_sums(self._module, self._loss, batches, *how, sums)
+            yield from sums
 
     def _join_examples(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
         """Return the joined inputs and targets of several holders, and who owns which example."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,15 +26,19 @@ GradientMethod = Literal["planes", "segments", "layers", "vmap", "single"]
 examples innermost. ``segments``: one matrix product for each holder and layer. ``layers``: one for
 each example and layer. ``vmap``: by torch's vmap. ``single``:
 one call of the model for each example."""
+Batch = tuple[Tensor, Tensor]
+"""Inputs and targets of some examples."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
 """The name of a layer, the layer, its input, and the error of its output: the gradient of the loss
 with respect to the output."""
 
 
-def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
+def passes(module: nn.Module, loss: Loss, *batches: Batch) -> list[Passed]:
     """Return the input of each layer, and the gradient of the loss with respect to its output.
 
-    Only layers with weights are returned. The model must not mix the examples.
+    Only layers with weights are returned. The model must not mix the examples. Several batches go
+    through the model one by one, so that the bits of one do not depend on the others; inputs and
+    gradients of all of them are joined. A model for several batches uses every layer once.
     """
     seen: list[Passed] = []
 
@@ -49,11 +53,22 @@ def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> li
         for name, layer in weighted_layers(module).items()
     ]
     try:
-        total = loss(module(inputs), targets).sum()
+        totals = [loss(module(inputs), targets).sum() for inputs, targets in batches]
     finally:
         for hook in hooks:
             hook.remove()
-    errors = torch.autograd.grad(total, [left for *_, left in seen])
+    errors = torch.autograd.grad(totals, [left for *_, left in seen])
+    if len(batches) > 1:
+        layers = len(seen) // len(batches)
+        return [
+            (
+                name,
+                layer,
+                torch.cat([e for *_, e, _ in seen[i::layers]]),
+                torch.cat(errors[i::layers]),
+            )
+            for i, (name, layer, *_) in enumerate(seen[:layers])
+        ]
     return [
         (name, layer, entered, error)
         for (name, layer, entered, _), error in zip(seen, errors, strict=True)
@@ -72,7 +87,7 @@ def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
 def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
     """Return the gradient of each example, shape (examples, weights), by the method ``layers``."""
     found: dict[str, Tensor] = {}
-    passed = passes(module, loss, inputs, targets)
+    passed = passes(module, loss, (inputs, targets))
     with torch.no_grad():
         for name, layer, entered, error in passed:
             for parameter, gradient in GRADIENTS[type(layer)](layer, entered, error).items():
@@ -142,7 +157,7 @@ def _has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor
     owners = weighted_layers(module)
     if not all(type(owner) is nn.Linear for owner in owners.values()):
         return False
-    passed = passes(module, loss, inputs, targets)
+    passed = passes(module, loss, (inputs, targets))
     flat = all(entered.ndim == 2 and len(entered) == len(inputs) for _, _, entered, _ in passed)
     return flat and len({name for name, *_ in passed}) == len(passed) == len(owners)
 
@@ -175,7 +190,7 @@ def segment_sums(
     """
     # The gradient of a dense layer is the matrix product errors^T inputs. The gradient of a holder
     # is therefore the product of the holder's rows of the two matrices.
-    passed = passes(module, loss, inputs, targets)
+    passed = passes(module, loss, (inputs, targets))
     places, sizes = segments.places, list(segments.sizes)
     kind = out.dtype if max(sizes) > SINGLE else inputs.dtype
     with torch.no_grad():
@@ -196,6 +211,55 @@ def segment_sums(
                 if bias is not None:
                     row[bias] = one.sum(0)
         out *= out.new_tensor(segments.shares)[:, None]
+
+
+def separate_sums(
+    module: nn.Module,
+    loss: Loss,
+    batches: Sequence[Batch],
+    clipping: Clipping | None,
+    places: dict[str, slice],
+    out: Tensor,
+) -> None:
+    """Add the sum of each holder's clipped gradients to ``out``, as ``segment_sums`` does.
+
+    The examples of a holder, ``batches[k]``, go through the model alone. The sum therefore has the
+    same bits whichever other examples are drawn. A batch may be empty.
+    """
+    kept = [(row, batch) for row, batch in zip(out, batches, strict=True) if len(batch[0])]
+    if not kept:
+        return
+    sizes = [len(inputs) for _, (inputs, _) in kept]
+    passed = passes(module, loss, *(batch for _, batch in kept))
+    with torch.no_grad():
+        for name, _, entered, error in _clip_errors(passed, clipping):
+            prefix = f"{name}." if name else ""
+            weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
+            parts = torch.split(error, sizes), torch.split(entered, sizes)
+            for (row, _), some, those in zip(kept, *parts, strict=True):
+                kind = out.dtype if len(some) > SINGLE else those.dtype
+                one, its = some[None].to(kind), those[None].to(kind)
+                row[weight] += torch.bmm(one.mT, its).flatten()
+                if bias is not None:
+                    row[bias] += one.sum(1)[0]
+
+
+def groups_of(sizes: Sequence[int], most: int) -> Iterator[slice]:
+    """Yield slices of consecutive holders, with at most ``most`` examples or a single holder.
+
+    ``sizes`` has the number of examples of each holder.
+
+    >>> [(part.start, part.stop) for part in groups_of([4000, 90, 90, 5000], 4096)]
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    start = examples = 0
+    for place, more in enumerate(sizes):
+        if place > start and examples + more > most:
+            yield slice(start, place)
+            start, examples = place, 0
+        examples += more
+    if start < len(sizes):
+        yield slice(start, len(sizes))
 
 
 def _clip_errors(passed: list[Passed], clipping: Clipping | None) -> list[Passed]:

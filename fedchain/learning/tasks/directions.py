@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fedchain.aggregation.ordered import product
 from fedchain.arrays import Matrix
 from fedchain.randomness import digest, normals, stream
 
@@ -40,11 +41,10 @@ def principal_directions(rows: Matrix, count: int) -> Matrix:
     >>> principal_directions(np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0]]), 1).round(9).tolist()
     [[1.0], [0.0]]
     """
-    across = np.ascontiguousarray(rows.T)
     width = min(count + SPARE, *rows.shape)
     found = stream(0, "principal directions").random((rows.shape[1], width))
     for _ in range(STEPS):
-        found = orthonormal(product(rows, product(across, found)))
+        found = orthonormal(product(rows.T, product(rows, found)))
     spans = int((found != 0).any(axis=0).sum())
     if spans < count:
         raise ValueError(
@@ -64,20 +64,6 @@ def random_directions(inputs: int, count: int, seed: int) -> Matrix:
     """
     keys = [digest(seed, "random projection", place) for place in range(count)]
     return orthonormal(normals(keys, inputs).T.astype(np.float64))
-
-
-def product(across: Matrix, right: Matrix) -> Matrix:
-    """Return the product of the transpose of ``across`` (k, n) with ``right`` (k, m).
-
-    The k terms of every entry are added up in their order.
-
-    >>> product(np.array([[1.0, 2.0]]), np.array([[3.0]])).tolist()
-    [[3.0], [6.0]]
-    """
-    total = np.zeros((across.shape[1], right.shape[1]))
-    for column, row in zip(across, right, strict=True):
-        total += column[:, None] * row
-    return total
 
 
 def orthonormal(columns: Matrix) -> Matrix:

@@ -11,9 +11,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from fedchain.aggregation.ordered import product
 from fedchain.arrays import Array, Matrix, Vector
 from fedchain.learning.task import Records, Task, tasks
-from fedchain.learning.tasks.directions import principal_directions, product, random_directions
+from fedchain.learning.tasks.directions import principal_directions, random_directions
 from fedchain.learning.tasks.warm_start import (
     beginning_at,
     declared_public,
@@ -149,7 +150,7 @@ def coordinates(inputs: Array, mean: Vector, basis: Matrix) -> Array:
     [[4.0, 2.0]]
     """
     # Sums in a written order: genesis commits to the coordinates.
-    return product(np.ascontiguousarray((flat(inputs) - mean).T), basis).astype(np.float32)
+    return product(flat(inputs) - mean, basis).astype(np.float32)
 
 
 def flat(inputs: Array) -> Matrix:

@@ -53,6 +53,7 @@ class Adversary:
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
+        self._grouped = scenario.nodes.groups is not None
         self._holders = scenario.nodes.asked * len(scenario.nodes.members_of(0))
         self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
@@ -108,6 +109,7 @@ class Adversary:
             PartError: an attack makes a holder send numbers that are not finite.
         """
         withheld = {k: each for k, each in sorted(cohort.items()) if isinstance(each, Withheld)}
+        clean = {k: row for each in withheld.values() for k, row in each.clean.items()}
         rows: dict[int, Vector] = {}
         nudges: dict[int, int] = {}
         round_ = self._wires[parent].round
@@ -121,6 +123,7 @@ class Adversary:
                 round=round_,
                 state=state,
                 own=releases,
+                clean=np.stack([clean[k] for k in own]).astype(np.float64),
                 honest=vectors_of(honest, len(state.weights)),
                 holders=self._holders,
                 rule=rule(),
@@ -131,13 +134,14 @@ class Adversary:
             with np.errstate(over="ignore", invalid="ignore"):
                 part = self.colluders.attacks[index].part
                 made = cast(Rows, attacks.build(part, view).astype(view.own.dtype))
-            check_finite(made, view, part.kind, list(own))
+            check_finite(made, view, part.kind, list(own), grouped=self._grouped)
             rows |= zip(own, made, strict=True)
             nudges |= zip(own, repeats(made, self._storage, honest), strict=True)
         return {
             k: replace(
                 each,
                 rows={holder: rows[holder] for holder in each.rows},
+                clean={},
                 nudge=nudges[k] if each.rest is None else 0,
             )
             for k, each in withheld.items()
@@ -201,10 +205,14 @@ def _of_holders(messages: Iterable[Message]) -> list[Message]:
     return [each for each in messages if each.declaration.records]
 
 
-def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
+def check_finite(
+    made: Rows, view: View, kind: str, holders: Sequence[int], *, grouped: bool
+) -> None:
     """Raise PartError if an attack turned a finite gradient into one without a finite norm."""
     # A vector without a finite norm has no message, so the holder would be missing from the round.
-    for row, before, norm, holder in zip(made, view.own, lengths(made), holders, strict=True):
+    # What a member adds to a sum of a group is cut to the largest number of the sum.
+    norms = np.abs(made).max(axis=1) if grouped else lengths(made)
+    for row, before, norm, holder in zip(made, view.own, norms, holders, strict=True):
         if np.isfinite(before).all() and not np.isfinite(norm):
             odd, dtype = row[~np.isfinite(row)], row.dtype
             value = odd[0] if len(odd) else f"a vector of norm {norm}"

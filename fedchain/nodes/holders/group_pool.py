@@ -115,9 +115,10 @@ class GroupPool:
             steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
             whole = self._sum(steps, attempt)
         if any(liars):
-            named = zip(attempt.holders, steps, liars, strict=True)
-            rows = {holder: row * self._scale(holder) for holder, row, lies in named if lies}
-            return Withheld(rows, whole - steps[liars].sum(axis=0))
+            lying = [(k, attempt.holders[k]) for k, lies in enumerate(liars) if lies]
+            rows = {holder: steps[k] * self._scale(holder) for k, holder in lying}
+            clean = {holder: np.array(gradients[k]) for k, holder in lying}
+            return Withheld(rows, whole - steps[liars].sum(axis=0), clean=clean)
         return self._sign(weights, whole, attempt, watch)
 
     def _scale(self, holder: int) -> float:

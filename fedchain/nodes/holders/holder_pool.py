@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import numpy as np
+
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Message
@@ -222,7 +224,8 @@ class HolderPool:
             if colluders.attack_of(at.holder, at.round) is None:
                 honest.append(i)
             else:
-                found[i] = Withheld({at.holder: releases[i].copy()})
+                clean = {at.holder: np.array(gradients[i])}
+                found[i] = Withheld({at.holder: releases[i].copy()}, clean=clean)
         with watch("signing"):
             kept = releases if len(honest) == len(asked) else releases[honest]
             signed = self._sign(kept, [asked[i] for i in honest], mechanism)

@@ -55,6 +55,9 @@ class Withheld:
     """Sum of the vectors of a group's honest members, shape (dimension,); None without groups."""
     next_clip: float | None = None
     """The clip of the holder's next release, if clips follow a quantile."""
+    clean: Mapping[int, Array] = field(default_factory=dict)
+    """The gradient of each colluder without noise by holder id, shape (dimension,); empty once the
+    colluders have decided."""
     nudge: int = 0
     """Number of earlier releases with the same direction. A number above 0 changes the direction
     slightly."""

@@ -15,11 +15,11 @@ from matplotlib.axes import Axes
 
 from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
-from fedchain.reports.planes import cells_of, is_number, values_of
+from fedchain.reports.planes import cells_of, is_numeric, values_of
 from fedchain.reports.study import Study, final
 from fedchain.reports.words import key_words, metric_words, seed_words, value_words
 
-COLOUR_MAP = "viridis"
+CELL_COLOURS = "viridis"
 """Colour map of cells; its lightness rises evenly, also for the colour-blind."""
 CELL_IN, LETTER_IN, LINE_IN = 0.30, 0.062, 0.17
 """Width of a cell, width of a letter of a label, and height of a row, inches."""
@@ -37,7 +37,7 @@ def matrix(study: Study) -> style.Drawing | None:
     The values of ``study.x`` are the columns. Another column has the worst value of each row, and
     the row with the best of these stands first.
     """
-    if len(study.keys) != 2 or any(is_number(study, key) for key in study.keys):
+    if len(study.keys) != 2 or any(is_numeric(study, key) for key in study.keys):
         return None
     across, down = study.x, study.keys[1 - study.axis]
     columns, rows = values_of(study, across), values_of(study, down)
@@ -93,7 +93,9 @@ def _draw_cells(ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[
     wide = cells.shape[1] - 1
     edges = [*np.arange(wide + 1.0), wide + 0.25, wide + 1.25]
     spaced = np.column_stack([cells[:, :-1], np.full(len(cells), math.nan), cells[:, -1]])
-    ax.pcolormesh(edges, np.arange(len(cells) + 1.0), spaced, cmap=COLOUR_MAP, vmin=low, vmax=high)
+    ax.pcolormesh(
+        edges, np.arange(len(cells) + 1.0), spaced, cmap=CELL_COLOURS, vmin=low, vmax=high
+    )
     middles = [*(place + 0.5 for place in range(wide)), wide + 0.75]
     for (row, column), value in np.ndenumerate(cells):
         dark = not math.isnan(value) and (value - low) / max(high - low, 1e-300) < DARK_BELOW
@@ -103,12 +105,12 @@ def _draw_cells(ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[
     ax.set_xticks(middles, columns, rotation=90)
     ax.set_yticks(np.arange(len(cells)) + 0.5, rows)
     ax.invert_yaxis()
-    bare(ax)
+    strip_axes(ax)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
 
 
-def bare(ax: Axes) -> None:
+def strip_axes(ax: Axes) -> None:
     """Take the grid and the frame from axes with cells."""
     ax.grid(visible=False)
     for spine in ax.spines.values():

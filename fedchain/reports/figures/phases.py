@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
-from fedchain.reports.figures.maps import COLOUR_MAP, bare
+from fedchain.reports.figures.maps import CELL_COLOURS, strip_axes
 from fedchain.reports.planes import CAPTURED, CLOSED, KEPT, Line, Plane, plane_of
 from fedchain.reports.study import EPSILON, Study
 from fedchain.reports.words import (
@@ -97,11 +97,11 @@ def _draw_cells(
 ) -> ScalarMappable:
     """Draw coloured cells: the columns at equal distances, the rows around their values."""
     xs, ys = np.arange(len(plane.xs) + 1.0) - 0.5, edges_of(plane.ys)
-    drawn = ax.pcolormesh(xs, ys, cells, cmap=COLOUR_MAP, vmin=bounds[0], vmax=bounds[1])
+    drawn = ax.pcolormesh(xs, ys, cells, cmap=CELL_COLOURS, vmin=bounds[0], vmax=bounds[1])
     _mark(ax, plane)
     ax.set_yticks(plane.ys, [f"{y:g}" for y in plane.ys])
     ax.set_ylim(ys[0], ys[-1])
-    bare(ax)
+    strip_axes(ax)
     return drawn
 
 

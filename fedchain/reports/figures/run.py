@@ -79,8 +79,6 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
         "Each holder's gradient in each round: used by the aggregation rule, rejected by it, or in "
         "no block of the main chain. A dot marks a gradient that an attack made."
     )
-    if any(not row["members"] for row in run.messages):
-        caption += " The last row is the public root."
     return style.finished("used_and_rejected", caption, figure)
 
 
@@ -92,10 +90,11 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
         whether an attack made the gradient.
     """
     blocks = {int(row["round"]): row["block"] for row in run.metrics}
-    holders = 1 + max(int(row["holder"]) for row in run.messages)
+    messages = [row for row in run.messages if row["members"]]  # without the public root
+    holders = 1 + max(int(row["holder"]) for row in messages)
     fates = np.zeros((holders, max(blocks)), dtype=np.int8)
     attacks = np.zeros(fates.shape, dtype=np.bool_)
-    for row in run.messages:
+    for row in messages:
         cell = int(row["holder"]), int(row["round"]) - 1
         if cell[1] >= fates.shape[1]:
             continue

@@ -104,6 +104,32 @@ def test_holders_that_share_a_pass_have_the_rows_of_each_alone(name, most, monke
         assert_rows_are_slow_rows(TASKS[name](SIZES), clip)
 
 
+@pytest.mark.parametrize("most", [3, 12, 4096])
+@pytest.mark.parametrize("name", ["mlp", "logistic"])
+def test_a_sampled_row_has_the_bits_of_the_holder_alone(name, most, monkeypatch):
+    monkeypatch.setattr("fedchain.learning.gradients.cohort.SEGMENTED", most)
+    task, generator = TASKS[name](SIZES), np.random.default_rng(3)
+    gradients, weights = CohortGradients(task, CLIP), random_weights(task)
+    for rate in (0.1, 0.7):
+        masks = [generator.random(records.count) < rate for records in task.holders]
+        masks[1][:] = False
+        rows = gradients(weights, range(len(SIZES)), Sampled(masks, rate)).copy()
+        assert not rows[1].any()
+        for holder, mask in enumerate(masks):
+            alone = gradients(weights, [holder], Sampled([mask], rate))
+            assert rows[holder].tobytes() == alone.tobytes()
+
+
+def test_the_errors_of_all_sampled_holders_come_from_one_pass_backwards(monkeypatch):
+    task, calls, grad = TASKS["mlp"](SIZES), [], torch.autograd.grad
+    gradients, weights = CohortGradients(task, CLIP), random_weights(task)
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a: (calls.append(a), grad(*a))[1])
+    masks = [np.ones(records.count, dtype=np.bool_) for records in task.holders]
+    rows = gradients(weights, range(len(SIZES)), Sampled(masks, 1.0)).copy()
+    assert len(calls) == 1
+    np.testing.assert_allclose(rows, gradients(weights, range(len(SIZES))), rtol=1e-4, atol=1e-6)
+
+
 def test_a_holder_as_the_unit_has_its_mean_clipped_as_a_whole(task):
     weights = random_weights(task)
     plain = engine(task, None)(weights, range(3))

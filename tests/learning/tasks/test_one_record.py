@@ -114,6 +114,7 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
     "public_subspace": (PUBLIC | {"directions": 5}, table),
     "public_pca": (PUBLIC | {"directions": 5}, table),
     "random_projection": ({"of": DIGITS, "directions": 5}, table),
+    "public_root": (PUBLIC, table),
     "canaries": ({"each": 16}, canaries),
     "scan_segmentation": ({}, scanned),
 }

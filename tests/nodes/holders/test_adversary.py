@@ -96,11 +96,11 @@ def test_a_rule_that_is_tried_on_no_finite_row_says_so():
 def test_an_attack_that_makes_a_number_that_is_not_finite_is_named_with_its_holder():
     own = np.array([[1.0, 2.0], [3.0, np.inf], [5.0, 6.0]], np.float32)
     view = SimpleNamespace(own=own, round=7)
-    check_finite(own * 2, view, "mine", [4, 5, 6])  # holder 5 had none before
+    check_finite(own * 2, view, "mine", [4, 5, 6], grouped=False)  # holder 5 had none before
     made = own.copy()
     made[2, 0] = np.nan
     with pytest.raises(PartError) as caught:
-        check_finite(made, view, "mine", [4, 5, 6])
+        check_finite(made, view, "mine", [4, 5, 6], grouped=False)
     assert str(caught.value) == (
         "attack mine: makes holder 6 send nan in round 7; "
         "allowed: finite numbers of float32, at most 3.4e+38, and a finite norm"
@@ -164,7 +164,8 @@ def decided(value: float, dtype: str, knowledge: str = "omniscient"):
     cohort = {holder: world.message(holder, world.chain_id, 1) for holder in range(3)}
     before = [(each.direction.copy(), each.norm) for each in cohort.values()]
     rows = np.random.default_rng(0).standard_normal((2, 12)).astype(dtype)
-    cohort |= {3: Withheld({3: rows[0]}), 4: Withheld({4: rows[1]})}
+    cohort |= {3: Withheld({3: rows[0]}, clean={3: rows[0]})}
+    cohort |= {4: Withheld({4: rows[1]}, clean={4: rows[1]})}
     adversary.listen([3], world.chain_id, 1)
     state, last = State(np.zeros(12), {}), [world.message(3, world.chain_id, 1)]
     found = adversary.decide(3, cohort, parent=world.chain_id, state=state, previous=lambda: last)

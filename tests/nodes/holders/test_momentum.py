@@ -12,7 +12,7 @@ from small_runs import small
 
 from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
 from fedchain.nodes.holders.momentum import LastMessage, published_vector, release_behind
-from fedchain.nodes.holders.release import messages_of
+from fedchain.nodes.holders.release import Withheld, messages_of
 from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS, Trail
 from fedchain.privacy.mechanisms import gaussian, none
 from fedchain.scenario import Momentum
@@ -95,6 +95,15 @@ def test_noise_comes_before_the_mean_and_the_attack_sees_the_mean():
     wanted = (published_vector(first) + published_vector(release)) / 2
     np.testing.assert_allclose(published_vector(mean), wanted, atol=1e-4)
     np.testing.assert_allclose(withheld.rows[0], wanted, atol=1e-4)
+
+
+def test_what_attackers_decide_is_sent_as_it_is_and_not_averaged_again():
+    rows, flip = np.ones((1, SIZE), np.float32), [{"kind": "sign_flip", "holders": [0]}]
+    (first,) = pool(rows, KINDS[0])(None, [asked()]).messages
+    decided = Withheld({0: np.arange(SIZE) - 7.0})
+    request = replace(asked(round_=4), last=LastMessage(first, 1), sent=decided)
+    (message,) = pool(rows, KINDS[0], attacks=flip)(None, [request]).messages
+    np.testing.assert_allclose(published_vector(message), np.arange(SIZE) - 7.0, atol=1e-2)
 
 
 def test_a_group_sends_the_mean_of_its_sums():

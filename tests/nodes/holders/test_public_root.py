@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,10 @@ from group_runs import FIVE, SHARED
 from small_runs import simulate, small
 from whole_numbers import whole_numbers
 
+from fedchain import run
 from fedchain.agreement import quorum_of
+from fedchain.audits.runs_for_audit import releases_of
+from fedchain.commands.explorer import look
 from fedchain.engines import Source
 from fedchain.ledger.chain.declared import PUBLIC
 from fedchain.ledger.chain.message import sign_message
@@ -190,3 +194,39 @@ def test_attackers_try_the_rule_with_the_root_which_has_no_records(weights, coun
         tried = rule(rows if beside is None else rows[:1])
         expected = (rows.sum(axis=0) + (counted - 3) * root[0]) / counted
         np.testing.assert_allclose(tried, expected, atol=1e-3)
+
+
+def test_no_attempt_of_the_root_fails_where_groups_lose_members(tmp_path):
+    groups = {**FIVE, "away": 0.9, "attempts": 1}
+    made = simulate(rooted(**{**ANSWERED["groups"], "nodes.groups": groups}), tmp_path)
+    service = made.simulation._releases
+    tries = {who: [service.attempt(who, bytes([k]) * 32, 1, 1) for k in range(9)] for who in (0, 2)}
+    assert not all(each.reconstructs for each in tries[0])
+    assert all(each.reconstructs and not each.lost for each in tries[2])  # 2 groups, then the root
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    attack = {"kind": "sign_flip", "holders": [8, 9]}
+    found = rooted(1, attacks=[attack], aggregation={"kind": "fltrust"})
+    return run(found, tmp_path_factory.mktemp("runs"), workers=1)
+
+
+def test_no_audit_looks_at_the_root(done):
+    assert {each.holder for each in releases_of(done)} == set(range(8))
+
+
+def test_a_run_tells_the_root_from_holders_and_its_records_from_protected_ones(done):
+    (row,) = done.metrics
+    assert (row["messages"], row["root"], row["byzantine"]) == (11, 1, 2)
+    shares = {each["holder"]: each["share"] for each in done.messages}
+    assert shares[ROOT] == 0.0
+    captured = (shares[8] + shares[9]) / sum(shares.values())
+    assert row["byzantine_share"] == pytest.approx(captured, abs=1e-8)
+    said = json.loads((done.folder / "privacy.json").read_text())
+    assert (said["public_records"], len(said["releases"]), sum(said["releases"])) == (40, 10, 10)
+    assert "40 rows are declared public and belong to no holder" in said["warnings"][-1]
+    seen, lines = look(done.folder, "node", "root")
+    assert [each["members"] for each in seen["messages"]] == [0]
+    assert lines[0] == "root: 1 releases, 0 used, epsilon -"
