@@ -59,7 +59,7 @@ def test_every_maker_makes_something_that_a_page_shows(figures):
 
 
 def test_the_examples_of_the_modules_hold(figures):
-    for name in ("figures", "marks", "page_tables", "rho"):
+    for name in ("figures", "marks", "page_tables", "rho", "robustness", "robustness_tables"):
         assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
@@ -166,9 +166,9 @@ def as_if_run(command, folder):
 
 
 def test_the_axes_of_every_table_fit_the_sweeps_that_it_is_made_of(figures, tmp_path):
-    made = 0
+    made, left_out = 0, {*OF_REPORTS, *importlib.import_module("robustness").MAKERS}
     for name, maker in figures.MAKERS.items():
-        if not maker.commands[0].startswith("fedchain sweep") or name in OF_REPORTS:
+        if not maker.commands[0].startswith("fedchain sweep") or name in left_out:
             continue
         outcomes = []
         for number, command in enumerate(maker.commands):
@@ -185,6 +185,27 @@ def test_the_axes_of_every_table_fit_the_sweeps_that_it_is_made_of(figures, tmp_
 
 OF_REPORTS = ("stale_blocks", "selfish_mining", "double_spend", "block_interval")
 """Makers whose tables come from the tables of a report, not from points.csv."""
+
+
+def test_the_sweeps_of_robustness_have_the_axes_that_their_tables_read(figures):
+    robustness = importlib.import_module("robustness")
+    for name, maker in robustness.MAKERS.items():
+        for command in maker.commands:
+            words = shlex.split(command)
+            text = (figures.HOME / "scenarios" / f"{words[2]}.yaml").read_text("utf-8")
+            axes = {line.strip().partition(":")[0] for line in text.splitlines()}
+            assert {*text_axes(robustness, name)} <= axes, name
+
+
+def text_axes(robustness, name):
+    """Return the grid keys that the tables of a maker read."""
+    if name in ("byzantine_share", "holders_and_attackers"):
+        return robustness.RULE, robustness.SHARE
+    if name == "privacy_and_robustness":
+        return robustness.RULE, robustness.SHARE, "privacy.epsilon"
+    if name == "momentum_and_attackers":
+        return robustness.RULE, robustness.MOMENTUM, robustness.COUNT
+    return robustness.RULE, robustness.ATTACK
 
 
 def test_a_sweep_that_has_not_finished_makes_no_table(sweep):

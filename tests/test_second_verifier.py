@@ -74,7 +74,7 @@ CHAINS = {
     ),
     "robust": lambda: small(3, aggregation=ROBUST),
     "tiny": lambda: small(2, **TINY),
-    "public root": lambda: small(2, task=ROOTED),
+    "public root": lambda: small(2, task=ROOTED, aggregation={"kind": "fltrust"}),
 }
 
 

@@ -249,3 +249,12 @@ def test_more_subsets_than_can_be_compared_are_refused(kind, count, few):
         ValueError, match=rf"{kind}: byzantine: {few} makes \d+ subsets of .* at most"
     ):
         aggregate(kind, whole, norms, byzantine=few)
+
+
+@pytest.mark.parametrize("name", ["random", "colluding", "long"])
+@pytest.mark.parametrize("few", [1, 3])
+def test_bulyan_is_its_slow_loop_with_byzantine_vectors(few, name):
+    whole, norms = bad_rows(name, 5, count=15)
+    made = aggregate("bulyan", whole, norms, byzantine=few)
+    expected = plain.bulyan(whole / ONE * norms[:, None], few)
+    np.testing.assert_allclose(made.gradient, expected, rtol=0, atol=1e-6)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 from small_runs import simulate, small
 
@@ -104,3 +105,27 @@ def test_a_run_composes_sampled_releases_no_more_often_for_more_rounds(tmp_path,
         assert 0 < told[0] < told[-1]
         found.append(sum(asked.values()))
     assert found == [0, 0]
+
+
+def test_powers_that_are_zero_are_left_out_without_a_change_of_any_bit(monkeypatch):
+    curve, counts = sampled_gaussian_curve(3.6, 0.2, 330), (1, 2, 10, 90, 330)
+    found = [curve.epsilon(count, 1e-4) for count in counts]
+    monkeypatch.setattr("fedchain.privacy.curve.NOTHING", -math.inf)
+    assert found == [curve.epsilon(count, 1e-4) for count in counts]
+
+
+def test_of_many_releases_few_powers_are_computed(monkeypatch):
+    curve, sizes, exponential = sampled_gaussian_curve(3.6, 0.2, 330), [], np.exp
+
+    def counted(x, **more):
+        if np.iscomplexobj(x):
+            sizes.append(x.size)
+        return exponential(x, **more)
+
+    monkeypatch.setattr(np, "exp", counted)
+    computed = {}
+    for releases in (1, 330):
+        curve.epsilon(releases, 1e-4)
+        computed[releases] = sum(sizes)
+        sizes.clear()
+    assert computed[330] < computed[1] / 3

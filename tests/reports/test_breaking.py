@@ -35,7 +35,7 @@ def test_rho_is_found_from_the_cosines_with_the_sum(rho):
 def test_rho_of_a_run_is_the_mean_over_its_blocks_without_late_messages():
     rows = [{"block": "a", "cosine": 1.0, "late": False}] * 2
     rows += [{"block": "b", "cosine": 0.5, "late": False}] * 3
-    rows += [{"block": "a", "cosine": None, "late": True}]
+    rows += [{"block": "a", "cosine": -1.0, "late": True}]
     assert rho_of_messages(rows) == pytest.approx(0.5)
     assert rho_of_messages([]) is None
 

@@ -75,6 +75,19 @@ def test_a_sweep_records_every_point_and_writes_its_report(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("unreported")
+def test_a_sweep_of_attackers_starts_at_nobody_and_records_the_capture(
+    tmp_path: Path, unreported: None
+) -> None:
+    asked = scenario(
+        aggregation={"kind": "mean"},
+        attacks=[{"kind": "sign_flip", "count": 1}],
+        sweep={"grid": {"attacks[0].count": [0, 1]}},
+    )
+    nobody, one = rows_of(sweep(asked, tmp_path).folder)
+    assert (nobody["status"], nobody["capture"]) == ("finished", "")
+    assert (one["status"], float(one["capture"])) == ("finished", 1.0)  # a mean is always captured
+
+
 def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
     first = sweep(small(seeds=1), tmp_path, run=quick)
     seen: list[tuple[int, bool]] = []

@@ -45,6 +45,10 @@ def test_a_larger_share_has_the_attackers_of_a_smaller_one():
     assert all(few < many for few, many in itertools.pairwise(sets))
 
 
+def test_a_share_or_a_count_of_zero_is_nobody():
+    assert attackers({"share": 0.0}, {"count": 0}, {"count": 2})[:2] == [[], []]
+
+
 POISONED = {"kind": "poisoned", "holders": [2, 7], "from_round": 2, "to_round": 3}
 
 
