@@ -254,47 +254,38 @@ class Chain:
                     connected.append(orphan)
                 except InvalidBlock as error:
                     refused.append((block, str(error)))
-        kind: Change = "side"
-        lost: tuple[bytes, ...] = ()
-        best = self.head
+        best, links = self.head, self._tree.links
         for each in connected:
-            if self._is_better(each, best):
+            ahead = links[each].work - links[best].work
+            if ahead > 0 or (not ahead and self._rank(each) < self._rank(best)):
                 best = each
-        if best != self.head:
-            lost = self._move_to(best)
-            kind = "reorganised" if lost else "extended"
+        moves = best != self.head
+        lost = self._move_to(best) if moves else ()
+        kind: Change = "side" if not moves else "reorganised" if lost else "extended"
         return Added(kind, best, tuple(connected), lost, tuple(refused))
 
-    def _is_better(self, block: bytes, than: bytes) -> bool:
-        """Return whether a block is a better head than another block."""
-        link, other = self._tree.links[block], self._tree.links[than]
-        if link.work != other.work:
-            return link.work > other.work
-        seen, rounds = self._seen_ms, self.rules.rounds
-        first = 0 if link.header.height >= rounds else seen[block]
-        second = 0 if other.header.height >= rounds else seen[than]
-        return (first, block) < (second, than)
+    def _rank(self, block: bytes) -> tuple[int, bytes]:
+        """Return what chooses among heads of equal work; the least rank wins."""
+        last = self._tree.links[block].header.height >= self.rules.rounds
+        return 0 if last else self._seen_ms[block], block
 
     def _move_to(self, head: bytes) -> tuple[bytes, ...]:
         """Make a block the head; return the hashes of the blocks that leave the main chain."""
-        links, branch = self._tree.links, [head]
+        links, branch, lost = self._tree.links, [head], list[bytes]()
         parent = links[head].header.parent
-        if parent == self.head:
-            self._path.append(head)
-            self.head, self.height = head, self.height + 1
-            self._forget_old_blocks()
-            return ()
         while parent != self.head and not self.on_path(parent):
             branch.append(parent)
             parent = links[parent].header.parent
-        fork = links[parent].header.height + 1
-        lost = tuple(self._path[fork:][::-1])
-        self._path[fork:] = reversed(branch)
+        if parent != self.head:
+            fork = links[parent].header.height + 1
+            lost = self._path[fork:][::-1]
+            del self._path[fork:]
+            self.reorganisations += 1
+            self.deepest = max(self.deepest, len(lost))
+        self._path += reversed(branch)
         self.head, self.height = head, len(self._path) - 1
-        self.reorganisations += bool(lost)
-        self.deepest = max(self.deepest, len(lost))
         self._forget_old_blocks()
-        return lost
+        return tuple(lost)
 
     def _forget_old_blocks(self) -> None:
         if self._keep is None:
