@@ -44,7 +44,7 @@ class Stopwatch:
         return self
 
     def __enter__(self) -> None:
-        pass
+        """Do nothing: the stage has begun already."""
 
     def __exit__(self, *_: object) -> None:
         self._settle()

@@ -23,7 +23,7 @@ OUTSIDE = 1e-15
 """Bound on the probability of a total loss outside of the window; delta includes it."""
 SMALLEST = 1e-300
 """Numbers below count as this one where a logarithm is taken."""
-NOTHING = -746.0
+VANISHING = -746.0
 """Exponent whose exponential is 0 in float64."""
 CHERNOFF_ORDERS = np.geomspace(0.1, 64.0, 30)
 """Orders of the Chernoff bounds on the window, divided by the width of one release's losses."""
@@ -57,7 +57,7 @@ class _Direction:
         mean = float(np.arange(len(self.masses)) @ self.masses) / float(self.masses.sum())
         begin = math.floor(releases * mean) - self.below
         # Most powers of many releases are 0 in float64. Those above the last other one stay 0.
-        stop = len(self.spectrum) - int(np.argmax(releases * self.spectrum.real[::-1] > NOTHING))
+        stop = len(self.spectrum) - int(np.argmax(releases * self.spectrum.real[::-1] > VANISHING))
         power = np.zeros_like(self.spectrum)
         np.exp(releases * self.spectrum[:stop], out=power[:stop])
         whole = irfft(power, self.length)

@@ -110,7 +110,7 @@ def test_a_run_composes_sampled_releases_no_more_often_for_more_rounds(tmp_path,
 def test_powers_that_are_zero_are_left_out_without_a_change_of_any_bit(monkeypatch):
     curve, counts = sampled_gaussian_curve(3.6, 0.2, 330), (1, 2, 10, 90, 330)
     found = [curve.epsilon(count, 1e-4) for count in counts]
-    monkeypatch.setattr("fedchain.privacy.curve.NOTHING", -math.inf)
+    monkeypatch.setattr("fedchain.privacy.curve.VANISHING", -math.inf)
     assert found == [curve.epsilon(count, 1e-4) for count in counts]
 
 

@@ -166,7 +166,7 @@ def messages_root(messages: tuple[Message, ...]) -> bytes:
 
 def header_prefix(header: Header) -> bytes:
     """Return the encoded header without its nonce, 256 bytes."""
-    return encode_header(header)[:-8]
+    return header.encoded[:-8]
 
 
 def encode_header(header: Header) -> bytes:
@@ -226,7 +226,7 @@ def encode_block(block: Block) -> bytes:
 
 def encode_start(block: Block) -> bytes:
     """Return the canonical bytes of a block's header, public key and signature."""
-    return _signed_start(block, encode_header(block.header))
+    return _signed_start(block, block.header.encoded)
 
 
 def decode_start(data: bytes) -> Block:

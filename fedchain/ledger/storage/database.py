@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fedchain.errors import OLD_FORMAT, LedgerError
-from fedchain.ledger.chain.block import Block, address_of, encode_header
+from fedchain.ledger.chain.block import Block, address_of
 from fedchain.ledger.chain.encoding import blob, unsigned
 from fedchain.ledger.chain.message import identity_of
 from fedchain.ledger.chain.rules import ZERO
@@ -244,7 +244,7 @@ def make_row(sequence: int, block: Block, work: int, arrived_ms: int, previous: 
         header.parent,
         header.address,
         unsigned(work, WORK_BYTES),
-        encode_header(header),
+        header.encoded,
         address_of(block.messages),
         block.public_key,
         block.signature,

@@ -25,7 +25,7 @@ from fedchain.ledger.chain.block import (
     sign_block,
 )
 from fedchain.ledger.chain.crypto import InclusionProof, is_signature
-from fedchain.ledger.chain.encoding import Reader, real, unsigned
+from fedchain.ledger.chain.encoding import Reader, RecordCoder, real, unsigned
 from fedchain.ledger.chain.message import (
     Declaration,
     Limits,
@@ -37,6 +37,8 @@ from fedchain.ledger.chain.message import (
 )
 from fedchain.ledger.chain.rules import decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.state import State, decode_tensors, encode_tensors, weights_parts
+from fedchain.ledger.chain.work import double_sha256
+from fedchain.ledger.storage.database import make_row
 
 WORLD = make_world()
 CHAIN = WORLD.chain()
@@ -379,3 +381,15 @@ def test_a_message_with_strange_nan_or_a_strange_proof_flag_is_refused():
     for where, other in ((place, 0xFF), (flag, 2)):
         with pytest.raises(EncodingError, match="not the canonical encoding"):
             decode_message(data[:where] + bytes([other]) + data[where + 1 :], LIMITS)
+
+
+def test_a_header_is_encoded_once_for_its_hash_its_block_and_its_row(monkeypatch):
+    fresh, written = replace(BLOCK, header=replace(BLOCK.header)), []
+    write = RecordCoder.write
+    monkeypatch.setattr(
+        RecordCoder, "write", lambda self, it: (written.append(it), write(self, it))[1]
+    )
+    row = make_row(1, fresh, 5, 0, bytes(32))
+    assert row.hash == double_sha256(row.header)
+    assert encode_block(fresh).startswith(row.header)
+    assert [it for it in written if it is fresh.header] == [fresh.header]
