@@ -159,7 +159,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "one of three compute nodes withholds its blocks": (
         "'attacks=[{kind: adaptive, count: 4}, {kind: withholding, nodes: [2]}]'",
         "nodes.compute=3",
-        "privacy.spare_releases=10",
+        "privacy.spare_releases=20",
     ),
     "no noise": (NOISELESS,),
     "momentum .9": ("'nodes.momentum={kind: ema, beta: 0.9}'",),
