@@ -63,9 +63,9 @@ def labels(key: str, texts: Sequence[str]) -> dict[str, str]:
     return {text: words.get(text, text) for text in texts}
 
 
-def of_cells(make: Callable[[Cells], str], across: str = ATTACK) -> Made:
+def of_cells(make: Callable[[Cells], str], across: str = ATTACK, metric: str = "accuracy") -> Made:
     """Return the function that makes a table from the first command's rules and attacks."""
-    return lambda outcomes: make(cells_of(outcomes[0], RULE, across))
+    return lambda outcomes: make(cells_of(outcomes[0], RULE, across, metric))
 
 
 def of_settings(
@@ -159,7 +159,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "one of three compute nodes withholds its blocks": (
         "'attacks=[{kind: adaptive, count: 4}, {kind: withholding, nodes: [2]}]'",
         "nodes.compute=3",
-        "privacy.spare_releases=10",
+        "privacy.spare_releases=20",
     ),
     "no noise": (NOISELESS,),
     "momentum .9": ("'nodes.momentum={kind: ema, beta: 0.9}'",),
@@ -203,6 +203,11 @@ MAKERS: dict[str, Maker] = {
             "settings": Text(PAGE, of_settings(settings_table, list(SETTINGS))),
             "threats": Text(CHOICE, of_cells(threat_table)),
         },
+    ),
+    "scans_and_attackers": Maker(
+        commands=(sweep("scans_and_attackers"),),
+        minutes=6,
+        texts={"": Text(PAGE, of_cells(worst_table, metric="iou"))},
     ),
     "byzantine_share": Maker(
         commands=(sweep("byzantine_share"),),

@@ -90,6 +90,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "partition.yaml",
         "attacks_and_rules.yaml",
         "byzantine_share.yaml",
+        "scans_and_attackers.yaml",
         "privacy_and_robustness.yaml",
         "backdoors.yaml",
         "momentum_and_attackers.yaml",
