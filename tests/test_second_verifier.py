@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from own_rules import CENTRED
 from small_runs import forking, small, spending
 from verify_chain import canonical, chain, signatures
 from verify_chain.encoding import UnknownRule, Wrong
@@ -233,12 +234,11 @@ def test_as_a_program_it_says_what_it_found_and_exits_as_documented(file_of, tmp
     code, said = ran(old)
     assert (code, said.count("\n")) == (5, 1)
     assert "format 1: written by an older fedchain; run the scenario again" in said
-    other = tmp_path / "krum.fedchain"
-    krum = {"kind": "krum", "byzantine": 2, "keep": 3}
-    exported_to(run(small(1, aggregation=krum), tmp_path / "runs").folder, other)
+    other = tmp_path / "own.fedchain"
+    exported_to(run(small(1, aggregation=CENTRED), tmp_path / "runs").folder, other)
     code, said = ran(other)
     assert code == 3
-    assert "krum" in said
+    assert "own_rules:centred_clipping" in said
 
 
 def test_an_old_chain_file_gets_one_line_that_names_its_version(file_of, tmp_path):

@@ -11,6 +11,8 @@ of the model, bit for bit. It needs numpy and cryptography. Read the files in th
     signatures    Ed25519
     messages      what holders say, and what holds of it
     parts         rules and updates by their kinds, with parameters
+    mixing        vectors that rules work on, and arithmetic in a written order
+    robust        rules that withstand Byzantine messages
     aggregation   the messages of a block to one gradient
     updates       a gradient to the next weights
     work          targets and their adaptation

@@ -63,9 +63,9 @@ class Vectors:
         """Return the largest power of two up to the median factor."""
         return math.ldexp(1.0, math.frexp(float(np.median(self.factors)))[1] - 1)
 
-    def exact(self):
+    def exact(self, most=MOST_COMPARED):
         """Return the inner products of all directions, 2^40 times as large."""
-        need(len(self.whole) <= MOST_COMPARED, refused(f"at most {MOST_COMPARED} are compared"))
+        need(len(self.whole) <= most, refused(f"at most {most} are compared"))
         return self.whole @ self.whole.T
 
     def gram(self):

@@ -20,6 +20,7 @@ from .mixing import (
 )
 
 SQUARINGS, STEPS = 10, 4
+MOST_OF_KRUM = 8192
 MOST_SUBSETS = {"mda": 60_000, "smea": 6000}
 
 
@@ -27,8 +28,14 @@ def krum(vectors, rule):
     """Average the directions with the closest neighbours."""
     few, count = rule["byzantine"] or 0, len(vectors)
     enough(vectors, 2 * few + 3)
-    ordered = np.sort(of_directions(vectors), axis=1)[:, 1 : count - few - 1]
-    return vectors.combined(first_of(ordered_sum(ordered.T), rule["keep"]))
+    if vectors.mix is None:  # whole numbers, which are added exactly
+        exact = vectors.exact(MOST_OF_KRUM)
+        squares = exact.diagonal()
+        ordered = np.sort(np.add.outer(squares, squares) - 2 * exact, axis=1)
+        scores = ordered[:, 1 : count - few - 1].sum(axis=1) / ONE**2
+    else:
+        scores = ordered_sum(np.sort(of_directions(vectors), axis=1)[:, 1 : count - few - 1].T)
+    return vectors.combined(first_of(scores, rule["keep"]))
 
 
 def of_directions(vectors):
