@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sqlite3
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Workers of pytest-xdist share the processor: with two threads of torch in each of two workers, small
+# operations took up to thirty times as long. Torch reads the number when it is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 POOLS = ("ledger_", "checks_", "reading_", "releases_", "evaluation_")
 """Prefixes of thread names in all pools of fedchain but the one pool that a process keeps."""
