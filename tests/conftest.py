@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-# Workers of pytest-xdist share the processor: with two threads of torch in each of two workers, small
-# operations took up to thirty times as long. Torch reads the number when it is loaded.
+# Workers of pytest-xdist share the processor. With two threads of torch in each of two workers,
+# small operations took up to ten times as long. Torch reads the number when it is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests start many processes, and each would compile fedchain again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 POOLS = ("ledger_", "checks_", "reading_", "releases_", "evaluation_")
 """Prefixes of thread names in all pools of fedchain but the one pool that a process keeps."""

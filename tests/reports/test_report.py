@@ -282,7 +282,7 @@ def test_equal_data_give_equal_bytes(sweep_folder: Path, run_folder: Path) -> No
         first, second = draw(open_study(folder)), draw(open_study(folder))
         for number, (one, two) in enumerate(zip(first, second, strict=True)):
             # writing fonts into a PDF takes longest
-            kinds = ("png", "svg", "pdf") if number % 3 == 0 else ("png", "svg")
+            kinds = ("png", "svg", "pdf") if number == 0 else ("png", "svg")
             written = {kind: render(one, kind) for kind in reversed(kinds)}
             for kind in kinds:
                 assert render(two, kind) == written[kind], (one.name, kind)

@@ -170,8 +170,8 @@ def test_fifty_kills_of_a_run_with_all_at_once_change_no_head(engine, tmp_path, 
 
 
 def test_a_few_kills_of_a_run_with_all_at_once_change_no_head(tmp_path, often_pruned):
-    scenario = all_at_once(20)
-    survived(scenario, tmp_path, 3)
+    scenario = all_at_once(18)
+    survived(scenario, tmp_path, 2)
     done = Run.open(tmp_path / "done" / run_name(scenario))
     assert sum(bool(row["attack"]) for row in done.messages) > 20
     with Store.open(done.folder / LEDGER, writable=False) as store:

@@ -159,7 +159,7 @@ def test_processes_side_by_side_leave_the_same_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unreported")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_run_that_has_ended_is_out_of_memory_before_the_next(
     tmp_path: Path, workers: int
 ) -> None:

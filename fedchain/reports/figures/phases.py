@@ -112,8 +112,8 @@ def _mark(ax: Axes, plane: Plane) -> None:
 def edges_of(values: Sequence[float]) -> list[float]:
     """Return the edges of cells around increasing values: the middles, and as far beyond the ends.
 
-    >>> edges_of([0.0, 0.1, 0.3])
-    [-0.05, 0.05, 0.2, 0.4]
+    >>> edges_of([0.0, 0.5, 1.5])
+    [-0.25, 0.25, 1.0, 2.0]
     """
     middles = [(low + high) / 2 for low, high in pairwise(values)]
     return [2 * values[0] - middles[0], *middles, 2 * values[-1] - middles[-1]]

@@ -68,6 +68,7 @@ def test_without_noise_shapes_are_told_from_each_other(lab):
     assert done.metrics[-1]["accuracy"] > chance + 5 * error
 
 
+@pytest.mark.long
 def test_processes_and_threads_end_in_the_same_head(lab):
     runs = [
         run(small(2, **SHAPES), lab / engine, engine=engine, workers=1)

@@ -148,6 +148,7 @@ def test_a_run_that_overflows_ends_as_it_does_without_a_subspace(tmp_path):
     assert done.manifest["status"] in ("finished", "stalled")
 
 
+@pytest.mark.long
 def test_a_run_has_the_same_head_whatever_numpy_may_use(tmp_path):
     """OpenBLAS reads its number of threads once, when numpy is loaded."""
     model = {"kind": "digits", "model": {"kind": "mlp", "hidden": [100]}}

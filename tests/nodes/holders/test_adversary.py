@@ -150,15 +150,20 @@ views = []
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    (tmp_path / "odd_lab.py").write_text(LAB)
+    (tmp_path / "odd_attack_lab.py").write_text(LAB)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "odd_lab", raising=False)
-    return lambda: sys.modules["odd_lab"]
+    monkeypatch.delitem(sys.modules, "odd_attack_lab", raising=False)
+    return lambda: sys.modules["odd_attack_lab"]
 
 
 def decided(value: float, dtype: str, knowledge: str = "omniscient"):
     """Return honest messages before and after colluders send ``value``, and what they send."""
-    attack = {"kind": "odd_lab:odd", "holders": [3, 4], "knowledge": knowledge, "value": str(value)}
+    attack = {
+        "kind": "odd_attack_lab:odd",
+        "holders": [3, 4],
+        "knowledge": knowledge,
+        "value": str(value),
+    }
     adversary = Adversary(small(attacks=[attack], aggregation={"kind": "median"}), keep=1)
     world = make_world()
     cohort = {holder: world.message(holder, world.chain_id, 1) for holder in range(3)}
@@ -187,7 +192,9 @@ def test_rows_of_odd_size_change_no_honest_message(value, dtype, lab):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e308])
 def test_rows_without_a_finite_norm_are_named_with_attack_holder_and_round(value, dtype, lab):
-    with pytest.raises(PartError, match=r"odd_lab:odd: makes holder 3 send .* in round 1; allowed"):
+    with pytest.raises(
+        PartError, match=r"odd_attack_lab:odd: makes holder 3 send .* in round 1; allowed"
+    ):
         decided(value, dtype)
 
 
