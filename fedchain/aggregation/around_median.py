@@ -8,7 +8,6 @@ from fedchain.aggregation.coordinates import COUNTED_COLUMNS
 from fedchain.aggregation.directions import spread
 from fedchain.aggregation.inner_products import agreement_of
 from fedchain.aggregation.krum import squared_distances
-from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import (
     NO_SCORES,
     Aggregate,
@@ -19,6 +18,7 @@ from fedchain.aggregation.rule import (
 )
 from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector, Wholes
+from fedchain.ordered import applied
 
 
 @aggregations

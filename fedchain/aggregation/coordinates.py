@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from fedchain.aggregation.directions import spread
 from fedchain.aggregation.inner_products import agreement_of
-from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for
 from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.native.loading import aligned, library
+from fedchain.ordered import applied
 
 TILE = 16
 """Largest number of columns that the kernels sort at a time."""

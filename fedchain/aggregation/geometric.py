@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.aggregation.inner_products import inner_with
-from fedchain.aggregation.ordered import applied, ordered_sum
 from fedchain.aggregation.rule import Aggregate, Received, RuleMemory, Scale, aggregations, scaled
 from fedchain.aggregation.vectors import First, Vectors, combined, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector
+from fedchain.ordered import applied, ordered_sum
 
 CENTRE, STEP = "centre", "step"
 """Names of the arrays that centred clipping keeps: the centre is ``centre`` times ``step``."""

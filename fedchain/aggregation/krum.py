@@ -10,7 +10,6 @@ from pydantic import Field
 
 from fedchain.aggregation.directions import Directions, gram
 from fedchain.aggregation.inner_products import agreement_of
-from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.vectors import (
     Byzantine,
@@ -22,6 +21,7 @@ from fedchain.aggregation.vectors import (
     mixed_vectors,
 )
 from fedchain.arrays import ONE, Matrix
+from fedchain.ordered import applied
 from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]

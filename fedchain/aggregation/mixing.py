@@ -8,9 +8,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.ordered import product
 from fedchain.aggregation.vectors import Byzantine, Vectors, check_number, pre_aggregations
 from fedchain.arrays import Matrix, Wholes
+from fedchain.ordered import product
 
 
 @pre_aggregations

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.ordered import applied, leading_eigenvector, ordered_sum
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.vectors import Byzantine, First, check_number, combined, mixed_vectors
 from fedchain.arrays import Matrix, Vector
+from fedchain.ordered import applied, leading_eigenvector, ordered_sum
 
 SHARE = "spectral share"
 """Name of the scores: the share of each vector in the variance along the leading direction."""

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from fedchain.aggregation.ordered import applied, leading_eigenvector
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.spectral import SHARE, spectral_shares
 from fedchain.aggregation.vectors import (
@@ -20,6 +19,7 @@ from fedchain.aggregation.vectors import (
     mixed_vectors,
 )
 from fedchain.arrays import Flags, Matrix, Vector
+from fedchain.ordered import applied, leading_eigenvector
 
 MOST_SUBSETS, MOST_SPECTRA = 60_000, 6000
 """Largest number of subsets of which ``mda`` compares diameters, and ``smea`` eigenvalues."""

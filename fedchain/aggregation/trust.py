@@ -9,10 +9,10 @@ import numpy as np
 
 from fedchain.aggregation.directions import Directions, gram
 from fedchain.aggregation.inner_products import agreement_of
-from fedchain.aggregation.ordered import applied
 from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
 from fedchain.aggregation.vectors import First, Vectors, combined, mixed_vectors
 from fedchain.arrays import ONE, Vector, Wholes
+from fedchain.ordered import applied
 
 COSINE = "cosine with the root"
 """Name of the scores."""

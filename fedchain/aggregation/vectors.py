@@ -13,10 +13,10 @@ from pydantic import Field
 
 from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.inner_products import agreement_of
-from fedchain.aggregation.ordered import applied, ordered_sum, product
 from fedchain.aggregation.rule import NO_SCORES, Aggregate, Received, Scale, reasons_for, scaled
 from fedchain.aggregation.weights import Weights, counted, weighted_mean
 from fedchain.arrays import ONE, Matrix, Vector, Wholes, misshapen
+from fedchain.ordered import applied, ordered_sum, product
 from fedchain.registry import AtMost, Family, Part
 
 MOST_COMPARED = 2048

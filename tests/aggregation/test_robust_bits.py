@@ -17,7 +17,7 @@ from test_aggregation_rules import block_of
 
 from fedchain.aggregation import aggregations
 from fedchain.aggregation.directions import Directions
-from fedchain.aggregation.ordered import applied, leading_eigenvector, ordered_sum, product
+from fedchain.ordered import applied, leading_eigenvector, ordered_sum, product
 
 SCRIPT = Path(bits_of_rules.__file__)
 OLD = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fedchain.aggregation.ordered import product
 from fedchain.arrays import Matrix
+from fedchain.ordered import product
 from fedchain.randomness import digest, normals, stream
 
 STEPS, SPARE = 60, 8

@@ -11,7 +11,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.ordered import product
 from fedchain.arrays import Array, Matrix, Vector
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.tasks.directions import principal_directions, random_directions
@@ -21,6 +20,7 @@ from fedchain.learning.tasks.warm_start import (
     with_public,
     without_public,
 )
+from fedchain.ordered import product
 from fedchain.registry import Part
 from fedchain.update import updates
 
