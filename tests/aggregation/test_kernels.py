@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.aggregation import (
-    Received,
-    aggregations,
-    coordinates,
-    inner_products,
-    ordered,
-    weights,
-)
+from fedchain import ordered
+from fedchain.aggregation import Received, aggregations, coordinates, inner_products, weights
 from fedchain.aggregation.coordinates import _exchanges, untrimmed_means
 from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.vectors import Vectors
