@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 from fedchain.scans.scan import CLASSES, NONE
-from fedchain.scans.simulated import masks
 from fedchain.scans.simulator.scanner import Scanned, simulate
 from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.tasks.simulated import masks
 
 
 def main() -> None:

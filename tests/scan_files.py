@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from fedchain.scans.scan import Mask, MaskName, Scan
-from fedchain.scans.simulated import CAMERA, cloud
 from fedchain.scans.simulator.scanner import Scanned
+from fedchain.scans.tasks.simulated import CAMERA, cloud
 
 PROPERTIES = ("x", "y", "z", "nx", "ny", "nz", "intensity")
 

@@ -18,10 +18,10 @@ from fedchain.learning.tasks.classic import standardised
 from fedchain.learning.tasks.directions import principal_directions, random_directions
 from fedchain.learning.tasks.features import coordinates
 from fedchain.randomness import stream
-from fedchain.scans.simulated import scan_records
 from fedchain.scans.simulator.scanner import join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.shapes import SHAPES
+from fedchain.scans.tasks.simulated import scan_records
 
 SCANS = "44fd191cb5412c7d"
 WEIGHTS = "8e49c8a7a6f03e37"

@@ -6,7 +6,7 @@ import pytest
 
 from fedchain.cache import SCANS, cache_folder, clear_cache
 from fedchain.scans.cache import cached
-from fedchain.scans.simulated import federation
+from fedchain.scans.tasks.simulated import federation
 
 KEY = {"kind": SCANS, "version": 1, "seed": 3}
 

@@ -8,12 +8,12 @@ from shared_data import PHOXI, beside_shared
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
-from fedchain.scans.folder import pairs
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels
 from fedchain.scans.segmentation import morphology
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.tasks.folder import pairs
 
 BASELINES = {"keep_everything", "morphology"}
 

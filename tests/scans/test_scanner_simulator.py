@@ -8,13 +8,13 @@ from fedchain.elementary import dot, exp
 from fedchain.randomness import stream
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
-from fedchain.scans.simulated import masks
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.optics import highlight, scattered
 from fedchain.scans.simulator.rays import object_distance, trace
 from fedchain.scans.simulator.scanner import camera_rays, draw_noise, simulate
 from fedchain.scans.simulator.scenes import LEAST_NOISE, NOISE_RANGE, draw_scenes, site_of
 from fedchain.scans.simulator.shapes import SHAPES
+from fedchain.scans.tasks.simulated import masks
 
 FIELDS = ("distance", "intensity", "labels", "table", "site")
 
