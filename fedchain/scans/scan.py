@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import read_only
+from fedchain.scans.camera import Camera
 
 Floats = npt.NDArray[np.floating[Any]]
 """Floating-point array: float32 where it is stored, wider only during a computation."""
@@ -41,6 +42,8 @@ class Scan:
     """Position of the camera in metres, shape (3,), in the same coordinates as the points."""
     keep: Mask | None = None
     """Pixels whose point remains after cleaning, shape (height, width), or None if not known."""
+    view: Camera | None = None
+    """Camera that maps the points to their pixels, or None if not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
@@ -59,12 +62,14 @@ class Scan:
 
     def part(self, box: tuple[slice, slice]) -> Scan:
         """Return the part of the scan within a box: a slice of rows and a slice of columns."""
+        top, left = box[0].start or 0, box[1].start or 0
         return Scan(
             positions=self.positions[box],
             normals=self.normals[box],
             intensity=self.intensity[box],
             camera=self.camera,
             keep=None if self.keep is None else self.keep[box],
+            view=None if self.view is None else self.view.cropped(top, left),
         )
 
 
