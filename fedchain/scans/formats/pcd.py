@@ -17,7 +17,7 @@ import numpy as np
 
 from fedchain.arrays import Array
 from fedchain.scans.formats.columns import NORMAL_NAMES, points_of_columns, rows_of, table_of
-from fedchain.scans.formats.contents import LARGEST_SCAN, LONGEST_HEADER, Contents
+from fedchain.scans.formats.contents import LONGEST_HEADER, Contents
 from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.lzf import unpack_lzf
 from fedchain.scans.formats.notes import noted, notes_of
@@ -25,6 +25,8 @@ from fedchain.scans.formats.text import read_table
 
 MOST_FIELDS = 64
 MOST_NUMBERS_OF_A_POINT = 1 << 12
+LARGEST_UNPACKED = 1 << 28
+"""Bytes of the largest packed file, unpacked: 32 for each pixel of the largest grid."""
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 SIZES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
 """Bytes that a number of each of PCD's types may have."""
@@ -160,8 +162,8 @@ def _unpacked(file: Contents, header: PcdHeader, points: int) -> dict[str, Array
     """Return the columns of a packed file, in which each field stands as a whole."""
     packed, size = (file.number("<u4", header.end + at, "the sizes") for at in (0, 4))
     wanted = points * header.row.itemsize
-    if size != wanted or size > LARGEST_SCAN:
-        raise file.fail(f"unpacks to {size} bytes; allowed: {wanted}, at most {LARGEST_SCAN}")
+    if size != wanted or size > LARGEST_UNPACKED:
+        raise file.fail(f"unpacks to {size} bytes; allowed: {wanted}, at most {LARGEST_UNPACKED}")
     start = header.end + 8
     if start + packed > len(file.data):
         raise file.fail(f"is truncated: {packed} packed bytes after byte {start}")
