@@ -3,7 +3,7 @@
 A grid of pixels is named in one of these ways; the points stand row by row, and an empty pixel is
 NaN or the origin unless stated otherwise:
 
-- ``obj_info num_cols W`` and ``obj_info num_rows H`` (CloudCompare, PCL without a camera);
+- ``obj_info num_cols W`` and ``obj_info num_rows H`` (PCL without a camera);
 - ``comment width W`` and ``comment height H``;
 - ``obj_info .. (Width = W; Height = H; ..)`` (PhoXi Control, with coordinates in millimetres);
 - an element ``range_grid`` beside ``num_cols`` and ``num_rows``: a list for each pixel that holds
