@@ -47,7 +47,8 @@ def noted(file: Contents, points: FilePoints, notes: Iterable[str]) -> FilePoint
     for note in notes:
         if (found := _UNIT.fullmatch(note.strip())) is not None:
             unit = "mm" if found[1] else "m"
-        word, *values = note.split(maxsplit=CAMERA_NUMBERS + 1)
+        word, _, rest = note.strip().partition(" ")
+        values = rest.split(maxsplit=CAMERA_NUMBERS)
         if word == "camera" and len(values) == 3:
             camera = _numbers(file, values)
         elif word == "view" and len(values) == CAMERA_NUMBERS:
