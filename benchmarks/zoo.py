@@ -1,0 +1,141 @@
+"""The models of scans, small: parameters, quality and time of each on simulated scans.
+
+    python benchmarks/zoo.py [--only unet] [--epochs 8] [--json FILE]
+
+Every model learns the object task of ``scan_segmentation`` centrally, from 600 simulated scans of
+32 x 32 pixels, with GroupNorm, Adam and one cycle of the learning rate; ``havaei`` is trained in
+two phases. Prints the parameters, the mean intersection over union on 400 held-out scans, and the
+processor time of training, beside keeping every point. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedchain.machine import prepare
+
+prepare()  # before torch is loaded
+
+import torch  # noqa: E402
+
+from fedchain.learning.evaluation import Evaluation, dimension, flat_weights  # noqa: E402
+from fedchain.learning.task import Task, join_records, tasks  # noqa: E402
+from fedchain.scans.models.havaei import TwoPaths  # noqa: E402
+from fedchain.scans.models.two_phases import train_two_phases  # noqa: E402
+
+HOLDERS, RECORDS, HELD_OUT = 20, 30, 400
+BATCH, RATE = 8, 3e-3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model at a small width, and how it is trained."""
+
+    kind: str
+    """Name of the model."""
+    width: int
+    """Its width."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Its further parameters."""
+    rate: float = RATE
+    """Largest learning rate."""
+
+
+ENTRIES = (
+    Entry("gajdosech_unet", 2, {"levels": 2}),
+    Entry("gajdosech_unet", 8, {"levels": 4}),
+    Entry("gajdosech_fcn", 4),
+    Entry("havaei", 4),
+    Entry("fcn8s", 4, {"window": 1}),
+    Entry("deconvnet", 4, {"window": 1}),
+    Entry("unet", 8),
+    Entry("ternausnet", 8),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one model."""
+
+    kind: str
+    """Name of the model."""
+    width: int
+    """Its width."""
+    parameters: int
+    """Number of its parameters."""
+    iou: float
+    """Mean intersection over union on the held-out scans."""
+    kept: float
+    """The same of keeping every point."""
+    seconds: float
+    """Processor time of training, seconds."""
+
+
+def main() -> None:
+    """Train every model, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", help="name of the one model to train")
+    parser.add_argument("--epochs", type=int, default=8, help="8 by default")
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for entry in ENTRIES:
+        if asked.only in (None, entry.kind):
+            rows.append(measured(entry, asked.epochs))
+            row = rows[-1]
+            print(
+                f"{row.kind:15} width {row.width:2} {row.parameters:9,} parameters  "
+                f"IoU {row.iou:.3f} (keep everything {row.kept:.3f})  {row.seconds:5.1f} CPU-s",
+                flush=True,
+            )
+    if asked.json:
+        asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+def measured(entry: Entry, epochs: int) -> Row:
+    """Train one model, and measure it."""
+    task, model = task_of(entry), None
+    model = task.model()
+    began = time.process_time()
+    train(task, model, epochs, entry.rate)
+    seconds = time.process_time() - began
+    metrics, _ = Evaluation(task)(flat_weights(model))
+    kept = task.baselines["keep_everything"]["iou"]
+    return Row(entry.kind, entry.width, dimension(model), metrics["iou"], kept, seconds)
+
+
+def task_of(entry: Entry) -> Task:
+    """Return the object task with a model."""
+    model = {"kind": entry.kind, "width": entry.width, "norm": "group", **entry.more}
+    block = {"kind": "scan_segmentation", "records_per_holder": RECORDS, "held_out": HELD_OUT}
+    return tasks.build(tasks.check({**block, "model": model}), HOLDERS, 0)
+
+
+def train(task: Task, model: torch.nn.Module, epochs: int, rate: float) -> None:
+    """Train a model on the records of all holders."""
+    known = join_records(task.holders)
+    images, masks = torch.from_numpy(known.inputs), torch.from_numpy(known.targets)
+    if isinstance(model, TwoPaths):
+        train_two_phases(model, images, masks, epochs=(epochs - 2, 2), batch=BATCH, rate=rate)
+        return
+    draws = torch.Generator().manual_seed(0)
+    orders = [torch.randperm(len(images), generator=draws) for _ in range(epochs)]
+    steps = [some for order in orders for some in order.split(BATCH)]
+    optimiser = torch.optim.Adam(model.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, len(steps))
+    for some in steps:
+        optimiser.zero_grad()
+        task.loss(model(images[some]), masks[some]).mean().backward()
+        optimiser.step()
+        schedule.step()
+
+
+if __name__ == "__main__":
+    main()
