@@ -1,6 +1,6 @@
 """The models of scans, small: parameters, quality and time of each on simulated scans.
 
-    python benchmarks/zoo.py [--only unet] [--epochs 8] [--json FILE]
+    python benchmarks/zoo.py [--only unet] [--epochs 8] [--json]
 
 Every model learns the object task of ``scan_segmentation`` centrally, from 600 simulated scans of
 32 x 32 pixels, with GroupNorm, Adam and one cycle of the learning rate; ``havaei`` is trained in
@@ -15,7 +15,6 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fedchain.machine import prepare
@@ -30,7 +29,7 @@ from fedchain.scans.models.havaei import TwoPaths  # noqa: E402
 from fedchain.scans.models.two_phases import train_two_phases  # noqa: E402
 
 HOLDERS, RECORDS, HELD_OUT = 20, 30, 400
-BATCH, RATE = 8, 3e-3
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,10 @@ class Entry:
     """Its width."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Its further parameters."""
-    rate: float = RATE
+    rate: float = 3e-3
     """Largest learning rate."""
+    loss: str = "dice"
+    """Name of the loss."""
 
 
 ENTRIES = (
@@ -82,26 +83,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="name of the one model to train")
     parser.add_argument("--epochs", type=int, default=8, help="8 by default")
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for entry in ENTRIES:
-        if asked.only in (None, entry.kind):
-            rows.append(measured(entry, asked.epochs))
-            row = rows[-1]
-            print(
-                f"{row.kind:15} width {row.width:2} {row.parameters:9,} parameters  "
-                f"IoU {row.iou:.3f} (keep everything {row.kept:.3f})  {row.seconds:5.1f} CPU-s",
-                flush=True,
-            )
+    chosen = [entry for entry in ENTRIES if asked.only in (None, entry.kind)]
     if asked.json:
-        asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+        print(json.dumps([asdict(measured(entry, asked.epochs)) for entry in chosen]))
+        return
+    for entry in chosen:
+        row = measured(entry, asked.epochs)
+        print(
+            f"{row.kind:15} width {row.width:2} {row.parameters:9,} parameters  "
+            f"IoU {row.iou:.3f} (keep everything {row.kept:.3f})  {row.seconds:5.1f} CPU-s",
+            flush=True,
+        )
 
 
 def measured(entry: Entry, epochs: int) -> Row:
     """Train one model, and measure it."""
-    task, model = task_of(entry), None
+    task = task_of(entry)
     model = task.model()
     began = time.process_time()
     train(task, model, epochs, entry.rate)
@@ -115,7 +115,8 @@ def task_of(entry: Entry) -> Task:
     """Return the object task with a model."""
     model = {"kind": entry.kind, "width": entry.width, "norm": "group", **entry.more}
     block = {"kind": "scan_segmentation", "records_per_holder": RECORDS, "held_out": HELD_OUT}
-    return tasks.build(tasks.check({**block, "model": model}), HOLDERS, 0)
+    block |= {"model": model, "loss": {"kind": entry.loss}}
+    return tasks.build(tasks.check(block), HOLDERS, 0)
 
 
 def train(task: Task, model: torch.nn.Module, epochs: int, rate: float) -> None:
