@@ -29,7 +29,7 @@ PUBLISHED = [
 ]
 SMALL = [
     ("gajdosech_fcn", {"width": 1}, (8, 9)),
-    ("havaei", {"width": 2}, (4, 3)),
+    ("havaei", {"width": 1}, (4, 3)),
     ("havaei", {"width": 2, "cascade": "input"}, (3, 4)),
     ("havaei", {"width": 2, "cascade": "local"}, (3, 4)),
     ("havaei", {"width": 2, "cascade": "mean_field"}, (3, 4)),
@@ -38,7 +38,7 @@ SMALL = [
     ("deconvnet", {"width": 1, "window": 1}, (32, 32)),
     ("unet", {"width": 1}, (32, 16)),
     ("ternausnet", {"width": 2}, (32, 64)),
-    ("ternausnet", {"width": 2, "transposed": 4}, (32, 32)),
+    ("ternausnet", {"width": 3, "transposed": 4}, (32, 32)),
 ]
 NAMES = [f"{kind} {list(given.values())[1:]}" for kind, given, _ in SMALL]
 
@@ -60,6 +60,7 @@ def test_the_full_size_has_the_parameters_of_the_paper(kind, given, channels, ou
     assert sum(value.numel() for value in model.parameters()) == known
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # vmap of max_unpool2d
 @pytest.mark.parametrize(("kind", "given", "sides"), SMALL, ids=NAMES)
 @pytest.mark.parametrize("norm", ["none", "group"])
 def test_gradients_of_single_examples_are_those_of_a_loop(kind, given, sides, norm):
@@ -247,3 +248,24 @@ def test_a_cascade_goes_through_both_phases_network_by_network():
     train_two_phases(model, torch.rand(2, 1, 4, 4), torch.ones(2, 4, 4), epochs=(1, 1))
     moved = {name for name, value in model.named_parameters() if not value.equal(before[name])}
     assert moved == before.keys()
+
+
+@pytest.mark.parametrize(("kind", "readers"), [("unet", "across"), ("ternausnet", "up")])
+def test_a_decoder_reads_the_channels_of_the_encoder_at_its_own_resolution(kind, readers):
+    model = make(kind, (3, 32, 64), width=2).double()
+    encoded, read = [], []
+    for layers in model.down:
+        layers.register_forward_hook(lambda *passed: encoded.append(passed[2]))
+    for layers in getattr(model, readers):
+        layers.register_forward_pre_hook(lambda _, entered: read.append(entered[0]))
+    if kind == "ternausnet":
+        model.fine.register_forward_pre_hook(lambda _, entered: read.append(entered[0]))
+    model(images(1, 3, 32, 64))
+    pairs = zip(encoded[-2::-1], read, strict=True)
+    if kind == "ternausnet":  # the deepest block reads the pooled image alone
+        torch.testing.assert_close(read[0], functional.max_pool2d(encoded[-1], 2))
+        pairs = zip(encoded[::-1], read[1:], strict=True)
+    for fine, entered in pairs:
+        many = fine.shape[1]
+        mine = entered[:, :many] if kind == "unet" else entered[:, -many:]
+        torch.testing.assert_close(mine, fine)

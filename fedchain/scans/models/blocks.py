@@ -13,8 +13,6 @@ Normalisation = Literal["none", "group"]
 """What is normalised after a convolution: nothing, or all channels of each example together."""
 Width = Annotated[int, Field(ge=1, le=64)]
 """Number of channels at full resolution."""
-EvenWidth = Annotated[int, Field(ge=2, le=64, multiple_of=2)]
-"""Number of channels at full resolution of a model that also has half of it."""
 Window = Literal[1, 3, 5, 7]
 """Side in pixels of the kernels that take the place of a fully connected layer."""
 VGG11 = (1,), (2,), (4, 4), (8, 8), (8, 8)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
-from fedchain.scans.models.blocks import EvenWidth, Normalisation, image_of
+from fedchain.scans.models.blocks import Normalisation, Width, image_of
 
 PATCH = 33
 """Side in pixels of the patch around a pixel from which the pixel's logits are computed."""
@@ -27,7 +27,7 @@ def havaei(
     inputs: tuple[int, ...],
     outputs: int,
     *,
-    width: EvenWidth = 4,
+    width: Width = 4,
     norm: Normalisation = "group",
     cascade: Cascade = "none",
 ) -> nn.Module:
@@ -37,14 +37,14 @@ def havaei(
     3x3 convolution, each with the largest of two (maxout) and pooling by 4 and by 2 with stride 1;
     the global path has one 13x13 convolution with maxout. Both are joined, and a 21x21 convolution
     gives the logits. The network runs as a convolution over the whole image, with zeros around it,
-    and computes the same as patch by patch. With width 64 and norm none, it is that of the paper,
-    without dropout; with 4 channels and 5 outputs it has 809,637 parameters. Pre-trained weights
-    are not available.
+    and with norm none computes the same as patch by patch. With width 64 and norm none, it is that
+    of the paper, without dropout; with 4 channels and 5 outputs it has 809,637 parameters.
+    Pre-trained weights are not available.
 
     Args:
         inputs: shape of one image, (channels, h, w).
         outputs: logits per pixel, 1 for a mask.
-        width: channels of the local path, an even number; the global path has 2.5 times as many.
+        width: channels of the local path; the global path has 2.5 times as many, rounded down.
         norm: ``none`` is as in the paper; ``group`` puts a GroupNorm before each maxout.
         cascade: where a second network reads the probabilities that a first one gives the classes:
             ``input`` beside the channels of the image, ``local`` beside the first hidden channels
@@ -153,7 +153,11 @@ class Cascaded(nn.Module):
 
 
 class Maxout(nn.Module):
-    """The larger one of each two neighbouring channels."""
+    """The larger one of each two neighbouring channels.
+
+    >>> Maxout()(torch.tensor([1.0, 3.0, 5.0, 2.0]).reshape(1, 4, 1, 1)).flatten()
+    tensor([3., 5.])
+    """
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return images with half of the channels."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
 from fedchain.scans.models.blocks import (
     VGG11,
-    EvenWidth,
     Normalisation,
     activated,
     encoder,
@@ -31,7 +31,7 @@ def ternausnet(
     inputs: tuple[int, ...],
     outputs: int,
     *,
-    width: EvenWidth = 8,
+    width: Annotated[int, Field(ge=2, le=64)] = 8,
     norm: Normalisation = "group",
     transposed: Literal[3, 4] = 3,
 ) -> nn.Module:
@@ -45,8 +45,8 @@ def ternausnet(
     Args:
         inputs: shape of one image, (channels, h, w); h and w must be divisible by 32.
         outputs: logits per pixel, 1 for a mask.
-        width: channels at full resolution, an even number; the next resolutions have 2, 4, 8, 8
-            times as many.
+        width: channels at full resolution, from 2 on; the next resolutions have 2, 4, 8, 8 times as
+            many, and the last layers half as many.
         norm: ``none`` is as in the paper; ``group`` puts a GroupNorm after each convolution but the
             last.
         transposed: side of the kernels of the transposed convolutions. The published code has 3,
