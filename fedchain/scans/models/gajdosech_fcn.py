@@ -30,7 +30,8 @@ def gajdosech_fcn(
         inputs: shape of one image, (channels, h, w); h and w must be at least 7.
         outputs: logits per pixel, 1 for a mask.
         width: channels of the first convolution; the next ones have 2 and 4 times as many.
-        norm: ``none`` is as in the paper; ``group`` puts a GroupNorm after each convolution.
+        norm: ``none`` is as in the paper; ``group`` puts a GroupNorm after each 3x3 convolution,
+            transposed ones too.
 
     Returns:
         A module that turns images (n, channels, h, w) into logits (n, outputs, h, w).
@@ -48,10 +49,9 @@ def gajdosech_fcn(
         )
     sizes = [channels, width, 2 * width, 4 * width]
     pairs = list(pairwise(sizes))
-    back = [nn.ConvTranspose2d(4 * width, 4 * width, 3)]
-    back += [nn.ConvTranspose2d(b, a, 3) for a, b in reversed(pairs[1:])]
-    return nn.Sequential(
-        *(activated(nn.Conv2d(a, b, 3), norm) for a, b in pairs),
-        *back,
-        nn.Conv2d(width, outputs, 1),
-    )
+    back = [(4 * width, 4 * width), *((b, a) for a, b in reversed(pairs[1:]))]
+    layers: list[nn.Module] = [activated(nn.Conv2d(a, b, 3), norm) for a, b in pairs]
+    for a, b in back:
+        layers.append(nn.ConvTranspose2d(a, b, 3))
+        layers += [] if norm == "none" else [nn.GroupNorm(1, b)]
+    return nn.Sequential(*layers, nn.Conv2d(width, outputs, 1))
