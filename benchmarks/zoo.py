@@ -4,8 +4,8 @@
 
 Every model learns the object task of ``scan_segmentation`` centrally, from 600 simulated scans of
 32 x 32 pixels, with GroupNorm, Adam and one cycle of the learning rate, for 8 epochs; ``havaei`` is
-trained in two phases, for 3 epochs in all. Prints the parameters, the mean intersection over union on 400 held-out scans, and the
-processor time of training, beside keeping every point. One thread.
+trained in two phases, for 3 epochs in all. Prints the parameters, the mean intersection over union
+on 400 held-out scans, and the processor time of training, beside keeping every point. One thread.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def train(task: Task, model: torch.nn.Module, entry: Entry) -> None:
     known = join_records(task.holders)
     images, masks = torch.from_numpy(known.inputs), torch.from_numpy(known.targets)
     if isinstance(model, TwoPaths):
-        times, how = (entry.epochs - 1, 1), {"batch": entry.batch, "rate": entry.rate}
+        times, how = (entry.epochs - 2, 2), {"batch": entry.batch, "rate": entry.rate}
         train_two_phases(model, images, masks, epochs=times, **how)
         return
     draws = torch.Generator().manual_seed(0)
