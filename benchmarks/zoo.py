@@ -57,8 +57,8 @@ ENTRIES = (
     Entry("gajdosech_fcn", 4, loss="bce"),
     Entry("havaei", 4, batch=8, epochs=3),
     Entry("fcn8s", 4, {"window": 1}),
-    Entry("deconvnet", 4, {"window": 1}),
-    Entry("unet", 8),
+    Entry("deconvnet", 4, {"window": 1}, batch=8),
+    Entry("unet", 8, batch=8),
     Entry("ternausnet", 8),
 )
 
