@@ -7,8 +7,8 @@ of these parts, in this order:
 - points: u32 number of points, u32 number of properties, u32 0; a header for each property (u32
   length of the name, name, u32 type, u32 bytes per point, u32 0); for each property, an array of
   float32 values;
-- scan: 8 zero bytes, u32 number of points, u32 width, u32 height, the camera (float32: 3x3 basis,
-  position, fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
+- scan: 8 zero bytes, u32 number of points, u32 width, u32 height, the camera (float32: 3x3 basis in
+  rows, position, fx, fy, cx, cy, k1, k2, k3, p1, p2), and the pixel of each point (u32 x, u32 y);
 - directory: the names of the parts.
 
 The number of bytes of the camera depends on the version of the format.
@@ -16,13 +16,13 @@ The number of bytes of the camera depends on the version of the format.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from fedchain.arrays import Array, Wholes
-from fedchain.scans.formats.contents import Contents, contents
-from fedchain.scans.scan import Scan
+from fedchain.scans.camera import Camera
+from fedchain.scans.formats.contents import Contents
+from fedchain.scans.formats.file_points import FilePoints
+from fedchain.scans.formats.notes import CAMERA_NUMBERS, view_of
 
 MAGIC = b"COGS FILE"
 DIRECTORY_AT, POINTS_AT, PROPERTIES_AT = 13, 21, 33
@@ -34,13 +34,12 @@ CAMERA_BYTES = range(48, 257)
 """Allowed lengths of the camera in bytes."""
 
 
-def read_cogs(path: Path) -> Scan:
+def read_cogs(file: Contents) -> FilePoints:
     """Read a COGS file.
 
     Raises:
         DataError: the file is damaged, truncated, or not COGS; the message names the problem.
     """
-    file = contents(path)
     if not file.data.startswith(MAGIC):
         raise file.fail(f"is no COGS file; allowed: a file that begins with {MAGIC.decode()!r}")
     points = file.number("<u4", POINTS_AT, "the header")
@@ -57,7 +56,7 @@ def read_cogs(path: Path) -> Scan:
         raise file.fail(
             f"has {length} bytes for the camera; allowed: {CAMERA_BYTES[0]} to {CAMERA_BYTES[-1]}"
         )
-    camera = file.array("<f4", 3, scan_block + 20 + 36, "the camera")
+    numbers = file.array("<f4", length // 4, scan_block + 20, "the camera")
     # The pixels are found from the directory, which begins where they end.
     table = file.array("<u4", 2 * points, directory - 8 * points, "the pixels").reshape(-1, 2)
     pixels = _pixels(file, table, width, height)
@@ -66,8 +65,24 @@ def read_cogs(path: Path) -> Scan:
     finite = np.isfinite(values).all(axis=1)
     grid = np.full((height * width, values.shape[1]), np.nan, np.float32)
     grid[pixels[finite]] = values[finite]
-    positions, normals, intensity = np.split(grid.reshape(height, width, -1), (3, 6), axis=-1)
-    return file.scan(positions, camera, normals, intensity[..., 0])
+    return FilePoints(
+        points=grid[:, :3],
+        normals=grid[:, 3:6],
+        intensity=grid[:, 6],
+        grid=(height, width),
+        camera=numbers[9:12],
+        view=_view(numbers),
+        unit="m",
+    )
+
+
+def _view(numbers: Array) -> Camera | None:
+    """Return the camera with its lens, or None if the file's numbers are not those of a camera."""
+    # The rows of the file's basis point to the right, up and backward.
+    signs = np.ones(CAMERA_NUMBERS, np.float32)
+    signs[3:9] = -1
+    known = numbers[:CAMERA_NUMBERS]
+    return None if len(known) < CAMERA_NUMBERS else view_of(signs * known)
 
 
 def _properties(file: Contents, points: int) -> tuple[dict[str, Array], int]:
