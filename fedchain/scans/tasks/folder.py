@@ -84,7 +84,7 @@ def scan_folder(
     Args:
         holders: number of data holders.
         seed: the seed of the run; it decides which holder gets which records.
-        path: the folder with the scans, as COGS, organised PLY or NPZ files.
+        path: the folder with the scans, as organised files of any format (docs/scans.md).
         dirty: pattern of the file names of the scans before cleaning, with one ``*``.
         clean: pattern of the file names of the cleaned scans, with one ``*``.
         tile: pixels along a side of a tile.
