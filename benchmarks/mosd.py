@@ -56,5 +56,6 @@ def trained(task: Task, records: Records, epochs: int, seed: int) -> nn.Module:
     return model
 
 
-def centralised(scenario: Scenario, model: dict[str, object] | None, epochs: int, seed: int) -> Task:
-    ...
+def centralised(
+    scenario: Scenario, model: dict[str, object] | None, epochs: int, seed: int
+) -> Task: ...

@@ -60,9 +60,7 @@ def measure(outputs: Array, records: Records) -> Metrics:
     return mask_metrics(kept_by(outputs, records.targets.shape), records)
 
 
-def initial_model(
-    part: Part, seed: int, shape: tuple[int, int, int]
-) -> Callable[[], nn.Module]:
+def initial_model(part: Part, seed: int, shape: tuple[int, int, int]) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
     ``shape`` is the shape of an image: channels, height, width.

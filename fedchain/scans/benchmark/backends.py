@@ -151,7 +151,9 @@ def _exported(api: str, precision: Precision, make: Callable[..., Inference]) ->
     def prepare(workload: Workload, _: str, threads: int) -> Inference:
         return make(workload.model, workload.images[:1], threads, precision)
 
-    return Backend(api, "CPU" if precision == "float32" else precision, precision, ("cpu",), prepare)
+    return Backend(
+        api, "CPU" if precision == "float32" else precision, precision, ("cpu",), prepare
+    )
 
 
 EAGER = _torch("eager", _Way())

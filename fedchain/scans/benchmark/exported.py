@@ -84,5 +84,7 @@ def _package(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        text = f"benchmark: {name} is not installed; install it with: pip install 'fedchain[backends]'"
+        text = (
+            f"benchmark: {name} is not installed; install it with: pip install 'fedchain[backends]'"
+        )
         raise MissingExtra(text) from error

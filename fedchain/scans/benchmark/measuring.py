@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -42,6 +43,21 @@ WARM = 3
 
 
 @dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What one computation takes: medians over all turns."""
+
+    wall_ms: float
+    """Milliseconds on the clock."""
+    processor_ms: float
+    """Milliseconds of all processors together, which other load on the machine changes little; on a
+    GPU, what the processor does to feed it."""
+    wall_to_eager: float
+    """Median of the ratios to eager on the same device in the same turn, on the clock."""
+    processor_to_eager: float
+    """The same of the time of the processors."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One back end on one device: a row of the table."""
 
@@ -53,15 +69,10 @@ class Row:
     """The way in which the library computes."""
     threads: int | None
     """Number of threads; None on a GPU."""
-    train_ms: float | None = None
-    """Median time of a step of training for each scan of its batch, in milliseconds; None if the
-    back end does not train."""
-    train_relative: float | None = None
-    """Median of the ratios to the step of eager on the same device in the same turn."""
-    inference_ms: float | None = None
-    """Median time of the logits of one scan, in milliseconds; None if the back end failed."""
-    inference_relative: float | None = None
-    """Median of the ratios to the inference of eager on the same device in the same turn."""
+    train: Timing | None = None
+    """A step of training, for each scan of its batch; None if the back end does not train."""
+    inference: Timing | None = None
+    """The logits of one scan; None if the back end could not be used."""
     ready_s: float | None = None
     """Seconds of the preparation: export, compilation, first calls."""
     difference: float | None = None
@@ -74,15 +85,22 @@ class Row:
     """Why the back end was not measured; empty if it was."""
 
 
+class Times(NamedTuple):
+    """Times of one call, in milliseconds."""
+
+    wall_ms: float
+    processor_ms: float
+
+
 @dataclass(frozen=True, eq=False)
 class _Runner:
-    """A back end that is ready to be timed, and its times in seconds, one for each turn."""
+    """A back end that is ready to be timed, and its times, one for each turn."""
 
     row: Row
     infer: Inference
     training: Training | None
-    inference_s: list[float] = field(default_factory=list)
-    train_s: list[float] = field(default_factory=list)
+    inference_times: list[Times] = field(default_factory=list)
+    train_times: list[Times] = field(default_factory=list)
 
 
 def measure_backends(
@@ -90,7 +108,7 @@ def measure_backends(
     model: Part = FULL,
     size: tuple[int, int] = (256, 256),
     batch: int = 2,
-    repeats: int = 7,
+    repeats: int = 5,
     threads: Sequence[int] = (1, 2),
     training: bool = True,
     backends: Collection[Backend] = BACKENDS,
@@ -227,32 +245,37 @@ def _prepared(
 
 def _take_turn(runner: _Runner, workload: Workload) -> None:
     torch.set_num_threads(runner.row.threads or 1)
-    started = time.perf_counter()
-    runner.infer()
-    runner.inference_s.append(time.perf_counter() - started)
+    runner.inference_times.append(_times_of(runner.infer, 1))
     if runner.training is not None:
-        started = time.perf_counter()
-        runner.training.step()
-        runner.train_s.append((time.perf_counter() - started) / len(workload.images))
+        runner.train_times.append(_times_of(runner.training.step, len(workload.images)))
+
+
+def _times_of(call: Callable[[], object], scans: int) -> Times:
+    """Return the times of a call for each of its scans."""
+    wall, processor = time.perf_counter(), time.process_time()
+    call()
+    taken = time.perf_counter() - wall, time.process_time() - processor
+    return Times(*(1000 * each / scans for each in taken))
 
 
 def _measured(runner: _Runner, eager: _Runner) -> Row:
-    row = replace(
-        runner.row,
-        inference_ms=1000 * statistics.median(runner.inference_s),
-        inference_relative=_relative(runner.inference_s, eager.inference_s),
-    )
-    if runner.training is None:
-        return row
     return replace(
-        row,
-        train_ms=1000 * statistics.median(runner.train_s),
-        train_relative=_relative(runner.train_s, eager.train_s),
+        runner.row,
+        inference=_timing(runner.inference_times, eager.inference_times),
+        train=_timing(runner.train_times, eager.train_times) if runner.training else None,
     )
 
 
-def _relative(times: Sequence[float], to: Sequence[float]) -> float:
-    return statistics.median(one / other for one, other in zip(times, to, strict=True))
+def _timing(times: Sequence[Times], eager: Sequence[Times]) -> Timing:
+    both = list(zip(times, eager, strict=True))
+    return Timing(
+        wall_ms=statistics.median(own.wall_ms for own in times),
+        processor_ms=statistics.median(own.processor_ms for own in times),
+        wall_to_eager=statistics.median(own.wall_ms / to.wall_ms for own, to in both),
+        processor_to_eager=statistics.median(
+            own.processor_ms / max(to.processor_ms, 1e-6) for own, to in both
+        ),
+    )
 
 
 @contextlib.contextmanager
