@@ -64,6 +64,8 @@ class Backend:
     """Prepares inference on a device with a number of threads."""
     training: Callable[[Workload, str], Training] | None = None
     """Prepares training on a device; None if the back end cannot train."""
+    slow_to_prepare: bool = False
+    """Whether the preparation takes tens of seconds, so that one number of threads is enough."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,13 @@ def _torch(name: str, way: _Way) -> Backend:
     precision: Precision = "bfloat16" if way.bfloat16 else "float32"
     training = None if way.frozen else partial(_torch_training, way)
     return Backend(
-        "PyTorch", name, precision, ("cpu", "cuda"), partial(_torch_inference, way), training
+        "PyTorch",
+        name,
+        precision,
+        ("cpu", "cuda"),
+        partial(_torch_inference, way),
+        training,
+        slow_to_prepare=way.compiled,
     )
 
 
@@ -95,7 +103,7 @@ def _placed(way: _Way, tensors: list[torch.Tensor], device: str) -> list[torch.T
 def _model(way: _Way, workload: Workload, device: str) -> nn.Module:
     model = copy.deepcopy(workload.model).to(device)
     # The type of .to says nothing of its memory format.
-    return model.to(memory_format=torch.channels_last) if way.channels_last else model  # type: ignore[call-overload,no-any-return]
+    return model.to(memory_format=torch.channels_last) if way.channels_last else model  # type: ignore[call-overload]
 
 
 @contextlib.contextmanager
@@ -121,10 +129,11 @@ def _torch_inference(way: _Way, workload: Workload, device: str, threads: int) -
 
 
 def _frozen(model: nn.Module, image: torch.Tensor) -> Any:
+    script: Any = torch.jit  # its functions have no types
     with warnings.catch_warnings():
         # TorchScript is deprecated, but the versions of torch that fedchain allows have it.
         warnings.simplefilter("ignore")
-        return torch.jit.freeze(torch.jit.trace(model, image))
+        return script.freeze(script.trace(model, image))
 
 
 def _torch_training(way: _Way, workload: Workload, device: str) -> Training:
@@ -139,7 +148,7 @@ def _torch_training(way: _Way, workload: Workload, device: str) -> Training:
         optimizer.zero_grad()
         with _precision(way, device):
             outputs = run(images)
-        workload.loss(outputs.float(), targets).mean().backward()
+        workload.loss(outputs.float(), targets).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()
@@ -151,9 +160,8 @@ def _exported(api: str, precision: Precision, make: Callable[..., Inference]) ->
     def prepare(workload: Workload, _: str, threads: int) -> Inference:
         return make(workload.model, workload.images[:1], threads, precision)
 
-    return Backend(
-        api, "CPU" if precision == "float32" else precision, precision, ("cpu",), prepare
-    )
+    name = "CPU" if precision == "float32" else precision
+    return Backend(api, name, precision, ("cpu",), prepare)
 
 
 EAGER = _torch("eager", _Way())

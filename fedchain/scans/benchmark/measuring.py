@@ -124,8 +124,8 @@ def measure_backends(
         size: height and width of an image in pixels.
         batch: number of scans of a step of training; inference takes one scan.
         repeats: number of turns; each times every back end once.
-        threads: numbers of threads on the CPU; the first one is that of the eager PyTorch to which
-            all rows of the CPU are compared.
+        threads: numbers of threads on the CPU. All rows of the CPU are compared with eager PyTorch
+            with the first number, for which alone a model is compiled.
         training: whether steps of training are measured, too.
         backends: back ends to measure beside eager PyTorch, which is always measured.
         progress: is told what is being prepared or measured.
@@ -145,7 +145,10 @@ def measure_backends(
         for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
             runners: list[_Runner] = []
             for count in threads if device == "cpu" else threads[:1]:
-                for backend in (each for each in wanted if device in each.devices):
+                for backend in wanted:
+                    again = count != threads[0] and backend.slow_to_prepare
+                    if again or device not in backend.devices:
+                        continue
                     progress(f"prepare {backend.api}, {backend.name}")
                     made = _prepared(backend, workload, (device, count), training, known)
                     if isinstance(made, Row):
@@ -170,8 +173,8 @@ def workload_of(model: Part, size: tuple[int, int], batch: int) -> Workload:
     made = seeded(lambda: models.build(model, shape, 1), 0)()
     generator = torch.Generator().manual_seed(0)
     for weights in made.parameters():
-        # Initial weights shrink the signal from layer to layer; the logits are then nearly constant,
-        # and nobody would notice a back end that computes something else.
+        # Initial weights shrink the signal from layer to layer. With nearly constant logits, nobody
+        # would notice a back end that computes something else.
         if weights.ndim > 1:
             nn.init.kaiming_normal_(weights, SLOPE, generator=generator)
     images = torch.rand((batch, *shape), generator=generator)

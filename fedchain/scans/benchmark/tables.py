@@ -18,8 +18,8 @@ Clock = Literal["wall", "processor"]
 WAITED = 1.5
 """Ratio of the clock to the processor's time, in one thread, above which a machine is busy."""
 BUSY = (
-    "the machine was busy with other work, so times on the clock are too long; compare times of the "
-    "processor, or measure again"
+    "the machine was busy with other work, so times on the clock are too long; compare times of "
+    "the processor, or measure again"
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,15 +17,17 @@ from fedchain.learning.task import TASK_SHAPES, Records, Shapes, Task, losses, m
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.features import CHANNELS, features_of, lengths_of
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import Scan, bounding_box
+from fedchain.scans.scan import Mask, Scan, bounding_box
 from fedchain.scans.tasks.folder import pairs, scan_and_mask
+from fedchain.scans.turntable import CHANNELS, Views, channel_image
 
 IID = Part("iid", {})
 Side = Annotated[int, Field(ge=8, le=1024)]
 Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
 """Height and width of an image, in pixels."""
+LoneChannels = Literal["picture", "local"]
+"""Kinds of channels that compare a scan with no other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +37,14 @@ class Image:
     name: str
     """Name of the scan: the part of the file's name that ``*`` stands for, such as ``test0``."""
     channels: Array
-    """The five channels, shape (5, height, width)."""
+    """The channels, shape (channels, height, width)."""
     target: Array
     """1 for a point to keep, 0 to erase, NaN where there is none, shape (height, width)."""
 
 
 def _shapes(given: Mapping[str, Any]) -> Shapes:
     size = tuple(given["size"])
-    return Shapes(inputs=(len(CHANNELS), *size), outputs=1, targets=size)
+    return Shapes(inputs=(len(CHANNELS[given["channels"]]), *size), outputs=1, targets=size)
 
 
 TASK_SHAPES["scan_images"] = _shapes
@@ -57,6 +59,7 @@ def scan_images(
     dirty: str = "*.npz",
     clean: str | None = None,
     size: Size = [64, 80],  # noqa: B006
+    channels: LoneChannels = "picture",
     held_out: Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min_length=1)] = 1,
     split: Annotated[Part, splits] = IID,
     model: Annotated[Part, models] = segmentation.UNET,
@@ -65,8 +68,8 @@ def scan_images(
     """Learn to clean whole scans in a folder; a record is a scan, as one image.
 
     A scan is cut to the smallest box that holds all its points. Of this box, every n-th row and
-    every n-th column remain, with the smallest n for which the rest fits into ``size``. Empty pixels
-    are added below and on the right. So no point and no label is mixed from others.
+    every n-th column remain, with the smallest n for which the rest fits into ``size``. Empty
+    pixels are added below and on the right. So no point and no label is mixed from others.
 
     Args:
         holders: number of data holders.
@@ -76,20 +79,22 @@ def scan_images(
         clean: pattern of the file names of the cleaned scans, with one ``*``; null if each scan's
             own file has the mask ``keep`` of the points to keep.
         size: height and width of an image in pixels.
+        channels: ``picture``: five channels of 8 bits, scaled by each scan itself; ``local``: float
+            channels, scaled by constants that suit a scanner for parts of some centimetres.
         held_out: which scans are held out for measuring: a pattern of their names, such as
             ``test*``, or the number of scans, the last ones in alphabetical order. The name is what
             ``*`` stands for in ``dirty``.
         split: how the scans are divided among the holders. Each scan is its own class and its own
             site.
-        model: model that turns five channels into one logit per pixel.
+        model: model that turns the channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
     height, width = size
-    make = segmentation.initial_model(model, seed, (len(CHANNELS), height, width))
+    make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), height, width))
     files = pairs(Path(path), dirty, clean or dirty)
     test = _held_out(Path(path), list(files), held_out, holders)
     both = {name: (first, second if clean else None) for name, (first, second) in files.items()}
-    images = [_image(name, *given, (height, width)) for name, given in both.items()]
+    images = [_image(name, *given, (height, width), channels) for name, given in both.items()]
     if not any((image.target == 0).any() for image in images):
         raise DataError(
             f"{path}: every scan keeps all of its points, so there is nothing to erase; allowed: "
@@ -116,17 +121,18 @@ def scan_images(
     )
 
 
-def brought_to(scan: Scan, size: tuple[int, int]) -> Scan:
-    """Return the box of a scan's points with every n-th row and column, so that it fits ``size``.
+def brought_to(scan: Scan, keep: Mask, size: tuple[int, int]) -> tuple[Scan, Mask]:
+    """Return every n-th row and column of the box of a scan's points, and of its mask.
 
-    The number n is the smallest that is possible, at least 1. The first row and the first column of
-    the box remain.
+    The number n is the smallest, from 1 on, with which the rest fits into ``size``, a height and a
+    width. The first row and the first column of the box remain. The result has no view, since the
+    pixels of a camera are next to each other.
     """
     rows, columns = bounding_box(scan.valid)
     sides = (rows.stop - rows.start, columns.stop - columns.start)
     every = max(-(-side // most) for side, most in zip(sides, size, strict=True))
     steps = (slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every))
-    return scan.part(steps)
+    return replace(scan, view=None).part(steps), keep[steps]
 
 
 def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:
@@ -135,15 +141,14 @@ def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:
     return np.pad(grid, [(0, 0)] * (grid.ndim - 2) + missing, constant_values=value)
 
 
-def _image(name: str, dirty: Path, clean: Path | None, size: tuple[int, int]) -> Image:
+def _image(
+    name: str, dirty: Path, clean: Path | None, size: tuple[int, int], channels: LoneChannels
+) -> Image:
     scan, keep = scan_and_mask(dirty, clean)
-    small = brought_to(replace(scan, keep=keep), size)
-    distance = lengths_of(small.positions - small.camera)
-    grids = (small.intensity, distance, small.normals, small.valid)
-    channels = features_of(*(grid[None] for grid in grids))[0]
-    assert small.keep is not None
-    target = segmentation.targets_of(small.keep, small.valid)
-    return Image(name, padded_to(channels, size, 0.0), padded_to(target, size, np.nan))
+    small, kept = brought_to(scan, keep, size)
+    image = channel_image(small, channels, Views([]))
+    target = segmentation.targets_of(kept, small.valid)
+    return Image(name, padded_to(image, size, 0.0), padded_to(target, size, np.nan))
 
 
 def _records(images: Sequence[Image]) -> Records:
@@ -159,8 +164,8 @@ def _held_out(folder: Path, names: list[str], held_out: int | str, holders: int)
         test = set(names[-held_out:])
     if not test or len(names) - len(test) < holders:
         raise DataError(
-            f"{folder}: of its {len(names)} scans, task.held_out: {held_out} holds out {len(test)}; "
-            f"allowed: at least 1 held out, and at least {holders} others, one for each holder"
+            f"{folder}: task.held_out: {held_out} holds out {len(test)} of {len(names)} scans; "
+            f"allowed: at least 1, and at least {holders} others, one for each holder"
         )
     return test
 
