@@ -13,13 +13,14 @@ from fedchain.scans.features import features_of, lengths_of
 from fedchain.scans.scan import Floats, Scan
 from fedchain.scans.turntable.views import VIEWS, Views
 
-ChannelKind = Literal["picture", "local", "views"]
+ChannelKind = Literal["picture", "local", "views", "all"]
 """Channels that a model gets: ``picture``, the five of 8 bits, scaled by each picture; ``local``,
-float channels of the scan alone; ``views``, these and the comparison with the other views."""
+float channels of the scan alone; ``views``, the comparison with other views; ``all``, both."""
 CHANNELS: Mapping[ChannelKind, tuple[str, ...]] = {
     "picture": features.CHANNELS,
     "local": LOCAL,
-    "views": (*LOCAL, *VIEWS),
+    "views": (LOCAL[0], *VIEWS),
+    "all": (*LOCAL, *VIEWS),
 }
 """Names of the channels of each kind, in the order of the image."""
 
@@ -30,16 +31,19 @@ def channel_image(scan: Scan, kind: ChannelKind, views: Views) -> Floats:
     Args:
         scan: the scan; windows stop at the edge of its grid.
         kind: the kind of channels.
-        views: the other views, in the coordinates of the scan; only ``views`` compares with them.
+        views: the other views, in the coordinates of the scan; ``views`` and ``all`` compare the
+            points with them.
     """
     valid = scan.valid
     if kind == "picture":
         distance = lengths_of(scan.positions - scan.camera)[None]
         image = features_of(scan.intensity[None], distance, scan.normals[None], valid[None])
         return np.asarray(image[0])
+    compared = np.zeros((1 + len(VIEWS), *valid.shape), np.float32)
+    compared[0] = valid
+    if kind != "local":
+        compared[1:, valid] = views.channels(scan.positions[valid])
+    if kind == "views":
+        return compared
     image = np.asarray(local_channels(scan.positions[None], scan.intensity[None], scan.camera)[0])
-    if kind == "local":
-        return image
-    compared = np.zeros((len(VIEWS), *valid.shape), np.float32)
-    compared[:, valid] = views.channels(scan.positions[valid])
-    return np.concatenate([image, compared])
+    return image if kind == "local" else np.concatenate([image, compared[1:]])
