@@ -202,6 +202,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.tasks.subset",
         "fedchain.learning.tasks.warm_start",
         "fedchain.scans.tasks.folder",
+        "fedchain.scans.tasks.images",
         "fedchain.scans.tasks.simulated",
     ),
     Task,

@@ -62,13 +62,15 @@ def measure(outputs: Array, records: Records) -> Metrics:
     return mask_metrics(kept_by(outputs, shape), records, -outputs.reshape(shape))
 
 
-def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
+def initial_model(part: Part, seed: int, shape: tuple[int, int, int]) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
+    ``shape`` is the shape of an image: channels, height, width.
+
     Raises:
-        ScenarioError: the model does not fit images of ``size`` x ``size`` pixels.
+        ScenarioError: the model does not fit images of this shape.
     """
-    make = seeded(lambda: models.build(part, (len(CHANNELS), size, size), 1), seed)
+    make = seeded(lambda: models.build(part, shape, 1), seed)
     try:
         make()
     except ValueError as error:

@@ -20,7 +20,7 @@ from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.features import features_of, lengths_of, normals_of
+from fedchain.scans.features import CHANNELS, features_of, lengths_of, normals_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
@@ -96,7 +96,7 @@ def scan_folder(
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
-    make = segmentation.initial_model(model, seed, tile)
+    make = segmentation.initial_model(model, seed, (len(CHANNELS), tile, tile))
     files = pairs(Path(path), dirty, clean)
     training = len(files) - held_out
     _check_enough(Path(path), training, held_out, holders if record == "scan" else 1)
@@ -161,13 +161,34 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) -> Cleaned:
     """Read a scan and its cleaned version, and cut the scan into tiles.
 
+    Raises:
+        DataError: ``scan_and_mask`` refuses the files.
+    """
+    scan, keep = scan_and_mask(dirty, clean)
+    if record == "scan":
+        box = bounding_box(scan.valid)
+        scan, keep = scan.part(box), keep[box]
+    tiles = channels_of(scan, tile, record)
+    return Cleaned(name, tiles, padded(scan.valid, tile, False), padded(keep, tile, False), tile)
+
+
+def scan_and_mask(dirty: Path, clean: Path | None) -> tuple[Scan, Mask]:
+    """Read a scan, and the mask of the points to keep.
+
     The points to keep are those of the cleaned file or, if it has a mask ``keep``, of this mask.
+    Without a cleaned file, the scan's own file must have the mask.
 
     Raises:
         DataError: a file cannot be read, the grids differ in size, the cleaned file has points that
-            the original lacks, or the cleaning left no point.
+            the original lacks, there is no mask, or the cleaning left no point.
     """
-    scan, after = read_scan(dirty), read_scan(clean)
+    scan = read_scan(dirty)
+    after = scan if clean is None else read_scan(clean)
+    if clean is None and scan.keep is None:
+        raise DataError(
+            f"{dirty}: has no mask of the points to keep; allowed: an NPZ file with an array keep, "
+            "or cleaned scans beside it and their pattern as task.clean"
+        )
     if scan.intensity.shape != after.intensity.shape:
         raise DataError(
             f"{clean}: has {after.intensity.shape} pixels; "
@@ -186,12 +207,8 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int, record: RecordUnit) 
             dirty,
         )
     if not keep.any():
-        raise DataError(f"{clean}: keeps no point of {dirty.name}; allowed: at least one")
-    if record == "scan":
-        box = bounding_box(scan.valid)
-        scan, keep = scan.part(box), keep[box]
-    tiles = channels_of(scan, tile, record)
-    return Cleaned(name, tiles, padded(scan.valid, tile, False), padded(keep, tile, False), tile)
+        raise DataError(f"{clean or dirty}: keeps no point of {dirty.name}; allowed: at least one")
+    return scan, keep
 
 
 def channels_of(scan: Scan, tile: int, record: RecordUnit) -> Floats:
