@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from fedchain.scans import segmentation
 from fedchain.scans.features import CHANNELS, features_of, lengths_of
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Scan, bounding_box
-from fedchain.scans.tasks.folder import pairs, scan_and_mask
+from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
 
 IID = Part("iid", {})
 Side = Annotated[int, Field(ge=8, le=1024)]
@@ -57,7 +56,7 @@ def scan_images(
     dirty: str = "*.npz",
     clean: str | None = None,
     size: Size = [64, 80],  # noqa: B006
-    held_out: Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min_length=1)] = 1,
+    held_out: HeldOut = 1,
     split: Annotated[Part, splits] = IID,
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,
@@ -87,7 +86,7 @@ def scan_images(
     height, width = size
     make = segmentation.initial_model(model, seed, (len(CHANNELS), height, width))
     files = pairs(Path(path), dirty, clean or dirty)
-    test = _held_out(Path(path), list(files), held_out, holders)
+    test = held_out_of(Path(path), list(files), held_out, holders)
     both = {name: (first, second if clean else None) for name, (first, second) in files.items()}
     images = [_image(name, *given, (height, width)) for name, given in both.items()]
     if not any((image.target == 0).any() for image in images):
@@ -149,20 +148,6 @@ def _image(name: str, dirty: Path, clean: Path | None, size: tuple[int, int]) ->
 def _records(images: Sequence[Image]) -> Records:
     channels = np.stack([image.channels for image in images])
     return Records(read_only(channels), read_only(np.stack([image.target for image in images])))
-
-
-def _held_out(folder: Path, names: list[str], held_out: int | str, holders: int) -> set[str]:
-    """Return the names of the held-out scans; at least one scan for each holder must remain."""
-    if isinstance(held_out, str):
-        test = {name for name in names if fnmatchcase(name, held_out)}
-    else:
-        test = set(names[-held_out:])
-    if not test or len(names) - len(test) < holders:
-        raise DataError(
-            f"{folder}: of its {len(names)} scans, task.held_out: {held_out} holds out {len(test)}; "
-            f"allowed: at least 1 held out, and at least {holders} others, one for each holder"
-        )
-    return test
 
 
 def _pictures(outputs: Array, many: int, images: Sequence[Image]) -> Mapping[str, Picture]:

@@ -39,11 +39,35 @@ def channel_image(scan: Scan, kind: ChannelKind, views: Views) -> Floats:
         distance = lengths_of(scan.positions - scan.camera)[None]
         image = features_of(scan.intensity[None], distance, scan.normals[None], valid[None])
         return np.asarray(image[0])
+    grids = (scan.positions[None], scan.intensity[None], scan.camera)
+    return np.asarray(grid_channels(*grids, kind, views)[0])
+
+
+def grid_channels(
+    positions: Floats,
+    intensity: Floats,
+    camera: Floats,
+    kind: Literal["local", "views", "all"],
+    views: Views,
+) -> Floats:
+    """Return the channels of grids of points, shape (grids, channels, height, width), float32.
+
+    A grid's channels depend on nothing outside of the grid but the camera and the views.
+
+    Args:
+        positions: points in metres, shape (grids, height, width, 3); NaN where a pixel is empty.
+        intensity: brightness, shape (grids, height, width).
+        camera: position of the camera in metres, shape (3,).
+        kind: the kind of channels.
+        views: the other views, in the coordinates of the points.
+    """
+    if kind == "local":
+        return local_channels(positions, intensity, camera)
+    valid = np.isfinite(positions).all(axis=-1)
     compared = np.zeros((1 + len(VIEWS), *valid.shape), np.float32)
     compared[0] = valid
-    if kind != "local":
-        compared[1:, valid] = views.channels(scan.positions[valid])
+    compared[1:, valid] = views.channels(positions[valid])
+    image = compared.swapaxes(0, 1)
     if kind == "views":
-        return compared
-    image = np.asarray(local_channels(scan.positions[None], scan.intensity[None], scan.camera)[0])
-    return image if kind == "local" else np.concatenate([image, compared[1:]])
+        return image
+    return np.concatenate([local_channels(positions, intensity, camera), image[:, 1:]], axis=1)
