@@ -26,20 +26,12 @@ ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
 
 
-def shapes_of(side: str) -> Callable[[Mapping[str, Any]], Shapes]:
-    """Return a function that computes the shapes of a scan task from the task's parameters.
-
-    ``side`` is the name of the parameter that gives the side of an image in pixels.
-    """
-
-    def shapes(given: Mapping[str, Any]) -> Shapes:
-        pixels = given[side], given[side]
-        return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
-
-    return shapes
+def _shapes(given: Mapping[str, Any]) -> Shapes:
+    pixels = given["size"], given["size"]
+    return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
 
 
-TASK_SHAPES |= {"scan_segmentation": shapes_of("size"), "scan_folder": shapes_of("tile")}
+TASK_SHAPES["scan_segmentation"] = _shapes
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:

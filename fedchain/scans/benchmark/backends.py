@@ -13,29 +13,14 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from fedchain.learning.task import Loss
 from fedchain.scans.benchmark.exported import onnx_runtime, openvino
+from fedchain.scans.benchmark.workload import Workload
 
 Precision = Literal["float32", "bfloat16"]
 Inference = Callable[[], torch.Tensor]
 """Computes the logits of one scan, as float32 on the CPU."""
 TRAINING_RATE = 1e-3
 """Learning rate of Adam in the steps that are timed; it changes nothing of their duration."""
-
-
-@dataclass(frozen=True, eq=False)
-class Workload:
-    """What every back end computes."""
-
-    model: nn.Module
-    """The model, in float32 on the CPU; back ends take copies of it."""
-    images: torch.Tensor
-    """A batch of scans for a step of training, shape (scans, channels, height, width). Inference
-    takes the first scan alone."""
-    targets: torch.Tensor
-    """Masks of the batch: 1 to keep, 0 to erase, NaN without a point, (scans, height, width)."""
-    loss: Loss
-    """Loss of the steps of training."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,8 @@ def onnx_bytes(model: nn.Module, image: torch.Tensor) -> bytes:
             input_names=["image"],
             output_names=["logits"],
         )
-    return file.getvalue()
+    made: bytes = file.getvalue()
+    return made
 
 
 def onnx_runtime(

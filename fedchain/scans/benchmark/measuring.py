@@ -15,27 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from fedchain.learning.models import seeded
-from fedchain.learning.task import losses, models
 from fedchain.registry import Part
-from fedchain.scans.benchmark.backends import (
-    BACKENDS,
-    EAGER,
-    Backend,
-    Inference,
-    Training,
-    Workload,
-)
-from fedchain.scans.features import CHANNELS
-from fedchain.scans.models.gajdosech_unet import SLOPE
+from fedchain.scans.benchmark.backends import BACKENDS, EAGER, Backend, Inference, Training
+from fedchain.scans.benchmark.workload import FULL, Workload, workload_of
 
-FULL = Part("gajdosech_unet", {})
-"""The model of the paper: 237,433 parameters."""
-FOCAL = Part("focal", {})
-"""The loss of the paper."""
-EMPTY = 0.2
-"""Share of the pixels of the benchmark's images that hold no point."""
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+ROUNDING_LIMITS = {"float32": 1e-3, "bfloat16": 0.1}
 """Largest difference from eager, by the precision of the products, that counts as rounding. The
 differences of bfloat16 are a few times 2^-8, those of TF32 on a GPU a few times 2^-11."""
 WARM = 3
@@ -80,7 +64,7 @@ class Row:
     gradient_difference: float | None = None
     """The same of the gradient of the first step, as a share of its largest value."""
     differs: bool = False
-    """Whether a difference is beyond ``TOLERANCE``."""
+    """Whether a difference is beyond ``ROUNDING_LIMITS``."""
     skipped: str = ""
     """Why the back end was not measured; empty if it was."""
 
@@ -163,26 +147,6 @@ def measure_backends(
     return sorted(rows, key=lambda row: bool(row.skipped))
 
 
-def workload_of(model: Part, size: tuple[int, int], batch: int) -> Workload:
-    """Return random scans, and a model whose logits depend on them.
-
-    Raises:
-        ValueError: the model does not fit images of this size.
-    """
-    shape = (len(CHANNELS), *size)
-    made = seeded(lambda: models.build(model, shape, 1), 0)()
-    generator = torch.Generator().manual_seed(0)
-    for weights in made.parameters():
-        # Initial weights shrink the signal from layer to layer. With nearly constant logits, nobody
-        # would notice a back end that computes something else.
-        if weights.ndim > 1:
-            nn.init.kaiming_normal_(weights, SLOPE, generator=generator)
-    images = torch.rand((batch, *shape), generator=generator)
-    draws = torch.rand((batch, *size), generator=generator)
-    targets = (draws < 0.5).float().where(draws < 1 - EMPTY, torch.tensor(math.nan))
-    return Workload(made.eval(), images, targets, losses.build(FOCAL))
-
-
 @dataclass(frozen=True, eq=False)
 class _Answers:
     """What eager PyTorch computes on the CPU."""
@@ -241,7 +205,7 @@ def _prepared(
         ready_s=time.perf_counter() - started,
         difference=difference,
         gradient_difference=gap,
-        differs=max(difference, gap or 0.0) > TOLERANCE[backend.precision],
+        differs=max(difference, gap or 0.0) > ROUNDING_LIMITS[backend.precision],
     )
     return _Runner(row, infer, training)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,18 +12,29 @@ from pydantic import Field
 
 from fedchain.arrays import Array, read_only
 from fedchain.errors import DataError
-from fedchain.learning.task import TASK_SHAPES, Records, Shapes, Task, losses, models, splits, tasks
+from fedchain.learning.task import (
+    TASK_SHAPES,
+    Metrics,
+    Records,
+    Shapes,
+    Task,
+    losses,
+    models,
+    splits,
+    tasks,
+)
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
+from fedchain.scans.baselines import classical
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Mask, Scan, bounding_box
-from fedchain.scans.tasks.folder import pairs, scan_and_mask
+from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
 from fedchain.scans.turntable import CHANNELS, Views, channel_image
 
 IID = Part("iid", {})
-Side = Annotated[int, Field(ge=8, le=1024)]
-Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
+PixelSide = Annotated[int, Field(ge=8, le=1024)]
+Size = Annotated[list[PixelSide], Field(min_length=2, max_length=2)]
 """Height and width of an image, in pixels."""
 LoneChannels = Literal["picture", "local"]
 """Kinds of channels that compare a scan with no other."""
@@ -36,8 +46,12 @@ class Image:
 
     name: str
     """Name of the scan: the part of the file's name that ``*`` stands for, such as ``test0``."""
+    scan: Scan
+    """The scan, not padded: it is the upper left part of the image."""
+    keep: Mask
+    """Points to keep of ``scan``."""
     channels: Array
-    """The channels, shape (channels, height, width)."""
+    """The channels for the model, shape (channels, height, width)."""
     target: Array
     """1 for a point to keep, 0 to erase, NaN where there is none, shape (height, width)."""
 
@@ -60,7 +74,7 @@ def scan_images(
     clean: str | None = None,
     size: Size = [64, 80],  # noqa: B006
     channels: LoneChannels = "picture",
-    held_out: Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min_length=1)] = 1,
+    held_out: HeldOut = 1,
     split: Annotated[Part, splits] = IID,
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,
@@ -92,7 +106,7 @@ def scan_images(
     height, width = size
     make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), height, width))
     files = pairs(Path(path), dirty, clean or dirty)
-    test = _held_out(Path(path), list(files), held_out, holders)
+    test = held_out_of(Path(path), list(files), held_out, holders)
     both = {name: (first, second if clean else None) for name, (first, second) in files.items()}
     images = [_image(name, *given, (height, width), channels) for name, given in both.items()]
     if not any((image.target == 0).any() for image in images):
@@ -104,8 +118,6 @@ def scan_images(
     shown = [image for image in images if image.name in test]
     measured, every = _records(shown), np.arange(whole.count)
     dealt = splits.build(split, every, every, holders, stream(seed, "split"))
-    valid = np.isfinite(measured.targets)
-    masks = {name: rule(valid) for name, rule in segmentation.BASELINES.items()}
     return Task(
         name="scan_images",
         holders=tuple(Records(whole.inputs[own], whole.targets[own]) for own in dealt),
@@ -114,7 +126,7 @@ def scan_images(
         loss=losses.build(loss),
         measure=segmentation.measure,
         score="iou",
-        baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
+        baselines=_baselines(shown, measured),
         record="scan",
         note=f"{whole.count} scans of {height} x {width} pixels; {len(test)} held out",
         pictures=lambda outputs, many: _pictures(outputs, many, shown),
@@ -146,9 +158,14 @@ def _image(
 ) -> Image:
     scan, keep = scan_and_mask(dirty, clean)
     small, kept = brought_to(scan, keep, size)
+    if not kept.any():
+        raise DataError(
+            f"{dirty}: keeps no point at {size[0]} x {size[1]} pixels; allowed: a larger task.size"
+        )
     image = channel_image(small, channels, Views([]))
     target = segmentation.targets_of(kept, small.valid)
-    return Image(name, padded_to(image, size, 0.0), padded_to(target, size, np.nan))
+    padded = padded_to(image, size, 0.0), padded_to(target, size, np.nan)
+    return Image(name, small, kept, *padded)
 
 
 def _records(images: Sequence[Image]) -> Records:
@@ -156,26 +173,26 @@ def _records(images: Sequence[Image]) -> Records:
     return Records(read_only(channels), read_only(np.stack([image.target for image in images])))
 
 
-def _held_out(folder: Path, names: list[str], held_out: int | str, holders: int) -> set[str]:
-    """Return the names of the held-out scans; at least one scan for each holder must remain."""
-    if isinstance(held_out, str):
-        test = {name for name in names if fnmatchcase(name, held_out)}
-    else:
-        test = set(names[-held_out:])
-    if not test or len(names) - len(test) < holders:
-        raise DataError(
-            f"{folder}: task.held_out: {held_out} holds out {len(test)} of {len(names)} scans; "
-            f"allowed: at least 1, and at least {holders} others, one for each holder"
-        )
-    return test
+def _baselines(images: Sequence[Image], measured: Records) -> dict[str, Metrics]:
+    """Return the metrics of the classical filters."""
+    size = measured.targets.shape[1:]
+    each = [classical(image.scan, Views([])) for image in images]
+
+    def metrics(name: str) -> Metrics:
+        made = [found[name] for found in each]
+        kept = np.stack([padded_to(one.kept, size, False) for one in made])
+        ranks = [padded_to(one.rank, size, 0.0) for one in made if one.rank is not None]
+        return segmentation.mask_metrics(kept, measured, -np.stack(ranks) if ranks else None)
+
+    return {name: metrics(name) for name in each[0]}
 
 
 def _pictures(outputs: Array, many: int, images: Sequence[Image]) -> Mapping[str, Picture]:
     kept = segmentation.kept_by(outputs, (len(images), *images[0].target.shape))
     pictures = {}
     for image, own in zip(images[:many], kept, strict=False):
-        valid = np.isfinite(image.target)
-        box = bounding_box(valid)
-        masks = (valid[box], image.target[box] == 1, own[box])
-        pictures[f"scan-{image.name}"] = draw_panels(image.channels[:, *box], *masks)
+        height, width = image.keep.shape
+        masks = (image.scan.valid, image.keep, own[:height, :width])
+        shown = channel_image(image.scan, "picture", Views([]))
+        pictures[f"scan-{image.name}"] = draw_panels(shown, *masks)
     return pictures
