@@ -105,6 +105,11 @@ def scan_images(
     """
     height, width = size
     make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), height, width))
+    if not Path(path).is_dir():
+        raise DataError(
+            f"{path}: no such folder; give a folder of organised scans with their masks as "
+            "task.path, such as one that `fedchain scan simulate` writes"
+        )
     files = pairs(Path(path), dirty, clean or dirty)
     test = held_out_of(Path(path), list(files), held_out, holders)
     both = {name: (first, second if clean else None) for name, (first, second) in files.items()}

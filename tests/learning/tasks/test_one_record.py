@@ -14,10 +14,10 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.tasks import canary_records
 from fedchain.randomness import stream
-from fedchain.scans.tasks import simulated
 from fedchain.scans.features import normals_of
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.tasks import simulated
 
 HOLDERS, CLIP = 3, 0.1
 DIGITS = {"kind": "digits"}
@@ -121,7 +121,7 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
 
 
 def test_every_task_with_records_is_tried():
-    assert WORLDS.keys() | {"scan_folder", "none", "planted"} == set(tasks.names())
+    assert WORLDS.keys() | {"scan_folder", "scan_images", "none", "planted"} == set(tasks.names())
     # ``planted`` adds canaries to another task, and changes none of its records.
 
 
@@ -152,6 +152,14 @@ def others_stay(before: Task, after: Task) -> None:
 def test_a_record_changes_no_other_record_of_a_task(kind, monkeypatch):
     settings, world = WORLDS[kind]
     others_stay(*world({"kind": kind, **settings}, monkeypatch))
+
+
+@pytest.mark.parametrize("channels", ["picture", "local"])
+def test_a_point_changes_only_the_scan_that_it_lies_in(channels, monkeypatch, tmp_path):
+    block = TILES | {"kind": "scan_images", "size": [24, 32], "channels": channels}
+    others_stay(
+        *scan_files({k: v for k, v in block.items() if k != "tile"}, monkeypatch, tmp_path, "far")
+    )
 
 
 @pytest.mark.parametrize("change", ["far", "bright", "gone"])
