@@ -156,7 +156,7 @@ def test_a_record_changes_no_other_record_of_a_task(kind, monkeypatch):
 
 @pytest.mark.parametrize("channels", ["picture", "local"])
 def test_a_point_changes_only_the_scan_that_it_lies_in(channels, monkeypatch, tmp_path):
-    block = TILES | {"kind": "scan_images", "size": [24, 32], "channels": channels}
+    block = TILES | {"kind": "scan_images", "size": [40, 48], "channels": channels}
     others_stay(
         *scan_files({k: v for k, v in block.items() if k != "tile"}, monkeypatch, tmp_path, "far")
     )
