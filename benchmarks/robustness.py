@@ -149,7 +149,7 @@ def digits(split: str) -> tuple[str, ...]:
 def cancer(split: str) -> tuple[str, ...]:
     """Return the settings of breast cancer, dealt by a split."""
     task = f"{{kind: breast_cancer, split: {split}, model: {{kind: logistic}}}}"
-    return f"'task={task}'", "update.learning_rate=0.1"
+    return (f"'task={task}'",)
 
 
 IID, SKEWED = "{kind: iid}", "{kind: dirichlet, alpha: 1.0}"
