@@ -8,19 +8,21 @@ Runs the sweeps of ``MAKERS``, as ``figures.py`` does: runs that have finished a
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from maker import Maker, Text
-from page_tables import Made, Outcome, grid_of, points_of, short, table, values_of
+from page_tables import Made, Outcome, Row, chosen, grid_of, points_of, short, table, values_of
 from robustness_tables import (
     Cells,
-    backdoor_table,
     breaking_table,
     budget_table,
     code,
     composition_table,
+    head_of,
     holders_table,
     settings_table,
     threat_table,
@@ -109,9 +111,34 @@ def budget_of(plane: Plane) -> str:
 
 
 def of_backdoors(outcomes: Sequence[Outcome]) -> str:
-    """Return the table of backdoors from the first command."""
-    accuracy, success = (cells_of(outcomes[0], RULE, ATTACK, name) for name in ("accuracy", BACK))
-    return backdoor_table(accuracy, success)
+    """Return the table of backdoors, by rule and momentum, from the first command."""
+    folder = outcomes[0].folder
+    grid, points = grid_of(folder), points_of(folder)
+    momenta, attacks = (list(labels(key, grid[key]).items()) for key in (MOMENTUM, ATTACK))
+    lines = []
+    for rule, name in labels(RULE, grid[RULE]).items():
+        line = [code(name)]
+        for (momentum, _), (attack, _) in itertools.product(momenta, attacks):
+            where = {RULE: rule, MOMENTUM: momentum, ATTACK: attack}
+            line.append(pair_of(points, where))
+        lines.append(line)
+    heads = [f"{word}: {head_of(attack)}" for _, word in momenta for _, attack in attacks]
+    return table(["rule", *heads], lines)
+
+
+def of_weak_backdoors(outcomes: Sequence[Outcome]) -> str:
+    """Return accuracy and success of other backdoors, from the second command."""
+    grid, points = grid_of(outcomes[1].folder), points_of(outcomes[1].folder)
+    lines = [
+        [words, pair_of(points, {ATTACK: text})]
+        for text, words in zip(grid[ATTACK], OTHER_BACKDOORS, strict=True)
+    ]
+    return table(["the attackers", "accuracy / success"], lines)
+
+
+def pair_of(points: Sequence[Row], where: Mapping[str, str]) -> str:
+    """Return the accuracy and the success of a backdoor in one cell."""
+    return " / ".join(short(interval(values_of(points, m, where)).mean) for m in ("accuracy", BACK))
 
 
 def of_momentum(outcomes: Sequence[Outcome]) -> str:
@@ -129,6 +156,24 @@ def of_momentum(outcomes: Sequence[Outcome]) -> str:
             line.append(" / ".join(short(interval(each).mean) for each in pair))
         lines.append(line)
     return table(["momentum", *map(code, rules.values())], lines)
+
+
+def of_composition(outcomes: Sequence[Outcome]) -> str:
+    """Return the table of the composition and the mean, whose sweeps take turns."""
+    every = [
+        {metric: row_of(outcome, metric) for metric in ("accuracy", BACK)} for outcome in outcomes
+    ]
+    pairs = zip(every[::2], every[1::2], strict=True)
+    return composition_table(dict(zip(COMPOSITION, pairs, strict=True)))
+
+
+def row_of(outcome: Outcome, metric: str) -> Mapping[str, float]:
+    """Return a metric of a sweep over attacks, by the attack."""
+    points, words = points_of(outcome.folder), labels(ATTACK, grid_of(outcome.folder)[ATTACK])
+    return {
+        word: statistics.mean(float(row[metric] or "nan") for row in chosen(points, {ATTACK: text}))
+        for text, word in words.items()
+    }
 
 
 def sweep(name: str, *settings: str, seeds: int | None = None) -> str:
@@ -149,7 +194,10 @@ def digits(split: str) -> tuple[str, ...]:
 def cancer(split: str) -> tuple[str, ...]:
     """Return the settings of breast cancer, dealt by a split."""
     task = f"{{kind: breast_cancer, split: {split}, model: {{kind: logistic}}}}"
-    return (f"'task={task}'",)
+    momentum = "'nodes.momentum={kind: ema, beta: 0.8}'"
+    return (
+        f"'task={task}'", momentum, "update.learning_rate=0.3", "rounds=15", "evaluate.every=15",
+    )  # fmt: skip
 
 
 IID, SKEWED = "{kind: iid}", "{kind: dirichlet, alpha: 1.0}"
@@ -178,7 +226,21 @@ HARDEST = ",".join(
     )
 )
 """The attacks of these repetitions."""
-HOLDERS = "10", "20", "50"
+HOLDERS = 10, 20, 50
+
+
+def by_number(holders: int) -> tuple[str, str, str]:
+    """Return the settings of some holders, of whom a fifth collude, with three rules."""
+    few = holders // 5
+    rules = "mean, weights: equal", f"caf, byzantine: {few}", f"dnc, byzantine: {2 * few}"
+    attack = "kind: adaptive, knowledge: omniscient"
+    return (
+        f"nodes.holders={holders}",
+        f"'{RULE}={','.join(f'{{kind: {rule}, scale: unit}}' for rule in rules)}'",
+        f"'{ATTACK}={{{attack}, count: 0}},{{{attack}, count: {few}}}'",
+    )
+
+
 COMPOSITION: dict[str, tuple[str, ...]] = {
     f"{task}, {split}, {noise}": (*of_task(deal), *settings)
     for task, of_task in (("digits", digits), ("breast cancer", cancer))
@@ -186,6 +248,34 @@ COMPOSITION: dict[str, tuple[str, ...]] = {
     for noise, settings in (("ε 8", ()), ("no noise", (NOISELESS,)))
 }
 """The settings in which the composition of robust_and_private is tried."""
+OTHER_BACKDOORS: dict[str, tuple[str, str]] = {
+    "only one attacks": ("count: 1", "kind: backdoor"),
+    "only two attack": ("count: 2", "kind: backdoor"),
+    "a tenth of their records has the square": ("count: 4", "kind: backdoor, portion: 0.1"),
+    "a quarter of them": ("count: 4", "kind: backdoor, portion: 0.25"),
+    "all of them": ("count: 4", "kind: backdoor, portion: 1.0"),
+    "the square is grey": ("count: 4", "kind: backdoor, value: 0.5"),
+    "the square is larger, 4 x 4": ("count: 4", "kind: backdoor, side: 4"),
+}
+"""How many attack and with which poison, against the composition."""
+
+
+def backdoor(which: tuple[str, str]) -> str:
+    """Return the attack of holders who learn from records with a square.
+
+    >>> backdoor(("count: 1", "kind: backdoor"))
+    '{kind: poisoned, count: 1, records: {kind: backdoor}}'
+    """
+    return f"{{kind: poisoned, {which[0]}, records: {{{which[1]}}}}}"
+
+
+UNDEFENDED = (
+    "'aggregation={kind: mean, scale: unit, weights: equal}'",
+    f"'{ATTACK}={{kind: poisoned, records: {{kind: backdoor}}, count: 0}},"
+    "{kind: poisoned, records: {kind: backdoor}, count: 4},"
+    "{kind: adaptive, count: 4, knowledge: omniscient}'",
+)
+"""The same federation with the mean, under the attacks that harm it most."""
 
 MAKERS: dict[str, Maker] = {
     "attacks_and_rules": Maker(
@@ -217,12 +307,9 @@ MAKERS: dict[str, Maker] = {
         texts={"": Text(PAGE, of_cells(partial(values_table, "rule"), SHARE))},
     ),
     "holders_and_attackers": Maker(
-        commands=tuple(
-            sweep("byzantine_share", f"nodes.holders={number}", f"{SHARE}=0,0.2")
-            for number in HOLDERS
-        ),
+        commands=tuple(sweep("robust_and_private", *by_number(n), seeds=3) for n in HOLDERS),
         minutes=4,
-        texts={"": Text(CHOICE, of_settings(holders_table, HOLDERS, SHARE))},
+        texts={"": Text(CHOICE, of_settings(holders_table, [str(n) for n in HOLDERS]))},
     ),
     "privacy_and_robustness": Maker(
         commands=(sweep("privacy_and_robustness"),),
@@ -237,9 +324,16 @@ MAKERS: dict[str, Maker] = {
         },
     ),
     "backdoors": Maker(
-        commands=(sweep("backdoors"),),
+        commands=(
+            sweep("backdoors"),
+            sweep(
+                "robust_and_private",
+                f"'{ATTACK}={','.join(map(backdoor, OTHER_BACKDOORS.values()))}'",
+                seeds=3,
+            ),
+        ),
         minutes=1,
-        texts={"": Text(PAGE, of_backdoors)},
+        texts={"": Text(PAGE, of_backdoors), "others": Text(PAGE, of_weak_backdoors)},
     ),
     "momentum_and_attackers": Maker(
         commands=(sweep("momentum_and_attackers"),),
@@ -247,9 +341,13 @@ MAKERS: dict[str, Maker] = {
         texts={"": Text(PAGE, of_momentum)},
     ),
     "robust_and_private": Maker(
-        commands=tuple(sweep("robust_and_private", *each) for each in COMPOSITION.values()),
+        commands=tuple(
+            sweep("robust_and_private", *each, *rule)
+            for each in COMPOSITION.values()
+            for rule in ((), UNDEFENDED)
+        ),
         minutes=10,
-        texts={"": Text(PAGE, of_settings(composition_table, list(COMPOSITION)))},
+        texts={"": Text(PAGE, of_composition)},
     ),
 }
 """The makers of the studies of robustness by name, in the order of the pages."""
