@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from maker import Maker, Text
+from momentum_tables import means_table
 from page_tables import Made, Outcome, Row, chosen, grid_of, points_of, short, table, values_of
 from robustness_tables import code, composition_table, head_of, holders_table, worst_table
 from single_tables import rows_of
@@ -168,6 +169,11 @@ WEIGHTED = {
     "`dnc`, all alike": "dnc, byzantine: 8",
 }
 """Rules that weigh holders, beside the composition, which counts all alike."""
+GROUP_RULES = (
+    "mean", "l_nearest, keep: 4", "median", "krum, byzantine: 1", "caf, byzantine: 1",
+    "dnc, byzantine: 1", "dnc, byzantine: 2",
+)  # fmt: skip
+"""Rules that choose among the sums of six groups."""
 OF_TEN = "smea", "mda", "caf", "dnc"
 ROOTED = "{kind: public_root, of: {kind: digits, split: {kind: iid}}, records: 100}"
 
@@ -281,6 +287,28 @@ MAKERS: dict[str, Maker] = {
         ),
         minutes=1,
         texts={"": Text(PAGE, of_cells(worst_table))},
+    ),
+    "groups_attacked": Maker(
+        commands=(
+            sweep(
+                "groups_and_attackers",
+                rules_of(GROUP_RULES, "median_clip"),
+                "'attacks=[],[{kind: sign_flip, holders: [25, 26, 27], from_round: 10}],"
+                "[{kind: sign_flip, holders: [0, 10, 25], from_round: 10}]'",
+                seeds=1,
+            ),
+        ),
+        minutes=2,
+        texts={
+            "": Text(
+                "docs/groups.md",
+                means_table(
+                    [("rule", tuple(map(code, GROUP_RULES)))],
+                    ("nobody attacks", "three in one group", "three in three groups"),
+                    "accuracy",
+                ),
+            )
+        },
     ),
     "ten_holders_attacked": Maker(
         commands=(
