@@ -77,6 +77,12 @@ OTHER_BACKDOORS: dict[str, tuple[str, str]] = {
     "the square is larger, 4 x 4": ("count: 4", "kind: backdoor, side: 4"),
 }
 """How many attack and with which poison, against the composition."""
+ON_FEATURES = (
+    ("count: 0", "kind: backdoor"),
+    ("count: 4", "kind: backdoor"),
+    ("count: 4", "kind: backdoor, side: 4"),
+)
+"""The same against the mean of a model that sees a few directions of public records."""
 
 
 def backdoor(which: tuple[str, str]) -> str:
@@ -122,11 +128,19 @@ def of_backdoors(outcomes: Sequence[Outcome]) -> str:
 
 def of_weak_backdoors(outcomes: Sequence[Outcome]) -> str:
     """Return accuracy and success of other backdoors, from the second command."""
-    grid, points = grid_of(outcomes[1].folder), points_of(outcomes[1].folder)
-    lines = [
-        [words, pair_of(points, {ATTACK: text})]
-        for text, words in zip(grid[ATTACK], OTHER_BACKDOORS, strict=True)
-    ]
+    return success_table(outcomes[1], tuple(OTHER_BACKDOORS))
+
+
+def of_features(outcomes: Sequence[Outcome]) -> str:
+    """Return accuracy and success of backdoors on features, from the third command."""
+    return success_table(outcomes[2], ("nobody", "the square is 2 x 2", "the square is 4 x 4"))
+
+
+def success_table(outcome: Outcome, words: Sequence[str]) -> str:
+    """Return accuracy and success for each attack of a sweep, which these words describe."""
+    grid, points = grid_of(outcome.folder), points_of(outcome.folder)
+    pairs = zip(grid[ATTACK], words, strict=True)
+    lines = [[word, pair_of(points, {ATTACK: text})] for text, word in pairs]
     return table(["the attackers", "accuracy / success"], lines)
 
 
@@ -233,9 +247,20 @@ MAKERS: dict[str, Maker] = {
                 f"'{ATTACK}={','.join(map(backdoor, OTHER_BACKDOORS.values()))}'",
                 seeds=3,
             ),
+            sweep(
+                "robust_and_private",
+                "'task={kind: public_pca, of: {kind: digits, split: {kind: iid}}}'",
+                UNDEFENDED[0],
+                f"'{ATTACK}={','.join(map(backdoor, ON_FEATURES))}'",
+                seeds=3,
+            ),
         ),
         minutes=1,
-        texts={"": Text(PAGE, of_backdoors), "others": Text(PAGE, of_weak_backdoors)},
+        texts={
+            "": Text(PAGE, of_backdoors),
+            "others": Text(PAGE, of_weak_backdoors),
+            "features": Text(PAGE, of_features),
+        },
     ),
     "robust_and_private": Maker(
         commands=tuple(
