@@ -303,7 +303,7 @@ MAKERS: dict[str, Maker] = {
     "zoo": Maker(
         commands=("python benchmarks/zoo.py --json",),
         minutes=5,
-        texts={"": Text("docs/scans.md", zoo_table)},
+        texts={"": Text("docs/scan_models.md", zoo_table)},
     ),
     "momentum": Maker(
         commands=("python benchmarks/momentum.py {out}",),
