@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fedchain.elementary import dot
 from fedchain.randomness import NameStep, stream
 from fedchain.scans.scan import FLYING, GHOST, NONE, ClassLabels, Floats
-from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
+from fedchain.scans.simulator.decoding import Projector, across_edges
 from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
 from fedchain.scans.simulator.rays import SceneNumbers, trace
 from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
@@ -26,6 +26,8 @@ VOLUME_M = (0.35, 0.8)
 OFF_M = 0.003
 """Largest error of a distance, in metres, with which a pixel still counts as a good point if its
 column is mixed or mirrored."""
+PROJECTOR = Projector()
+"""The projector of every site."""
 BATCH_RAYS = 65536
 """Number of rays in one batch; a batch of this size fits into the processor's cache."""
 
@@ -139,15 +141,15 @@ def _scan_rays(
     signal = light + mirrored + highlight(scenes, hits, sight, light)
     ghost = mirrored > light
     seen = decodable(hits, sight, signal)
-    columns = projector_columns(np.where(ghost, sources, hits.points))
+    columns = PROJECTOR.columns(np.where(ghost, sources, hits.points))
     columns[~seen] = np.nan
     column_noise, light_noise, side, share = draws
     clear = np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
     mixed, flying = across_edges(columns.reshape(grid), clear, side, share)
     blur = np.float32(scenes.site.noise) / np.sqrt(np.maximum(signal, 1e-3))
-    decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
+    decoded = PROJECTOR.distance(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
-    off = np.abs(distance_of(mixed.ravel(), sight) - hits.distance) > OFF_M
+    off = np.abs(PROJECTOR.distance(mixed.ravel(), sight) - hits.distance) > OFF_M
     labels = hits.kind.copy()
     labels[off & ghost] = GHOST
     labels[off & flying.ravel()] = FLYING
