@@ -98,7 +98,7 @@ def test_the_highlight_is_the_fortieth_power_of_the_cosine():
 
 
 def test_noise_has_the_moments_of_a_normal_law():
-    columns, light, side, share = draw_noise(np.random.default_rng(0), 400)
+    columns, light, side, share = draw_noise(np.random.default_rng(0), (400, 400))
     for noise in (columns, light):  # 160,000 numbers; the margins are four standard errors
         assert abs(noise.mean()) < 4 / 400
         assert abs(noise.var() - 1) < 4 * 2**0.5 / 400
@@ -128,7 +128,9 @@ def test_rays_that_meet_the_table_end_on_it():
 def test_decoding_a_column_gives_back_the_distance():
     sight = camera_rays(16)
     distance = np.random.default_rng(0).uniform(0.4, 0.7, 256).astype(np.float32)
-    assert np.allclose(PROJECTOR.distance(PROJECTOR.columns(distance * sight), sight), distance, atol=1e-5)
+    assert np.allclose(
+        PROJECTOR.distance(PROJECTOR.columns(distance * sight), sight), distance, atol=1e-5
+    )
 
 
 def test_one_column_is_about_a_millimetre_and_a_half_of_depth():

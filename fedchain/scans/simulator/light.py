@@ -14,6 +14,9 @@ from fedchain.scans.simulator.setting import Setting, Surfaces, blocked, meet
 LIFT_M = 2e-4
 """Distance above a surface at which a ray that leaves the surface starts, in metres."""
 
+REACH_M = 0.012
+"""Distance between two surfaces, in metres, at which half of the mirrored light remains."""
+
 
 @dataclass(frozen=True)
 class Lighting:
@@ -52,7 +55,9 @@ def lighting(
     start = seen.points[:, glossy] + np.float32(LIFT_M) * normals
     other = meet(setting, start, mirror(sight[:, glossy], normals))
     light, _ = _scattered(setting, lamp, away, other)
-    mirrored[glossy] = seen.gloss[glossy] * light
+    # A rough mirror scatters light into a cone: what is far away fills a small part of it.
+    fading = 1 / (1 + np.square(other.distance / np.float32(REACH_M)))
+    mirrored[glossy] = seen.gloss[glossy] * light * fading
     sources[:, glossy] = other.points * (light > 0)
     return Lighting(direct, shine, mirrored, sources)
 

@@ -83,9 +83,11 @@ def _card(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
 
 
 def _cooler(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
-    """Draw a cooler: a plate with many fins, pipes through them, and screws."""
+    """Draw a cooler on a board: a plate with many fins, pipes through them, and screws."""
     long, deep = draw_between(random, 0.07, 0.13), draw_between(random, 0.06, 0.1)
     tall = draw_between(random, 0.02, 0.055)
+    board = (long * 0.8, 0.001, deep * draw_between(random, 0.6, 0.9))
+    yield _box((0, -0.004, 0), board, palette.board)
     yield _box((0, 0, 0), (long / 2, 0.003, deep / 2), palette.metal)
     yield from _fins(random, palette.metal, (long, tall, deep), 0.003)
     for _ in range(int(random.integers(1, 4))):
@@ -122,7 +124,7 @@ def _housing(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
     """Draw an open housing: a floor, four walls, ribs with slots between them, and bosses."""
     long, deep = draw_between(random, 0.09, 0.16), draw_between(random, 0.07, 0.11)
     tall, wall = draw_between(random, 0.02, 0.045), draw_between(random, 0.0012, 0.003)
-    yield _box((0, 0, 0), (long / 2, wall, deep / 2), palette.metal)
+    yield _box((0, 0, 0), (long / 2, wall, deep / 2), palette.board)
     for side in (-1, 1):
         yield _box((side * long / 2, tall / 2, 0), (wall, tall / 2, deep / 2), palette.polished)
         yield _box((0, tall / 2, side * deep / 2), (long / 2, tall / 2, wall), palette.plastic)
@@ -137,7 +139,7 @@ def _housing(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
     for _ in range(8):
         half = (draw_between(random, 0.003, 0.012), draw_between(random, 0.001, 0.006), 0.004)
         place = (_off(random, long * 0.4), half[1], _off(random, deep * 0.4))
-        yield _box(place, half, palette.board)
+        yield _box(place, half, palette.metal)
 
 
 def _fins(
@@ -158,9 +160,7 @@ def _box(centre: Triple, half: Triple, material: Material) -> Part:
 
 def _pipe(axis: int, centre: Triple, radius: float, half: float, material: Material) -> Part:
     sides = [half if along == axis else radius for along in range(3)]
-    return Part(
-        centre=centre, half=(sides[0], sides[1], sides[2]), material=material, axis=axis
-    )
+    return Part(centre=centre, half=(sides[0], sides[1], sides[2]), material=material, axis=axis)
 
 
 def _on_edge(part: Part) -> Part:

@@ -106,7 +106,7 @@ def _batch(
 ) -> Scanned:
     streams = [stream(seed, *name) for name in names]
     scenes = draw_scenes(site, streams)
-    draws = np.stack([draw_noise(random, size) for random in streams], axis=1)
+    draws = np.stack([draw_noise(random, (size, size)) for random in streams], axis=1)
     rays = camera_rays(size)
     scan = np.repeat(np.arange(len(names)), size * size)
     sight = np.tile(rays, len(names))
@@ -118,17 +118,17 @@ def _batch(
     return Scanned(distance, intensity, labels, table, site_numbers)
 
 
-def draw_noise(random: np.random.Generator, size: int) -> Floats:
+def draw_noise(random: np.random.Generator, grid: tuple[int, int]) -> Floats:
     """Draw four random numbers for each pixel: column noise, light noise, side and share.
 
     The noise has mean 0 and variance 1, and is nearly normal: it is the sum of twelve uniform
     numbers minus 6. Side and share are arguments of ``across_edges``.
     """
     # numpy's own normal numbers come from the C library's exponential and logarithm.
-    noise = random.random((2, size, size), np.float32)
+    noise = random.random((2, *grid), np.float32)
     for _ in range(11):
-        noise += random.random((2, size, size), np.float32)
-    return np.concatenate([noise - 6, random.random((2, size, size), np.float32)])
+        noise += random.random((2, *grid), np.float32)
+    return np.concatenate([noise - 6, random.random((2, *grid), np.float32)])
 
 
 def _scan_rays(

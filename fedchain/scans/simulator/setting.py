@@ -15,7 +15,7 @@ from fedchain.elementary import dot
 from fedchain.scans.scan import NONE, OBJECT, TABLE, ClassLabels, Floats
 from fedchain.scans.simulator.parts import Composed, Material, Met, Part, Solid
 
-CELLS_M = 0.0023, 0.0071
+CELLS_M = 0.008, 0.025
 """Sides of the cubes of the two patterns of spots, in metres."""
 
 
@@ -102,7 +102,7 @@ def _materials(setting: Setting, on_object: Flags, own: Met, around: Met) -> lis
 def _spots(seed: int, points: Floats) -> Floats:
     """Return a number from 0 to 1 for each point; it is the same everywhere in a small cube.
 
-    The numbers of two patterns of cubes are multiplied, so that dark spots are more frequent.
+    It is the squared product of the numbers of two patterns, so that dark spots are frequent.
     """
     total = np.ones(points.shape[1], np.float32)
     for number, side in enumerate(CELLS_M):
@@ -114,7 +114,7 @@ def _spots(seed: int, points: Floats) -> Floats:
             mixed *= np.uint32(0xC2B2AE35)
             mixed ^= mixed >> np.uint32(16)
         total *= (mixed >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
-    return total
+    return total * total
 
 
 def _into(setting: Setting, points: Floats) -> Floats:
