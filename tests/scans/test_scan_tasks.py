@@ -15,7 +15,7 @@ from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.tasks.folder import pairs
 
-BASELINES = {"keep_everything", "morphology"}
+BASELINES = {"keep_everything", "erase_everything", "morphology"}
 
 
 @pytest.fixture(autouse=True, scope="module")
