@@ -28,6 +28,8 @@ SPREAD_M = 0.003
 GRAZING = 0.35
 """Least cosine of the angle between the normal of a surface and the direction to the camera, for a
 pixel that can be decoded."""
+INTENSITY_UNIT = 2.0**-4
+"""Intensity of a saturated pixel; that of a PhoXi scanner is about .06."""
 RAGGED = 0.1
 """Standard deviation of the signal's random factor at the threshold of darkness."""
 
@@ -69,7 +71,7 @@ class Captured:
     distance: Floats
     """Measured distance along the camera ray in metres; NaN where a pixel is empty."""
     intensity: Floats
-    """Light of each pixel, 0 to 1; NaN where a pixel is empty."""
+    """Light of each pixel in the scanner's unit, 0 to 1/16; NaN where a pixel is empty."""
     labels: ClassLabels
     """Class of each pixel."""
 
@@ -121,8 +123,11 @@ def capture(
     labels[off] = np.where(flying.ravel()[off], FLYING, GHOST)
     labels[~ok] = NONE
     shown = np.clip(signal * (1 + np.float32(0.04) * light_noise.ravel()), 0, 1)
-    fields = (np.where(ok, field, np.float32(np.nan)).reshape(grid) for field in (decoded, shown))
-    return Captured(*fields, labels.reshape(grid))
+    distance, intensity = (
+        np.where(ok, values, np.float32(np.nan)).reshape(grid)
+        for values in (decoded, np.float32(INTENSITY_UNIT) * shown)
+    )
+    return Captured(distance, intensity, labels.reshape(grid))
 
 
 def unit_rays(camera: Camera, grid: tuple[int, int]) -> Floats:
@@ -139,10 +144,10 @@ def _in_camera(camera: Camera, points: Floats) -> Floats:
 
 def _blurred(light: Floats, columns: Floats, scanner: Scanner) -> tuple[Floats, Floats]:
     """Return mirrored light, and the mean of its columns, after it blurs, shape (pixels,) each."""
-    weighted, total = light * columns, light
+    weighted, total = _blur(light * columns), _blur(light)
     # Each pass adds 2 / 3 of a squared pixel to the variance.
     passes = 1.5 * (SPREAD_M / scanner.step / 2) ** 2
-    for _ in range(min(max(round(passes), 1), 12)):
+    for _ in range(min(max(round(passes), 1), 12) - 1):
         weighted, total = _blur(weighted), _blur(total)
     mean = weighted / np.maximum(total, np.float32(1e-12))
     return np.float32(scanner.mixing) * total.ravel(), mean.ravel()
@@ -158,4 +163,4 @@ def _blur(grid: Floats) -> Floats:
 def _lowest(values: Floats, share: float) -> Flags:
     """Return which pixels have the lowest values; ``share`` of all pixels, rounded down."""
     many = int(share * values.size)
-    return values < np.sort(values, axis=None)[many]
+    return np.asarray(values < np.sort(values, axis=None)[many])

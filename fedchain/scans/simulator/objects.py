@@ -68,7 +68,7 @@ def _card(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
     for place in (-0.45, 0, 0.45):
         across = (bar * (0.8 + abs(place)), 0.003, deep / 2)
         yield _box((place * long, top, 0), across, palette.plastic)
-    for side in (-1, 1):
+    for side in (-1.0, 1.0):
         hub = (side * long * 0.225, top - 0.002, 0)
         yield _pipe(1, hub, deep * 0.13, 0.004, palette.plastic)
         for sweep in ((0.036, 0.001, 0.004), (0.004, 0.001, 0.036)):

@@ -33,7 +33,7 @@ WALL = Material(albedo=0.35, gloss=0.02, texture=0.2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class SimulatedView:
     """One scan of a turntable, with its truth."""
 
     scan: Scan
@@ -57,7 +57,7 @@ def simulate_turntable(
     views: int = STEPS,
     solid: Solid | None = None,
     cropped: bool = True,
-) -> list[View]:
+) -> list[SimulatedView]:
     """Simulate the scans of one object on a station's turntable.
 
     The cameras take turns on the station's rings, in steps of 45 degrees.
@@ -83,7 +83,7 @@ def simulate_turntable(
         captured = capture(setting, camera, station.scanner, own)
         scan, labels = as_scan(captured, moved_slightly(camera, own, middle), cropped)
         angle = step * 360 // STEPS
-        taken.append(View(scan=scan, labels=labels, ring=ring, angle=angle, camera=camera))
+        taken.append(SimulatedView(scan=scan, labels=labels, ring=ring, angle=angle, camera=camera))
     return taken
 
 
