@@ -71,12 +71,12 @@ class MeshSolid:
     @cached_property
     def _caster(self) -> Any:
         try:
-            import embreex  # noqa: F401
             import trimesh
+            from trimesh.ray.ray_pyembree import RayMeshIntersector
         except ImportError as error:
             raise MissingExtra(WITHOUT) from error
         made = trimesh.Trimesh(self.mesh.vertices, self.mesh.faces, process=False)
-        return trimesh.ray.ray_pyembree.RayMeshIntersector(made)
+        return RayMeshIntersector(made)
 
 
 def read_solid(

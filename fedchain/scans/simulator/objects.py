@@ -60,14 +60,14 @@ def _card(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
         place = (_off(random, long / 2 - 0.01), side * half[1], _off(random, deep / 2 - 0.006))
         yield _box(place, half, palette.board)
     yield from _fins(random, palette.metal, (long * 0.86, tall, deep * 0.8), 0.0015)
-    for side in (-1, 1):
+    for side in (-1.0, 1.0):
         yield _pipe(0, (0, tall * 0.55, side * deep * 0.25), 0.003, long * 0.46, palette.polished)
     top, bar = tall + 0.004, draw_between(random, 0.004, 0.009)
-    for side in (-1, 1):
+    for side in (-1.0, 1.0):
         yield _box((0, top, side * (deep / 2 - bar)), (long * 0.46, 0.003, bar), palette.plastic)
-    for place in (-0.45, 0, 0.45):
-        across = (bar * (0.8 + abs(place)), 0.003, deep / 2)
-        yield _box((place * long, top, 0), across, palette.plastic)
+    for share in (-0.45, 0.0, 0.45):
+        across = (bar * (0.8 + abs(share)), 0.003, deep / 2)
+        yield _box((share * long, top, 0), across, palette.plastic)
     for side in (-1.0, 1.0):
         hub = (side * long * 0.225, top - 0.002, 0)
         yield _pipe(1, hub, deep * 0.13, 0.004, palette.plastic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ STEPS = 8
 """Number of places of a ring of cameras: one every 45 degrees."""
 POSE_ERROR_M = 0.0004, 0.0012
 """Range of the distance by which a stored pose is off, at the middle of the object, in metres."""
-POSE_TURN = 0.004
+POSE_TURN = 0.002
 """Largest angle by which a stored pose is turned about each axis, in radians."""
 WALL = Material(albedo=0.35, gloss=0.02, texture=0.2)
 """Material of the walls of a bin."""
@@ -57,7 +58,7 @@ def simulate_turntable(
     views: int = STEPS,
     solid: Solid | None = None,
     cropped: bool = True,
-) -> list[SimulatedView]:
+) -> Iterator[SimulatedView]:
     """Simulate the scans of one object on a station's turntable.
 
     The cameras take turns on the station's rings, in steps of 45 degrees.
@@ -69,22 +70,24 @@ def simulate_turntable(
         views: number of scans.
         solid: object that rests on y = 0 in its own frame; None draws one of the station's family.
         cropped: whether points up to 2.5 mm above the turntable are removed.
+
+    Yields:
+        The scans, one after another, so that a long sequence takes the memory of one.
     """
     random = stream(seed, *name)
     setting = draw_setting(station, random, solid)
-    start, taken = draw_between(random, 0, 2 * np.pi), []
+    start = draw_between(random, 0, 2 * np.pi)
     low, high = setting.solid.bounds
     middle = np.array([0, (low[1] + high[1]) / 3, 0])
     for number in range(views):
         ring, step = number % len(station.rings), number // len(station.rings) % STEPS
-        turn = start + step * 2 * np.pi / STEPS - np.pi
+        turn = start + step * 2 * np.pi / STEPS
         camera = camera_at(station.scanner, station.rings[ring], turn, middle)
         own = stream(seed, *name, "view", number)
         captured = capture(setting, camera, station.scanner, own)
         scan, labels = as_scan(captured, moved_slightly(camera, own, middle), cropped)
         angle = step * 360 // STEPS
-        taken.append(SimulatedView(scan=scan, labels=labels, ring=ring, angle=angle, camera=camera))
-    return taken
+        yield SimulatedView(scan=scan, labels=labels, ring=ring, angle=angle, camera=camera)
 
 
 def draw_setting(station: Station, random: np.random.Generator, solid: Solid | None) -> Setting:
