@@ -56,7 +56,7 @@ def _card(random: np.random.Generator, palette: Palette) -> Iterator[Part]:
     yield _box((0, 0, 0), (long / 2, 0.0008, deep / 2), palette.board)
     for _ in range(18):
         half = (draw_between(random, 0.002, 0.009), draw_between(random, 0.0006, 0.003), 0.003)
-        side = 1 if random.random() < 0.6 else -1
+        side = 1.0 if random.random() < 0.6 else -1.0
         place = (_off(random, long / 2 - 0.01), side * half[1], _off(random, deep / 2 - 0.006))
         yield _box(place, half, palette.board)
     yield from _fins(random, palette.metal, (long * 0.86, tall, deep * 0.8), 0.0015)
