@@ -20,13 +20,13 @@ from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.simulator.stations import station_of
 from fedchain.scans.simulator.statistics import (
     COMPARED,
     distance_between,
     median_statistics,
     scan_statistics,
 )
-from fedchain.scans.simulator.stations import station_of
 from fedchain.scans.simulator.turntables import simulate_turntable
 from fedchain.scans.tasks.simulated import CAMERA, cloud
 

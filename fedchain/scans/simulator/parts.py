@@ -97,7 +97,7 @@ class Composed:
         """The least and the largest coordinates of the object in its own frame, in metres."""
         lows = [[c - h for c, h in zip(p.centre, p.half, strict=True)] for p in self.parts]
         highs = [[c + h for c, h in zip(p.centre, p.half, strict=True)] for p in self.parts]
-        low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+        low, high = np.min(lows, axis=0).tolist(), np.max(highs, axis=0).tolist()
         return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
     def meet(self, origin: Floats, direction: Floats) -> Met:
