@@ -26,20 +26,12 @@ ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
 
 
-def shapes_of(side: str) -> Callable[[Mapping[str, Any]], Shapes]:
-    """Return a function that computes the shapes of a scan task from the task's parameters.
-
-    ``side`` is the name of the parameter that gives the side of an image in pixels.
-    """
-
-    def shapes(given: Mapping[str, Any]) -> Shapes:
-        pixels = given[side], given[side]
-        return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
-
-    return shapes
+def _shapes(given: Mapping[str, Any]) -> Shapes:
+    pixels = given["size"], given["size"]
+    return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
 
 
-TASK_SHAPES |= {"scan_segmentation": shapes_of("size"), "scan_folder": shapes_of("tile")}
+TASK_SHAPES["scan_segmentation"] = _shapes
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:
@@ -62,13 +54,15 @@ def measure(outputs: Array, records: Records) -> Metrics:
     return mask_metrics(kept_by(outputs, shape), records, -outputs.reshape(shape))
 
 
-def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
+def initial_model(part: Part, seed: int, shape: tuple[int, int, int]) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
+    ``shape`` is the shape of an image: channels, height, width.
+
     Raises:
-        ScenarioError: the model does not fit images of ``size`` x ``size`` pixels.
+        ScenarioError: the model does not fit images of this shape.
     """
-    make = seeded(lambda: models.build(part, (len(CHANNELS), size, size), 1), seed)
+    make = seeded(lambda: models.build(part, shape, 1), seed)
     try:
         make()
     except ValueError as error:

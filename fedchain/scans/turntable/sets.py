@@ -80,17 +80,19 @@ class ScanSet:
             without: other files that must not be a view, such as its cleaned version.
         """
         own = self.cameras.get(path)
-        if own is None:
-            return Views([])
-        others = {
-            other: camera
-            for other, camera in self.cameras.items()
-            if other != path and other not in without and not _same_pose(camera, own)
-        }
+        return Views([]) if own is None else self._nearest(own, {path, *without})
+
+    def views_of(self, scan: Scan) -> Views:
+        """Return scans of the set as views of a scan that does not belong to it, as ``views``."""
+        return Views([]) if scan.view is None else self._nearest(scan.view, ())
+
+    def _nearest(self, own: Camera, without: Collection[Path]) -> Views:
         away = {
-            other: np.abs(camera.position - own.position).sum() for other, camera in others.items()
+            other: float(np.abs(camera.position - own.position).sum())
+            for other, camera in self.cameras.items()
+            if other not in without and not _same_pose(camera, own)
         }
-        nearest = sorted(others, key=away.__getitem__)[:MOST_VIEWS]
+        nearest = sorted(away, key=away.__getitem__)[:MOST_VIEWS]
         return Views([self._view(other) for other in nearest])
 
     def _read_view(self, path: Path) -> View:
