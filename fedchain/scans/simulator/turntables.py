@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from fedchain.elementary import cosine_and_sine, dot, draw_between
 from fedchain.randomness import NameStep, stream
 from fedchain.scans.camera import Camera
 from fedchain.scans.features import normals_of
-from fedchain.scans.scan import NONE, OBJECT, TABLE_CROP_M, ClassLabels, Floats, Scan
+from fedchain.scans.scan import OBJECT, TABLE_CROP_M, Floats, Scan
 from fedchain.scans.simulator.capture import Captured, Scanner, capture, unit_rays
 from fedchain.scans.simulator.objects import compose
 from fedchain.scans.simulator.parts import Material, Solid
@@ -37,17 +38,25 @@ WALL = Material(albedo=0.35, gloss=0.02, texture=0.2)
 class SimulatedView:
     """One scan of a turntable, with its truth."""
 
-    scan: Scan
-    """Scan in the frame of the world: y is up, and the turntable is the plane y = 0. ``view`` is
-    the stored camera, and ``keep`` has the good points of the object."""
-    labels: ClassLabels
-    """Class of each pixel, shape (height, width)."""
+    captured: Captured
+    """What the scanner measured."""
+    stored: Camera
+    """The stored camera, by which ``scan`` places the points."""
     ring: int
     """Index of the ring of cameras."""
     angle: int
     """Place of the camera on its ring, in degrees."""
     camera: Camera
     """The true camera, from which the scan was taken."""
+
+    @cached_property
+    def scan(self) -> Scan:
+        """Scan in the frame of the world: y is up, and the turntable is the plane y = 0.
+
+        ``view`` is the stored camera, and ``keep`` has the good points of the object. Points up to
+        2.5 mm above the turntable are removed.
+        """
+        return as_scan(self.captured, self.stored)
 
 
 def simulate_turntable(
@@ -57,7 +66,6 @@ def simulate_turntable(
     *,
     views: int = STEPS,
     solid: Solid | None = None,
-    cropped: bool = True,
 ) -> Iterator[SimulatedView]:
     """Simulate the scans of one object on a station's turntable.
 
@@ -69,7 +77,6 @@ def simulate_turntable(
         name: name of the turntable's random streams.
         views: number of scans.
         solid: object that rests on y = 0 in its own frame; None draws one of the station's family.
-        cropped: whether points up to 2.5 mm above the turntable are removed.
 
     Yields:
         The scans, one after another, so that a long sequence takes the memory of one.
@@ -85,9 +92,9 @@ def simulate_turntable(
         camera = camera_at(station.scanner, station.rings[ring], turn, middle)
         own = stream(seed, *name, "view", number)
         captured = capture(setting, camera, station.scanner, own)
-        scan, labels = as_scan(captured, moved_slightly(camera, own, middle), cropped)
+        stored = moved_slightly(camera, own, middle)
         angle = step * 360 // STEPS
-        yield SimulatedView(scan=scan, labels=labels, ring=ring, angle=angle, camera=camera)
+        yield SimulatedView(captured=captured, stored=stored, ring=ring, angle=angle, camera=camera)
 
 
 def draw_setting(station: Station, random: np.random.Generator, solid: Solid | None) -> Setting:
@@ -149,26 +156,21 @@ def moved_slightly(
     return camera.moved(rotation, middle + shift - dot(rotation.T, middle[:, None]))
 
 
-def as_scan(captured: Captured, camera: Camera, cropped: bool) -> tuple[Scan, ClassLabels]:
-    """Return a scan in the world's frame as the stored camera places it, and its labels."""
+def as_scan(captured: Captured, camera: Camera) -> Scan:
+    """Return a scan in the world's frame, as the stored camera places it, without the table."""
     rays = unit_rays(camera, captured.labels.shape)
     position = camera.position.astype(np.float32)
     points: Floats = position + captured.distance[..., None] * rays
-    empty = captured.labels == NONE
-    if cropped:
-        empty |= ~(points[..., 1] > TABLE_CROP_M)
-    points[empty] = np.nan
-    light, labels = captured.intensity.copy(), captured.labels.copy()
-    light[empty], labels[empty] = np.nan, NONE
-    scan = Scan(
+    gone = ~(points[..., 1] > TABLE_CROP_M)  # also where there is no point
+    points[gone] = np.nan
+    return Scan(
         positions=points,
         normals=normals_of(points, position),
-        intensity=light,
+        intensity=np.where(gone, np.float32(np.nan), captured.intensity),
         camera=position,
-        keep=labels == OBJECT,
+        keep=(captured.labels == OBJECT) & ~gone,
         view=camera,
     )
-    return scan, labels
 
 
 def _about_y(angle: float) -> npt.NDArray[np.float64]:
