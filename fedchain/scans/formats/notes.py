@@ -17,7 +17,7 @@ import numpy as np
 from fedchain.arrays import Array
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import FARTHEST_M, Measured, Unit
+from fedchain.scans.formats.file_points import FARTHEST_M, FilePoints, LengthUnit
 
 CAMERA_NUMBERS = 21
 """Numbers of a ``Camera``: 9 of the basis, 3 of the position, 4 and 5 of the lens."""
@@ -26,7 +26,7 @@ BASIS_ERROR = 1e-3
 _UNIT = re.compile(r"units?[\s:=]+(?:(mm|millimet(?:er|re)s?)|m|met(?:er|re)s?)", re.IGNORECASE)
 
 
-def notes_of(measured: Measured) -> list[str]:
+def notes_of(measured: FilePoints) -> list[str]:
     """Return the notes of points in metres."""
     notes = ["unit m"]
     if measured.camera is not None:
@@ -36,13 +36,13 @@ def notes_of(measured: Measured) -> list[str]:
     return notes
 
 
-def noted(file: Contents, measured: Measured, notes: Iterable[str]) -> Measured:
+def noted(file: Contents, measured: FilePoints, notes: Iterable[str]) -> FilePoints:
     """Return the points with what the notes of their file say; other comments are skipped.
 
     Raises:
         DataError: a note about the camera holds no camera.
     """
-    unit: Unit | None = measured.unit
+    unit: LengthUnit | None = measured.unit
     camera, view = measured.camera, measured.view
     for note in notes:
         if (found := _UNIT.fullmatch(note.strip())) is not None:

@@ -3,7 +3,7 @@
 A grid of pixels is named in one of these ways; the points stand row by row, and an empty pixel is
 NaN or the origin unless stated otherwise:
 
-- ``obj_info num_cols W`` and ``obj_info num_rows H`` (CloudCompare, PCL without a camera);
+- ``obj_info num_cols W`` and ``obj_info num_rows H`` (PCL without a camera);
 - ``comment width W`` and ``comment height H``;
 - ``obj_info .. (Width = W; Height = H; ..)`` (PhoXi Control, with coordinates in millimetres);
 - an element ``range_grid`` beside ``num_cols`` and ``num_rows``: a list for each pixel that holds
@@ -21,19 +21,19 @@ from dataclasses import replace
 import numpy as np
 
 from fedchain.arrays import Array
-from fedchain.scans.formats.columns import measured_columns, rows_of, table_of
+from fedchain.scans.formats.columns import points_of_columns, rows_of, table_of
 from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import noted, notes_of
 from fedchain.scans.formats.ply_body import end_of, read_cells, read_numbers
-from fedchain.scans.formats.ply_header import Element, Header, read_header
+from fedchain.scans.formats.ply_header import Element, PlyHeader, read_header
 
 OTHER_WORDS = {"float32": "float", "uint8": "uchar"}
 """PLY's name for each of numpy's types that are written."""
 NO_GRID = "names no num_cols (the width) and num_rows (the height) in its header"
 
 
-def read_ply(file: Contents) -> Measured:
+def read_ply(file: Contents) -> FilePoints:
     """Read a PLY file; other elements than the vertices are passed over.
 
     Raises:
@@ -47,7 +47,7 @@ def read_ply(file: Contents) -> Measured:
         raise file.fail("has no vertices of single numbers x, y, z; allowed: 'element vertex'")
     starts = _starts(file, header)
     table = read_numbers(file, header, vertex, starts["vertex"])
-    measured = measured_columns(file, table)
+    measured = points_of_columns(file, table)
     if header.millimetres:
         measured = replace(measured, unit="mm")
     measured = noted(file, measured, header.comments)
@@ -60,7 +60,7 @@ def ply_keeps(file: Contents) -> bool:
     return any(each.name.lower() == "keep" for one in vertices for each in one.properties)
 
 
-def _starts(file: Contents, header: Header) -> Mapping[str, int]:
+def _starts(file: Contents, header: PlyHeader) -> Mapping[str, int]:
     """Return the bytes at which vertex, range_grid and camera begin, as far as they exist."""
     wanted = {"vertex", "range_grid", "camera"} & {one.name for one in header.elements}
     starts: dict[str, int] = {}
@@ -75,8 +75,8 @@ def _starts(file: Contents, header: Header) -> Mapping[str, int]:
 
 
 def _organised(
-    file: Contents, header: Header, measured: Measured, starts: Mapping[str, int]
-) -> Measured:
+    file: Contents, header: PlyHeader, measured: FilePoints, starts: Mapping[str, int]
+) -> FilePoints:
     """Return the points with the grid that the file names, if it names one."""
     count, width, height = len(measured.points), header.width, header.height
     if "camera" in starts:
@@ -96,13 +96,13 @@ def _organised(
     return replace(measured, grid=(height, width))
 
 
-def _element(header: Header, name: str) -> Element:
+def _element(header: PlyHeader, name: str) -> Element:
     return next(one for one in header.elements if one.name == name)
 
 
 def _with_camera(
-    file: Contents, header: Header, element: Element, measured: Measured, start: int
-) -> tuple[Measured, tuple[int, int]]:
+    file: Contents, header: PlyHeader, element: Element, measured: FilePoints, start: int
+) -> tuple[FilePoints, tuple[int, int]]:
     """Return the points with the position of PCL's camera, and the size of its viewport."""
     if element.lists or element.count != 1:
         return measured, (0, 0)
@@ -118,12 +118,12 @@ def _with_camera(
 
 def _spread(
     file: Contents,
-    header: Header,
+    header: PlyHeader,
     element: Element,
-    measured: Measured,
+    measured: FilePoints,
     grid: tuple[int, int],
     start: int,
-) -> Measured:
+) -> FilePoints:
     """Return the points on the pixels to which ``range_grid`` sends them."""
     lists = [one.kind[0] for one in element.properties if one.length]
     if (
@@ -152,7 +152,7 @@ def _spread(
     )
 
 
-def ply_bytes(measured: Measured) -> Iterator[bytes]:
+def ply_bytes(measured: FilePoints) -> Iterator[bytes]:
     """Yield the parts of a binary, little-endian PLY file of points in metres."""
     rows = rows_of(table_of(measured))
     lines = ["ply", "format binary_little_endian 1.0"]

@@ -14,8 +14,8 @@ from fedchain.scans.features import normals_of
 from fedchain.scans.formats.contents import Contents
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan
 
-Unit = Literal["m", "mm"]
-"""Unit of length of a file: metres or millimetres."""
+LengthUnit = Literal["m", "mm"]
+"""LengthUnit of length of a file: metres or millimetres."""
 FARTHEST_M = 1e6
 """Largest coordinate of a camera that is read, in metres."""
 WIDE_M = 20.0
@@ -25,7 +25,7 @@ _SOME = 1000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Measured:
+class FilePoints:
     """Points as a file holds them. A reader checks the shapes, not the values."""
 
     points: Array
@@ -44,8 +44,8 @@ class Measured:
     """Position of the camera in the unit of the file, shape (3,)."""
     view: Camera | None = None
     """The camera itself, in the unit of the file."""
-    unit: Unit | None = None
-    """Unit of length that the file says; None if it says none."""
+    unit: LengthUnit | None = None
+    """LengthUnit of length that the file says; None if it says none."""
 
     @property
     def valid(self) -> Mask:
@@ -57,16 +57,16 @@ class Measured:
         return np.asarray(valid)
 
 
-def measured_of(record: Scan | Cloud) -> Measured:
+def file_points_of(record: Scan | Cloud) -> FilePoints:
     """Return a scan or a cloud as a file would hold it, in metres."""
     if isinstance(record, Cloud):
-        return Measured(
+        return FilePoints(
             points=record.points, normals=record.normals, intensity=record.intensity,
             camera=None if record.camera is None else record.camera.position,
             view=record.camera, unit="m",
         )  # fmt: skip
     height, width = record.intensity.shape
-    return Measured(
+    return FilePoints(
         points=record.positions.reshape(-1, 3),
         normals=record.normals.reshape(-1, 3),
         intensity=record.intensity.reshape(-1),
@@ -78,7 +78,8 @@ def measured_of(record: Scan | Cloud) -> Measured:
     )
 
 
-def in_metres(file: Contents, measured: Measured, unit: Unit | None) -> Measured:
+@np.errstate(all="ignore")  # of damaged numbers
+def in_metres(file: Contents, measured: FilePoints, unit: LengthUnit | None) -> FilePoints:
     """Return the same points in metres.
 
     The unit is what the file says, otherwise ``unit``, otherwise metres. If nobody says the unit
@@ -114,7 +115,7 @@ def _spread(points: Array) -> float:
 
 
 @np.errstate(all="ignore")  # damaged numbers become empty pixels
-def scan_of(file: Contents, measured: Measured) -> Scan:
+def scan_of(file: Contents, measured: FilePoints) -> Scan:
     """Return points in metres as a scan.
 
     A pixel is empty if its point is not finite or is exactly the origin. Missing normals are
@@ -155,7 +156,7 @@ def scan_of(file: Contents, measured: Measured) -> Scan:
 
 
 @np.errstate(all="ignore")  # damaged numbers are left out
-def cloud_of(file: Contents, measured: Measured) -> Cloud:
+def cloud_of(file: Contents, measured: FilePoints) -> Cloud:
     """Return points in metres as a cloud, those of a grid row by row.
 
     A point that is not finite is left out, and in a grid also one that is exactly the origin.
@@ -175,7 +176,7 @@ def cloud_of(file: Contents, measured: Measured) -> Cloud:
     )
 
 
-def without_grid(measured: Measured) -> Measured:
+def without_grid(measured: FilePoints) -> FilePoints:
     """Return the valid points, row by row, without their grid."""
     valid = measured.valid
     normals, intensity, keep = measured.normals, measured.intensity, measured.keep
