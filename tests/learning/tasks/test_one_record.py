@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scan_files import as_scan, erase, write_scan
+from scan_files import as_scan, erase
 
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.tasks import canary_records
 from fedchain.randomness import stream
-from fedchain.scans.tasks import simulated
 from fedchain.scans.features import normals_of
+from fedchain.scans.formats import write_scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.tasks import simulated
 
 HOLDERS, CLIP = 3, 0.1
 DIGITS = {"kind": "digits"}
