@@ -1,0 +1,110 @@
+"""Images of scans: the channels that a model sees, for each scan of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedchain.arrays import Wholes
+from fedchain.errors import DataError
+from fedchain.scans.features import CHANNELS, features_of, lengths_of
+from fedchain.scans.formats import read_scan
+from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
+from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
+from fedchain.scans.training.model_file import Kind
+
+
+@dataclass(frozen=True, eq=False)
+class ScanImage:
+    """One scan with its channels, within the smallest box that holds every point."""
+
+    scan: Scan
+    """The scan on its grid."""
+    box: tuple[slice, slice]
+    """Rows and columns of the box in the grid."""
+    image: Floats
+    """Channels within the box, float32, shape (channels, h, w); 0 where a pixel is empty."""
+    cells: Wholes | None = None
+    """For a file without a grid: row x width + column of each point, in the order of the file, or
+    -1 for a point without a pixel of its own, shape (n,). None if the file has a grid."""
+
+    @property
+    def valid(self) -> Mask:
+        """Pixels of the box that hold a point, shape (h, w)."""
+        return self.scan.valid[self.box]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSet:
+    """A set of scans that is ready to be read: kind and channels of all of its images."""
+
+    files: ScanSet
+    """The files of the set."""
+    kind: Kind
+    """Kind of channels."""
+
+    def image(self, file: ScanFile) -> ScanImage:
+        """Read a scan of the set and compute its channels.
+
+        Raises:
+            DataError: the file cannot be read, or these channels cannot be computed from it.
+        """
+        scan = read_scan(file.path)
+        box = bounding_box(scan.valid)
+        part = scan.part(box)
+        distance = lengths_of(part.positions - part.camera)
+        grids = (part.intensity, distance, part.normals, part.valid)
+        return ScanImage(scan, box, features_of(*(grid[None] for grid in grids))[0])
+
+
+def kind_for(folder: ScanFolder) -> Kind:
+    """Return the kind of channels that suits the scans of a folder."""
+    return "picture"
+
+
+def names_of(kind: Kind) -> tuple[str, ...]:
+    """Return the names of the channels of a kind."""
+    return CHANNELS
+
+
+def open_set(files: ScanSet, kind: Kind) -> OpenSet:
+    """Prepare the scans of a set to be read one after the other."""
+    return OpenSet(files, kind)
+
+
+def truth_of(file: ScanFile, scan: Scan) -> Mask:
+    """Return which points of a scan remain after cleaning, shape (height, width).
+
+    Raises:
+        DataError: the cleaned file cannot be read, has another grid than the scan or points that
+            the scan lacks, or keeps nothing.
+    """
+    if file.truth is None:
+        raise DataError(f"{file.path}: has no cleaned scan beside it; allowed: pairs")
+    clean = scan if file.truth == file.path else read_scan(file.truth)
+    if clean.intensity.shape != scan.intensity.shape:
+        raise DataError(
+            f"{file.truth}: has {clean.intensity.shape} pixels; "
+            f"allowed: {scan.intensity.shape}, those of {file.path.name}"
+        )
+    keep = clean.valid if clean.keep is None else clean.valid & clean.keep
+    if new := int((keep & ~scan.valid).sum()):
+        words = f"has {new} points that {file.path.name} lacks"
+        raise DataError(f"{file.truth}: {words}; allowed: a scan from which points were erased")
+    if not keep.any():
+        raise DataError(f"{file.truth}: keeps no point of {file.path.name}; allowed: at least one")
+    return keep
+
+
+def grid_of_cells(values: Mask, cells: Wholes | None, beyond: bool = True) -> Mask:
+    """Return a mask over a grid in the order of the file: (height, width), or (n,) without a grid.
+
+    ``beyond`` is the value of points that have no pixel of their own.
+
+    >>> grid_of_cells(np.array([[True, False]]), np.array([1, -1, 0])).tolist()
+    [False, True, True]
+    """
+    if cells is None:
+        return values
+    return np.where(cells >= 0, values.ravel()[np.maximum(cells, 0)], beyond)
