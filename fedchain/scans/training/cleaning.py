@@ -105,9 +105,7 @@ def chances(trained: TrainedModel, image: Floats, valid: Mask) -> Floats:
     ``image`` has the channels as the scan has them, shape (channels, height, width).
     """
     card = trained.card
-    logits = logits_in(
-        trained.module, image, valid, valid, card.channels, card.window, card.margin
-    )
+    logits = logits_in(trained.module, image, valid, valid, card.channels, card.window, card.margin)
     with np.errstate(over="ignore"):  # exp of a large number is infinite, and the chance is 0
         return np.where(valid, 1 / (1 + np.exp(-logits)), np.float32(0))
 

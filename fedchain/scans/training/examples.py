@@ -120,4 +120,3 @@ def statistics_of(examples: Sequence[Example], names: Sequence[str], seed: int) 
 
 def _sample(places: Wholes, generator: np.random.Generator) -> Wholes:
     return places[np.sort(generator.choice(len(places), SAMPLED, replace=False))]
-

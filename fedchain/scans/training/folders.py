@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ class ScanFile:
     path: Path
     """Path of the scan before cleaning."""
     name: str
-    """The path below the folder, without the endings: ``turntable/gpu_000``."""
+    """The path below the folder, without the endings: ``turntable/gpu_000``; with them if two files
+    of a folder differ in their endings only."""
     truth: Path | None = None
     """Path of the file that says which points remain after cleaning, or None if not known. It is
     ``path`` itself if the file holds a mask ``keep``."""
@@ -171,8 +172,10 @@ def _pair(folder: Path, files: list[Path]) -> Iterator[ScanFile | Path]:
             truths[beside[0]] = path
         else:
             yield path
+    stems = Counter(stem_of(path) for path in originals)
     for path in originals:
-        name = (path.relative_to(folder).parent / stem_of(path)).as_posix()
+        own = stem_of(path) if stems[stem_of(path)] == 1 else path.name
+        name = (path.relative_to(folder).parent / own).as_posix()
         yield ScanFile(path, name, truths.get(path) or (path if _holds_keep(path) else None))
 
 

@@ -34,6 +34,15 @@ class ScanImage:
         """Pixels of the box that hold a point, shape (h, w)."""
         return self.scan.valid[self.box]
 
+    def in_file_order(self, keep: Mask) -> Mask:
+        """Return a mask over the grid in the order of the file: (height, width), or (n,) without.
+
+        Points that have no pixel of their own are kept.
+        """
+        if self.cells is None:
+            return keep
+        return np.where(self.cells >= 0, keep.ravel()[np.maximum(self.cells, 0)], True)
+
 
 @dataclass(frozen=True, eq=False)
 class OpenSet:
@@ -53,9 +62,14 @@ class OpenSet:
         scan = read_scan(file.path)
         box = bounding_box(scan.valid)
         part = scan.part(box)
-        distance = lengths_of(part.positions - part.camera)
-        grids = (part.intensity, distance, part.normals, part.valid)
-        return ScanImage(scan, box, features_of(*(grid[None] for grid in grids))[0])
+        return ScanImage(scan, box, picture_of(part))
+
+
+def picture_of(scan: Scan) -> Floats:
+    """Return the five channels of the paper for one scan, shape (5, height, width)."""
+    distance = lengths_of(scan.positions - scan.camera)
+    light, normals, valid = scan.intensity[None], scan.normals[None], scan.valid[None]
+    return np.asarray(features_of(light, distance[None], normals, valid)[0])
 
 
 def kind_for(folder: ScanFolder) -> Kind:
@@ -95,16 +109,3 @@ def truth_of(file: ScanFile, scan: Scan) -> Mask:
     if not keep.any():
         raise DataError(f"{file.truth}: keeps no point of {file.path.name}; allowed: at least one")
     return keep
-
-
-def grid_of_cells(values: Mask, cells: Wholes | None, beyond: bool = True) -> Mask:
-    """Return a mask over a grid in the order of the file: (height, width), or (n,) without a grid.
-
-    ``beyond`` is the value of points that have no pixel of their own.
-
-    >>> grid_of_cells(np.array([[True, False]]), np.array([1, -1, 0])).tolist()
-    [False, True, True]
-    """
-    if cells is None:
-        return values
-    return np.where(cells >= 0, values.ravel()[np.maximum(cells, 0)], beyond)

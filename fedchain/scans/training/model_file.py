@@ -21,7 +21,7 @@ from fedchain.arrays import Array
 from fedchain.errors import DataError, PartError, ScenarioError
 from fedchain.files import write_whole
 from fedchain.learning.task import models
-from fedchain.registry import Part, Section
+from fedchain.registry import Section
 from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.formats.npz import arrays_of
 from fedchain.version import __version__
@@ -134,7 +134,7 @@ def read_model(path: Path) -> TrainedModel:
 def arrays_by_name(module: nn.Module) -> dict[str, Array]:
     """Return copies of a model's weights as float32 arrays by name."""
     state = module.state_dict()
-    return {name: np.array(value.detach().cpu(), copy=True) for name, value in state.items()}
+    return {name: value.numpy(force=True).copy() for name, value in state.items()}
 
 
 def load_arrays(module: nn.Module, arrays: Mapping[str, Array], file: Contents) -> None:

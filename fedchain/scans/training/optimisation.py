@@ -21,6 +21,8 @@ from fedchain.scans.training.windows import Corner, window_at
 
 WARM_UP = 0.3
 """Share of the steps in which the learning rate rises."""
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Adam's usual constants."""
 START, END = 1 / 25, 1e-4
 """First and last learning rate, as shares of the largest one."""
 
@@ -69,8 +71,10 @@ class State:
 
     module: nn.Module
     """The model."""
-    optimiser: torch.optim.Adam
-    """Adam, with its moments."""
+    first: dict[str, torch.Tensor]
+    """Adam's running mean of the gradient of each parameter."""
+    second: dict[str, torch.Tensor]
+    """Adam's running mean of the squared gradient of each parameter."""
     step: int = 0
     """Steps done."""
     best: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -87,7 +91,8 @@ class State:
 
 def begin(module: nn.Module) -> State:
     """Return the state before the first step."""
-    return State(module, torch.optim.Adam(module.parameters()))
+    nothing = {name: torch.zeros_like(each) for name, each in module.named_parameters()}
+    return State(module, nothing, {name: each.clone() for name, each in nothing.items()})
 
 
 def rate_at(step: int, schedule: Schedule) -> float:
@@ -137,7 +142,10 @@ def optimise(
         if state.step % schedule.check_every and state.step < schedule.steps:
             continue
         state.history.append(
-            (state.step, held_out_loss(state.module, examples, channels, schedule) if measured else math.nan)
+            (
+                state.step,
+                held_out_loss(state.module, examples, channels, schedule) if measured else math.nan,
+            )
         )
         if state.best_step == state.step:
             state.best = {n: each.detach().clone() for n, each in state.module.state_dict().items()}
@@ -188,18 +196,34 @@ def _make_step(
 ) -> None:
     device = next(state.module.parameters()).device
     images, targets = (each.to(device) for each in crops)
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate_at(state.step, schedule)
     state.module.train()
     with torch.random.fork_rng():  # dropout depends on the step alone, also after an interruption
         torch.manual_seed(int.from_bytes(digest(schedule.seed, "dropout", state.step)[:8]) >> 1)
         each = loss(state.module(images), targets)
     # A crop counts as much as it has points, so that every point counts the same.
     points = targets.isfinite().sum(dim=(1, 2))
-    state.optimiser.zero_grad()
-    ((each * points).sum() / points.sum()).backward()
-    state.optimiser.step()
+    total: torch.Tensor = (each * points).sum() / points.sum()
+    gradients = torch.autograd.grad(total, list(state.module.parameters()))
+    rate = rate_at(state.step, schedule)
     state.step += 1
+    make_adam_step(state, gradients, rate)
+
+
+@torch.no_grad()
+def make_adam_step(state: State, gradients: Sequence[torch.Tensor], rate: float) -> None:
+    """Change the weights of a state by a step of Adam; ``state.step`` is the number of this step.
+
+    Reference:
+        Kingma and Ba, "Adam", 2015, algorithm 1.
+    """
+    # torch.optim would do, but importing it takes longer than a short training.
+    corrections = 1 - BETAS[0] ** state.step, 1 - BETAS[1] ** state.step
+    for (name, weights), gradient in zip(state.module.named_parameters(), gradients, strict=True):
+        first, second = state.first[name], state.second[name]
+        first.lerp_(gradient, 1 - BETAS[0])
+        second.lerp_(gradient.square(), 1 - BETAS[1])
+        size = (second / corrections[1]).sqrt_().add_(EPSILON)
+        weights.addcdiv_(first, size, value=-rate / corrections[0])
 
 
 def held_out_loss(
@@ -220,12 +244,12 @@ def held_out_loss(
 
 def arrays_of_state(state: State) -> dict[str, Any]:
     """Return the arrays of a state by name: weights, both moments of Adam, and the best weights."""
-    found = {f"weights/{n}": each.numpy(force=True) for n, each in state.module.state_dict().items()}
+    found = {
+        f"weights/{n}": each.numpy(force=True) for n, each in state.module.state_dict().items()
+    }
     found |= {f"best/{name}": each.numpy(force=True) for name, each in state.best.items()}
-    for name, weights in state.module.named_parameters():
-        moments = state.optimiser.state[weights]
-        found[f"first/{name}"] = moments["exp_avg"].numpy(force=True)
-        found[f"second/{name}"] = moments["exp_avg_sq"].numpy(force=True)
+    found |= {f"first/{name}": each.numpy(force=True) for name, each in state.first.items()}
+    found |= {f"second/{name}": each.numpy(force=True) for name, each in state.second.items()}
     return found
 
 
@@ -239,10 +263,6 @@ def restore(state: State, arrays: dict[str, Array], step: int) -> None:
     names = list(state.module.state_dict())
     state.module.load_state_dict({name: tensor(f"weights/{name}") for name in names})
     state.best = {name: tensor(f"best/{name}") for name in names}
-    for name, weights in state.module.named_parameters():
-        state.optimiser.state[weights] = {
-            "step": torch.tensor(float(step)),
-            "exp_avg": tensor(f"first/{name}"),
-            "exp_avg_sq": tensor(f"second/{name}"),
-        }
+    state.first = {name: tensor(f"first/{name}") for name in state.first}
+    state.second = {name: tensor(f"second/{name}") for name in state.second}
     state.step = step

@@ -18,8 +18,6 @@ average precision and area under the ROC curve of the outliers, for methods that
 class Judged:
     """One scan that a method has cleaned, beside the truth; all arrays have shape (h, w)."""
 
-    name: str
-    """Name of the scan."""
     valid: Mask
     """Pixels that are judged."""
     keep: Mask
@@ -38,7 +36,7 @@ def scores_of(judged: Judged) -> Mapping[str, float]:
     has points of one class only.
 
     >>> two, first = np.ones((1, 2), bool), np.array([[True, False]])
-    >>> scores_of(Judged("", two, first, first, np.array([[0.9, 0.2]])))["auc"]
+    >>> scores_of(Judged(two, first, first, np.array([[0.9, 0.2]])))["auc"]
     1.0
     """
     keep, kept = judged.keep[judged.valid], judged.kept[judged.valid]
@@ -61,12 +59,15 @@ def scores_of(judged: Judged) -> Mapping[str, float]:
     return scores
 
 
-def mean_scores(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return the mean of each metric over the scans that have it."""
-    each = [scores_of(one) for one in judged]
+def mean_of(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric over the scans that have it.
+
+    >>> mean_of([{"iou": 1.0, "ap": 0.5}, {"iou": 0.0}])
+    {'iou': 0.5, 'ap': 0.5}
+    """
     found = {}
     for metric in METRICS:
-        values = [scores[metric] for scores in each if metric in scores]
+        values = [each[metric] for each in scores if metric in each]
         if values:
             found[metric] = float(np.mean(values))
     return found

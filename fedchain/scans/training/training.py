@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from fedchain.errors import DataError, RunRefused
+from fedchain.errors import DataError, RunRefused, ScenarioError
 from fedchain.learning.models import seeded
-from fedchain.learning.task import losses
-from fedchain.registry import Part, Section
+from fedchain.learning.task import losses, models
+from fedchain.registry import Part, Section, examine_keys, plain_value
 from fedchain.scans import segmentation
 from fedchain.scans.training import checkpoints
 from fedchain.scans.training.cleaning import chances, device_of
@@ -35,7 +35,7 @@ from fedchain.scans.training.model_file import (
     write_model,
 )
 from fedchain.scans.training.optimisation import Example, Schedule, State, begin, optimise
-from fedchain.scans.training.scores import Judged, mean_scores
+from fedchain.scans.training.scores import Judged, mean_of, scores_of
 from fedchain.version import __version__
 
 MODEL = Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"})
@@ -49,10 +49,10 @@ class Recipe(Section):
     crops around outliers would make the model expect too many of them, and a low threshold.
     """
 
-    model: dict[str, Any] = MODEL.plain()
-    """The model's block: its kind and its parameters."""
-    loss: dict[str, Any] = segmentation.BCE.plain()
-    """The loss's block."""
+    model: Annotated[Part, models] = MODEL
+    """Model that turns channels into one logit per pixel."""
+    loss: Annotated[Part, losses] = segmentation.BCE
+    """Loss over the pixels that hold a point."""
     channels: Kind | None = None
     """Kind of channels; None: ``views`` if the scans have cameras, else ``local``."""
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 200
@@ -67,12 +67,32 @@ class Recipe(Section):
     """Probability to keep a point below which the point is erased."""
     held_out: HeldOut = "auto"
     """What is measured and not learned from."""
-    check_every: Annotated[int, Field(ge=1)] = 20
+    check_every: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     """Steps between two measurements."""
-    patience: Annotated[int, Field(ge=1)] = 5
+    patience: Annotated[int, Field(ge=1, le=1_000_000)] = 5
     """Measurements without an improvement after which the training stops."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of weights, crops and held-out tiles."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with some values replaced; keys are dotted paths: ``model.width``.
+
+        Raises:
+            ScenarioError: a key is unknown, or a value is not allowed.
+
+        >>> Recipe.of({"steps": 400, "model.width": 4}).model.parameters["width"]
+        4
+        """
+        given: dict[str, Any] = {}
+        for path, value in values.items():
+            block, _, key = path.rpartition(".")
+            place = given.setdefault(block, {}) if block else given
+            place[key] = value
+        checked, problems = examine_keys(cls, given, ())
+        if problems:
+            raise ScenarioError(problems)
+        return cls.model_construct(**checked)
 
     @property
     def margin(self) -> int:
@@ -150,14 +170,14 @@ def train_folder(
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
     channels = statistics_of(examples, names_of(kind), recipe.seed)
     make = seeded(
-        lambda: module_of(recipe.model, len(channels), recipe.window, "model"), recipe.seed
+        lambda: module_of(recipe.model.plain(), len(channels), recipe.window, "model"), recipe.seed
     )
     state = begin(make().to(place))
     key, checkpoint = _key(listed, kind, recipe), checkpoints.checkpoint_of(out)
     if force:
         checkpoint.unlink(missing_ok=True)
     checkpoints.load(checkpoint, key, state)
-    loss = losses.build(losses.check(recipe.loss))
+    loss = losses.build(recipe.loss)
     optimise(
         state,
         examples,
@@ -168,7 +188,7 @@ def train_folder(
         lambda done, total: progress(done, total, "Training"),
     )
     card = Card(
-        model=recipe.model,
+        model=recipe.model.plain(),
         kind=kind,
         channels=tuple(channels),
         window=recipe.window,
@@ -198,12 +218,22 @@ def _numbers(examples: Sequence[Example], recipe: Recipe, state: State) -> dict[
     outliers = sum(int((valid & ~keep).sum()) for valid, keep in learned)
     return {
         "scans": [each.name for each in examples],
+        "held_out": _held_out_words(examples),
         "points_learned_from": points,
         "outlier_share": outliers / points,
+        "weights": sum(each.numel() for each in state.module.parameters()),
         "steps": state.step,
         "best_step": state.best_step,
-        "recipe": recipe.model_dump(),
+        "recipe": plain_value(recipe),
     }
+
+
+def _held_out_words(examples: Sequence[Example]) -> str:
+    """Say which points were measured and not learned from."""
+    judged = {each.name: int((each.valid & each.held_out).sum()) for each in examples}
+    points = sum(judged.values())
+    whole = [e.name for e in examples if points and judged[e.name] == int(e.valid.sum())]
+    return f"scan {whole[0]}" if whole else f"tiles, {points:,} points" if points else "nothing"
 
 
 def _scores(trained: TrainedModel, examples: Sequence[Example]) -> dict[str, dict[str, float]]:
@@ -213,16 +243,17 @@ def _scores(trained: TrainedModel, examples: Sequence[Example]) -> dict[str, dic
         valid = each.valid & each.held_out
         if valid.any():
             chance = chances(trained, each.image, each.valid)
-            judged.append(Judged(each.name, valid, each.keep, chance >= trained.card.threshold, chance))
+            judged.append(Judged(valid, each.keep, chance >= trained.card.threshold, chance))
     if not judged:
         return {}
-    everything = [replace(each, kept=each.valid, chance=None) for each in judged]
-    return {"model": mean_scores(judged), "keep_everything": mean_scores(everything)}
+    kept = [replace(each, kept=each.valid, chance=None) for each in judged]
+    methods = {"model": judged, "keep_everything": kept}
+    return {name: mean_of([scores_of(each) for each in own]) for name, own in methods.items()}
 
 
 def _key(listed: ScanFolder, kind: Kind, recipe: Recipe) -> str:
     """Return a text that is the same for trainings with the same result."""
-    told = hashlib.sha256(f"{kind}|{recipe.model_dump_json()}|{__version__}".encode())
+    told = hashlib.sha256(f"{kind}|{plain_value(recipe)}|{__version__}".encode())
     for each in listed.sets:
         files = {path for scan in each.scans for path in (scan.path, scan.truth) if path}
         for path in sorted(files | set(each.cleaned)):
