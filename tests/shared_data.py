@@ -17,6 +17,9 @@ PHOXI = Path(__file__).parents[2] / "shared" / "data" / "phoxi"
 """``../shared/data/phoxi``, seen from the root of the repository."""
 
 NEEDED = {
+    "scans/test_camera.py::test_real_points_are_projected_onto_their_pixels": (
+        "the lens of a real camera, in the file format of its program"
+    ),
     "scans/test_scan_formats.py::test_real_scans_hold_the_published_number_of_points": (
         "the files of a real camera: our own writer makes no file with its quirks"
     ),

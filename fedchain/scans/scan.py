@@ -1,14 +1,18 @@
-"""One organised scan: a grid of pixels, each of which holds a point or is empty."""
+"""Scans: points on a grid of pixels (organised), or a bare cloud of points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import read_only
+from fedchain.scans.camera import Camera
+
+if TYPE_CHECKING:
+    from fedchain.scans.camera import Camera
 
 Floats = npt.NDArray[np.floating[Any]]
 """Floating-point array: float32 where it is stored, wider only during a computation."""
@@ -41,6 +45,8 @@ class Scan:
     """Position of the camera in metres, shape (3,), in the same coordinates as the points."""
     keep: Mask | None = None
     """Pixels whose point remains after cleaning, shape (height, width), or None if not known."""
+    view: Camera | None = None
+    """Camera that maps the points to their pixels, or None if not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
@@ -59,13 +65,42 @@ class Scan:
 
     def part(self, box: tuple[slice, slice]) -> Scan:
         """Return the part of the scan within a box: a slice of rows and a slice of columns."""
+        top, left = box[0].start or 0, box[1].start or 0
         return Scan(
             positions=self.positions[box],
             normals=self.normals[box],
             intensity=self.intensity[box],
             camera=self.camera,
             keep=None if self.keep is None else self.keep[box],
+            view=None if self.view is None else self.view.cropped(top, left),
         )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cloud:
+    """A cloud of points without a grid; every point is finite."""
+
+    points: Floats
+    """Points in metres, float32, shape (n, 3)."""
+    intensity: Floats | None = None
+    """Brightness in the scanner's own unit, shape (n,), or None if not known."""
+    normals: Floats | None = None
+    """Unit normals, shape (n, 3), or None if not known; zeros where a point has none."""
+    camera: Camera | None = None
+    """Camera that measured the points, or None if not known."""
+
+    def __post_init__(self) -> None:
+        count = len(self.points)
+        for name, wanted in {
+            "points": (count, 3),
+            "normals": (count, 3),
+            "intensity": (count,),
+        }.items():
+            array = getattr(self, name)
+            if array is not None and array.shape != wanted:
+                raise ValueError(f"cloud: {name} has shape {array.shape}; allowed: {wanted}")
+            if array is not None:
+                object.__setattr__(self, name, read_only(array.view()))
 
 
 def bounding_box(valid: Mask) -> tuple[slice, slice]:

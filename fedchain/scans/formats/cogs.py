@@ -7,8 +7,8 @@ of these parts, in this order:
 - points: u32 number of points, u32 number of properties, u32 0; a header for each property (u32
   length of the name, name, u32 type, u32 bytes per point, u32 0); for each property, an array of
   float32 values;
-- scan: 8 zero bytes, u32 number of points, u32 width, u32 height, the camera (float32: 3x3 basis,
-  position, fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
+- scan: 8 zero bytes, u32 number of points, u32 width, u32 height, the camera (float32: 3x3 basis in
+  rows, position, fx, fy, cx, cy, k1, k2, k3, p1, p2), and the pixel of each point (u32 x, u32 y);
 - directory: the names of the parts.
 
 The number of bytes of the camera depends on the version of the format.
@@ -16,11 +16,13 @@ The number of bytes of the camera depends on the version of the format.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from fedchain.arrays import Array, Wholes
+from fedchain.scans.camera import Camera
 from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.scan import Scan
 
@@ -32,6 +34,10 @@ MOST_PROPERTIES = 16
 LONGEST_NAME = 64
 CAMERA_BYTES = range(48, 257)
 """Allowed lengths of the camera in bytes."""
+CAMERA_NUMBERS = 21
+"""Numbers of a camera with lens: 9 of the basis, 3 of the position, 4 and 5 of the lens."""
+BASIS_ERROR = 1e-3
+"""Largest error of the products of two rows of a basis that counts as orthonormal."""
 
 
 def read_cogs(path: Path) -> Scan:
@@ -57,7 +63,7 @@ def read_cogs(path: Path) -> Scan:
         raise file.fail(
             f"has {length} bytes for the camera; allowed: {CAMERA_BYTES[0]} to {CAMERA_BYTES[-1]}"
         )
-    camera = file.array("<f4", 3, scan_block + 20 + 36, "the camera")
+    numbers = file.array("<f4", length // 4, scan_block + 20, "the camera")
     # The pixels are found from the directory, which begins where they end.
     table = file.array("<u4", 2 * points, directory - 8 * points, "the pixels").reshape(-1, 2)
     pixels = _pixels(file, table, width, height)
@@ -67,7 +73,27 @@ def read_cogs(path: Path) -> Scan:
     grid = np.full((height * width, values.shape[1]), np.nan, np.float32)
     grid[pixels[finite]] = values[finite]
     positions, normals, intensity = np.split(grid.reshape(height, width, -1), (3, 6), axis=-1)
-    return file.scan(positions, camera, normals, intensity[..., 0])
+    scan = file.scan(positions, numbers[9:12], normals, intensity[..., 0])
+    return replace(scan, view=_view(numbers))
+
+
+@np.errstate(all="ignore")  # damaged numbers give no camera
+def _view(numbers: Array) -> Camera | None:
+    """Return the camera with its lens, or None if the file's numbers are not those of a camera."""
+    if len(numbers) < CAMERA_NUMBERS or not np.isfinite(numbers).all():
+        return None
+    basis, lens = numbers[:9].reshape(3, 3).astype(np.float64), numbers[12:CAMERA_NUMBERS]
+    error = np.abs(basis @ basis.T - np.eye(3)).max()
+    if error > BASIS_ERROR or not (lens[:2] > 0).all():
+        return None
+    # The rows of the file point to the right, up and backward.
+    return Camera(
+        basis=basis * [[1], [-1], [-1]],
+        position=numbers[9:12],
+        focal=lens[:2],
+        centre=lens[2:4],
+        distortion=lens[4:],
+    )
 
 
 def _properties(file: Contents, points: int) -> tuple[dict[str, Array], int]:
