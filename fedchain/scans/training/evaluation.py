@@ -21,7 +21,6 @@ from fedchain.scans.training.folders import ScanFile, ScanFolder, list_folder
 from fedchain.scans.training.images import (
     OpenSet,
     ScanImage,
-    open_set,
     picture_of,
     truth_of,
 )
@@ -103,7 +102,7 @@ def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile
     for each in listed.sets:
         pairs = [file for file in each.scans if file.truth is not None]
         if pairs:
-            opened = open_set(each, trained.card.kind)
+            opened = OpenSet(each, trained.card.kind)
             yield from ((file, opened) for file in pairs)
 
 

@@ -13,9 +13,10 @@ from fedchain.errors import DataError
 from fedchain.randomness import stream
 from fedchain.scans.scan import Mask
 from fedchain.scans.training.folders import ScanFolder
-from fedchain.scans.training.images import open_set, truth_of
-from fedchain.scans.training.model_file import Channel, Kind
+from fedchain.scans.training.images import OpenSet, truth_of
+from fedchain.scans.training.model_file import Channel
 from fedchain.scans.training.optimisation import Example
+from fedchain.scans.turntable import ChannelKind
 
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the number of all steps, and what is being done."""
@@ -34,7 +35,7 @@ LEAST_DEVIATION = 1e-6
 """Least standard deviation by which a channel is divided: a constant channel stays near 0."""
 
 
-def read_examples(folder: ScanFolder, kind: Kind, progress: Progress) -> list[Example]:
+def read_examples(folder: ScanFolder, kind: ChannelKind, progress: Progress) -> list[Example]:
     """Read the pairs of a folder; the images are as the scans have them, and nothing is held out.
 
     Raises:
@@ -44,7 +45,7 @@ def read_examples(folder: ScanFolder, kind: Kind, progress: Progress) -> list[Ex
     many = len(folder.pairs)
     for each in folder.sets:
         pairs = [file for file in each.scans if file.truth is not None]
-        opened = open_set(each, kind) if pairs else None
+        opened = OpenSet(each, kind) if pairs else None
         for file in pairs:
             assert opened is not None
             progress(len(found), many, f"Reading {file.name}")

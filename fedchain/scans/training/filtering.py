@@ -15,7 +15,7 @@ from fedchain.scans.formats import WRITTEN, write_cloud, write_scan
 from fedchain.scans.scan import Mask, Scan
 from fedchain.scans.training.cleaning import chances, unlike
 from fedchain.scans.training.folders import KEEP, ScanFile, ScanFolder, digest_of, list_folder
-from fedchain.scans.training.images import OpenSet, open_set
+from fedchain.scans.training.images import OpenSet
 from fedchain.scans.training.journal import Filtered, Journal, open_journal
 from fedchain.scans.training.model_file import TrainedModel
 
@@ -78,7 +78,7 @@ def filter_folder(
                 digest = digest_of(file.path).hex()
                 known = journal.finished(file.name, digest)
                 if known is None:
-                    opened = opened or open_set(each, trained.card.kind)
+                    opened = opened or OpenSet(each, trained.card.kind)
                     known = _filter(file, digest, opened, trained, journal)
                 else:
                     before.add(file.name)

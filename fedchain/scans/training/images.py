@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from fedchain.arrays import Wholes
 from fedchain.errors import DataError
-from fedchain.scans.features import CHANNELS, features_of, lengths_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
 from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
-from fedchain.scans.training.model_file import Kind
+from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
+from fedchain.scans.turntable import ScanSet as Turntable
+
+GRIDLESS = (".npy", ".xyz")
+"""Endings of the names of files that may hold a cloud without a grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,45 +50,48 @@ class ScanImage:
 
 @dataclass(frozen=True, eq=False)
 class OpenSet:
-    """A set of scans that is ready to be read: kind and channels of all of its images."""
+    """A set of scans that is ready to be read, one scan after the other."""
 
     files: ScanSet
     """The files of the set."""
-    kind: Kind
+    kind: ChannelKind
     """Kind of channels."""
+
+    @cached_property
+    def turntable(self) -> Turntable:
+        """The cameras of the set, and what each of its scans says about the others' points."""
+        return read_set(self.files.views)
 
     def image(self, file: ScanFile) -> ScanImage:
         """Read a scan of the set and compute its channels.
 
         Raises:
-            DataError: the file cannot be read, or these channels cannot be computed from it.
+            DataError: the file cannot be read, or has no grid and fits no camera of the set.
         """
-        scan = read_scan(file.path)
+        views, cells = Views([]), None
+        if self.kind == "views" or file.path.suffix.lower() in GRIDLESS:
+            member = self.turntable.member(file.path)
+            scan, cells = member.scan, member.pixels
+            truth = () if file.truth is None else (file.truth,)
+            views = self.turntable.views(file.path, truth)
+        else:
+            scan = read_scan(file.path)
         box = bounding_box(scan.valid)
-        part = scan.part(box)
-        return ScanImage(scan, box, picture_of(part))
+        return ScanImage(scan, box, channel_image(scan.part(box), self.kind, views), cells)
 
 
-def picture_of(scan: Scan) -> Floats:
-    """Return the five channels of the paper for one scan, shape (5, height, width)."""
-    distance = lengths_of(scan.positions - scan.camera)
-    light, normals, valid = scan.intensity[None], scan.normals[None], scan.valid[None]
-    return np.asarray(features_of(light, distance[None], normals, valid)[0])
+def kind_for(folder: ScanFolder) -> ChannelKind:
+    """Return the kind of channels that suits the pairs of a folder.
 
+    It is ``views`` if the first pair knows its camera and has other scans beside it, else
+    ``local``.
 
-def kind_for(folder: ScanFolder) -> Kind:
-    """Return the kind of channels that suits the scans of a folder."""
-    return "picture"
-
-
-def names_of(kind: Kind) -> tuple[str, ...]:
-    """Return the names of the channels of a kind."""
-    return CHANNELS
-
-
-def open_set(files: ScanSet, kind: Kind) -> OpenSet:
-    """Prepare the scans of a set to be read one after the other."""
-    return OpenSet(files, kind)
+    Raises:
+        DataError: the first pair cannot be read.
+    """
+    first = folder.pairs[0]
+    beside = next(len(each.views) for each in folder.sets if first in each.scans)
+    return "views" if beside > 1 and read_scan(first.path).view is not None else "local"
 
 
 def truth_of(file: ScanFile, scan: Scan) -> Mask:

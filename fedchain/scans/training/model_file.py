@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from fedchain.learning.task import models
 from fedchain.registry import Section
 from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.formats.npz import arrays_of
+from fedchain.scans.turntable import ChannelKind
 from fedchain.version import __version__
 
 LARGEST_MODEL = 1 << 31
@@ -34,9 +35,6 @@ WEIGHTS = "weights/"
 """Beginning of the names of the arrays with weights."""
 Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Kind = Literal["picture", "local", "views"]
-"""Kind of channels: ``picture`` has five channels of 8 bits, ``local`` has float channels of the
-scan itself, and ``views`` has the distances to other scans of the same object besides."""
 
 
 class Channel(Section):
@@ -59,7 +57,7 @@ class Card(Section):
 
     model: dict[str, Any]
     """The model's block: its kind and its parameters."""
-    kind: Kind
+    kind: ChannelKind
     """Kind of channels that the model sees."""
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=256)]
     """The channels, in the order of the model's input."""

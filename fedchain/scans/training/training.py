@@ -25,10 +25,9 @@ from fedchain.scans.training.examples import (
     statistics_of,
 )
 from fedchain.scans.training.folders import ScanFolder, digest_of, list_folder
-from fedchain.scans.training.images import kind_for, names_of
+from fedchain.scans.training.images import kind_for
 from fedchain.scans.training.model_file import (
     Card,
-    Kind,
     Share,
     TrainedModel,
     module_of,
@@ -36,6 +35,7 @@ from fedchain.scans.training.model_file import (
 )
 from fedchain.scans.training.optimisation import Example, Schedule, State, begin, optimise
 from fedchain.scans.training.scores import Judged, mean_of, scores_of
+from fedchain.scans.turntable import CHANNELS, ChannelKind
 from fedchain.version import __version__
 
 MODEL = Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"})
@@ -53,7 +53,7 @@ class Recipe(Section):
     """Model that turns channels into one logit per pixel."""
     loss: Annotated[Part, losses] = segmentation.BCE
     """Loss over the pixels that hold a point."""
-    channels: Kind | None = None
+    channels: ChannelKind | None = None
     """Kind of channels; None: ``views`` if the scans have cameras, else ``local``."""
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     """Number of steps of Adam."""
@@ -168,7 +168,7 @@ def train_folder(
     place = device_of(device)
     examples = read_examples(listed, kind, progress)
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
-    channels = statistics_of(examples, names_of(kind), recipe.seed)
+    channels = statistics_of(examples, CHANNELS[kind], recipe.seed)
     make = seeded(
         lambda: module_of(recipe.model.plain(), len(channels), recipe.window, "model"), recipe.seed
     )
@@ -251,7 +251,7 @@ def _scores(trained: TrainedModel, examples: Sequence[Example]) -> dict[str, dic
     return {name: mean_of([scores_of(each) for each in own]) for name, own in methods.items()}
 
 
-def _key(listed: ScanFolder, kind: Kind, recipe: Recipe) -> str:
+def _key(listed: ScanFolder, kind: ChannelKind, recipe: Recipe) -> str:
     """Return a text that is the same for trainings with the same result."""
     told = hashlib.sha256(f"{kind}|{plain_value(recipe)}|{__version__}".encode())
     for each in listed.sets:
