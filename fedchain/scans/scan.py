@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import read_only
 from fedchain.scans.camera import Camera
-
-if TYPE_CHECKING:
-    from fedchain.scans.camera import Camera
 
 Floats = npt.NDArray[np.floating[Any]]
 """Floating-point array: float32 where it is stored, wider only during a computation."""

@@ -110,8 +110,8 @@ def test_what_is_written_is_read_back(name, tmp_path):
 
 
 def test_a_file_of_another_format_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no scan format ends in '.pcd'; allowed: .cogs, .ply"):
-        read_scan(tmp_path / "a.pcd")
+    with pytest.raises(DataError, match=r"no scan format ends in '.e57'; allowed: .cogs, .npy"):
+        read_scan(tmp_path / "a.e57")
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -1,32 +1,21 @@
-"""File formats of organised scans (grids of pixels), with one reader for each format."""
+"""File formats of scans and clouds, one file a format; the ending of a name selects the format.
 
-from __future__ import annotations
+``read_scan`` and ``read_cloud`` read; ``write_scan``, ``write_cloud`` and ``convert`` write. What
+each format holds stands in docs/scans.md.
+"""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from fedchain.scans.formats.reading import READERS, holds_keep, read_any, read_cloud, read_scan
+from fedchain.scans.formats.writing import WRITERS, Converted, convert, write_cloud, write_scan
 
-from fedchain.errors import DataError
-from fedchain.scans.formats.cogs import read_cogs
-from fedchain.scans.formats.npz import read_npz
-from fedchain.scans.formats.ply import read_ply
-from fedchain.scans.scan import Scan
-
-READERS: Mapping[str, Callable[[Path], Scan]] = {
-    ".cogs": read_cogs,
-    ".ply": read_ply,
-    ".npz": read_npz,
-}
-"""Functions that read a scan, by the ending of the file's name."""
-
-
-def read_scan(path: Path) -> Scan:
-    """Read an organised scan; the ending of the file's name selects the format.
-
-    Raises:
-        DataError: the file is not a readable, organised scan; the message names the problem.
-    """
-    ending = path.suffix.lower()
-    if ending not in READERS:
-        allowed = ", ".join(READERS)
-        raise DataError(f"{path}: no scan format ends in {ending!r}; allowed: {allowed}")
-    return READERS[ending](path)
+__all__ = [
+    "READERS",
+    "WRITERS",
+    "Converted",
+    "convert",
+    "holds_keep",
+    "read_any",
+    "read_cloud",
+    "read_scan",
+    "write_cloud",
+    "write_scan",
+]

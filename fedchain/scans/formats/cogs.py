@@ -16,15 +16,13 @@ The number of bytes of the camera depends on the version of the format.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 
 from fedchain.arrays import Array, Wholes
 from fedchain.scans.camera import Camera
-from fedchain.scans.formats.contents import Contents, contents
-from fedchain.scans.scan import Scan
+from fedchain.scans.formats.contents import Contents
+from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.notes import CAMERA_NUMBERS, view_of
 
 MAGIC = b"COGS FILE"
 DIRECTORY_AT, POINTS_AT, PROPERTIES_AT = 13, 21, 33
@@ -34,19 +32,14 @@ MOST_PROPERTIES = 16
 LONGEST_NAME = 64
 CAMERA_BYTES = range(48, 257)
 """Allowed lengths of the camera in bytes."""
-CAMERA_NUMBERS = 21
-"""Numbers of a camera with lens: 9 of the basis, 3 of the position, 4 and 5 of the lens."""
-BASIS_ERROR = 1e-3
-"""Largest error of the products of two rows of a basis that counts as orthonormal."""
 
 
-def read_cogs(path: Path) -> Scan:
+def read_cogs(file: Contents) -> Measured:
     """Read a COGS file.
 
     Raises:
         DataError: the file is damaged, truncated, or not COGS; the message names the problem.
     """
-    file = contents(path)
     if not file.data.startswith(MAGIC):
         raise file.fail(f"is no COGS file; allowed: a file that begins with {MAGIC.decode()!r}")
     points = file.number("<u4", POINTS_AT, "the header")
@@ -72,28 +65,24 @@ def read_cogs(path: Path) -> Scan:
     finite = np.isfinite(values).all(axis=1)
     grid = np.full((height * width, values.shape[1]), np.nan, np.float32)
     grid[pixels[finite]] = values[finite]
-    positions, normals, intensity = np.split(grid.reshape(height, width, -1), (3, 6), axis=-1)
-    scan = file.scan(positions, numbers[9:12], normals, intensity[..., 0])
-    return replace(scan, view=_view(numbers))
+    return Measured(
+        points=grid[:, :3],
+        normals=grid[:, 3:6],
+        intensity=grid[:, 6],
+        grid=(height, width),
+        camera=numbers[9:12],
+        view=_view(numbers),
+        unit="m",
+    )
 
 
-@np.errstate(all="ignore")  # damaged numbers give no camera
 def _view(numbers: Array) -> Camera | None:
     """Return the camera with its lens, or None if the file's numbers are not those of a camera."""
-    if len(numbers) < CAMERA_NUMBERS or not np.isfinite(numbers).all():
-        return None
-    basis, lens = numbers[:9].reshape(3, 3).astype(np.float64), numbers[12:CAMERA_NUMBERS]
-    error = np.abs(basis @ basis.T - np.eye(3)).max()
-    if error > BASIS_ERROR or not (lens[:2] > 0).all():
-        return None
-    # The rows of the file point to the right, up and backward.
-    return Camera(
-        basis=basis * [[1], [-1], [-1]],
-        position=numbers[9:12],
-        focal=lens[:2],
-        centre=lens[2:4],
-        distortion=lens[4:],
-    )
+    # The rows of the file's basis point to the right, up and backward.
+    signs = np.ones(CAMERA_NUMBERS, np.float32)
+    signs[3:9] = -1
+    known = numbers[:CAMERA_NUMBERS]
+    return None if len(known) < CAMERA_NUMBERS else view_of(signs * known)
 
 
 def _properties(file: Contents, points: int) -> tuple[dict[str, Array], int]:

@@ -10,13 +10,9 @@ import numpy.typing as npt
 
 from fedchain.arrays import Array
 from fedchain.errors import DataError
-from fedchain.scans.features import normals_of
-from fedchain.scans.scan import Mask, Scan
 
 LARGEST_SCAN = 1 << 29
 """Size of the largest file that is read, in bytes."""
-FARTHEST_M = 1e6
-"""Largest coordinate of a camera that is read, in metres."""
 LARGEST_GRID = 1 << 23
 """Pixels of the largest grid that is read: more than twice the 2064 x 1544 of a PhoXi scanner."""
 
@@ -57,53 +53,6 @@ class Contents:
         """
         if not (width > 0 and height > 0 and width * height <= LARGEST_GRID):
             raise self.fail(f"claims {width} x {height} pixels; allowed: 1 to {LARGEST_GRID}")
-
-    @np.errstate(all="ignore")  # damaged numbers become empty pixels
-    def scan(
-        self,
-        positions: Array,
-        camera: Array,
-        normals: Array | None,
-        intensity: Array | None,
-        keep: Mask | None = None,
-    ) -> Scan:
-        """Return the file's scan; the arguments have the shapes of the fields of ``Scan``.
-
-        A pixel is empty if its point is not finite or is exactly the origin. Missing normals are
-        computed, and a missing intensity is 1.
-
-        Raises:
-            DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
-                camera is not finite or beyond ``FARTHEST_M``.
-        """
-        if camera.shape != (3,) or not (np.abs(camera) <= FARTHEST_M).all():
-            raise self.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
-        positions, camera = positions.astype(np.float32), camera.astype(np.float32)
-        # Many programs write zeros where they measured nothing.
-        empty = ~np.isfinite(positions).all(axis=-1) | (positions == 0).all(axis=-1)
-        if empty.all():
-            raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
-        normals = normals_of(positions, camera) if normals is None else normals
-        intensity = np.ones(empty.shape) if intensity is None else intensity
-        # A normal or an intensity that is not finite becomes 0.
-        grids = [
-            np.nan_to_num(grid.astype(np.float32), posinf=0, neginf=0)
-            for grid in (normals, intensity)
-        ]
-        try:
-            for grid in (positions, *grids):
-                grid[empty] = np.nan
-            return Scan(
-                positions=positions,
-                normals=grids[0],
-                intensity=grids[1],
-                camera=camera,
-                keep=keep,
-            )
-        except (ValueError, IndexError) as error:
-            raise self.fail(
-                f"has arrays that do not fit its {empty.shape} pixels: {error}"
-            ) from error
 
 
 def contents(path: Path, largest: int = LARGEST_SCAN) -> Contents:

@@ -1,4 +1,4 @@
-"""NPZ: numpy's file of named arrays; each array is the field of ``Scan`` with the same name."""
+"""NPZ and NPY: numpy's files of named arrays, and of one array."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
 
 from fedchain.arrays import Array
-from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
-from fedchain.scans.scan import Scan
+from fedchain.scans.formats.contents import LARGEST_GRID, LARGEST_SCAN, Contents
+from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.notes import CAMERA_NUMBERS, numbers_of, view_of
 
 ArrayShape = tuple[int, ...]
 
@@ -23,7 +24,7 @@ LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
 LONGEST_DIRECTORY = 1 << 16
 """Largest size of an archive's list of files, in bytes."""
-NAMES = ("positions", "normals", "intensity", "camera", "keep")
+NAMES = ("positions", "points", "normals", "intensity", "camera", "keep", "view")
 
 NO_HEADER = (
     ValueError,
@@ -37,42 +38,113 @@ NO_HEADER = (
 """Exceptions that numpy raises at a damaged header of an array."""
 
 
-def read_npz(path: Path) -> Scan:
-    """Read a scan from an NPZ file.
+def read_npz(file: Contents) -> Measured:
+    """Read a scan or a cloud from an NPZ file.
 
-    Only the array ``positions``, shape (height, width, 3), is required. Missing normals are
-    computed, a missing intensity is 1, and a missing camera is at the origin. Pickled objects are
-    never loaded.
+    An organised scan has ``positions`` of shape (height, width, 3), a cloud has ``points`` or
+    ``positions`` of shape (n, 3). ``normals``, ``intensity`` and ``keep`` have the same shape,
+    without the last axis except for normals; ``camera`` has the shape (3,), and ``view`` the 21
+    numbers of a ``Camera``. All but the points may lack. Pickled objects are never loaded.
 
     Raises:
-        DataError: the file is damaged, truncated, not organised, or does not hold numbers.
+        DataError: the file is damaged, truncated, or does not hold numbers.
     """
-    file = contents(path)
     _check_directory(file)
     arrays = arrays_of(file, LARGEST_MEMBER, NAMES, _check_shapes)
-    keep = arrays.get("keep")
-    return file.scan(
-        arrays["positions"],
-        arrays.get("camera", np.zeros(3)),
-        arrays.get("normals"),
-        arrays.get("intensity"),
-        None if keep is None else keep.astype(bool),
+    positions = arrays["positions"] if "positions" in arrays else arrays["points"]
+    normals, intensity, keep = (arrays.get(name) for name in ("normals", "intensity", "keep"))
+    view = view_of(arrays["view"]) if "view" in arrays else None
+    if "view" in arrays and view is None:
+        raise file.fail(f"has the view {arrays['view'].tolist()}; allowed: a camera")
+    return Measured(
+        points=positions.reshape(-1, 3),
+        normals=None if normals is None else normals.reshape(-1, 3),
+        intensity=None if intensity is None else intensity.reshape(-1),
+        keep=None if keep is None else keep.reshape(-1).astype(bool),
+        grid=positions.shape[:2] if positions.ndim == 3 else None,
+        why=f"its points are an array {positions.shape}; allowed: (height, width, 3)",
+        camera=arrays.get("camera", None if view is None else view.position),
+        view=view,
     )
 
 
+def npz_keeps(file: Contents) -> bool:
+    """Return whether an NPZ file has an array ``keep``; no array is unpacked.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    _check_directory(file)
+    with _refusals(file), zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+        return "keep.npy" in archive.namelist()
+
+
+def npz_bytes(measured: Measured) -> Iterator[bytes]:
+    """Yield an NPZ file of points in metres: the arrays that ``read_npz`` reads, deflated."""
+    shape = measured.grid or (len(measured.points),)
+    name = "points" if measured.grid is None else "positions"
+    arrays: dict[str, Any] = {name: measured.points.astype(np.float32).reshape(*shape, 3)}
+    if measured.normals is not None:
+        arrays["normals"] = measured.normals.astype(np.float32).reshape(*shape, 3)
+    if measured.intensity is not None:
+        arrays["intensity"] = measured.intensity.astype(np.float32).reshape(shape)
+    if measured.keep is not None:
+        arrays["keep"] = measured.keep.reshape(shape)
+    if measured.camera is not None:
+        arrays["camera"] = measured.camera.astype(np.float32)
+    if measured.view is not None:
+        arrays["view"] = numbers_of(measured.view)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    yield packed.getvalue()
+
+
+def read_npy(file: Contents) -> Measured:
+    """Read a NPY file: one array of points, shape (n, 3) or, organised, (height, width, 3).
+
+    Raises:
+        DataError: the file is damaged or truncated, or holds something else than such points.
+    """
+    with _refusals(file):
+        stream = io.BytesIO(file.data)
+        shape, columns_first, kind = _header(file, stream, "the file", len(file.data), LARGEST_SCAN)
+        _check_points(file, shape)
+        points = _values(stream.read(), shape, columns_first, kind)
+    return Measured(
+        points=points.reshape(-1, 3),
+        grid=points.shape[:2] if points.ndim == 3 else None,
+        why=f"its points are an array {points.shape}; allowed: (height, width, 3)",
+    )
+
+
+def npy_bytes(measured: Measured) -> Iterator[bytes]:
+    """Yield a NPY file of points in metres, float32."""
+    packed = io.BytesIO()
+    shape = measured.grid or (len(measured.points),)
+    np.save(packed, measured.points.astype(np.float32).reshape(*shape, 3))
+    yield packed.getvalue()
+
+
+def _check_points(file: Contents, shape: ArrayShape) -> None:
+    """Check the shape of an array of points."""
+    if len(shape) not in (2, 3) or shape[-1] != 3 or 0 in shape:
+        raise file.fail(f"has points {shape}; allowed: (n, 3) or, organised, (height, width, 3)")
+    if len(shape) == 3:
+        file.check_grid(shape[1], shape[0])
+
+
 def _check_shapes(file: Contents, shapes: Mapping[str, ArrayShape]) -> None:
-    """Check the shapes of a scan's arrays."""
-    if "positions" not in shapes:
-        raise file.fail("has no positions; allowed: an array positions of shape (h, w, 3)")
-    grid = shapes["positions"]
-    if len(grid) != 3 or grid[2] != 3:
-        raise file.fail(f"is not organised: positions are {grid}; allowed: (h, w, 3)")
-    file.check_grid(grid[1], grid[0])
-    wanted = {"normals": grid, "intensity": grid[:2], "keep": grid[:2], "camera": (3,)}
-    for name, shape in wanted.items():
+    """Check the shapes of the arrays."""
+    names = [name for name in ("positions", "points") if name in shapes]
+    if len(names) != 1:
+        raise file.fail(f"has {len(names)} arrays of points; allowed: positions or points")
+    points = shapes[names[0]]
+    _check_points(file, points)
+    wanted = {"normals": points, "intensity": points[:-1], "keep": points[:-1], "camera": (3,)}
+    for name, shape in {**wanted, "view": (CAMERA_NUMBERS,)}.items():
         if shapes.get(name, shape) != shape:
             problem = f"{name} has shape {shapes[name]}; allowed: {shape}"
-            raise file.fail(f"has arrays that do not fit its {grid[:2]} pixels: {problem}")
+            raise file.fail(f"has arrays that do not fit its points {points[:-1]}: {problem}")
 
 
 def arrays_of(
@@ -90,25 +162,31 @@ def arrays_of(
         DataError: the file is damaged, an array has more than ``largest`` bytes, or an array does
             not hold plain numbers.
     """
+    with _refusals(file), zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+        listed = [(e.filename.removesuffix(".npy"), e) for e in archive.infolist()]
+        entries = [(name, e) for name, e in listed if names is None or name in names]
+        if len(dict(entries)) < len(entries):
+            raise file.fail("has two arrays of one name; allowed: each once")
+        shapes = {}
+        for name, entry in entries:
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise file.fail(f"packs {entry.filename} in another way than numpy does")
+            with archive.open(entry) as member:
+                shapes[name] = _header(file, member, entry.filename, entry.file_size, largest)[0]
+        if check is not None:
+            check(file, shapes)
+        return {name: _array(file, archive, entry, largest) for name, entry in entries}
+
+
+@contextmanager
+def _refusals(file: Contents) -> Iterator[None]:
+    """Turn what numpy and zipfile raise at damaged bytes into a DataError."""
     try:
-        with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
-            listed = [(e.filename.removesuffix(".npy"), e) for e in archive.infolist()]
-            entries = [(name, e) for name, e in listed if names is None or name in names]
-            if len(dict(entries)) < len(entries):
-                raise file.fail("has two arrays of one name; allowed: each once")
-            shapes = {}
-            for name, entry in entries:
-                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise file.fail(f"packs {entry.filename} in another way than numpy does")
-                with archive.open(entry) as member:
-                    shapes[name] = _header(file, member, entry.file_size, largest)[0]
-            if check is not None:
-                check(file, shapes)
-            return {name: _array(file, archive, entry, largest) for name, entry in entries}
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise file.fail(f"is damaged: {error}") from error
     except (ValueError, RuntimeError, KeyError) as error:
-        raise file.fail(f"is no NPZ of plain arrays: {error}") from error
+        raise file.fail(f"is no file of plain arrays: {error}") from error
 
 
 def _check_directory(file: Contents) -> None:
@@ -120,11 +198,11 @@ def _check_directory(file: Contents) -> None:
 
 
 def _header(
-    file: Contents, member: IO[bytes], size: int, largest: int
+    file: Contents, member: IO[bytes], name: str, size: int, largest: int
 ) -> tuple[ArrayShape, bool, np.dtype[Any]]:
     """Return the shape of an array, whether it is in Fortran order, and the type of its numbers."""
     if size > largest:
-        raise file.fail(f"claims {size} bytes of {member.name}; allowed: at most {largest}")
+        raise file.fail(f"claims {size} bytes of {name}; allowed: at most {largest}")
     version = np.lib.format.read_magic(member)
     if version != (1, 0):
         raise file.fail(f"has an array of version {version}; allowed: (1, 0)")
@@ -142,6 +220,10 @@ def _header(
 def _array(file: Contents, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, largest: int) -> Array:
     """Read one array of numbers; the size in its header must match its number of bytes."""
     with archive.open(entry) as member:
-        shape, columns_first, kind = _header(file, member, entry.file_size, largest)
-        values = np.frombuffer(member.read(), kind, math.prod(shape))
-        return values.reshape(shape, order="F" if columns_first else "C")
+        header = _header(file, member, entry.filename, entry.file_size, largest)
+        return _values(member.read(), *header)
+
+
+def _values(data: bytes, shape: ArrayShape, columns_first: bool, kind: np.dtype[Any]) -> Array:
+    values = np.frombuffer(data, kind, math.prod(shape))
+    return values.reshape(shape, order="F" if columns_first else "C")
