@@ -135,6 +135,8 @@ class Task:
     """One line about the data, which the report shows."""
     public: int = 0
     """Number of records that are declared public and belong to no holder."""
+    public_scans: tuple[str, ...] = ()
+    """Names of scans that are declared public, because records are compared with them."""
     subspace: Subspace | None = None
     """Subspace on which the holders' releases are projected, or None for no projection."""
     root: Records | None = None
@@ -202,6 +204,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.tasks.subset",
         "fedchain.learning.tasks.warm_start",
         "fedchain.scans.tasks.folder",
+        "fedchain.scans.tasks.images",
         "fedchain.scans.tasks.simulated",
     ),
     Task,

@@ -218,18 +218,26 @@ def _describe_seed(mechanism: Mechanism, hidden: bool) -> str:
     )
 
 
-def unprotected(public: int, record: str) -> list[str]:
-    """Return sentences on the public records, which no guarantee covers.
+def unprotected(public: int, record: str, scans: Sequence[str] = ()) -> list[str]:
+    """Return sentences on public records and public scans, which no guarantee covers.
+
+    ``scans`` has the names of the scans with which records are compared.
 
     >>> unprotected(0, "row")
     []
     """
-    if public == 0:
-        return []
-    return [
-        f"{public} {record}s are declared public and belong to no holder: they are used without "
-        "noise, and no guarantee covers them"
-    ]
+    texts = []
+    if public:
+        texts.append(
+            f"{public} {record}s are declared public and belong to no holder: they are used "
+            "without noise, and no guarantee covers them"
+        )
+    if scans:
+        texts.append(
+            f"{len(scans)} scans and their poses are declared public, since each {record} is "
+            f"compared with them, and no guarantee covers them: {', '.join(scans)}"
+        )
+    return texts
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:

@@ -62,6 +62,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "warnings": warnings_of(setup, worst),
         "tuning": tuning_of(setup.scenario),
         "public_records": setup.task.public,
+        "public_scans": list(setup.task.public_scans),
         "figures": figures(mechanism, worst),
         "mechanism": mechanism.name,
         "sampling_rate": terms.sampling_rate,
@@ -108,7 +109,7 @@ def all_warnings(
     return [
         *warnings_for(mechanism, records),
         *outnumbered(mechanism, releases, scenario.nodes.groups, attackers_in(scenario)),
-        *unprotected(task.public, task.record),
+        *unprotected(task.public, task.record, task.public_scans),
     ]
 
 

@@ -61,15 +61,19 @@ class Scan:
         return np.asarray(np.isfinite(self.positions).all(axis=-1))
 
     def part(self, box: tuple[slice, slice]) -> Scan:
-        """Return the part of the scan within a box: a slice of rows and a slice of columns."""
+        """Return the part of the scan within a box: a slice of rows and a slice of columns.
+
+        A part that skips rows or columns has no ``view``.
+        """
         top, left = box[0].start or 0, box[1].start or 0
+        whole = all(side.step in (None, 1) for side in box)
         return Scan(
             positions=self.positions[box],
             normals=self.normals[box],
             intensity=self.intensity[box],
             camera=self.camera,
             keep=None if self.keep is None else self.keep[box],
-            view=None if self.view is None else self.view.cropped(top, left),
+            view=self.view.cropped(top, left) if self.view is not None and whole else None,
         )
 
 

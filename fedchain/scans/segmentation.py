@@ -15,6 +15,7 @@ from fedchain.learning.models import seeded
 from fedchain.learning.task import TASK_SHAPES, Metrics, Records, Shapes, models
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS
+from fedchain.scans.ranking import ranking_metrics
 from fedchain.scans.scan import Mask
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
@@ -25,20 +26,12 @@ ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
 
 
-def shapes_of(side: str) -> Callable[[Mapping[str, Any]], Shapes]:
-    """Return a function that computes the shapes of a scan task from the task's parameters.
-
-    ``side`` is the name of the parameter that gives the side of an image in pixels.
-    """
-
-    def shapes(given: Mapping[str, Any]) -> Shapes:
-        pixels = given[side], given[side]
-        return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
-
-    return shapes
+def _shapes(given: Mapping[str, Any]) -> Shapes:
+    pixels = given["size"], given["size"]
+    return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
 
 
-TASK_SHAPES |= {"scan_segmentation": shapes_of("size"), "scan_folder": shapes_of("tile")}
+TASK_SHAPES["scan_segmentation"] = _shapes
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:
@@ -57,16 +50,19 @@ def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
 
 def measure(outputs: Array, records: Records) -> Metrics:
     """Return the metrics of predicted logits, one logit for each pixel of the records."""
-    return mask_metrics(kept_by(outputs, records.targets.shape), records)
+    shape = records.targets.shape
+    return mask_metrics(kept_by(outputs, shape), records, -outputs.reshape(shape))
 
 
-def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
+def initial_model(part: Part, seed: int, shape: tuple[int, int, int]) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
+    ``shape`` is the shape of an image: channels, height, width.
+
     Raises:
-        ScenarioError: the model does not fit images of ``size`` x ``size`` pixels.
+        ScenarioError: the model does not fit images of this shape.
     """
-    make = seeded(lambda: models.build(part, (len(CHANNELS), size, size), 1), seed)
+    make = seeded(lambda: models.build(part, shape, 1), seed)
     try:
         make()
     except ValueError as error:
@@ -74,7 +70,7 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
     return make
 
 
-def mask_metrics(kept: Mask, records: Records) -> Metrics:
+def mask_metrics(kept: Mask, records: Records, scores: Array | None = None) -> Metrics:
     """Return metrics of how well predicted masks clean scans.
 
     The intersection over union (IoU) of the kept pixels is averaged over scans. The metrics of
@@ -84,10 +80,15 @@ def mask_metrics(kept: Mask, records: Records) -> Metrics:
         kept: pixels that the prediction keeps, shape (images, height, width).
         records: the scans, with their true masks as targets. Each record is one scan, as one image
             or as tiles.
+        scores: scores in the shape of ``kept``, higher for a pixel that is more likely an outlier;
+            None: 1 for a pixel that the prediction erases, 0 for others.
 
     Returns:
-        Metrics by name: ``iou``, ``outlier_precision``, ``outlier_recall``, ``outlier_f1`` and
-        ``outlier_iou``. A ratio 0 / 0 counts as 1 in the IoU of a scan, and as 0 elsewhere.
+        Metrics by name: ``iou``, ``outlier_precision``, ``outlier_recall``, ``outlier_f1``,
+        ``outlier_iou``, and those that rank the pixels by their scores: ``outlier_ap``, the average
+        precision, and ``outlier_auc``, the area under the ROC curve. Without an outlier, or without
+        another point, the area is 1/2. A ratio 0 / 0 counts as 1 in the IoU of a scan, and as 0
+        elsewhere.
 
     >>> scan = Records(np.zeros((1, 5, 2, 2)), np.array([[[1.0, 1.0], [1.0, 0.0]]]))
     >>> mask_metrics(np.ones((1, 2, 2), bool), scan)["iou"]
@@ -99,6 +100,7 @@ def mask_metrics(kept: Mask, records: Records) -> Metrics:
     either = np.bincount(records.places, (kept | keep).sum(axis=(1, 2)))
     ious = np.where(either > 0, both / np.maximum(either, 1), 1.0)
     erased, outliers = valid & ~kept, valid & ~keep
+    ranked = ranking_metrics((~kept if scores is None else scores)[valid], outliers[valid])
     found, named, wanted = (int(m.sum()) for m in (erased & outliers, erased, outliers))
     return {
         "iou": float(ious.mean()),
@@ -106,6 +108,8 @@ def mask_metrics(kept: Mask, records: Records) -> Metrics:
         "outlier_recall": found / max(wanted, 1),
         "outlier_f1": 2 * found / max(named + wanted, 1),
         "outlier_iou": found / max(named + wanted - found, 1),
+        "outlier_ap": ranked[0],
+        "outlier_auc": ranked[1],
     }
 
 
@@ -126,6 +130,7 @@ def morphology(valid: Mask) -> Mask:
 
 BASELINES: Mapping[str, Callable[[Mask], Mask]] = {
     "keep_everything": lambda valid: valid,
+    "erase_everything": np.zeros_like,
     "morphology": morphology,
 }
 """Baselines by name: functions that map the pixels that hold a point to the pixels to keep. Both

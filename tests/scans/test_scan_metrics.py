@@ -16,6 +16,16 @@ def scans(keep, valid, scan=None):
     return Records(np.zeros((len(keep), 0)), targets_of(keep, valid), scan)
 
 
+def slow_ranking(scores, outlier):
+    """Average precision and area under the ROC curve, from pairs of pixels."""
+    wrong, right = scores[outlier], scores[~outlier]
+    average = np.mean([outlier[scores >= s].mean() for s in wrong]) if len(wrong) else 0.0
+    above = (wrong[:, None] > right).mean() + (wrong[:, None] == right).mean() / 2 if (
+        len(wrong) and len(right)
+    ) else 0.5  # fmt: skip
+    return {"outlier_ap": average, "outlier_auc": above}
+
+
 def slow_metrics(kept, keep, valid, scan):
     ious = []
     for one in sorted(set(scan)):
@@ -39,6 +49,7 @@ def slow_metrics(kept, keep, valid, scan):
         "outlier_recall": recall,
         "outlier_f1": 2 * precision * recall / (precision + recall) if hit else 0.0,
         "outlier_iou": hit / max(hit + false + missed, 1),
+        **slow_ranking((~kept)[valid], (~keep)[valid]),
     }
 
 

@@ -15,7 +15,7 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
-from fedchain.scans.features import features_of, normals_of
+from fedchain.scans.features import CHANNELS, features_of, normals_of
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import NONE, OBJECT, TABLE, TABLE_CROP_M, Floats, Mask, MaskName
 from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, join_scans, simulate
@@ -60,7 +60,7 @@ def scan_segmentation(
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
-    make = segmentation.initial_model(model, seed, size)
+    make = segmentation.initial_model(model, seed, (len(CHANNELS), size, size))
     training, test = federation(seed, holders, records_per_holder, held_out, size)
     shapes = list(SHAPES)
     labels = np.array([shapes.index(site_of(seed, k).family) for k in range(holders)], np.int64)

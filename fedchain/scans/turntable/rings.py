@@ -37,6 +37,17 @@ class Sight:
 
 
 @dataclass(frozen=True, eq=False)
+class Fit:
+    """The camera that measured a cloud."""
+
+    camera: Camera
+    sight: int
+    """Index of the known camera on whose ring it stands."""
+    degrees: float
+    """Angle from the known camera to this one, 0 or more and below 360."""
+
+
+@dataclass(frozen=True, eq=False)
 class Organised:
     """A cloud on the grid of the camera that measured it."""
 
@@ -44,10 +55,6 @@ class Organised:
     pixels: Wholes
     """Index of each point of the cloud in the flattened grid, or -1 for a point that is left out
     because it falls beside the picture or onto the pixel of another point; shape (points,)."""
-    sight: int
-    """Index of the known camera on whose ring the cloud's camera stands."""
-    degrees: float
-    """Angle from the known camera to the cloud's, 0 or more and below 360."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,50 +111,51 @@ def _turn_between(one: Camera, other: Camera) -> Turntable | None:
     return Turntable(axis, centre, steps)
 
 
-def organise(cloud: Cloud, sights: Sequence[Sight], table: Turntable | None) -> Organised | None:
-    """Put a cloud on the grid of the camera that measured it.
+def camera_of(cloud: Cloud, sights: Sequence[Sight], table: Turntable | None) -> Fit | None:
+    """Return the camera that measured a cloud, or None if no camera fits.
 
-    Every known camera, turned by every step of the turntable, is tried: the right one maps the
-    points to whole pixels.
+    Every known camera, turned by every step of the turntable, is tried. The right one maps 95 % of
+    the points or more to whole pixels.
 
     Args:
         cloud: the points, in the coordinates of the cameras.
         sights: the known cameras.
         table: the turntable, or None to try only the known cameras as they stand.
-
-    Returns:
-        The organised cloud, or None if no camera maps 95 % of the points to whole pixels.
     """
     points = cloud.points[:: max(len(cloud.points) // SAMPLE, 1)]
     best, score = None, LEAST_SHARE
-    for sight, step, camera in _candidates(sights, table):
-        pixels, depth = camera.project(points)
-        off = np.abs(pixels - np.round(pixels)).max(axis=-1)
+    for fit in _candidates(sights, table):
+        pixels, depth = fit.camera.project(points)
+        off = np.abs(pixels - np.rint(pixels)).max(axis=-1)
         share = float(((off < WHOLE_PIXEL) & (depth > 0)).mean())
         if share > score or (best is None and share >= score):
-            best, score = (sight, step, camera), share
-    if best is None:
-        return None
-    sight, step, camera = best
-    scan, places = _on_grid(cloud, camera, sights[sight].size)
-    degrees = 360 * step / table.steps if table is not None else 0.0
-    return Organised(scan, places, sight, degrees)
+            best, score = fit, share
+    return best
 
 
-def _candidates(
-    sights: Sequence[Sight], table: Turntable | None
-) -> Iterator[tuple[int, int, Camera]]:
+def organise(cloud: Cloud, sights: Sequence[Sight], table: Turntable | None) -> Organised | None:
+    """Put a cloud on the grid of the camera that measured it, or return None if no camera fits.
+
+    The arguments are those of ``camera_of``.
+    """
+    fit = camera_of(cloud, sights, table)
+    return None if fit is None else Organised(*_on_grid(cloud, fit.camera, sights[fit.sight].size))
+
+
+def _candidates(sights: Sequence[Sight], table: Turntable | None) -> Iterator[Fit]:
     for place, sight in enumerate(sights):
-        yield place, 0, sight.camera
-        for step in range(1, 1 if table is None else table.steps):
-            yield place, step, sight.camera.moved(*table.motion(step))  # type: ignore[union-attr]
+        yield Fit(sight.camera, place, 0.0)
+        if table is not None:
+            for step in range(1, table.steps):
+                turned = sight.camera.moved(*table.motion(step))
+                yield Fit(turned, place, 360 * step / table.steps)
 
 
 def _on_grid(cloud: Cloud, camera: Camera, size: tuple[int, int]) -> tuple[Scan, Wholes]:
     """Return the scan, and the index of each point in the flattened grid."""
     height, width = size
     pixels, depth = camera.project(cloud.points)
-    near = np.round(pixels)
+    near = np.rint(pixels)
     inside = (depth > 0) & (np.abs(pixels - near).max(axis=-1) < WHOLE_PIXEL)
     inside &= (near >= 0).all(axis=-1) & (near < (width, height)).all(axis=-1)
     column, row = np.where(inside[:, None], near, 0).astype(np.int64).T

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from fedchain.errors import DataError
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import Cloud, Scan
-from fedchain.scans.turntable.rings import Sight, Turntable, organise, turntable_of
+from fedchain.scans.turntable.rings import Sight, Turntable, camera_of, organise, turntable_of
 from fedchain.scans.turntable.views import View, Views
 
+MOST_VIEWS = 16
+"""Most views of a scan. More would not fit into memory, and see nothing new."""
 SAME_POSE = 1e-6
 """Largest difference between the poses of two scans that were taken from the same place."""
 
@@ -31,20 +34,26 @@ class Member:
     a point that is left out; shape (points,). None for an organised file."""
 
 
-@dataclass(frozen=True, eq=False)
 class ScanSet:
-    """Scans of one turntable, each seen by all others. Holds views, but no whole scans."""
+    """Scans of one turntable, each seen by all others. It holds cameras and a few views."""
 
-    known: Mapping[Path, View]
-    """What each scan with a camera says to the others."""
-    sights: Sequence[Sight]
-    """The cameras that the organised files name."""
-    table: Turntable | None
-    """The turntable on which the cameras stand, or None if no two share a ring."""
-    left_out: Mapping[Path, str]
-    """Files that are no view, with the reason."""
-    notes: Mapping[Path, str] = field(default_factory=dict)
-    """What was found about files that hold no camera themselves."""
+    def __init__(
+        self,
+        cameras: Mapping[Path, Camera],
+        sights: Sequence[Sight],
+        table: Turntable | None,
+        left_out: Mapping[Path, str],
+        notes: Mapping[Path, str],
+    ) -> None:
+        """Take what is known about the files of a set; ``read_set`` finds it."""
+        self.cameras = cameras
+        """Camera of each scan that the others can be compared with."""
+        self.left_out = left_out
+        """Files that are no view, with the reason."""
+        self.notes = notes
+        """What was found about files that hold no camera themselves."""
+        self._sights, self._table = sights, table
+        self._view = functools.lru_cache(MOST_VIEWS + 1)(self._read_view)
 
     def member(self, path: Path) -> Member:
         """Read one scan of the set.
@@ -55,30 +64,39 @@ class ScanSet:
         read = _read(path)
         if isinstance(read, Scan):
             return Member(read, None)
-        found = organise(read, self.sights, self.table)
+        found = organise(read, self._sights, self._table)
         if found is None:
-            raise DataError(f"{path}: {self.left_out[path]}; allowed: an organised scan")
+            raise DataError(f"{path}: {_unfit(len(self._sights))}; allowed: an organised scan")
         return Member(found.scan, found.pixels)
 
     def views(self, path: Path, without: Collection[Path] = ()) -> Views:
-        """Return the other scans of the set as views of the scan in ``path``.
+        """Return other scans of the set as views of the scan in ``path``: the 16 nearest cameras.
+
+        Scans from the same place are no other view of each other. A scan whose camera is not known
+        has no views.
 
         Args:
             path: the scan that is compared with the views.
             without: other files that must not be a view, such as its cleaned version.
         """
-        own = self.known.get(path)
-        if own is None:
-            return Views([])
-        return Views(
-            [
-                view
-                for other, view in self.known.items()
-                if other != path
-                and other not in without
-                and not _same_pose(view.camera, own.camera)
-            ]
-        )
+        own = self.cameras.get(path)
+        return Views([]) if own is None else self._nearest(own, {path, *without})
+
+    def views_of(self, scan: Scan) -> Views:
+        """Return scans of the set as views of a scan that does not belong to it, as ``views``."""
+        return Views([]) if scan.view is None else self._nearest(scan.view, ())
+
+    def _nearest(self, own: Camera, without: Collection[Path]) -> Views:
+        away = {
+            other: float(np.abs(camera.position - own.position).sum())
+            for other, camera in self.cameras.items()
+            if other not in without and not _same_pose(camera, own)
+        }
+        nearest = sorted(away, key=away.__getitem__)[:MOST_VIEWS]
+        return Views([self._view(other) for other in nearest])
+
+    def _read_view(self, path: Path) -> View:
+        return View.of(self.member(path).scan)
 
 
 def read_set(paths: Sequence[Path]) -> ScanSet:
@@ -86,37 +104,42 @@ def read_set(paths: Sequence[Path]) -> ScanSet:
 
     A scan is a view of the others if its file holds its whole camera, as COGS does, or if it is a
     cloud whose points fall on whole pixels of a camera of the set, turned about the turntable's
-    axis. All files share one frame of coordinates.
+    axis. All files share one frame of coordinates. A file that cannot be read is left out.
 
     Args:
-        paths: the files, in the order in which they are read.
-
-    Raises:
-        DataError: a file cannot be read.
+        paths: the files.
     """
-    known: dict[Path, View] = {}
+    cameras: dict[Path, Camera] = {}
     sights: dict[Path, Sight] = {}
-    without_grid: dict[Path, Cloud] = {}
-    left_out, notes = {}, {}
+    without_grid, left_out, notes = list[Path](), dict[Path, str](), dict[Path, str]()
     for path in paths:
-        read = _read(path)
+        try:
+            read = _read(path)
+        except DataError as error:
+            left_out[path] = str(error).removeprefix(f"{path}: ")
+            continue
         if isinstance(read, Cloud):
-            without_grid[path] = read
+            without_grid.append(path)
         elif read.view is None:
             left_out[path] = "holds no camera, so that it cannot be compared with other scans"
         else:
             sights[path] = Sight(read.view, read.intensity.shape)
-            known[path] = View.of(read)
-    table = turntable_of(list(sights.values()))
-    for path, cloud in without_grid.items():
-        found = organise(cloud, list(sights.values()), table)
-        if found is None:
-            left_out[path] = f"has no grid, and fits none of the {len(sights)} cameras of its set"
+            cameras[path] = read.view
+    known, table = list(sights.values()), turntable_of(list(sights.values()))
+    for path in without_grid:
+        cloud = _read(path)
+        fit = camera_of(cloud, known, table) if isinstance(cloud, Cloud) else None
+        if fit is None:
+            left_out[path] = _unfit(len(known))
         else:
-            ring = list(sights)[found.sight].name
-            notes[path] = f"organised: camera of {ring}, turned by {found.degrees:g} degrees"
-            known[path] = View.of(found.scan)
-    return ScanSet(known, list(sights.values()), table, left_out, notes)
+            ring = list(sights)[fit.sight].name
+            notes[path] = f"organised: camera of {ring}, turned by {fit.degrees:g} degrees"
+            cameras[path] = fit.camera
+    return ScanSet(cameras, known, table, left_out, notes)
+
+
+def _unfit(cameras: int) -> str:
+    return f"has no grid, and its points fit none of the {cameras} cameras of its set"
 
 
 def _read(path: Path) -> Scan | Cloud:

@@ -1,0 +1,161 @@
+"""Task ``scan_images``: learn to clean whole scans in a folder; each is brought to one size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from fedchain.arrays import Array, read_only
+from fedchain.errors import DataError
+from fedchain.learning.task import TASK_SHAPES, Records, Shapes, Task, losses, models, splits, tasks
+from fedchain.randomness import stream
+from fedchain.registry import Part
+from fedchain.scans import segmentation
+from fedchain.scans.features import CHANNELS, features_of, lengths_of
+from fedchain.scans.pictures import Picture, draw_panels
+from fedchain.scans.scan import Scan, bounding_box
+from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
+
+IID = Part("iid", {})
+Side = Annotated[int, Field(ge=8, le=1024)]
+Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
+"""Height and width of an image, in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One scan of the folder, brought to the size of the task."""
+
+    name: str
+    """Name of the scan: the part of the file's name that ``*`` stands for, such as ``test0``."""
+    channels: Array
+    """The five channels, shape (5, height, width)."""
+    target: Array
+    """1 for a point to keep, 0 to erase, NaN where there is none, shape (height, width)."""
+
+
+def _shapes(given: Mapping[str, Any]) -> Shapes:
+    size = tuple(given["size"])
+    return Shapes(inputs=(len(CHANNELS), *size), outputs=1, targets=size)
+
+
+TASK_SHAPES["scan_images"] = _shapes
+
+
+@tasks
+def scan_images(
+    holders: int,
+    seed: int,
+    *,
+    path: str,
+    dirty: str = "*.npz",
+    clean: str | None = None,
+    size: Size = [64, 80],  # noqa: B006
+    held_out: HeldOut = 1,
+    split: Annotated[Part, splits] = IID,
+    model: Annotated[Part, models] = segmentation.UNET,
+    loss: Annotated[Part, losses] = segmentation.BCE,
+) -> Task:
+    """Learn to clean whole scans in a folder; a record is a scan, as one image.
+
+    A scan is cut to the smallest box that holds all its points. Of this box, every n-th row and
+    every n-th column remain, with the smallest n for which the rest fits into ``size``. Empty pixels
+    are added below and on the right. So no point and no label is mixed from others.
+
+    Args:
+        holders: number of data holders.
+        seed: the seed of the run; it decides which holder gets which scans.
+        path: the folder with the scans, in any organised format.
+        dirty: pattern of the file names of the scans, with one ``*``.
+        clean: pattern of the file names of the cleaned scans, with one ``*``; null if each scan's
+            own file has the mask ``keep`` of the points to keep.
+        size: height and width of an image in pixels.
+        held_out: which scans are held out for measuring: a pattern of their names, such as
+            ``test*``, or the number of scans, the last ones in alphabetical order. The name is what
+            ``*`` stands for in ``dirty``.
+        split: how the scans are divided among the holders. Each scan is its own class and its own
+            site.
+        model: model that turns five channels into one logit per pixel.
+        loss: loss over the pixels that hold a point.
+    """
+    height, width = size
+    make = segmentation.initial_model(model, seed, (len(CHANNELS), height, width))
+    files = pairs(Path(path), dirty, clean or dirty)
+    test = held_out_of(Path(path), list(files), held_out, holders)
+    both = {name: (first, second if clean else None) for name, (first, second) in files.items()}
+    images = [_image(name, *given, (height, width)) for name, given in both.items()]
+    if not any((image.target == 0).any() for image in images):
+        raise DataError(
+            f"{path}: every scan keeps all of its points, so there is nothing to erase; allowed: "
+            "masks of which at least one erases points"
+        )
+    whole = _records([image for image in images if image.name not in test])
+    shown = [image for image in images if image.name in test]
+    measured, every = _records(shown), np.arange(whole.count)
+    dealt = splits.build(split, every, every, holders, stream(seed, "split"))
+    valid = np.isfinite(measured.targets)
+    masks = {name: rule(valid) for name, rule in segmentation.BASELINES.items()}
+    return Task(
+        name="scan_images",
+        holders=tuple(Records(whole.inputs[own], whole.targets[own]) for own in dealt),
+        held_out=measured,
+        model=make,
+        loss=losses.build(loss),
+        measure=segmentation.measure,
+        score="iou",
+        baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
+        record="scan",
+        note=f"{whole.count} scans of {height} x {width} pixels; {len(test)} held out",
+        pictures=lambda outputs, many: _pictures(outputs, many, shown),
+    )
+
+
+def brought_to(scan: Scan, size: tuple[int, int]) -> Scan:
+    """Return the box of a scan's points with every n-th row and column, so that it fits ``size``.
+
+    The number n is the smallest that is possible, at least 1. The first row and the first column of
+    the box remain.
+    """
+    rows, columns = bounding_box(scan.valid)
+    sides = (rows.stop - rows.start, columns.stop - columns.start)
+    every = max(-(-side // most) for side, most in zip(sides, size, strict=True))
+    steps = (slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every))
+    return scan.part(steps)
+
+
+def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:
+    """Pad a grid (..., height, width) with a value below and on the right, up to ``size``."""
+    missing = [(0, most - side) for side, most in zip(grid.shape[-2:], size, strict=True)]
+    return np.pad(grid, [(0, 0)] * (grid.ndim - 2) + missing, constant_values=value)
+
+
+def _image(name: str, dirty: Path, clean: Path | None, size: tuple[int, int]) -> Image:
+    scan, keep = scan_and_mask(dirty, clean)
+    small = brought_to(replace(scan, keep=keep), size)
+    distance = lengths_of(small.positions - small.camera)
+    grids = (small.intensity, distance, small.normals, small.valid)
+    channels = features_of(*(grid[None] for grid in grids))[0]
+    assert small.keep is not None
+    target = segmentation.targets_of(small.keep, small.valid)
+    return Image(name, padded_to(channels, size, 0.0), padded_to(target, size, np.nan))
+
+
+def _records(images: Sequence[Image]) -> Records:
+    channels = np.stack([image.channels for image in images])
+    return Records(read_only(channels), read_only(np.stack([image.target for image in images])))
+
+
+def _pictures(outputs: Array, many: int, images: Sequence[Image]) -> Mapping[str, Picture]:
+    kept = segmentation.kept_by(outputs, (len(images), *images[0].target.shape))
+    pictures = {}
+    for image, own in zip(images[:many], kept, strict=False):
+        valid = np.isfinite(image.target)
+        box = bounding_box(valid)
+        masks = (valid[box], image.target[box] == 1, own[box])
+        pictures[f"scan-{image.name}"] = draw_panels(image.channels[:, *box], *masks)
+    return pictures
