@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -13,25 +14,34 @@ from PIL import Image
 
 from fedchain.errors import DataError, RunRefused
 from fedchain.files import write_whole
-from fedchain.scans import segmentation
+from fedchain.scans.baselines import classical, learned
+from fedchain.scans.baselines.learned import Chances
 from fedchain.scans.pictures import ERASED, KEPT, LOST, MISSED, draw_panels
-from fedchain.scans.scan import Floats
+from fedchain.scans.scan import Floats, Mask
 from fedchain.scans.training.cleaning import chances
 from fedchain.scans.training.folders import ScanFile, ScanFolder, list_folder
 from fedchain.scans.training.images import (
     OpenSet,
     ScanImage,
-    picture_of,
     truth_of,
 )
 from fedchain.scans.training.model_file import TrainedModel
 from fedchain.scans.training.scores import METRICS, Judged, mean_of, scores_of
+from fedchain.scans.turntable import Views, channel_image
 
 MODEL = "model"
 """Name of the model among the methods."""
 TABLE = "scores.csv"
 """Name of the table of scores, in the folder of results."""
+PARTS = 5
+"""Largest number of parts into which the scans are divided for the baselines that learn."""
+POINTS = 20_000
+"""Largest number of points of a scan from which these baselines learn."""
 Scores = Mapping[str, float]
+"""Metrics by name."""
+Sampled = tuple[Floats, Mask, Mask]
+"""Channels of some points, shape (channels, 1, n), and two masks of shape (1, n): which hold a
+point, and which are to be kept."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +88,21 @@ def evaluate_folder(
     listed = list_folder(folder, without=out)
     if not listed.pairs:
         raise DataError(f"{folder}: holds no pair to compare with; allowed: scans with a truth")
+    rivals = _rivals(listed, trained)
     scans, failed, files = dict[str, dict[str, Scores]](), dict[str, str](), list[Path]()
     for file, opened in _pairs(listed, trained):
         progress(len(scans) + len(failed), len(listed.pairs), file.name)
         try:
             read = opened.image(file)
-            judged = judge(file, read, trained)
+            judged = judge(file, read, trained, rivals(file))
         except DataError as error:
             failed[file.name] = str(error)
             continue
         scans[file.name] = {method: scores_of(one) for method, one in judged.items()}
         if out is not None:
             files += _draw(out / file.name, read, judged[MODEL])
-    methods = next(iter(scans.values()), {})
-    mean = {method: mean_of([each[method] for each in scans.values()]) for method in methods}
+    names = {method: None for each in scans.values() for method in each}
+    mean = {m: mean_of([each[m] for each in scans.values() if m in each]) for m in names}
     if out is not None and scans:
         write_whole(out / TABLE, _table(scans, mean))
         files.append(out / TABLE)
@@ -100,14 +111,20 @@ def evaluate_folder(
 
 def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile, OpenSet]]:
     for each in listed.sets:
-        pairs = [file for file in each.scans if file.truth is not None]
-        if pairs:
-            opened = OpenSet(each, trained.card.kind)
-            yield from ((file, opened) for file in pairs)
+        opened = OpenSet(each, trained.card.kind)
+        yield from ((file, opened) for file in each.scans if file.truth is not None)
 
 
-def judge(file: ScanFile, read: ScanImage, trained: TrainedModel) -> dict[str, Judged]:
+def judge(
+    file: ScanFile, read: ScanImage, trained: TrainedModel, rivals: Mapping[str, Chances]
+) -> dict[str, Judged]:
     """Return what the model and every baseline make of a scan, within the scan's box.
+
+    Args:
+        file: the scan, with its truth.
+        read: the scan's channels.
+        trained: the model.
+        rivals: baselines that have learned from other scans.
 
     Raises:
         DataError: the truth cannot be read, or does not fit the scan.
@@ -115,18 +132,54 @@ def judge(file: ScanFile, read: ScanImage, trained: TrainedModel) -> dict[str, J
     keep, valid = truth_of(file, read.scan)[read.box], read.valid
     chance = chances(trained, read.image, valid)
     judged = {MODEL: Judged(valid, keep, chance >= trained.card.threshold, chance)}
-    for name, baseline in segmentation.BASELINES.items():
-        judged[name] = Judged(valid, keep, baseline(valid[None])[0], None)
+    for name, made in classical(read.scan.part(read.box), read.views).items():
+        judged[name] = Judged(valid, keep, made.kept, made.rank)
+    for name, rival in rivals.items():
+        own = rival(read.image)
+        judged[name] = Judged(valid, keep, own >= 0.5, own)
     return judged
+
+
+def _rivals(
+    listed: ScanFolder, trained: TrainedModel
+) -> Callable[[ScanFile], Mapping[str, Chances]]:
+    """Return a function that gives for each scan the baselines that learned from other scans.
+
+    The scans are divided into at most five parts; those of a part are judged by baselines that
+    have learned from the other parts.
+    """
+    sampled: dict[str, tuple[int, Sampled]] = {}
+    for number, (file, opened) in enumerate(_pairs(listed, trained)):
+        with contextlib.suppress(DataError):  # it is named when the scan is judged
+            sampled[file.name] = number % PARTS, _sample(opened.image(file), file)
+    fitted: dict[int, Mapping[str, Chances]] = {}
+
+    def rivals(file: ScanFile) -> Mapping[str, Chances]:
+        if file.name not in sampled:
+            return {}
+        own = sampled[file.name][0]
+        if own not in fitted:
+            others = [points for part, points in sampled.values() if part != own]
+            images, valids, keeps = ([each[i] for each in others] for i in range(3))
+            fitted[own] = learned(images, valids, keeps) if others else {}
+        return fitted[own]
+
+    return rivals
+
+
+def _sample(read: ScanImage, file: ScanFile) -> Sampled:
+    """Return some points of a scan as an image with one row, their validity and their truth."""
+    keep, places = truth_of(file, read.scan)[read.box], np.flatnonzero(read.valid)
+    some = places[:: len(places) // POINTS + 1]
+    flat = read.image.reshape(len(read.image), -1)[:, some]
+    return flat[:, None], np.ones((1, len(some)), bool), keep.ravel()[some][None]
 
 
 def _draw(path: Path, read: ScanImage, judged: Judged) -> list[Path]:
     """Write the picture and the coloured cloud of a scan."""
     part = read.scan.part(read.box)
-    picture, into = (
-        draw_panels(picture_of(part), judged.valid, judged.keep, judged.kept),
-        io.BytesIO(),
-    )
+    image, into = channel_image(part, "picture", Views([])), io.BytesIO()
+    picture = draw_panels(image, judged.valid, judged.keep, judged.kept)
     Image.fromarray(picture).save(into, "PNG")
     png, ply = (path.with_name(path.name + ending) for ending in (".png", ".ply"))
     write_whole(png, into.getvalue())
@@ -158,7 +211,7 @@ def coloured_cloud(positions: Floats, judged: Judged) -> bytes:
 
 
 def _table(scans: Mapping[str, Mapping[str, Scores]], mean: Mapping[str, Scores]) -> str:
-    """Return the scores as CSV: a row for each scan and method; the means have the scan ``mean``."""
+    """Return the scores as CSV: a row for each scan and method, at last the means."""
     into = io.StringIO()
     writer = csv.writer(into, lineterminator="\n")
     writer.writerow(("scan", "method", *METRICS))

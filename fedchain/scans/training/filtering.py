@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fedchain.arrays import Flags
 from fedchain.errors import DataError, RunRefused
 from fedchain.files import write_whole
-from fedchain.scans.formats import WRITTEN, write_cloud, write_scan
-from fedchain.scans.scan import Mask, Scan
+from fedchain.scans.formats import WRITERS, read_cloud, write_cloud, write_scan
+from fedchain.scans.scan import Cloud, Mask, Scan
 from fedchain.scans.training.cleaning import chances, unlike
 from fedchain.scans.training.folders import KEEP, ScanFile, ScanFolder, digest_of, list_folder
 from fedchain.scans.training.images import OpenSet
@@ -98,21 +99,24 @@ def _filter(
     keep = read.scan.valid.copy()
     if not whole:
         keep[read.box] &= chances(trained, read.image, read.valid) >= trained.card.threshold
-    in_order = read.in_file_order(keep)
     ending = file.path.suffix.lower()
-    cloud = file.name + (ending if ending in WRITTEN and read.cells is None else ".ply")
+    cloud = file.name + (ending if ending in WRITERS else ".ply")
     journal.begin(file.name, cloud)
-    if read.cells is None:
-        write_scan(journal.out / cloud, erased(read.scan, keep))
+    path = journal.out / cloud
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if read.rows is None:
+        mask, points = keep, int(read.scan.valid.sum())
+        write_scan(path, erased(read.scan, keep))
     else:
-        write_cloud(journal.out / cloud, read.cloud_without(in_order))
-    write_whole(journal.out / (file.name + KEEP), _npy_bytes(in_order))
+        mask, points = read.rows.in_file_order(keep), int(read.rows.filled.sum())
+        write_cloud(path, part_of(read_cloud(file.path), mask[read.rows.filled]))
+    write_whole(journal.out / (file.name + KEEP), _npy_bytes(mask))
     filtered = Filtered(
         name=file.name,
         scan=digest,
         cloud=cloud,
-        points=int(read.scan.valid.sum()) if read.cells is None else len(in_order),
-        kept=int(in_order.sum()),
+        points=points,
+        kept=int(mask.sum()),
         unlike=outside,
         whole=whole,
     )
@@ -132,7 +136,18 @@ def erased(scan: Scan, keep: Mask) -> Scan:
     )
 
 
-def _npy_bytes(array: Mask) -> bytes:
+def part_of(cloud: Cloud, keep: Flags) -> Cloud:
+    """Return a cloud of which only some points remain; ``keep`` has shape (points,)."""
+    light, normals = cloud.intensity, cloud.normals
+    return replace(
+        cloud,
+        points=cloud.points[keep],
+        intensity=None if light is None else light[keep],
+        normals=None if normals is None else normals[keep],
+    )
+
+
+def _npy_bytes(array: Flags | Mask) -> bytes:
     into = io.BytesIO()
     np.save(into, array)
     return into.getvalue()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedchain.errors import DataError
+from fedchain.scans.formats import holds_keep
 from fedchain.system import is_plain
 
 ENDINGS = (".cogs", ".npy", ".npz", ".pcd", ".ply", ".xyz")
@@ -186,11 +186,8 @@ def _set_of(listed: list[ScanFile | Path]) -> ScanSet:
 
 
 def _holds_keep(path: Path) -> bool:
-    """Return whether an NPZ file has a mask; a damaged file has none, and is refused when read."""
-    if path.suffix.lower() != ".npz":
-        return False
+    """Return whether a file has a mask; a damaged file has none, and is refused when it is read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return "keep.npy" in archive.namelist()
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return holds_keep(path)
+    except DataError:
         return False

@@ -7,16 +7,31 @@ from functools import cached_property
 
 import numpy as np
 
-from fedchain.arrays import Wholes
+from fedchain.arrays import Flags, Wholes
 from fedchain.errors import DataError
-from fedchain.scans.formats import read_scan
-from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
+from fedchain.scans.formats import read_any, read_scan
+from fedchain.scans.formats.reading import read_measured
+from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
 from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
 from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
 from fedchain.scans.turntable import ScanSet as Turntable
 
-GRIDLESS = (".npy", ".xyz")
-"""Endings of the names of files that may hold a cloud without a grid."""
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Where the points of a file without a grid are on the grid of their camera."""
+
+    filled: Flags
+    """Whether each row of the file holds a point, shape (rows,)."""
+    cells: Wholes
+    """For each point: its row x width + column in the grid, or -1 if it has no pixel of its own,
+    shape (points,)."""
+
+    def in_file_order(self, keep: Mask) -> Flags:
+        """Return a mask over the grid as a mask over the rows; points without a pixel are kept."""
+        found = self.filled.copy()
+        found[self.filled] = (self.cells < 0) | keep.ravel()[np.maximum(self.cells, 0)]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,23 +44,15 @@ class ScanImage:
     """Rows and columns of the box in the grid."""
     image: Floats
     """Channels within the box, float32, shape (channels, h, w); 0 where a pixel is empty."""
-    cells: Wholes | None = None
-    """For a file without a grid: row x width + column of each point, in the order of the file, or
-    -1 for a point without a pixel of its own, shape (n,). None if the file has a grid."""
+    views: Views
+    """The scans that the points are compared with; none for channels of the scan alone."""
+    rows: Rows | None = None
+    """The rows of a file without a grid; None if the file has one."""
 
-    @property
+    @cached_property
     def valid(self) -> Mask:
         """Pixels of the box that hold a point, shape (h, w)."""
         return self.scan.valid[self.box]
-
-    def in_file_order(self, keep: Mask) -> Mask:
-        """Return a mask over the grid in the order of the file: (height, width), or (n,) without.
-
-        Points that have no pixel of their own are kept.
-        """
-        if self.cells is None:
-            return keep
-        return np.where(self.cells >= 0, keep.ravel()[np.maximum(self.cells, 0)], True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +66,7 @@ class OpenSet:
 
     @cached_property
     def turntable(self) -> Turntable:
-        """The cameras of the set, and what each of its scans says about the others' points."""
+        """The cameras of the set."""
         return read_set(self.files.views)
 
     def image(self, file: ScanFile) -> ScanImage:
@@ -68,30 +75,35 @@ class OpenSet:
         Raises:
             DataError: the file cannot be read, or has no grid and fits no camera of the set.
         """
-        views, cells = Views([]), None
-        if self.kind == "views" or file.path.suffix.lower() in GRIDLESS:
+        read, rows, views = read_any(file.path), None, Views([])
+        if isinstance(read, Cloud):
             member = self.turntable.member(file.path)
-            scan, cells = member.scan, member.pixels
+            assert member.pixels is not None
+            rows = Rows(read_measured(file.path, None)[1].valid, member.pixels)
+            read = member.scan
+        if self.kind in COMPARED:
             truth = () if file.truth is None else (file.truth,)
             views = self.turntable.views(file.path, truth)
-        else:
-            scan = read_scan(file.path)
-        box = bounding_box(scan.valid)
-        return ScanImage(scan, box, channel_image(scan.part(box), self.kind, views), cells)
+        box = bounding_box(read.valid)
+        image = channel_image(read.part(box), self.kind, views)
+        return ScanImage(read, box, image, views, rows)
+
+
+COMPARED = ("views", "all")
+"""Kinds of channels that compare a scan with the others of its set."""
 
 
 def kind_for(folder: ScanFolder) -> ChannelKind:
     """Return the kind of channels that suits the pairs of a folder.
 
-    It is ``views`` if the first pair knows its camera and has other scans beside it, else
-    ``local``.
+    It is ``all`` if the first pair knows its camera and has other scans beside it, else ``local``.
 
     Raises:
         DataError: the first pair cannot be read.
     """
     first = folder.pairs[0]
     beside = next(len(each.views) for each in folder.sets if first in each.scans)
-    return "views" if beside > 1 and read_scan(first.path).view is not None else "local"
+    return "all" if beside > 1 and read_scan(first.path).view is not None else "local"
 
 
 def truth_of(file: ScanFile, scan: Scan) -> Mask:

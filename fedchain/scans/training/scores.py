@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedchain.scans.ranking import ranking_metrics
 from fedchain.scans.scan import Floats, Mask
 
 METRICS = ("iou", "precision", "recall", "f1", "ap", "auc")
@@ -50,12 +51,10 @@ def scores_of(judged: Judged) -> Mapping[str, float]:
     }
     if judged.chance is None or not outliers:
         return scores
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    rank = -judged.chance[judged.valid].astype(np.float64)
-    scores["ap"] = float(average_precision_score(~keep, rank))
+    ap, auc = ranking_metrics(-judged.chance[judged.valid], ~keep)
+    scores["ap"] = ap
     if keep.any():
-        scores["auc"] = float(roc_auc_score(~keep, rank))
+        scores["auc"] = auc
     return scores
 
 

@@ -45,7 +45,7 @@ def test_a_training_that_is_interrupted_ends_with_the_same_weights(tmp_path, ste
     assert not out.exists()
     steps = []
     train_folder(folder, out, QUICK, progress=lambda done, _, what: steps.append((what, done)))
-    assert [done for what, done in steps if what == "Training"][0] == (step - 1) // 2 * 2 + 1
+    assert next(done for what, done in steps if what == "Training") == (step - 1) // 2 * 2 + 1
     assert same(weights_in(out), weights_in(tmp_path / "whole.npz"))
     assert not checkpoints.checkpoint_of(out).exists()
 
