@@ -13,29 +13,14 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from fedchain.learning.task import Loss
 from fedchain.scans.benchmark.exported import onnx_runtime, openvino
+from fedchain.scans.benchmark.workload import Workload
 
 Precision = Literal["float32", "bfloat16"]
 Inference = Callable[[], torch.Tensor]
 """Computes the logits of one scan, as float32 on the CPU."""
 TRAINING_RATE = 1e-3
 """Learning rate of Adam in the steps that are timed; it changes nothing of their duration."""
-
-
-@dataclass(frozen=True, eq=False)
-class Workload:
-    """What every back end computes."""
-
-    model: nn.Module
-    """The model, in float32 on the CPU; back ends take copies of it."""
-    images: torch.Tensor
-    """A batch of scans for a step of training, shape (scans, channels, height, width). Inference
-    takes the first scan alone."""
-    targets: torch.Tensor
-    """Masks of the batch: 1 to keep, 0 to erase, NaN without a point, (scans, height, width)."""
-    loss: Loss
-    """Loss of the steps of training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +49,8 @@ class Backend:
     """Prepares inference on a device with a number of threads."""
     training: Callable[[Workload, str], Training] | None = None
     """Prepares training on a device; None if the back end cannot train."""
+    slow_to_prepare: bool = False
+    """Whether the preparation takes tens of seconds, so that one number of threads is enough."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,13 @@ def _torch(name: str, way: _Way) -> Backend:
     precision: Precision = "bfloat16" if way.bfloat16 else "float32"
     training = None if way.frozen else partial(_torch_training, way)
     return Backend(
-        "PyTorch", name, precision, ("cpu", "cuda"), partial(_torch_inference, way), training
+        "PyTorch",
+        name,
+        precision,
+        ("cpu", "cuda"),
+        partial(_torch_inference, way),
+        training,
+        slow_to_prepare=way.compiled,
     )
 
 
@@ -95,7 +88,7 @@ def _placed(way: _Way, tensors: list[torch.Tensor], device: str) -> list[torch.T
 def _model(way: _Way, workload: Workload, device: str) -> nn.Module:
     model = copy.deepcopy(workload.model).to(device)
     # The type of .to says nothing of its memory format.
-    return model.to(memory_format=torch.channels_last) if way.channels_last else model  # type: ignore[call-overload,no-any-return]
+    return model.to(memory_format=torch.channels_last) if way.channels_last else model  # type: ignore[call-overload]
 
 
 @contextlib.contextmanager
@@ -121,10 +114,11 @@ def _torch_inference(way: _Way, workload: Workload, device: str, threads: int) -
 
 
 def _frozen(model: nn.Module, image: torch.Tensor) -> Any:
+    script: Any = torch.jit  # its functions have no types
     with warnings.catch_warnings():
         # TorchScript is deprecated, but the versions of torch that fedchain allows have it.
         warnings.simplefilter("ignore")
-        return torch.jit.freeze(torch.jit.trace(model, image))
+        return script.freeze(script.trace(model, image))
 
 
 def _torch_training(way: _Way, workload: Workload, device: str) -> Training:
@@ -139,7 +133,7 @@ def _torch_training(way: _Way, workload: Workload, device: str) -> Training:
         optimizer.zero_grad()
         with _precision(way, device):
             outputs = run(images)
-        workload.loss(outputs.float(), targets).mean().backward()
+        workload.loss(outputs.float(), targets).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()
@@ -151,9 +145,8 @@ def _exported(api: str, precision: Precision, make: Callable[..., Inference]) ->
     def prepare(workload: Workload, _: str, threads: int) -> Inference:
         return make(workload.model, workload.images[:1], threads, precision)
 
-    return Backend(
-        api, "CPU" if precision == "float32" else precision, precision, ("cpu",), prepare
-    )
+    name = "CPU" if precision == "float32" else precision
+    return Backend(api, name, precision, ("cpu",), prepare)
 
 
 EAGER = _torch("eager", _Way())

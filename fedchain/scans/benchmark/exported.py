@@ -28,12 +28,19 @@ def onnx_bytes(model: nn.Module, image: torch.Tensor) -> bytes:
     # torch has two exporters. Both need the package onnx, and the newer one (dynamo=True) needs
     # onnxscript too. Neither needs torchvision.
     _package("onnx")
-    file = io.BytesIO()
-    names = {"input_names": ["image"], "output_names": ["logits"]}
+    file: Any = io.BytesIO()  # the types of torch forget that it may be a file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(model.eval(), (image,), file, dynamo=False, **names)
-    return file.getvalue()
+        torch.onnx.export(
+            model.eval(),
+            (image,),
+            file,
+            dynamo=False,
+            input_names=["image"],
+            output_names=["logits"],
+        )
+    made: bytes = file.getvalue()
+    return made
 
 
 def onnx_runtime(

@@ -15,27 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from fedchain.learning.models import seeded
-from fedchain.learning.task import losses, models
 from fedchain.registry import Part
-from fedchain.scans.benchmark.backends import (
-    BACKENDS,
-    EAGER,
-    Backend,
-    Inference,
-    Training,
-    Workload,
-)
-from fedchain.scans.features import CHANNELS
-from fedchain.scans.models.gajdosech_unet import SLOPE
+from fedchain.scans.benchmark.backends import BACKENDS, EAGER, Backend, Inference, Training
+from fedchain.scans.benchmark.workload import FULL, Workload, workload_of
 
-FULL = Part("gajdosech_unet", {})
-"""The model of the paper: 237,433 parameters."""
-FOCAL = Part("focal", {})
-"""The loss of the paper."""
-EMPTY = 0.2
-"""Share of the pixels of the benchmark's images that hold no point."""
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+ROUNDING_LIMITS = {"float32": 1e-3, "bfloat16": 0.1}
 """Largest difference from eager, by the precision of the products, that counts as rounding. The
 differences of bfloat16 are a few times 2^-8, those of TF32 on a GPU a few times 2^-11."""
 WARM = 3
@@ -80,7 +64,7 @@ class Row:
     gradient_difference: float | None = None
     """The same of the gradient of the first step, as a share of its largest value."""
     differs: bool = False
-    """Whether a difference is beyond ``TOLERANCE``."""
+    """Whether a difference is beyond ``ROUNDING_LIMITS``."""
     skipped: str = ""
     """Why the back end was not measured; empty if it was."""
 
@@ -124,8 +108,8 @@ def measure_backends(
         size: height and width of an image in pixels.
         batch: number of scans of a step of training; inference takes one scan.
         repeats: number of turns; each times every back end once.
-        threads: numbers of threads on the CPU; the first one is that of the eager PyTorch to which
-            all rows of the CPU are compared.
+        threads: numbers of threads on the CPU. All rows of the CPU are compared with eager PyTorch
+            with the first number, for which alone a model is compiled.
         training: whether steps of training are measured, too.
         backends: back ends to measure beside eager PyTorch, which is always measured.
         progress: is told what is being prepared or measured.
@@ -145,7 +129,10 @@ def measure_backends(
         for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
             runners: list[_Runner] = []
             for count in threads if device == "cpu" else threads[:1]:
-                for backend in (each for each in wanted if device in each.devices):
+                for backend in wanted:
+                    again = count != threads[0] and backend.slow_to_prepare
+                    if again or device not in backend.devices:
+                        continue
                     progress(f"prepare {backend.api}, {backend.name}")
                     made = _prepared(backend, workload, (device, count), training, known)
                     if isinstance(made, Row):
@@ -158,26 +145,6 @@ def measure_backends(
                     _take_turn(runner, workload)
             rows += [_measured(runner, runners[0]) for runner in runners]
     return sorted(rows, key=lambda row: bool(row.skipped))
-
-
-def workload_of(model: Part, size: tuple[int, int], batch: int) -> Workload:
-    """Return random scans, and a model whose logits depend on them.
-
-    Raises:
-        ValueError: the model does not fit images of this size.
-    """
-    shape = (len(CHANNELS), *size)
-    made = seeded(lambda: models.build(model, shape, 1), 0)()
-    generator = torch.Generator().manual_seed(0)
-    for weights in made.parameters():
-        # Initial weights shrink the signal from layer to layer; the logits are then nearly constant,
-        # and nobody would notice a back end that computes something else.
-        if weights.ndim > 1:
-            nn.init.kaiming_normal_(weights, SLOPE, generator=generator)
-    images = torch.rand((batch, *shape), generator=generator)
-    draws = torch.rand((batch, *size), generator=generator)
-    targets = (draws < 0.5).float().where(draws < 1 - EMPTY, torch.tensor(math.nan))
-    return Workload(made.eval(), images, targets, losses.build(FOCAL))
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +205,7 @@ def _prepared(
         ready_s=time.perf_counter() - started,
         difference=difference,
         gradient_difference=gap,
-        differs=max(difference, gap or 0.0) > TOLERANCE[backend.precision],
+        differs=max(difference, gap or 0.0) > ROUNDING_LIMITS[backend.precision],
     )
     return _Runner(row, infer, training)
 

@@ -18,15 +18,15 @@ Clock = Literal["wall", "processor"]
 WAITED = 1.5
 """Ratio of the clock to the processor's time, in one thread, above which a machine is busy."""
 BUSY = (
-    "the machine was busy with other work, so times on the clock are too long; compare times of the "
-    "processor, or measure again"
+    "the machine was busy with other work, so times on the clock are too long; compare times of "
+    "the processor, or measure again"
 )
 
 
-def table(rows: Iterable[Row], clock: Clock = "wall") -> list[tuple[str, ...]]:
+def table_cells(rows: Iterable[Row], clock: Clock = "wall") -> list[tuple[str, ...]]:
     """Return the cells of the table, under the headings of ``COLUMNS``.
 
-    Rows that were skipped are left out; ``notes`` names them.
+    Rows that were skipped are left out; ``benchmark_notes`` names them.
 
     Args:
         rows: what was measured.
@@ -56,7 +56,7 @@ def _cells(timing: Timing | None, clock: Clock) -> tuple[str, str]:
     return f"{timing.processor_ms:.1f}", f"{timing.processor_to_eager:.2f}"
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
+def benchmark_notes(rows: Sequence[Row]) -> list[str]:
     """Return a line for each back end that was skipped, or whose answer differs from eager's."""
     return list(dict.fromkeys(_notes(rows)))
 

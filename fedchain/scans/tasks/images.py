@@ -5,26 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Array, read_only
 from fedchain.errors import DataError
-from fedchain.learning.task import TASK_SHAPES, Records, Shapes, Task, losses, models, splits, tasks
+from fedchain.learning.task import (
+    TASK_SHAPES,
+    Metrics,
+    Records,
+    Shapes,
+    Task,
+    losses,
+    models,
+    splits,
+    tasks,
+)
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.features import CHANNELS, features_of, lengths_of
+from fedchain.scans.baselines import classical
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import Scan, bounding_box
+from fedchain.scans.scan import Mask, Scan, bounding_box
 from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
+from fedchain.scans.turntable import CHANNELS, Views, channel_image
 
 IID = Part("iid", {})
-Side = Annotated[int, Field(ge=8, le=1024)]
-Size = Annotated[list[Side], Field(min_length=2, max_length=2)]
+PixelSide = Annotated[int, Field(ge=8, le=1024)]
+Size = Annotated[list[PixelSide], Field(min_length=2, max_length=2)]
 """Height and width of an image, in pixels."""
+LoneChannels = Literal["picture", "local"]
+"""Kinds of channels that compare a scan with no other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +46,19 @@ class Image:
 
     name: str
     """Name of the scan: the part of the file's name that ``*`` stands for, such as ``test0``."""
+    scan: Scan
+    """The scan, not padded: it is the upper left part of the image."""
+    keep: Mask
+    """Points to keep of ``scan``."""
     channels: Array
-    """The five channels, shape (5, height, width)."""
+    """The channels for the model, shape (channels, height, width)."""
     target: Array
     """1 for a point to keep, 0 to erase, NaN where there is none, shape (height, width)."""
 
 
 def _shapes(given: Mapping[str, Any]) -> Shapes:
     size = tuple(given["size"])
-    return Shapes(inputs=(len(CHANNELS), *size), outputs=1, targets=size)
+    return Shapes(inputs=(len(CHANNELS[given["channels"]]), *size), outputs=1, targets=size)
 
 
 TASK_SHAPES["scan_images"] = _shapes
@@ -56,6 +73,7 @@ def scan_images(
     dirty: str = "*.npz",
     clean: str | None = None,
     size: Size = [64, 80],  # noqa: B006
+    channels: LoneChannels = "picture",
     held_out: HeldOut = 1,
     split: Annotated[Part, splits] = IID,
     model: Annotated[Part, models] = segmentation.UNET,
@@ -64,8 +82,8 @@ def scan_images(
     """Learn to clean whole scans in a folder; a record is a scan, as one image.
 
     A scan is cut to the smallest box that holds all its points. Of this box, every n-th row and
-    every n-th column remain, with the smallest n for which the rest fits into ``size``. Empty pixels
-    are added below and on the right. So no point and no label is mixed from others.
+    every n-th column remain, with the smallest n for which the rest fits into ``size``. Empty
+    pixels are added below and on the right. So no point and no label is mixed from others.
 
     Args:
         holders: number of data holders.
@@ -75,20 +93,22 @@ def scan_images(
         clean: pattern of the file names of the cleaned scans, with one ``*``; null if each scan's
             own file has the mask ``keep`` of the points to keep.
         size: height and width of an image in pixels.
+        channels: ``picture``: five channels of 8 bits, scaled by each scan itself; ``local``: float
+            channels, scaled by constants that suit a scanner for parts of some centimetres.
         held_out: which scans are held out for measuring: a pattern of their names, such as
             ``test*``, or the number of scans, the last ones in alphabetical order. The name is what
             ``*`` stands for in ``dirty``.
         split: how the scans are divided among the holders. Each scan is its own class and its own
             site.
-        model: model that turns five channels into one logit per pixel.
+        model: model that turns the channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
     height, width = size
-    make = segmentation.initial_model(model, seed, (len(CHANNELS), height, width))
+    make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), height, width))
     files = pairs(Path(path), dirty, clean or dirty)
     test = held_out_of(Path(path), list(files), held_out, holders)
     both = {name: (first, second if clean else None) for name, (first, second) in files.items()}
-    images = [_image(name, *given, (height, width)) for name, given in both.items()]
+    images = [_image(name, *given, (height, width), channels) for name, given in both.items()]
     if not any((image.target == 0).any() for image in images):
         raise DataError(
             f"{path}: every scan keeps all of its points, so there is nothing to erase; allowed: "
@@ -98,8 +118,6 @@ def scan_images(
     shown = [image for image in images if image.name in test]
     measured, every = _records(shown), np.arange(whole.count)
     dealt = splits.build(split, every, every, holders, stream(seed, "split"))
-    valid = np.isfinite(measured.targets)
-    masks = {name: rule(valid) for name, rule in segmentation.BASELINES.items()}
     return Task(
         name="scan_images",
         holders=tuple(Records(whole.inputs[own], whole.targets[own]) for own in dealt),
@@ -108,24 +126,25 @@ def scan_images(
         loss=losses.build(loss),
         measure=segmentation.measure,
         score="iou",
-        baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
+        baselines=_baselines(shown, measured),
         record="scan",
         note=f"{whole.count} scans of {height} x {width} pixels; {len(test)} held out",
         pictures=lambda outputs, many: _pictures(outputs, many, shown),
     )
 
 
-def brought_to(scan: Scan, size: tuple[int, int]) -> Scan:
-    """Return the box of a scan's points with every n-th row and column, so that it fits ``size``.
+def brought_to(scan: Scan, keep: Mask, size: tuple[int, int]) -> tuple[Scan, Mask]:
+    """Return every n-th row and column of the box of a scan's points, and of its mask.
 
-    The number n is the smallest that is possible, at least 1. The first row and the first column of
-    the box remain.
+    The number n is the smallest, from 1 on, with which the rest fits into ``size``, a height and a
+    width. The first row and the first column of the box remain. The result has no view, since the
+    pixels of a camera are next to each other.
     """
     rows, columns = bounding_box(scan.valid)
     sides = (rows.stop - rows.start, columns.stop - columns.start)
     every = max(-(-side // most) for side, most in zip(sides, size, strict=True))
     steps = (slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every))
-    return scan.part(steps)
+    return replace(scan, view=None).part(steps), keep[steps]
 
 
 def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:
@@ -134,15 +153,19 @@ def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:
     return np.pad(grid, [(0, 0)] * (grid.ndim - 2) + missing, constant_values=value)
 
 
-def _image(name: str, dirty: Path, clean: Path | None, size: tuple[int, int]) -> Image:
+def _image(
+    name: str, dirty: Path, clean: Path | None, size: tuple[int, int], channels: LoneChannels
+) -> Image:
     scan, keep = scan_and_mask(dirty, clean)
-    small = brought_to(replace(scan, keep=keep), size)
-    distance = lengths_of(small.positions - small.camera)
-    grids = (small.intensity, distance, small.normals, small.valid)
-    channels = features_of(*(grid[None] for grid in grids))[0]
-    assert small.keep is not None
-    target = segmentation.targets_of(small.keep, small.valid)
-    return Image(name, padded_to(channels, size, 0.0), padded_to(target, size, np.nan))
+    small, kept = brought_to(scan, keep, size)
+    if not kept.any():
+        raise DataError(
+            f"{dirty}: keeps no point at {size[0]} x {size[1]} pixels; allowed: a larger task.size"
+        )
+    image = channel_image(small, channels, Views([]))
+    target = segmentation.targets_of(kept, small.valid)
+    padded = padded_to(image, size, 0.0), padded_to(target, size, np.nan)
+    return Image(name, small, kept, *padded)
 
 
 def _records(images: Sequence[Image]) -> Records:
@@ -150,12 +173,26 @@ def _records(images: Sequence[Image]) -> Records:
     return Records(read_only(channels), read_only(np.stack([image.target for image in images])))
 
 
+def _baselines(images: Sequence[Image], measured: Records) -> dict[str, Metrics]:
+    """Return the metrics of the classical filters."""
+    size = measured.targets.shape[1:]
+    each = [classical(image.scan, Views([])) for image in images]
+
+    def metrics(name: str) -> Metrics:
+        made = [found[name] for found in each]
+        kept = np.stack([padded_to(one.kept, size, False) for one in made])
+        ranks = [padded_to(one.rank, size, 0.0) for one in made if one.rank is not None]
+        return segmentation.mask_metrics(kept, measured, -np.stack(ranks) if ranks else None)
+
+    return {name: metrics(name) for name in each[0]}
+
+
 def _pictures(outputs: Array, many: int, images: Sequence[Image]) -> Mapping[str, Picture]:
     kept = segmentation.kept_by(outputs, (len(images), *images[0].target.shape))
     pictures = {}
     for image, own in zip(images[:many], kept, strict=False):
-        valid = np.isfinite(image.target)
-        box = bounding_box(valid)
-        masks = (valid[box], image.target[box] == 1, own[box])
-        pictures[f"scan-{image.name}"] = draw_panels(image.channels[:, *box], *masks)
+        height, width = image.keep.shape
+        masks = (image.scan.valid, image.keep, own[:height, :width])
+        shown = channel_image(image.scan, "picture", Views([]))
+        pictures[f"scan-{image.name}"] = draw_panels(shown, *masks)
     return pictures

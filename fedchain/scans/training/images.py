@@ -1,0 +1,130 @@
+"""Images of scans: the channels that a model sees, for each scan of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fedchain.arrays import Flags, Wholes
+from fedchain.errors import DataError
+from fedchain.scans.formats import read_any, read_scan
+from fedchain.scans.formats.reading import read_measured
+from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
+from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
+from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
+from fedchain.scans.turntable import ScanSet as Turntable
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Where the points of a file without a grid are on the grid of their camera."""
+
+    filled: Flags
+    """Whether each row of the file holds a point, shape (rows,)."""
+    cells: Wholes
+    """For each point: its row x width + column in the grid, or -1 if it has no pixel of its own,
+    shape (points,)."""
+
+    def in_file_order(self, keep: Mask) -> Flags:
+        """Return a mask over the grid as a mask over the rows; points without a pixel are kept."""
+        found = self.filled.copy()
+        found[self.filled] = (self.cells < 0) | keep.ravel()[np.maximum(self.cells, 0)]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class ScanImage:
+    """One scan with its channels, within the smallest box that holds every point."""
+
+    scan: Scan
+    """The scan on its grid."""
+    box: tuple[slice, slice]
+    """Rows and columns of the box in the grid."""
+    image: Floats
+    """Channels within the box, float32, shape (channels, h, w); 0 where a pixel is empty."""
+    views: Views
+    """The scans that the points are compared with; none for channels of the scan alone."""
+    rows: Rows | None = None
+    """The rows of a file without a grid; None if the file has one."""
+
+    @cached_property
+    def valid(self) -> Mask:
+        """Pixels of the box that hold a point, shape (h, w)."""
+        return self.scan.valid[self.box]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSet:
+    """A set of scans that is ready to be read, one scan after the other."""
+
+    files: ScanSet
+    """The files of the set."""
+    kind: ChannelKind
+    """Kind of channels."""
+
+    @cached_property
+    def turntable(self) -> Turntable:
+        """The cameras of the set."""
+        return read_set(self.files.views)
+
+    def image(self, file: ScanFile) -> ScanImage:
+        """Read a scan of the set and compute its channels.
+
+        Raises:
+            DataError: the file cannot be read, or has no grid and fits no camera of the set.
+        """
+        read, rows, views = read_any(file.path), None, Views([])
+        if isinstance(read, Cloud):
+            member = self.turntable.member(file.path)
+            assert member.pixels is not None
+            rows = Rows(read_measured(file.path, None)[1].valid, member.pixels)
+            read = member.scan
+        if self.kind in COMPARED:
+            truth = () if file.truth is None else (file.truth,)
+            views = self.turntable.views(file.path, truth)
+        box = bounding_box(read.valid)
+        image = channel_image(read.part(box), self.kind, views)
+        return ScanImage(read, box, image, views, rows)
+
+
+COMPARED = ("views", "all")
+"""Kinds of channels that compare a scan with the others of its set."""
+
+
+def kind_for(folder: ScanFolder) -> ChannelKind:
+    """Return the kind of channels that suits the pairs of a folder.
+
+    It is ``all`` if the first pair knows its camera and has other scans beside it, else ``local``.
+
+    Raises:
+        DataError: the first pair cannot be read.
+    """
+    first = folder.pairs[0]
+    beside = next(len(each.views) for each in folder.sets if first in each.scans)
+    return "all" if beside > 1 and read_scan(first.path).view is not None else "local"
+
+
+def truth_of(file: ScanFile, scan: Scan) -> Mask:
+    """Return which points of a scan remain after cleaning, shape (height, width).
+
+    Raises:
+        DataError: the cleaned file cannot be read, has another grid than the scan or points that
+            the scan lacks, or keeps nothing.
+    """
+    if file.truth is None:
+        raise DataError(f"{file.path}: has no cleaned scan beside it; allowed: pairs")
+    clean = scan if file.truth == file.path else read_scan(file.truth)
+    if clean.intensity.shape != scan.intensity.shape:
+        raise DataError(
+            f"{file.truth}: has {clean.intensity.shape} pixels; "
+            f"allowed: {scan.intensity.shape}, those of {file.path.name}"
+        )
+    keep = clean.valid if clean.keep is None else clean.valid & clean.keep
+    if new := int((keep & ~scan.valid).sum()):
+        words = f"has {new} points that {file.path.name} lacks"
+        raise DataError(f"{file.truth}: {words}; allowed: a scan from which points were erased")
+    if not keep.any():
+        raise DataError(f"{file.truth}: keeps no point of {file.path.name}; allowed: at least one")
+    return keep
