@@ -15,16 +15,16 @@ from fedchain.randomness import NameStep, stream
 from fedchain.scans.camera import Camera
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import OBJECT, TABLE_CROP_M, Floats, Scan
-from fedchain.scans.simulator.capture import Captured, Scanner, capture, unit_rays
+from fedchain.scans.simulator.capture import Captured, Scanner, capture_stage, unit_rays
 from fedchain.scans.simulator.objects import compose
 from fedchain.scans.simulator.parts import Material, Solid
-from fedchain.scans.simulator.setting import Setting, surroundings
-from fedchain.scans.simulator.stations import Station, draw_palette
+from fedchain.scans.simulator.stage import Stage, surroundings
+from fedchain.scans.simulator.stations import Station, draw_materials
 
 TURNTABLE_VERSION = 1
 """Version of the simulated turntables, a part of the cache's key. Increase it with every change
 after which the same seed gives other scans."""
-STEPS = 8
+STEPS_OF_RING = 8
 """Number of places of a ring of cameras: one every 45 degrees."""
 POSE_ERROR_M = 0.0004, 0.0012
 """Range of the distance by which a stored pose is off, at the middle of the object, in metres."""
@@ -64,7 +64,7 @@ def simulate_turntable(
     seed: int,
     name: tuple[NameStep, ...],
     *,
-    views: int = STEPS,
+    views: int = STEPS_OF_RING,
     solid: Solid | None = None,
 ) -> Iterator[SimulatedView]:
     """Simulate the scans of one object on a station's turntable.
@@ -82,30 +82,30 @@ def simulate_turntable(
         The scans, one after another, so that a long sequence takes the memory of one.
     """
     random = stream(seed, *name)
-    setting = draw_setting(station, random, solid)
+    stage = draw_stage(station, random, solid)
     start = draw_between(random, 0, 2 * np.pi)
-    low, high = setting.solid.bounds
+    low, high = stage.solid.bounds
     middle = np.array([0, (low[1] + high[1]) / 3, 0])
     for number in range(views):
-        ring, step = number % len(station.rings), number // len(station.rings) % STEPS
-        turn = start + step * 2 * np.pi / STEPS
+        ring, step = number % len(station.rings), number // len(station.rings) % STEPS_OF_RING
+        turn = start + step * 2 * np.pi / STEPS_OF_RING
         camera = camera_at(station.scanner, station.rings[ring], turn, middle)
         own = stream(seed, *name, "view", number)
-        captured = capture(setting, camera, station.scanner, own)
+        captured = capture_stage(stage, camera, station.scanner, own)
         stored = moved_slightly(camera, own, middle)
-        angle = step * 360 // STEPS
+        angle = step * 360 // STEPS_OF_RING
         yield SimulatedView(captured=captured, stored=stored, ring=ring, angle=angle, camera=camera)
 
 
-def draw_setting(station: Station, random: np.random.Generator, solid: Solid | None) -> Setting:
+def draw_stage(station: Station, random: np.random.Generator, solid: Solid | None) -> Stage:
     """Draw an object of a station on its turntable, or place the given one there."""
-    palette = draw_palette(station, random)
-    object_ = compose(station.family, random, palette) if solid is None else solid
+    materials = draw_materials(station, random)
+    object_ = compose(station.family, random, materials) if solid is None else solid
     place = np.array([draw_between(random, -0.01, 0.01), 0, draw_between(random, -0.01, 0.01)])
     (x, _, z), (far_x, tall, far_z) = object_.bounds
     reach = math.sqrt(max(x * x, far_x * far_x) + max(z * z, far_z * far_z))
     walls = (reach + 0.02, reach + 0.02, 0.4 * tall + 0.02) if station.walled else None
-    return Setting(
+    return Stage(
         solid=object_,
         turn=_about_y(draw_between(random, -np.pi, np.pi)),
         place=place,

@@ -19,7 +19,7 @@ from fedchain.scans.cache import cached
 from fedchain.scans.formats.notes import camera_of, numbers_of
 from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.capture import Captured
-from fedchain.scans.simulator.objects import FAMILIES
+from fedchain.scans.simulator.objects import OBJECTS
 from fedchain.scans.simulator.stations import station_of
 from fedchain.scans.simulator.turntables import TURNTABLE_VERSION, as_scan, simulate_turntable
 from fedchain.scans.tasks.folder import (
@@ -30,13 +30,13 @@ from fedchain.scans.tasks.folder import (
     shapes_of_tiles,
     tile_records,
 )
+from fedchain.scans.tasks.simulated import BY_SITE
 from fedchain.scans.turntable import CHANNELS, ChannelKind, View, Views
 
-RecordUnit = Literal["tile", "scan", "turntable"]
+TurntableUnit = Literal["tile", "scan", "turntable"]
 """What a record is: a tile, all tiles of a scan, or all tiles of all scans of a turntable."""
-BY_SITE = Part("by_site", {})
-PIXELS = Part("pixels", {"hidden": 8})
-Side = Annotated[int, Field(ge=16, le=1024)]
+PIXEL_MODEL = Part("pixels", {"hidden": 8})
+ImageSide = Annotated[int, Field(ge=16, le=1024)]
 
 TASK_SHAPES["scan_turntable"] = shapes_of_tiles
 
@@ -46,17 +46,17 @@ def scan_turntable(
     holders: int,
     seed: int,
     *,
-    height: Side = 96,
-    width: Side = 128,
+    height: ImageSide = 96,
+    width: ImageSide = 128,
     views: Annotated[int, Field(ge=2, le=64)] = 8,
     turntables: Annotated[int, Field(ge=1, le=10_000)] = 2,
     held_out: Annotated[int, Field(ge=1, le=10_000)] = 4,
     walled: bool = False,
     tile: Annotated[int, Field(ge=8, le=512)] = 32,
-    record: RecordUnit = "tile",
+    record: TurntableUnit = "tile",
     channels: ChannelKind = "all",
     split: Annotated[Part, splits] = BY_SITE,
-    model: Annotated[Part, models] = PIXELS,
+    model: Annotated[Part, models] = PIXEL_MODEL,
     loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:
     """Cleaning of simulated turntables: the scans of an object show each other's outliers.
@@ -89,13 +89,13 @@ def scan_turntable(
     """
     make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), tile, tile))
     size = height, width
-    sets = federation(seed, holders, turntables, held_out, views, size, walled=walled)
+    sets = simulated_sets(seed, holders, turntables, held_out, views, size, walled=walled)
     cut_sets = [_cut_set(name, scans, tile, record, channels) for name, scans in sets.items()]
     own, rest = cut_sets[: holders * turntables], cut_sets[holders * turntables :]
     test = [scan for scans in rest for scan in scans]
     whole, place = _records(own, record)
     sites = place // turntables
-    families = list(FAMILIES)
+    families = list(OBJECTS)
     labels = np.array([families.index(station_of(seed, k).family) for k in range(holders)], int)
     dealt = splits.build(split, labels[sites], sites, holders, stream(seed, "split"))
     measured, every = tile_records(test), np.arange(whole.count)
@@ -117,7 +117,7 @@ def scan_turntable(
     )
 
 
-def federation(
+def simulated_sets(
     seed: int,
     stations: int,
     turntables: int,
@@ -167,13 +167,13 @@ def federation(
     return {name: scans[k * views : (k + 1) * views] for k, name in enumerate(sets)}
 
 
-def _step(record: RecordUnit, kind: ChannelKind) -> int:
+def _step(record: TurntableUnit, kind: ChannelKind) -> int:
     """Return 2 if every second scan is public, because records are compared with it; else 1."""
     return 2 if record != "turntable" and kind in ("views", "all") else 1
 
 
 def _cut_set(
-    name: str, scans: Sequence[Scan], tile: int, record: RecordUnit, kind: ChannelKind
+    name: str, scans: Sequence[Scan], tile: int, record: TurntableUnit, kind: ChannelKind
 ) -> list[Cleaned]:
     """Cut the scans of a turntable that belong to a holder into tiles."""
     step = _step(record, kind)
@@ -187,7 +187,7 @@ def _cut_set(
     return found
 
 
-def _records(sets: Sequence[Sequence[Cleaned]], record: RecordUnit) -> tuple[Records, Wholes]:
+def _records(sets: Sequence[Sequence[Cleaned]], record: TurntableUnit) -> tuple[Records, Wholes]:
     """Return the records of turntables, and the index of the turntable of each record."""
     whole = tile_records([scan for scans in sets for scan in scans])
     assert whole.record is not None
