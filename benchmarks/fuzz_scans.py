@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ def _reader(ending: str) -> Callable[[bytes], None]:
     from fedchain.scans.formats.contents import Contents
     from fedchain.scans.formats.file_points import cloud_of, in_metres, scan_of
 
+    logging.disable(logging.WARNING)  # the question for the unit, thousands of times
     path = Path(tempfile.gettempdir()) / f"{os.getpid()}{ending}"
     path.with_suffix(".json").write_text(json.dumps(CAMERA))
 

@@ -183,7 +183,7 @@ def test_a_scan_as_record_stays_at_one_holder(folder):
 
 
 def test_more_holders_than_training_scans_are_refused_when_a_scan_is_a_record(folder):
-    with pytest.raises(DataError, match="at least 4 others to train on .one for each holder"):
+    with pytest.raises(DataError, match="at least 4 others to train on"):
         folder_task(folder, holders=4, record="scan")
 
 

@@ -54,20 +54,20 @@ def points_of_columns(file: Contents, table: Mapping[str, Array]) -> FilePoints:
     )
 
 
-def table_of(measured: FilePoints, normals: tuple[str, ...] = NORMAL_NAMES[0]) -> dict[str, Array]:
+def table_of(points: FilePoints, normals: tuple[str, ...] = NORMAL_NAMES[0]) -> dict[str, Array]:
     """Return the columns of points in metres, each float32 but ``keep``, which is uint8.
 
     Args:
-        measured: the points.
+        points: the points.
         normals: names of the three columns of the normals.
     """
-    columns = dict(zip("xyz", measured.points.T.astype(np.float32), strict=True))
-    if measured.normals is not None:
-        columns |= dict(zip(normals, measured.normals.T.astype(np.float32), strict=True))
-    if measured.intensity is not None:
-        columns["intensity"] = measured.intensity.astype(np.float32)
-    if measured.keep is not None:
-        columns["keep"] = measured.keep.astype(np.uint8)
+    columns = dict(zip("xyz", points.points.T.astype(np.float32), strict=True))
+    if points.normals is not None:
+        columns |= dict(zip(normals, points.normals.T.astype(np.float32), strict=True))
+    if points.intensity is not None:
+        columns["intensity"] = points.intensity.astype(np.float32)
+    if points.keep is not None:
+        columns["keep"] = points.keep.astype(np.uint8)
     return columns
 
 

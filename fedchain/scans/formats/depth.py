@@ -122,20 +122,20 @@ def _numbers(
     return array
 
 
-def write_depth(path: Path, measured: FilePoints) -> tuple[str, ...]:
+def write_depth(path: Path, points: FilePoints) -> tuple[str, ...]:
     """Write a depth picture and its camera; return in words what was rounded.
 
     Raises:
         DataError: the points have no grid or no camera, or do not lie where the camera sees their
             pixels.
     """
-    if measured.grid is None or measured.view is None:
-        lacking = "grid" if measured.grid is None else "camera with its lens"
+    if points.grid is None or points.view is None:
+        lacking = "grid" if points.grid is None else "camera with its lens"
         raise DataError(f"{path}: a depth picture needs a {lacking}, which the points lack")
-    height, width = measured.grid
-    valid = measured.valid.reshape(height, width)
+    height, width = points.grid
+    valid = points.valid.reshape(height, width)
     depth = np.zeros((height, width))
-    off, far = _off_the_ray(measured.view, measured.points.reshape(height, width, 3), valid)
+    off, far = _off_the_ray(points.view, points.points.reshape(height, width, 3), valid)
     if wrong := int(off.sum()):
         raise DataError(
             f"{path}: {wrong} points do not lie where the camera sees their pixels; allowed: "
@@ -149,7 +149,7 @@ def write_depth(path: Path, measured: FilePoints) -> tuple[str, ...]:
             f"{path}: a point is {farthest} m away; allowed: {_MOST_STEPS * STEPS_M[-1]}"
         )
     steps = np.where(valid, np.maximum(np.rint(depth / step), 1), 0).astype(np.uint16)
-    lens = {name: value.tolist() for name, value in vars(measured.view).items()}
+    lens = {name: value.tolist() for name, value in vars(points.view).items()}
     text = json.dumps({"metres_per_step": step, **lens}, indent=2)
     write_whole(path.with_suffix(".json"), text + "\n")
     write_whole(path, grey_bytes(steps))

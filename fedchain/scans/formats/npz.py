@@ -79,21 +79,21 @@ def npz_keeps(file: Contents) -> bool:
         return "keep.npy" in archive.namelist()
 
 
-def npz_bytes(measured: FilePoints) -> Iterator[bytes]:
+def npz_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield an NPZ file of points in metres: the arrays that ``read_npz`` reads, deflated."""
-    shape = measured.grid or (len(measured.points),)
-    name = "points" if measured.grid is None else "positions"
-    arrays: dict[str, Any] = {name: measured.points.astype(np.float32).reshape(*shape, 3)}
-    if measured.normals is not None:
-        arrays["normals"] = measured.normals.astype(np.float32).reshape(*shape, 3)
-    if measured.intensity is not None:
-        arrays["intensity"] = measured.intensity.astype(np.float32).reshape(shape)
-    if measured.keep is not None:
-        arrays["keep"] = measured.keep.reshape(shape)
-    if measured.camera is not None:
-        arrays["camera"] = measured.camera.astype(np.float32)
-    if measured.view is not None:
-        arrays["view"] = numbers_of(measured.view)
+    shape = points.grid or (len(points.points),)
+    name = "points" if points.grid is None else "positions"
+    arrays: dict[str, Any] = {name: points.points.astype(np.float32).reshape(*shape, 3)}
+    if points.normals is not None:
+        arrays["normals"] = points.normals.astype(np.float32).reshape(*shape, 3)
+    if points.intensity is not None:
+        arrays["intensity"] = points.intensity.astype(np.float32).reshape(shape)
+    if points.keep is not None:
+        arrays["keep"] = points.keep.reshape(shape)
+    if points.camera is not None:
+        arrays["camera"] = points.camera.astype(np.float32)
+    if points.view is not None:
+        arrays["view"] = numbers_of(points.view)
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     yield packed.getvalue()
@@ -117,11 +117,11 @@ def read_npy(file: Contents) -> FilePoints:
     )
 
 
-def npy_bytes(measured: FilePoints) -> Iterator[bytes]:
+def npy_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield a NPY file of points in metres, float32."""
     packed = io.BytesIO()
-    shape = measured.grid or (len(measured.points),)
-    np.save(packed, measured.points.astype(np.float32).reshape(*shape, 3))
+    shape = points.grid or (len(points.points),)
+    np.save(packed, points.points.astype(np.float32).reshape(*shape, 3))
     yield packed.getvalue()
 
 

@@ -64,22 +64,22 @@ def read_pcd(file: Contents) -> FilePoints:
         DataError: the file is damaged, truncated or not PCD.
     """
     header = _header(file)
-    points = header.width * header.height
+    many = header.width * header.height
     if header.data == "ascii":
-        table = _text(file, header, points)
+        table = _text(file, header, many)
     elif header.data == "binary":
-        rows = file.array(header.row, points, header.end, "the points")
+        rows = file.array(header.row, many, header.end, "the points")
         table = {name: rows[name][:, 0] for name, _, count in header.fields if count == 1}
     else:
-        table = _unpacked(file, header, points)
-    measured = points_of_columns(file, _colours(table))
+        table = _unpacked(file, header, many)
+    points = points_of_columns(file, _colours(table))
     if header.viewpoint and list(header.viewpoint[:3]) != NO_PLACE:
-        measured = replace(measured, camera=np.array(header.viewpoint[:3]))
-    measured = noted(file, measured, header.comments)
+        points = replace(points, camera=np.array(header.viewpoint[:3]))
+    points = noted(file, points, header.comments)
     if header.height == 1:
-        return replace(measured, why="its HEIGHT is 1, which means no grid; allowed: 2 or more")
+        return replace(points, why="its HEIGHT is 1, which means no grid; allowed: 2 or more")
     file.check_grid(header.width, header.height)
-    return replace(measured, grid=(header.height, header.width))
+    return replace(points, grid=(header.height, header.width))
 
 
 def pcd_keeps(file: Contents) -> bool:
@@ -189,16 +189,16 @@ def _colours(table: dict[str, Array]) -> dict[str, Array]:
     return {**table, **{name: words >> shift & 255 for name, shift in shifts.items()}}
 
 
-def pcd_bytes(measured: FilePoints) -> Iterator[bytes]:
+def pcd_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield the parts of a binary PCD file of points in metres."""
-    rows = rows_of(table_of(measured, NORMAL_NAMES[1]))
+    rows = rows_of(table_of(points, NORMAL_NAMES[1]))
     names = rows.dtype.names or ()
-    height, width = measured.grid or (1, len(rows))
-    place = NO_PLACE if measured.camera is None else [float(value) for value in measured.camera]
+    height, width = points.grid or (1, len(rows))
+    place = NO_PLACE if points.camera is None else [float(value) for value in points.camera]
     kinds = [rows.dtype[name] for name in names]
     lines = [
         "# .PCD v0.7 - Point Cloud Data file format",
-        *(f"# {note}" for note in notes_of(measured)),
+        *(f"# {note}" for note in notes_of(points)),
         "VERSION 0.7",
         f"FIELDS {' '.join(names)}",
         f"SIZE {' '.join(str(kind.itemsize) for kind in kinds)}",

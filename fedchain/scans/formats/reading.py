@@ -50,8 +50,8 @@ def read_scan(path: Path, unit: LengthUnit | None = None) -> Scan:
         DataError: the file is not a readable, organised scan; the message names the problem.
         MissingExtra: a package that the format needs is not installed.
     """
-    file, measured = read_file_points(path, unit)
-    return scan_of(file, measured)
+    file, points = read_file_points(path, unit)
+    return scan_of(file, points)
 
 
 def read_cloud(path: Path, unit: LengthUnit | None = None) -> Cloud:
@@ -65,8 +65,8 @@ def read_cloud(path: Path, unit: LengthUnit | None = None) -> Cloud:
         DataError: the file cannot be read; the message names the problem.
         MissingExtra: a package that the format needs is not installed.
     """
-    file, measured = read_file_points(path, unit)
-    return cloud_of(file, measured)
+    file, points = read_file_points(path, unit)
+    return cloud_of(file, points)
 
 
 def read_any(path: Path, unit: LengthUnit | None = None) -> Scan | Cloud:
@@ -74,8 +74,8 @@ def read_any(path: Path, unit: LengthUnit | None = None) -> Scan | Cloud:
 
     The arguments and the errors are those of ``read_cloud``.
     """
-    file, measured = read_file_points(path, unit)
-    return cloud_of(file, measured) if measured.grid is None else scan_of(file, measured)
+    file, points = read_file_points(path, unit)
+    return cloud_of(file, points) if points.grid is None else scan_of(file, points)
 
 
 def holds_keep(path: Path) -> bool:

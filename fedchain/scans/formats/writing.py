@@ -55,15 +55,15 @@ class Converted:
 def _whole(parts: Callable[[FilePoints], Iterable[str | bytes]], *holds: FilePart) -> FormatWriter:
     """Return the writer of a format that is one file."""
 
-    def write(path: Path, measured: FilePoints) -> tuple[str, ...]:
-        write_whole(path, parts(measured))
+    def write(path: Path, points: FilePoints) -> tuple[str, ...]:
+        write_whole(path, parts(points))
         return ()
 
     return FormatWriter(write, frozenset(holds))
 
 
-def _write_pictures(path: Path, measured: FilePoints) -> tuple[str, ...]:
-    picture_set.write_picture_set(path, scan_of(Contents(path, b""), measured))
+def _write_pictures(path: Path, points: FilePoints) -> tuple[str, ...]:
+    picture_set.write_picture_set(path, scan_of(Contents(path, b""), points))
     return ("the positions (the set has channels of 8 bits, cropped to the points)",)
 
 
@@ -137,10 +137,10 @@ def convert(source: Path, target: Path, unit: LengthUnit | None = None) -> Conve
         RunError: the target cannot be written.
     """
     _writer(target)
-    file, measured = read_file_points(source, unit)
-    if not measured.valid.any():
+    file, points = read_file_points(source, unit)
+    if not points.valid.any():
         raise file.fail("holds no point; allowed: at least one")
-    return _write(target, measured)
+    return _write(target, points)
 
 
 def _writer(path: Path) -> FormatWriter:
@@ -152,16 +152,16 @@ def _writer(path: Path) -> FormatWriter:
     return WRITERS[ending]
 
 
-def _write(path: Path, measured: FilePoints) -> Converted:
+def _write(path: Path, points: FilePoints) -> Converted:
     """Write points in metres as far as the format holds them."""
     writer, lost = _writer(path), []
-    if measured.grid is not None:
-        height, width = measured.grid
+    if points.grid is not None:
+        height, width = points.grid
         if ("grid" if height > 1 else "row") not in writer.holds:
             lost.append(f"the grid of {height} x {width} pixels")
-            measured = without_grid(measured)
+            points = without_grid(points)
     for name, words in LOSSES.items():
-        if name not in writer.holds and getattr(measured, name) is not None:
+        if name not in writer.holds and getattr(points, name) is not None:
             lost.append(words)
-    lost += writer.write(path, measured)
-    return Converted(int(measured.valid.sum()), measured.grid, tuple(lost))
+    lost += writer.write(path, points)
+    return Converted(int(points.valid.sum()), points.grid, tuple(lost))

@@ -104,11 +104,11 @@ def _are_colours(values: Array) -> bool:
     return bool(whole.all() and not (units | (lengths == 0)).all())
 
 
-def xyz_text(measured: FilePoints) -> Iterator[str]:
+def xyz_text(points: FilePoints) -> Iterator[str]:
     """Yield the text of points in metres that have no grid."""
-    columns = table_of(measured)
+    columns = table_of(points)
     columns.pop("keep", None)
     table = np.stack(list(columns.values()), axis=-1)
-    yield "".join(f"# {note}\n" for note in notes_of(measured))
+    yield "".join(f"# {note}\n" for note in notes_of(points))
     yield f"# {' '.join(columns)}\n"
     yield from written_lines(table)

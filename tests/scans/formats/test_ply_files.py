@@ -229,6 +229,16 @@ def test_a_note_of_the_camera_that_is_none_is_refused(view, match, tmp_path):
     refused(tmp_path / "a.ply", ply(DOUBLES, SQUARE, (view, "")), match)
 
 
+@pytest.mark.parametrize("note", ["", " ", "unit", "unit km", "camera", "camera 1 2", "view 1"])
+def test_a_comment_that_is_no_note_is_skipped(note, tmp_path):
+    (tmp_path / "a.ply").write_bytes(ply(DOUBLES, SQUARE, (f"comment {note}\n", "")))
+    scan = read_scan(tmp_path / "a.ply")
+    assert scan.positions[0, 1].tolist() == [1, 0, 40]
+    assert scan.camera.tolist() == [0, 0, 0]
+    (tmp_path / "a.xyz").write_text(f"# {note}\n#{note}\n//\n1 2 3\n")
+    assert read_cloud(tmp_path / "a.xyz").points.tolist() == [[1, 2, 3]]
+
+
 def test_a_file_says_in_its_header_whether_it_holds_a_mask(tmp_path):
     write_scan(tmp_path / "a.ply", seen_scan())
     write_scan(tmp_path / "b.ply", example_scan())
