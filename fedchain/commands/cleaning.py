@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,7 +29,7 @@ NAMED = 10
 """Number of files left out that are named; the others are counted."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")]
-Device = Annotated[str, typer.Option(help="Where the model computes: auto, cpu or cuda.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model computes.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
 ModelFile = Annotated[
     Path | None,
@@ -89,9 +89,11 @@ def _training_values(made: Training, out: Path) -> dict[str, Any]:
 
 
 def _training_lines(made: Training, folder: Path, out: Path) -> Iterator[RenderableType]:
+    from fedchain.scans.training.images import COMPARED
+
     card = made.trained.card
     read, whole = made.folder.pairs, made.folder.scans
-    views = "" if card.kind != "views" else "; the other scans serve as views"
+    views = "" if card.kind not in COMPARED else "; the other scans serve as views"
     yield f"read      {len(read)} pairs of {len(whole)} scans in {folder}{views}"
     yield from _left_out(made.folder)
     yield (
@@ -187,10 +189,12 @@ def _warnings(done: FilteredFolder) -> Iterator[str]:
 def _filtered_lines(
     done: FilteredFolder, trained: TrainedModel, folder: Path, out: Path
 ) -> Iterator[RenderableType]:
+    from fedchain.scans.training.images import COMPARED
+
     yield f"model     trained on {trained.card.trained_on}"
     cleaned = sum(len(each.cleaned) for each in done.folder.sets)
     views = (
-        f", {cleaned} cleaned scans as views" if cleaned and trained.card.kind == "views" else ""
+        f", {cleaned} cleaned scans as views" if cleaned and trained.card.kind in COMPARED else ""
     )
     yield f"read      {len(done.folder.scans)} scans in {folder}{views}"
     yield from _left_out(done.folder)
@@ -249,18 +253,27 @@ def evaluate(
 def _evaluation_lines(found: Evaluation, folder: Path) -> Iterator[RenderableType]:
     yield f"read      {len(found.scans)} pairs of {len(found.folder.scans)} scans in {folder}"
     yield from _left_out(found.folder)
-    for name, methods in (*found.scans.items(), (f"mean of {len(found.scans)}", found.mean)):
-        yield f"{name}"
-        yield _scores_table(methods)
-    yield from map(str, found.files[-1:])
+    rows = (
+        (name, *(_cell(methods["model"], m) for m in ("iou", "f1", "ap")),
+         _cell(methods["keep_everything"], "iou"))
+        for name, methods in found.scans.items()
+    )  # fmt: skip
+    yield table(("scan", "iou", "f1", "ap", "iou of keeping everything"), rows)
+    yield f"mean of {len(found.scans)} scans"
+    yield _scores_table(found.mean)
+    if found.files:
+        yield f"files     {len(found.files)} files; every score: {found.files[-1]}"
+
+
+def _cell(scores: Mapping[str, float], metric: str) -> str:
+    return f"{scores[metric]:.3f}" if metric in scores else "-"
 
 
 def _scores_table(methods: Mapping[str, Mapping[str, float]]) -> RenderableType:
     from fedchain.scans.training.scores import METRICS
 
     rows = (
-        (name, *(f"{scores[m]:.3f}" if m in scores else "-" for m in METRICS))
-        for name, scores in methods.items()
+        (name, *(_cell(scores, metric) for metric in METRICS)) for name, scores in methods.items()
     )
     return table(("method", *METRICS), rows)
 

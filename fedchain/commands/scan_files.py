@@ -36,9 +36,7 @@ def simulate(
     walls: Annotated[bool, typer.Option("--walls", help="Put the objects into bins.")] = False,
     mesh: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Scan this mesh: OBJ, STL, OFF or PLY (fedchain[scans])."
-        ),
+        typer.Option(metavar="FILE", help="A mesh to scan: OBJ, STL, OFF or PLY."),
     ] = None,
     length: Annotated[
         float | None, typer.Option(min=0.005, max=1, help="Longest side of the mesh in metres.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,11 +160,20 @@ def _rivals(
         own = sampled[file.name][0]
         if own not in fitted:
             others = [points for part, points in sampled.values() if part != own]
-            images, valids, keeps = ([each[i] for each in others] for i in range(3))
+            images, valids, keeps = (
+                [o[0] for o in others],
+                [o[1] for o in others],
+                [o[2] for o in others],
+            )
             fitted[own] = learned(images, valids, keeps) if others else {}
         return fitted[own]
 
     return rivals
+
+
+def _fit(samples: Sequence[Sampled]) -> Mapping[str, Chances]:
+    images = [image for image, _, _ in samples]
+    return learned(images, [valid for _, valid, _ in samples], [keep for _, _, keep in samples])
 
 
 def _sample(read: ScanImage, file: ScanFile) -> Sampled:

@@ -96,14 +96,15 @@ COMPARED = ("views", "all")
 def kind_for(folder: ScanFolder) -> ChannelKind:
     """Return the kind of channels that suits the pairs of a folder.
 
-    It is ``all`` if the first pair knows its camera and has other scans beside it, else ``local``.
+    It is ``views`` if the first pair knows its camera and has other scans beside it: these
+    channels transfer best from one scan to another. Otherwise it is ``local``.
 
     Raises:
         DataError: the first pair cannot be read.
     """
     first = folder.pairs[0]
     beside = next(len(each.views) for each in folder.sets if first in each.scans)
-    return "all" if beside > 1 and read_scan(first.path).view is not None else "local"
+    return "views" if beside > 1 and read_scan(first.path).view is not None else "local"
 
 
 def truth_of(file: ScanFile, scan: Scan) -> Mask:

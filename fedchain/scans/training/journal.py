@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -51,7 +50,7 @@ class Entries(Section):
     """Whether points of scans that are unlike the training scans were erased."""
     begun: tuple[str, ...] = ()
     """Names of scans whose files may be half-done."""
-    scans: Mapping[str, Filtered] = MappingProxyType({})
+    scans: dict[str, Filtered] = Field(default_factory=dict)
     """The scans that are filtered, by name."""
 
 

@@ -63,7 +63,7 @@ class Recipe(Section):
     """Pixels along a side of a crop, and of the windows in which scans are cleaned."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-3
     """Largest learning rate of the one cycle."""
-    threshold: Share = 0.3
+    threshold: Share = 0.2
     """Probability to keep a point below which the point is erased."""
     held_out: HeldOut = "auto"
     """What is measured and not learned from."""
