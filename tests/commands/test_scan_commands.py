@@ -111,7 +111,6 @@ def test_without_shipped_weights_filter_asks_for_a_model(made, tmp_path, monkeyp
 WRONG = {
     "an unknown key": ("train", "{folder}", "-o", "{new}", "--set", "stepz=3"),
     "a value out of range": ("train", "{folder}", "-o", "{new}", "--set", "steps=0"),
-    "an unknown device": ("train", "{folder}", "-o", "{new}", "--device", "abacus"),
     "a height without a run": ("filter", "{folder}", "-o", "{new}", "--height", "3"),
     "a run and a model": ("filter", "{folder}", "-o", "{new}", "--model=m", "--from-run=r"),
     "a size that is none": ("simulate", "-o", "{new}", "--size", "big"),
