@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuzz_scans import scan_seeds, scan_targets
+
 MOST_MB = 768
 """Memory that a target may use, in MB; Python, libraries and corpus use about a quarter of it."""
 SLOWEST_S = 10
@@ -65,7 +67,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
     Args:
         rules_bytes: the encoded rules of the chain from which the seeds are.
     """
-    from fedchain.errors import EncodingError, LedgerError, ScenarioError
+    from fedchain.errors import DataError, EncodingError, LedgerError, ScenarioError
     from fedchain.ledger.chain import block, message, rules, state
     from fedchain.ledger.storage.writer import RetentionPolicy
     from fedchain.ledger.tools import proof
@@ -91,6 +93,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
         "proven": Target(_proven, (LedgerError,)),
         "export": Target(_imported, ()),
         "scenario": Target(_scenario, (ScenarioError,)),
+        **{name: Target(read, (DataError,)) for name, read in scan_targets().items()},
     }
 
 
@@ -153,6 +156,7 @@ def seeds() -> dict[str, list[bytes]]:
                 "proven": [shown],
                 "export": [b"".join(exported(store))],
                 "scenario": [YAML.encode()],
+                **scan_seeds(),
             }
 
 

@@ -23,6 +23,7 @@ from single_tables import (
     warm_table,
     weights_table,
 )
+from zoo_tables import zoo_table
 
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
 GROUPS, AUDITS, MOMENTUM = "docs/groups.md", "docs/audits.md", "docs/momentum.md"
@@ -298,6 +299,11 @@ MAKERS: dict[str, Maker] = {
         commands=("python benchmarks/agreed.py --json",),
         minutes=0.5,
         texts={"": Text(LEDGER, agreed_table)},
+    ),
+    "zoo": Maker(
+        commands=("python benchmarks/zoo.py --json",),
+        minutes=5,
+        texts={"": Text("docs/scans.md", zoo_table)},
     ),
     "momentum": Maker(
         commands=("python benchmarks/momentum.py {out}",),

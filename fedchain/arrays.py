@@ -34,6 +34,8 @@ EXPONENT = 20
 direction are multiplied by 2^e and rounded to integers."""
 ONE = float(2**EXPONENT)
 """The integer that stands for 1 in a direction with the largest exponent."""
+MOST_WEIGHTS = 2**25
+"""Most weights of a federated model: 256 MiB of float64 numbers."""
 
 
 def read_only(array: A) -> A:

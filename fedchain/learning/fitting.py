@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from fedchain.arrays import MOST_WEIGHTS
 from fedchain.errors import PartError, Problem
+from fedchain.learning.evaluation import dimension
 from fedchain.learning.task import Loss, Shapes, losses, models
 from fedchain.registry import Part
 
@@ -26,11 +27,13 @@ def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem
     >>> [p.key for p in misfits("digits", Part("softmax", {}), Part("focal", {}), table)]
     ['loss.kind']
     """
-    # Tensors without numbers (device ``meta``) would do, but torch would import its compiler for
-    # them, which takes more than a second.
     if ":" in model.kind or ":" in loss.kind:
         return ()
     try:
+        if (size := _parameters(model, shapes)) > MOST_WEIGHTS:
+            return (Problem(("model",), _too_large(model.kind, size)),)
+        # Tensors without numbers (device ``meta``) would do here, too, but torch would import its
+        # compiler to compute with them, which takes more than a second.
         outputs = _outputs(model, shapes)
     except REFUSED as error:
         return (Problem(("model",), f"does not fit {task}: {error}"),)
@@ -45,15 +48,31 @@ def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> tuple[Problem
     return (Problem(("model", "kind"), f"{text}; allowed: {', '.join(_able_models(shapes))}"),)
 
 
-def _able_models(shapes: Shapes) -> Iterator[str]:
-    """Yield the names of the models whose outputs fit some loss."""
+def _parameters(model: Part, shapes: Shapes) -> int:
+    """Return the number of parameters of a model, for which no memory is taken."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return dimension(models.build(model, shapes.inputs, shapes.outputs))
+
+
+def _too_large(kind: str, size: int) -> str:
+    return (
+        f"{kind} has {size:,} parameters, and one gradient of it takes {4 * size / 1e9:.1f} GB; "
+        f"allowed in a federated run: at most {MOST_WEIGHTS:,} parameters"
+    )
+
+
+@functools.lru_cache(64)
+def _able_models(shapes: Shapes) -> tuple[str, ...]:
+    """Return the names of the models whose outputs fit some loss."""
+    found = []
     for kind in models.names():
         try:
             outputs = _outputs(Part(kind, {}), shapes)
         except REFUSED:
             continue
         if any(_fits(Part(each, {}), outputs, shapes) for each in losses.names()):
-            yield kind
+            found.append(kind)
+    return tuple(found)
 
 
 def _outputs(model: Part, shapes: Shapes) -> Tensor:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch.nn.functional import softplus
 
 from fedchain.learning.losses import MaskLoss
 from fedchain.learning.task import Loss, losses
+from fedchain.scans.borders import border_weights
 
 Balance = Annotated[float, Field(gt=0, lt=1)]
 
@@ -45,7 +47,7 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
         # -softplus(z). These forms are exact for large logits.
         if gamma > 0:
             weight = weight * (-gamma * softplus(right)).exp()
-        return (weight * softplus(-right) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+        return _mean(weight * softplus(-right), valid)
 
     return MaskLoss(loss, "focal", alpha, gamma)
 
@@ -87,6 +89,95 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
         return 1 - (2 * overlap + smooth) / (chance.sum(dim=1) + keep.sum(dim=1) + smooth)
 
     return MaskLoss(loss, "dice", smooth)
+
+
+@losses
+def softened_bce(*, keep_target: Annotated[float, Field(gt=0.5, le=1)] = 0.6) -> Loss:
+    """Return the cross-entropy with a softer target for the points to keep than 1.
+
+    The loss of an example is the mean of -t log p - (1 - t) log(1 - p) over the pixels that hold a
+    point. Here p is the predicted probability that a point is to be kept; t is keep_target for a
+    point to keep, and 0 for a point to erase.
+
+    Args:
+        keep_target: probability that is aimed at for a point to keep, above 0.5. The paper of
+            ``gajdosech_fcn`` multiplies its targets by 0.6.
+
+    Reference:
+        Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.
+    """
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits, keep, valid = _pixels(outputs, targets)
+        return _mean(softplus(logits) - keep_target * keep * logits, valid)
+
+    return loss
+
+
+@losses
+def bce_log_jaccard(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
+    """Return the cross-entropy minus the logarithm of the overlap J, the loss of ``ternausnet``.
+
+    The loss is H - log J, where H is the mean cross-entropy over the pixels that hold a point, and
+    J = (sum p t + smooth) / (sum p + sum t - sum p t + smooth). Here p is the predicted probability
+    that a point is to be kept; t is 1 for a point to keep, and 0 for a point to erase. The sums are
+    those of one example. The published code adds up a whole batch, so that clipping would not bound
+    one record.
+
+    Args:
+        smooth: number of pixels added to the numerator and the denominator, above 0. The published
+            code has 1e-15.
+
+    Reference:
+        Iglovikov and Shvets, "TernausNet", 2018, equation (4); J as in its published code.
+    """
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits, keep, valid = _pixels(outputs, targets)
+        chance = logits.sigmoid() * valid
+        overlap = (chance * keep).sum(dim=1)
+        union = chance.sum(dim=1) + keep.sum(dim=1) - overlap
+        jaccard = (overlap + smooth) / (union + smooth)
+        return _mean(softplus(logits) - keep * logits, valid) - jaccard.log()
+
+    return loss
+
+
+@losses
+def border_weighted_bce(
+    *,
+    border: Annotated[float, Field(ge=0, le=1000)] = 10.0,
+    sigma: Annotated[float, Field(gt=0, le=1000)] = 5.0,
+) -> Loss:
+    """Return the cross-entropy with U-Net's weights, which are large between parts that are near.
+
+    The loss of an example is the mean of w times the cross-entropy over the pixels that hold a
+    point. The weight w balances the two classes. For a point to erase, border exp(-(d1 + d2)^2 / (2
+    sigma^2)) is added, where d1 and d2 are the distances to the nearest and the second nearest
+    connected part of the points to keep. The weights are computed from the mask at every call.
+
+    Args:
+        border: largest weight that the nearness of two parts adds; 10 in the paper.
+        sigma: standard deviation of the nearness, in pixels; 5 in the paper.
+
+    Reference:
+        Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image
+        Segmentation", 2015, equation (2).
+    """
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits, keep, valid = _pixels(outputs, targets)
+        masks = targets.detach().cpu().numpy()
+        maps = [border_weights(mask == 1, np.isfinite(mask), border, sigma) for mask in masks]
+        weights = torch.from_numpy(np.stack(maps)).to(logits).flatten(1)
+        return _mean(weights * (softplus(logits) - keep * logits), valid)
+
+    return loss
+
+
+def _mean(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Return the mean of each example over the pixels that hold a point, shape (examples,)."""
+    return (values * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
 
 
 def _pixels(

@@ -6,6 +6,7 @@ import torch
 from torch.func import grad, vmap
 
 from fedchain.learning.task import losses
+from fedchain.scans.borders import border_weights
 
 KINDS = [
     {"kind": "focal"},
@@ -15,6 +16,8 @@ KINDS = [
     {"kind": "bce", "keep_weight": 0.2},
     {"kind": "dice"},
     {"kind": "dice", "smooth": 0.1},
+    {"kind": "softened_bce"},
+    {"kind": "bce_log_jaccard", "smooth": 0.1},
 ]
 
 
@@ -43,11 +46,19 @@ def slow(block, logits, targets):
         weight = block.get("keep_weight", 0.5)
         if block["kind"] == "bce":
             values.append(-2 * (weight if t else 1 - weight) * math.log(right))
+        if block["kind"] == "softened_bce":
+            values.append(-0.6 * t * math.log(p) - (1 - 0.6 * t) * math.log(1 - p))
+        if block["kind"] == "bce_log_jaccard":
+            values.append(-math.log(right))
         p_sum, t_sum, both = p_sum + p, t_sum + t, both + p * t
     if block["kind"] == "dice":
         smooth = block.get("smooth", 1.0)
         return 1 - (2 * both + smooth) / (p_sum + t_sum + smooth)
-    return sum(values) / len(values)
+    mean = sum(values) / len(values)
+    if block["kind"] == "bce_log_jaccard":
+        smooth = block["smooth"]
+        return mean - math.log((both + smooth) / (p_sum + t_sum - both + smooth))
+    return mean
 
 
 @pytest.mark.parametrize("block", KINDS)
@@ -110,3 +121,52 @@ def test_the_focal_loss_without_focus_is_half_the_weighted_cross_entropy():
     logits, targets = batch()
     focal = make({"kind": "focal", "alpha": 0.2, "gamma": 0.0})(logits, targets)
     assert torch.allclose(2 * focal, make({"kind": "bce", "keep_weight": 0.2})(logits, targets))
+
+
+def slow_weights(keep, valid, border, sigma):
+    """Return U-Net's weights, with the parts found by flooding and all distances computed."""
+    parts, left = [], {(int(y), int(x)) for y, x in zip(*np.nonzero(keep), strict=True)}
+    while left:
+        edge = [left.pop()]
+        parts.append(list(edge))
+        while edge:
+            y, x = edge.pop()
+            near = {(a, b) for a, b in left if max(abs(a - y), abs(b - x)) <= 1}
+            left -= near
+            edge += near
+            parts[-1] += near
+    weights = np.zeros(keep.shape)
+    for y, x in zip(*np.nonzero(valid), strict=True):
+        same = valid & (keep == keep[y, x])
+        weights[y, x] = valid.sum() / (2 * same.sum())
+        apart = sorted(min(math.dist((y, x), each) for each in part) for part in parts)
+        if not keep[y, x] and len(parts) > 1:
+            weights[y, x] += border * math.exp(-((apart[0] + apart[1]) ** 2) / (2 * sigma**2))
+    return weights
+
+
+@pytest.mark.parametrize("density", [0.08, 0.5, 0.0, 1.0])
+def test_border_weights_are_what_the_formula_gives_pixel_by_pixel(density):
+    random = np.random.default_rng(3)
+    valid = random.random((9, 7)) < 0.8
+    keep = valid & (random.random((9, 7)) < density)
+    weights = border_weights(keep, valid, 10.0, 2.0)
+    np.testing.assert_allclose(weights, slow_weights(keep, valid, 10.0, 2.0), rtol=1e-12)
+
+
+def test_the_border_weighted_loss_is_the_mean_of_weighted_cross_entropies():
+    logits, targets = batch()
+    found = make({"kind": "border_weighted_bce", "border": 3.0, "sigma": 2.0})(logits, targets)
+    for value, z, t in zip(found, logits[:, 0].numpy(), targets.numpy(), strict=True):
+        valid = np.isfinite(t)
+        weights = slow_weights(t == 1, valid, 3.0, 2.0)
+        costs = np.log1p(np.exp(np.where(t == 1, -z, z)))
+        assert float(value) == pytest.approx((weights * costs)[valid].mean(), rel=1e-12)
+
+
+def test_a_mask_without_points_costs_nothing_with_border_weights():
+    logits = torch.zeros(1, 1, 4, 5, requires_grad=True)
+    value = make({"kind": "border_weighted_bce"})(logits, torch.full((1, 4, 5), math.nan))
+    value.sum().backward()
+    assert value.item() == 0
+    assert (logits.grad == 0).all()

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scan_files import as_scan, erase, write_scan
+from scan_files import as_scan, erase
 from shared_data import PHOXI, beside_shared
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
-from fedchain.scans.formats import read_scan
+from fedchain.scans.formats import read_scan, write_scan
 from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels
 from fedchain.scans.segmentation import morphology
 from fedchain.scans.simulator.scanner import simulate
@@ -36,8 +36,8 @@ def folder(tmp_path_factory):
     for number in range(4):
         scanned = simulate(site_of(0, number), 0, [("scan", number, 0)], 40, number)
         scan = as_scan(scanned, 0, "object")
-        write_scan(path / f"raw-{number}.ply", scan)
-        write_scan(path / f"done-{number}.ply", erase(scan, scan.keep))
+        for name, one in (("raw", scan), ("done", erase(scan, scan.keep))):
+            write_scan(path / f"{name}-{number}.ply", replace(one, keep=None))
     return path
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from fedchain.arrays import MOST_WEIGHTS
 from fedchain.errors import OLD_FORMAT, EncodingError
 from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, messages_root
 from fedchain.ledger.chain.canonical import LARGEST_WHOLE, canonical_text, read_canonical
@@ -53,8 +54,6 @@ _TAG = b"fedchain:r"
 _U32 = 2**32 - 1
 _MOST_VALUES = 65_536
 """Most parameters of a model, and most values of the schedule of noise."""
-_MOST_WEIGHTS = 2**25
-"""Most weights of a model: 256 MiB of float64 numbers."""
 _LONGEST_NAME, _MOST_AXES = 256, 255
 """Most bytes of a parameter's name, and most axes of a parameter's shape."""
 _AGREED = ("groups", "momentum", "privacy", "task", "threat")
@@ -274,7 +273,7 @@ _PRIVACY: dict[str, tuple[str, ValueReader]] = {
     "clip": ("clip", read_clip),
 }
 _MODEL: dict[str, ValueReader] = {
-    "dimension": whole_reader(_MOST_WEIGHTS),
+    "dimension": whole_reader(MOST_WEIGHTS),
     "dtype": choice_reader(WeightType),
     "layout": _layout,
 }

@@ -21,7 +21,7 @@ import numpy as np
 from fedchain.arrays import Array, Wholes
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import CAMERA_NUMBERS, view_of
 
 MAGIC = b"COGS FILE"
@@ -34,7 +34,7 @@ CAMERA_BYTES = range(48, 257)
 """Allowed lengths of the camera in bytes."""
 
 
-def read_cogs(file: Contents) -> Measured:
+def read_cogs(file: Contents) -> FilePoints:
     """Read a COGS file.
 
     Raises:
@@ -65,7 +65,7 @@ def read_cogs(file: Contents) -> Measured:
     finite = np.isfinite(values).all(axis=1)
     grid = np.full((height * width, values.shape[1]), np.nan, np.float32)
     grid[pixels[finite]] = values[finite]
-    return Measured(
+    return FilePoints(
         points=grid[:, :3],
         normals=grid[:, 3:6],
         intensity=grid[:, 6],

@@ -8,7 +8,7 @@ import numpy as np
 
 from fedchain.arrays import Array
 from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 
 INTENSITIES = (
     "intensity", "scalar_intensity", "texture32", "texture", "reflectance", "gray", "grey",
@@ -18,16 +18,17 @@ read; capitals do not matter."""
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the brightness (ITU-R BT.601), for files without an
 intensity."""
-COLOURS = (
+COLOUR_NAMES = (
     ("red", "green", "blue"),
     ("diffuse_red", "diffuse_green", "diffuse_blue"),
     ("r", "g", "b"),
 )
-NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
+NORMAL_NAMES = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
+"""Names of the normals: those of PLY and XYZ, and those of PCD."""
 
 
 @np.errstate(all="ignore")  # of damaged numbers
-def measured_columns(file: Contents, table: Mapping[str, Array]) -> Measured:
+def points_of_columns(file: Contents, table: Mapping[str, Array]) -> FilePoints:
     """Return the points of a table, without a grid.
 
     Args:
@@ -41,27 +42,32 @@ def measured_columns(file: Contents, table: Mapping[str, Array]) -> Measured:
     if not {"x", "y", "z"} <= named.keys() or len(named) < len(table):
         raise file.fail(f"has the columns {', '.join(table)}; allowed: x, y, z, each name once")
     light = next((named[name] for name in INTENSITIES if name in named), None)
-    colours = _first(named, COLOURS)
+    colours = _first(named, COLOUR_NAMES)
     if light is None and colours is not None:
         light = brightness(colours)
     keep = named.get("keep")
-    return Measured(
+    return FilePoints(
         points=np.stack([named[axis] for axis in "xyz"], axis=-1),
-        normals=_first(named, NORMALS),
+        normals=_first(named, NORMAL_NAMES),
         intensity=light,
         keep=None if keep is None else keep.astype(bool),
     )
 
 
-def table_of(measured: Measured) -> dict[str, Array]:
-    """Return the columns of points in metres, each float32 but ``keep``, which is uint8."""
-    columns = dict(zip("xyz", measured.points.T.astype(np.float32), strict=True))
-    if measured.normals is not None:
-        columns |= dict(zip(NORMALS[0], measured.normals.T.astype(np.float32), strict=True))
-    if measured.intensity is not None:
-        columns["intensity"] = measured.intensity.astype(np.float32)
-    if measured.keep is not None:
-        columns["keep"] = measured.keep.astype(np.uint8)
+def table_of(points: FilePoints, normals: tuple[str, ...] = NORMAL_NAMES[0]) -> dict[str, Array]:
+    """Return the columns of points in metres, each float32 but ``keep``, which is uint8.
+
+    Args:
+        points: the points.
+        normals: names of the three columns of the normals.
+    """
+    columns = dict(zip("xyz", points.points.T.astype(np.float32), strict=True))
+    if points.normals is not None:
+        columns |= dict(zip(normals, points.normals.T.astype(np.float32), strict=True))
+    if points.intensity is not None:
+        columns["intensity"] = points.intensity.astype(np.float32)
+    if points.keep is not None:
+        columns["keep"] = points.keep.astype(np.uint8)
     return columns
 
 

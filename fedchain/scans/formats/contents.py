@@ -13,6 +13,8 @@ from fedchain.errors import DataError
 
 LARGEST_SCAN = 1 << 29
 """Size of the largest file that is read, in bytes."""
+LONGEST_HEADER = 1 << 16
+"""Longest header of a file that begins with text, in bytes."""
 LARGEST_GRID = 1 << 23
 """Pixels of the largest grid that is read: more than twice the 2064 x 1544 of a PhoXi scanner."""
 

@@ -25,18 +25,18 @@ from fedchain.errors import DataError
 from fedchain.files import write_whole
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.contents import Contents, contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import view_of
 from fedchain.scans.formats.png import grey_bytes, read_grey
-from fedchain.scans.scan import bounding_box
+from fedchain.scans.scan import Mask, bounding_box
 
 LONGEST_JSON = 1 << 16
-STEPS_M = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+STEPS_M = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1)
 """Steps of written pictures; the smallest one that reaches the farthest point is taken."""
-MOST_STEPS = 2**16 - 1
+_MOST_STEPS = 2**16 - 1
 FARTHEST_STEP_M = 100.0
 OFF_THE_RAY_PX = 0.5
-"""Largest distance of a point from its pixel's centre, in pixels, in a picture that is written."""
+"""Largest distance of a point from its pixel's centre, in pixels."""
 _ROWS = 128
 """Rows whose rays are computed at a time."""
 DEFAULTS: Mapping[str, Array] = {
@@ -46,7 +46,7 @@ DEFAULTS: Mapping[str, Array] = {
 }
 
 
-def read_depth(file: Contents) -> Measured:
+def read_depth(file: Contents) -> FilePoints:
     """Read a depth picture, and the camera beside it.
 
     Raises:
@@ -63,13 +63,29 @@ def read_depth(file: Contents) -> Measured:
             far = np.where(depths[box] > 0, step * depths[box].astype(np.float64), np.nan)
             rays = view.cropped(top, columns.start).rays(*far.shape)
             points[box] = view.position + far[..., None] * rays
-    return Measured(
+        _check_rays(file, view, points, depths > 0)
+    return FilePoints(
         points=points.reshape(-1, 3),
         grid=(height, width),
         camera=view.position,
         view=view,
         unit="m",
     )
+
+
+def _check_rays(file: Contents, view: Camera, points: Array, valid: Mask) -> None:
+    """Check that the camera sees the points in their pixels, as it does unless its lens is none."""
+    wrong = int(_off_the_ray(view, points, valid)[0].sum())
+    if wrong:
+        raise file.fail(f"has {wrong} pixels that its lens cannot see; allowed: another distortion")
+
+
+def _off_the_ray(view: Camera, points: Array, valid: Mask) -> tuple[Mask, Array]:
+    """Return which valid points lie off the rays of their pixels, and the depth of each."""
+    rows, columns = np.nonzero(valid)
+    pixels, depth = view.project(points[valid])
+    off = np.abs(pixels - np.stack([columns, rows], axis=-1)).max(axis=-1)
+    return np.asarray(~(off <= OFF_THE_RAY_PX) | ~(depth > 0)), depth
 
 
 def _camera(file: Contents) -> tuple[float, Camera]:
@@ -106,37 +122,34 @@ def _numbers(
     return array
 
 
-def write_depth(path: Path, measured: Measured) -> tuple[str, ...]:
+def write_depth(path: Path, points: FilePoints) -> tuple[str, ...]:
     """Write a depth picture and its camera; return in words what was rounded.
 
     Raises:
         DataError: the points have no grid or no camera, or do not lie where the camera sees their
             pixels.
     """
-    if measured.grid is None or measured.view is None:
-        lacking = "grid" if measured.grid is None else "camera with its lens"
+    if points.grid is None or points.view is None:
+        lacking = "grid" if points.grid is None else "camera with its lens"
         raise DataError(f"{path}: a depth picture needs a {lacking}, which the points lack")
-    height, width = measured.grid
-    valid = measured.valid.reshape(height, width)
+    height, width = points.grid
+    valid = points.valid.reshape(height, width)
     depth = np.zeros((height, width))
-    rows, columns = np.nonzero(valid)
-    pixels, far = measured.view.project(measured.points.reshape(height, width, 3)[valid])
-    off = np.abs(pixels - np.stack([columns, rows], axis=-1)).max(axis=-1)
-    wrong = int((~(off <= OFF_THE_RAY_PX) | ~(far > 0)).sum())
-    if wrong:
+    off, far = _off_the_ray(points.view, points.points.reshape(height, width, 3), valid)
+    if wrong := int(off.sum()):
         raise DataError(
             f"{path}: {wrong} points do not lie where the camera sees their pixels; allowed: "
             f"{OFF_THE_RAY_PX} pixels off, or a format that holds points, such as .ply"
         )
     depth[valid] = far
     farthest = float(far.max(initial=0.0))
-    step = next((each for each in STEPS_M if farthest <= MOST_STEPS * each), None)
+    step = next((each for each in STEPS_M if farthest <= _MOST_STEPS * each), None)
     if step is None:
         raise DataError(
-            f"{path}: a point is {farthest} m away; allowed: {MOST_STEPS * STEPS_M[-1]}"
+            f"{path}: a point is {farthest} m away; allowed: {_MOST_STEPS * STEPS_M[-1]}"
         )
     steps = np.where(valid, np.maximum(np.rint(depth / step), 1), 0).astype(np.uint16)
-    lens = {name: value.tolist() for name, value in vars(measured.view).items()}
+    lens = {name: value.tolist() for name, value in vars(points.view).items()}
     text = json.dumps({"metres_per_step": step, **lens}, indent=2)
     write_whole(path.with_suffix(".json"), text + "\n")
     write_whole(path, grey_bytes(steps))

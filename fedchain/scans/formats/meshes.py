@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ ENDINGS = (".obj", ".off", ".ply", ".stl")
 LARGEST_MESH = 1 << 27
 """Size of the largest mesh file that is read, in bytes."""
 MOST_TRIANGLES = 1 << 23
-WITHOUT = "meshes need trimesh; install it with: pip install 'fedchain[scans]'"
+_WITHOUT = "meshes need trimesh; install it with: pip install 'fedchain[scans]'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,9 @@ def _trimesh() -> Any:
     try:
         import trimesh
     except ImportError as error:
-        raise MissingExtra(WITHOUT) from error
+        raise MissingExtra(_WITHOUT) from error
+    # It would print a traceback for a damaged file whose error is reported anyway.
+    logging.getLogger("trimesh").addHandler(logging.NullHandler())
     return trimesh
 
 

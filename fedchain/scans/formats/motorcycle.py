@@ -17,17 +17,17 @@ from fedchain.arrays import Array
 from fedchain.errors import MissingExtra
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.columns import brightness
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 
-FOCAL_PX = 994.978
-BASELINE_M = 0.193001
-OFFSET_PX = 31.086
+MIDDLEBURY_FOCAL_PX = 994.978
+MIDDLEBURY_BASELINE_M = 0.193001
+MIDDLEBURY_OFFSET_PX = 31.086
 """Difference of the two cameras' principal points, which is added to each disparity."""
-CENTRE_PX = (311.193, 254.877)
-WITHOUT = "the motorcycle needs scikit-image; install it with: pip install 'fedchain[scans]'"
+MIDDLEBURY_CENTRE_PX = (311.193, 254.877)
+_WITHOUT = "the motorcycle needs scikit-image; install it with: pip install 'fedchain[scans]'"
 
 
-def read_motorcycle() -> Measured:
+def read_motorcycle() -> FilePoints:
     """Return the motorcycle: the points of the left camera, at depth f b / (disparity + offset).
 
     Raises:
@@ -36,21 +36,21 @@ def read_motorcycle() -> Measured:
     try:
         from skimage import data
     except ImportError as error:
-        raise MissingExtra(WITHOUT) from error
+        raise MissingExtra(_WITHOUT) from error
     load: Callable[[], tuple[Array, Array, Array]] = data.stereo_motorcycle
     left, _, disparities = load()
     height, width = disparities.shape
     view = Camera(
         basis=np.eye(3),
         position=np.zeros(3),
-        focal=np.array([FOCAL_PX, FOCAL_PX]),
-        centre=np.array(CENTRE_PX),
+        focal=np.array([MIDDLEBURY_FOCAL_PX, MIDDLEBURY_FOCAL_PX]),
+        centre=np.array(MIDDLEBURY_CENTRE_PX),
         distortion=np.zeros(5),
     )
     finite = np.where(np.isfinite(disparities), disparities, np.nan).astype(np.float64)
-    depth = FOCAL_PX * BASELINE_M / (finite + OFFSET_PX)
+    depth = MIDDLEBURY_FOCAL_PX * MIDDLEBURY_BASELINE_M / (finite + MIDDLEBURY_OFFSET_PX)
     points = (depth[..., None] * view.rays(height, width)).astype(np.float32)
-    return Measured(
+    return FilePoints(
         points=points.reshape(-1, 3),
         intensity=brightness(left).reshape(-1),
         grid=(height, width),

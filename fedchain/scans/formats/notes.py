@@ -17,7 +17,7 @@ import numpy as np
 from fedchain.arrays import Array
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import FARTHEST_M, Measured, Unit
+from fedchain.scans.formats.file_points import FARTHEST_M, FilePoints, LengthUnit
 
 CAMERA_NUMBERS = 21
 """Numbers of a ``Camera``: 9 of the basis, 3 of the position, 4 and 5 of the lens."""
@@ -26,28 +26,29 @@ BASIS_ERROR = 1e-3
 _UNIT = re.compile(r"units?[\s:=]+(?:(mm|millimet(?:er|re)s?)|m|met(?:er|re)s?)", re.IGNORECASE)
 
 
-def notes_of(measured: Measured) -> list[str]:
+def notes_of(points: FilePoints) -> list[str]:
     """Return the notes of points in metres."""
     notes = ["unit m"]
-    if measured.camera is not None:
-        notes.append(f"camera {_words(measured.camera)}")
-    if measured.view is not None:
-        notes.append(f"view {_words(numbers_of(measured.view))}")
+    if points.camera is not None:
+        notes.append(f"camera {_words(points.camera)}")
+    if points.view is not None:
+        notes.append(f"view {_words(numbers_of(points.view))}")
     return notes
 
 
-def noted(file: Contents, measured: Measured, notes: Iterable[str]) -> Measured:
+def noted(file: Contents, points: FilePoints, notes: Iterable[str]) -> FilePoints:
     """Return the points with what the notes of their file say; other comments are skipped.
 
     Raises:
         DataError: a note about the camera holds no camera.
     """
-    unit: Unit | None = measured.unit
-    camera, view = measured.camera, measured.view
+    unit: LengthUnit | None = points.unit
+    camera, view = points.camera, points.view
     for note in notes:
         if (found := _UNIT.fullmatch(note.strip())) is not None:
             unit = "mm" if found[1] else "m"
-        word, *values = note.split(maxsplit=CAMERA_NUMBERS + 1)
+        word, _, rest = note.strip().partition(" ")
+        values = rest.split(maxsplit=CAMERA_NUMBERS)
         if word == "camera" and len(values) == 3:
             camera = _numbers(file, values)
         elif word == "view" and len(values) == CAMERA_NUMBERS:
@@ -55,7 +56,7 @@ def noted(file: Contents, measured: Measured, notes: Iterable[str]) -> Measured:
             if view is None:
                 raise file.fail(f"has the view {' '.join(values)[:80]} ..; allowed: a camera")
             camera = view.position if camera is None else camera
-    return replace(measured, unit=unit, camera=camera, view=view)
+    return replace(points, unit=unit, camera=camera, view=view)
 
 
 def numbers_of(view: Camera) -> Array:

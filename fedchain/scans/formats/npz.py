@@ -15,7 +15,7 @@ import numpy as np
 
 from fedchain.arrays import Array
 from fedchain.scans.formats.contents import LARGEST_GRID, LARGEST_SCAN, Contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import CAMERA_NUMBERS, numbers_of, view_of
 
 ArrayShape = tuple[int, ...]
@@ -38,7 +38,7 @@ NO_HEADER = (
 """Exceptions that numpy raises at a damaged header of an array."""
 
 
-def read_npz(file: Contents) -> Measured:
+def read_npz(file: Contents) -> FilePoints:
     """Read a scan or a cloud from an NPZ file.
 
     An organised scan has ``positions`` of shape (height, width, 3), a cloud has ``points`` or
@@ -56,7 +56,7 @@ def read_npz(file: Contents) -> Measured:
     view = view_of(arrays["view"]) if "view" in arrays else None
     if "view" in arrays and view is None:
         raise file.fail(f"has the view {arrays['view'].tolist()}; allowed: a camera")
-    return Measured(
+    return FilePoints(
         points=positions.reshape(-1, 3),
         normals=None if normals is None else normals.reshape(-1, 3),
         intensity=None if intensity is None else intensity.reshape(-1),
@@ -79,27 +79,27 @@ def npz_keeps(file: Contents) -> bool:
         return "keep.npy" in archive.namelist()
 
 
-def npz_bytes(measured: Measured) -> Iterator[bytes]:
+def npz_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield an NPZ file of points in metres: the arrays that ``read_npz`` reads, deflated."""
-    shape = measured.grid or (len(measured.points),)
-    name = "points" if measured.grid is None else "positions"
-    arrays: dict[str, Any] = {name: measured.points.astype(np.float32).reshape(*shape, 3)}
-    if measured.normals is not None:
-        arrays["normals"] = measured.normals.astype(np.float32).reshape(*shape, 3)
-    if measured.intensity is not None:
-        arrays["intensity"] = measured.intensity.astype(np.float32).reshape(shape)
-    if measured.keep is not None:
-        arrays["keep"] = measured.keep.reshape(shape)
-    if measured.camera is not None:
-        arrays["camera"] = measured.camera.astype(np.float32)
-    if measured.view is not None:
-        arrays["view"] = numbers_of(measured.view)
+    shape = points.grid or (len(points.points),)
+    name = "points" if points.grid is None else "positions"
+    arrays: dict[str, Any] = {name: points.points.astype(np.float32).reshape(*shape, 3)}
+    if points.normals is not None:
+        arrays["normals"] = points.normals.astype(np.float32).reshape(*shape, 3)
+    if points.intensity is not None:
+        arrays["intensity"] = points.intensity.astype(np.float32).reshape(shape)
+    if points.keep is not None:
+        arrays["keep"] = points.keep.reshape(shape)
+    if points.camera is not None:
+        arrays["camera"] = points.camera.astype(np.float32)
+    if points.view is not None:
+        arrays["view"] = numbers_of(points.view)
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     yield packed.getvalue()
 
 
-def read_npy(file: Contents) -> Measured:
+def read_npy(file: Contents) -> FilePoints:
     """Read a NPY file: one array of points, shape (n, 3) or, organised, (height, width, 3).
 
     Raises:
@@ -110,18 +110,18 @@ def read_npy(file: Contents) -> Measured:
         shape, columns_first, kind = _header(file, stream, "the file", len(file.data), LARGEST_SCAN)
         _check_points(file, shape)
         points = _values(stream.read(), shape, columns_first, kind)
-    return Measured(
+    return FilePoints(
         points=points.reshape(-1, 3),
         grid=points.shape[:2] if points.ndim == 3 else None,
         why=f"its points are an array {points.shape}; allowed: (height, width, 3)",
     )
 
 
-def npy_bytes(measured: Measured) -> Iterator[bytes]:
+def npy_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield a NPY file of points in metres, float32."""
     packed = io.BytesIO()
-    shape = measured.grid or (len(measured.points),)
-    np.save(packed, measured.points.astype(np.float32).reshape(*shape, 3))
+    shape = points.grid or (len(points.points),)
+    np.save(packed, points.points.astype(np.float32).reshape(*shape, 3))
     yield packed.getvalue()
 
 

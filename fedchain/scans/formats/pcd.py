@@ -16,17 +16,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedchain.arrays import Array
-from fedchain.scans.formats.columns import measured_columns, rows_of, table_of
-from fedchain.scans.formats.contents import LARGEST_SCAN, Contents
+from fedchain.scans.formats.columns import NORMAL_NAMES, points_of_columns, rows_of, table_of
+from fedchain.scans.formats.contents import LONGEST_HEADER, Contents
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.lzf import unpack_lzf
-from fedchain.scans.formats.measured import Measured
 from fedchain.scans.formats.notes import noted, notes_of
 from fedchain.scans.formats.text import read_table
 
-LONGEST_HEADER = 1 << 14
 MOST_FIELDS = 64
 MOST_NUMBERS_OF_A_POINT = 1 << 12
-KINDS = {"F": "f", "I": "i", "U": "u"}
+LARGEST_UNPACKED = 1 << 28
+"""Bytes of the largest packed file, unpacked: 32 for each pixel of the largest grid."""
+_KINDS = {"F": "f", "I": "i", "U": "u"}
 SIZES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
 """Bytes that a number of each of PCD's types may have."""
 DATA = ("ascii", "binary", "binary_compressed")
@@ -35,7 +36,7 @@ NO_PLACE = [0.0, 0.0, 0.0]
 
 
 @dataclass(frozen=True)
-class Header:
+class PcdHeader:
     """What stands in the header of a PCD file."""
 
     fields: tuple[tuple[str, str, int], ...]
@@ -56,29 +57,29 @@ class Header:
         return np.dtype([(name, kind, (count,)) for name, kind, count in self.fields])
 
 
-def read_pcd(file: Contents) -> Measured:
+def read_pcd(file: Contents) -> FilePoints:
     """Read a PCD file.
 
     Raises:
         DataError: the file is damaged, truncated or not PCD.
     """
     header = _header(file)
-    points = header.width * header.height
+    many = header.width * header.height
     if header.data == "ascii":
-        table = _text(file, header, points)
+        table = _text(file, header, many)
     elif header.data == "binary":
-        rows = file.array(header.row, points, header.end, "the points")
+        rows = file.array(header.row, many, header.end, "the points")
         table = {name: rows[name][:, 0] for name, _, count in header.fields if count == 1}
     else:
-        table = _unpacked(file, header, points)
-    measured = measured_columns(file, _colours(table))
+        table = _unpacked(file, header, many)
+    points = points_of_columns(file, _colours(table))
     if header.viewpoint and list(header.viewpoint[:3]) != NO_PLACE:
-        measured = replace(measured, camera=np.array(header.viewpoint[:3]))
-    measured = noted(file, measured, header.comments)
+        points = replace(points, camera=np.array(header.viewpoint[:3]))
+    points = noted(file, points, header.comments)
     if header.height == 1:
-        return replace(measured, why="its HEIGHT is 1, which means no grid; allowed: 2 or more")
+        return replace(points, why="its HEIGHT is 1, which means no grid; allowed: 2 or more")
     file.check_grid(header.width, header.height)
-    return replace(measured, grid=(header.height, header.width))
+    return replace(points, grid=(header.height, header.width))
 
 
 def pcd_keeps(file: Contents) -> bool:
@@ -86,7 +87,7 @@ def pcd_keeps(file: Contents) -> bool:
     return any(name.lower() == "keep" for name, _, _ in _header(file).fields)
 
 
-def _header(file: Contents) -> Header:
+def _header(file: Contents) -> PcdHeader:
     head = file.data[:LONGEST_HEADER]
     end = re.search(rb"(?:^|\n)DATA[ \t]+(\w+)[ \t]*\r?\n", head)
     if end is None:
@@ -102,7 +103,7 @@ def _header(file: Contents) -> Header:
     points = _whole(file, "POINTS", words.get("POINTS", [str(width * height)]))
     if points != width * height or not points:
         raise file.fail(f"has {points} points on {width} x {height}; allowed: the same number")
-    return Header(
+    return PcdHeader(
         fields=_fields(file, words),
         width=width,
         height=height,
@@ -131,7 +132,7 @@ def _fields(file: Contents, words: dict[str, list[str]]) -> tuple[tuple[str, str
         if size not in SIZES.get(kind, ()) or not 0 < count <= MOST_NUMBERS_OF_A_POINT:
             raise file.fail(f"has {count} numbers {kind}{size} in {name}; allowed: F4, F8, I, U")
         # A padding field is called _, perhaps several times.
-        fields.append((f"_{place}" if name == "_" else name, f"<{KINDS[kind]}{size}", count))
+        fields.append((f"_{place}" if name == "_" else name, f"<{_KINDS[kind]}{size}", count))
     if len({name for name, _, _ in fields}) < len(fields):
         raise file.fail(f"has the FIELDS {' '.join(names)[:200]}; allowed: each name once")
     return tuple(fields)
@@ -147,7 +148,7 @@ def _viewpoint(file: Contents, words: list[str]) -> tuple[float, ...]:
     return numbers
 
 
-def _text(file: Contents, header: Header, points: int) -> dict[str, Array]:
+def _text(file: Contents, header: PcdHeader, points: int) -> dict[str, Array]:
     table = read_table(file, header.end, sum(count for _, _, count in header.fields), points)
     columns, place = {}, 0
     for name, _, count in header.fields:
@@ -157,12 +158,12 @@ def _text(file: Contents, header: Header, points: int) -> dict[str, Array]:
     return columns
 
 
-def _unpacked(file: Contents, header: Header, points: int) -> dict[str, Array]:
+def _unpacked(file: Contents, header: PcdHeader, points: int) -> dict[str, Array]:
     """Return the columns of a packed file, in which each field stands as a whole."""
     packed, size = (file.number("<u4", header.end + at, "the sizes") for at in (0, 4))
     wanted = points * header.row.itemsize
-    if size != wanted or size > LARGEST_SCAN:
-        raise file.fail(f"unpacks to {size} bytes; allowed: {wanted}, at most {LARGEST_SCAN}")
+    if size != wanted or size > LARGEST_UNPACKED:
+        raise file.fail(f"unpacks to {size} bytes; allowed: {wanted}, at most {LARGEST_UNPACKED}")
     start = header.end + 8
     if start + packed > len(file.data):
         raise file.fail(f"is truncated: {packed} packed bytes after byte {start}")
@@ -188,16 +189,16 @@ def _colours(table: dict[str, Array]) -> dict[str, Array]:
     return {**table, **{name: words >> shift & 255 for name, shift in shifts.items()}}
 
 
-def pcd_bytes(measured: Measured) -> Iterator[bytes]:
+def pcd_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield the parts of a binary PCD file of points in metres."""
-    rows = rows_of(table_of(measured))
+    rows = rows_of(table_of(points, NORMAL_NAMES[1]))
     names = rows.dtype.names or ()
-    height, width = measured.grid or (1, len(rows))
-    place = NO_PLACE if measured.camera is None else [float(value) for value in measured.camera]
+    height, width = points.grid or (1, len(rows))
+    place = NO_PLACE if points.camera is None else [float(value) for value in points.camera]
     kinds = [rows.dtype[name] for name in names]
     lines = [
         "# .PCD v0.7 - Point Cloud Data file format",
-        *(f"# {note}" for note in notes_of(measured)),
+        *(f"# {note}" for note in notes_of(points)),
         "VERSION 0.7",
         f"FIELDS {' '.join(names)}",
         f"SIZE {' '.join(str(kind.itemsize) for kind in kinds)}",

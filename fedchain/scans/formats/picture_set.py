@@ -25,7 +25,7 @@ from fedchain.scans.formats.contents import contents
 from fedchain.scans.formats.png import grey_bytes, read_grey
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
 
-ENDING = ".intensity.png"
+SET_ENDING = ".intensity.png"
 """Ending of the file that stands for a set where one path is wanted."""
 
 
@@ -105,6 +105,6 @@ def write_picture_set(path: Path, scan: Scan) -> None:
 
 def _beside(path: Path, channel: str) -> Path:
     name = path.name
-    if not name.lower().endswith(ENDING):
-        raise DataError(f"{path}: is no picture set; allowed: a path that ends in {ENDING}")
-    return path.with_name(f"{name[: -len(ENDING)]}.{channel}.png")
+    if not name.lower().endswith(SET_ENDING):
+        raise DataError(f"{path}: is no picture set; allowed: a path that ends in {SET_ENDING}")
+    return path.with_name(f"{name[: -len(SET_ENDING)]}.{channel}.png")

@@ -3,7 +3,7 @@
 A grid of pixels is named in one of these ways; the points stand row by row, and an empty pixel is
 NaN or the origin unless stated otherwise:
 
-- ``obj_info num_cols W`` and ``obj_info num_rows H`` (CloudCompare, PCL without a camera);
+- ``obj_info num_cols W`` and ``obj_info num_rows H`` (PCL without a camera);
 - ``comment width W`` and ``comment height H``;
 - ``obj_info .. (Width = W; Height = H; ..)`` (PhoXi Control, with coordinates in millimetres);
 - an element ``range_grid`` beside ``num_cols`` and ``num_rows``: a list for each pixel that holds
@@ -21,19 +21,19 @@ from dataclasses import replace
 import numpy as np
 
 from fedchain.arrays import Array
-from fedchain.scans.formats.columns import measured_columns, rows_of, table_of
+from fedchain.scans.formats.columns import points_of_columns, rows_of, table_of
 from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import noted, notes_of
 from fedchain.scans.formats.ply_body import end_of, read_cells, read_numbers
-from fedchain.scans.formats.ply_header import Element, Header, read_header
+from fedchain.scans.formats.ply_header import Element, PlyHeader, read_header
 
 OTHER_WORDS = {"float32": "float", "uint8": "uchar"}
 """PLY's name for each of numpy's types that are written."""
 NO_GRID = "names no num_cols (the width) and num_rows (the height) in its header"
 
 
-def read_ply(file: Contents) -> Measured:
+def read_ply(file: Contents) -> FilePoints:
     """Read a PLY file; other elements than the vertices are passed over.
 
     Raises:
@@ -47,11 +47,11 @@ def read_ply(file: Contents) -> Measured:
         raise file.fail("has no vertices of single numbers x, y, z; allowed: 'element vertex'")
     starts = _starts(file, header)
     table = read_numbers(file, header, vertex, starts["vertex"])
-    measured = measured_columns(file, table)
+    points = points_of_columns(file, table)
     if header.millimetres:
-        measured = replace(measured, unit="mm")
-    measured = noted(file, measured, header.comments)
-    return _organised(file, header, measured, starts)
+        points = replace(points, unit="mm")
+    points = noted(file, points, header.comments)
+    return _organised(file, header, points, starts)
 
 
 def ply_keeps(file: Contents) -> bool:
@@ -60,7 +60,7 @@ def ply_keeps(file: Contents) -> bool:
     return any(each.name.lower() == "keep" for one in vertices for each in one.properties)
 
 
-def _starts(file: Contents, header: Header) -> Mapping[str, int]:
+def _starts(file: Contents, header: PlyHeader) -> Mapping[str, int]:
     """Return the bytes at which vertex, range_grid and camera begin, as far as they exist."""
     wanted = {"vertex", "range_grid", "camera"} & {one.name for one in header.elements}
     starts: dict[str, int] = {}
@@ -75,55 +75,55 @@ def _starts(file: Contents, header: Header) -> Mapping[str, int]:
 
 
 def _organised(
-    file: Contents, header: Header, measured: Measured, starts: Mapping[str, int]
-) -> Measured:
+    file: Contents, header: PlyHeader, points: FilePoints, starts: Mapping[str, int]
+) -> FilePoints:
     """Return the points with the grid that the file names, if it names one."""
-    count, width, height = len(measured.points), header.width, header.height
+    count, width, height = len(points.points), header.width, header.height
     if "camera" in starts:
         seen = _element(header, "camera")
-        measured, viewport = _with_camera(file, header, seen, measured, starts["camera"])
+        points, viewport = _with_camera(file, header, seen, points, starts["camera"])
         if width is None and height is None and viewport[0] * viewport[1] == count:
             width, height = viewport
     if width is None or height is None:
-        return replace(measured, why=NO_GRID)
+        return replace(points, why=NO_GRID)
     if "range_grid" in starts and height > 1:
         cells = _element(header, "range_grid")
-        return _spread(file, header, cells, measured, (height, width), starts["range_grid"])
+        return _spread(file, header, cells, points, (height, width), starts["range_grid"])
     if height == 1 < width == count:
-        return replace(measured, why="its grid has one row, which means none; allowed: 2 or more")
+        return replace(points, why="its grid has one row, which means none; allowed: 2 or more")
     if count != width * height:
-        return replace(measured, why=f"{count} vertices on {width} x {height} pixels")
-    return replace(measured, grid=(height, width))
+        return replace(points, why=f"{count} vertices on {width} x {height} pixels")
+    return replace(points, grid=(height, width))
 
 
-def _element(header: Header, name: str) -> Element:
+def _element(header: PlyHeader, name: str) -> Element:
     return next(one for one in header.elements if one.name == name)
 
 
 def _with_camera(
-    file: Contents, header: Header, element: Element, measured: Measured, start: int
-) -> tuple[Measured, tuple[int, int]]:
+    file: Contents, header: PlyHeader, element: Element, points: FilePoints, start: int
+) -> tuple[FilePoints, tuple[int, int]]:
     """Return the points with the position of PCL's camera, and the size of its viewport."""
     if element.lists or element.count != 1:
-        return measured, (0, 0)
+        return points, (0, 0)
     named = {name: column[0] for name, column in read_numbers(file, header, element, start).items()}
     place = [named.get(f"view_p{axis}", np.nan) for axis in "xyz"]
-    if measured.camera is None and np.isfinite(place).all():
-        measured = replace(measured, camera=np.array(place, np.float64))
+    if points.camera is None and np.isfinite(place).all():
+        points = replace(points, camera=np.array(place, np.float64))
     size = [float(named.get(name, 0)) for name in ("viewportx", "viewporty")]
     if not (np.isfinite(size).all() and min(size) > 1):
-        return measured, (0, 0)
-    return measured, (int(size[0]), int(size[1]))
+        return points, (0, 0)
+    return points, (int(size[0]), int(size[1]))
 
 
 def _spread(
     file: Contents,
-    header: Header,
+    header: PlyHeader,
     element: Element,
-    measured: Measured,
+    points: FilePoints,
     grid: tuple[int, int],
     start: int,
-) -> Measured:
+) -> FilePoints:
     """Return the points on the pixels to which ``range_grid`` sends them."""
     lists = [one.kind[0] for one in element.properties if one.length]
     if (
@@ -133,18 +133,18 @@ def _spread(
     ):
         raise file.fail(f"has a range_grid that does not fit its {grid[1]} x {grid[0]} pixels")
     cells = read_cells(file, header, element, start)
-    if cells.max() >= len(measured.points) or cells.min() < -1:
-        raise file.fail(f"has a pixel with a vertex beyond its {len(measured.points)} vertices")
+    if cells.max() >= len(points.points) or cells.min() < -1:
+        raise file.fail(f"has a pixel with a vertex beyond its {len(points.points)} vertices")
 
     def onto(values: Array, empty: float = 0) -> Array:
         spread = np.full((len(cells), *values.shape[1:]), empty, values.dtype)
         spread[cells >= 0] = values[cells[cells >= 0]]
         return spread
 
-    normals, intensity, keep = measured.normals, measured.intensity, measured.keep
+    normals, intensity, keep = points.normals, points.intensity, points.keep
     return replace(
-        measured,
-        points=onto(measured.points.astype(np.float32), np.nan),
+        points,
+        points=onto(points.points.astype(np.float32), np.nan),
         normals=None if normals is None else onto(normals),
         intensity=None if intensity is None else onto(intensity),
         keep=None if keep is None else onto(keep),
@@ -152,13 +152,13 @@ def _spread(
     )
 
 
-def ply_bytes(measured: Measured) -> Iterator[bytes]:
+def ply_bytes(points: FilePoints) -> Iterator[bytes]:
     """Yield the parts of a binary, little-endian PLY file of points in metres."""
-    rows = rows_of(table_of(measured))
+    rows = rows_of(table_of(points))
     lines = ["ply", "format binary_little_endian 1.0"]
-    lines += [f"comment {note}" for note in notes_of(measured)]
-    if measured.grid is not None:
-        lines += [f"obj_info num_cols {measured.grid[1]}", f"obj_info num_rows {measured.grid[0]}"]
+    lines += [f"comment {note}" for note in notes_of(points)]
+    if points.grid is not None:
+        lines += [f"obj_info num_cols {points.grid[1]}", f"obj_info num_rows {points.grid[0]}"]
     lines.append(f"element vertex {len(rows)}")
     for name in rows.dtype.names or ():
         lines.append(f"property {OTHER_WORDS[rows.dtype[name].name]} {name}")

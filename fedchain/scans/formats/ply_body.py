@@ -10,14 +10,16 @@ import numpy as np
 
 from fedchain.arrays import Array, Wholes
 from fedchain.scans.formats.contents import LARGEST_GRID, Contents
-from fedchain.scans.formats.ply_header import Element, Header
+from fedchain.scans.formats.ply_header import Element, PlyHeader
 from fedchain.scans.formats.text import LONGEST_LINE, read_table
 
 MOST_LISTS = LARGEST_GRID
 """Most lists that are read or passed over one by one."""
 
 
-def read_numbers(file: Contents, header: Header, element: Element, start: int) -> dict[str, Array]:
+def read_numbers(
+    file: Contents, header: PlyHeader, element: Element, start: int
+) -> dict[str, Array]:
     """Return the columns of an element without lists, by the name of the property.
 
     Raises:
@@ -31,12 +33,13 @@ def read_numbers(file: Contents, header: Header, element: Element, start: int) -
     return {name: rows[name] for name in names}
 
 
-def read_cells(file: Contents, header: Header, element: Element, start: int) -> Wholes:
+def read_cells(file: Contents, header: PlyHeader, element: Element, start: int) -> Wholes:
     """Return the only entry of each row's list, or -1 for an empty list.
 
     Raises:
         DataError: the file is truncated, or a list has several entries.
     """
+    _check_lists(file, element)
     cells = np.full(element.count, -1, np.int64)
     lists = _lists(file, header, element, start)
     for row, (_, entries) in zip(range(element.count), lists, strict=False):
@@ -47,7 +50,7 @@ def read_cells(file: Contents, header: Header, element: Element, start: int) -> 
     return cells
 
 
-def end_of(file: Contents, header: Header, element: Element, start: int) -> int:
+def end_of(file: Contents, header: PlyHeader, element: Element, start: int) -> int:
     """Return the byte at which an element's rows end.
 
     Raises:
@@ -67,12 +70,12 @@ def end_of(file: Contents, header: Header, element: Element, start: int) -> int:
     return start
 
 
-def _row(header: Header, element: Element) -> np.dtype[np.void]:
+def _row(header: PlyHeader, element: Element) -> np.dtype[np.void]:
     return np.dtype([(one.name, header.order + one.kind) for one in element.properties])
 
 
 def _lists(
-    file: Contents, header: Header, element: Element, start: int
+    file: Contents, header: PlyHeader, element: Element, start: int
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield for each row the byte at which it ends, and the entries of its only list."""
     if header.order:
@@ -89,7 +92,7 @@ def _lists(
 
 
 def _binary_lists(
-    file: Contents, header: Header, element: Element, at: int
+    file: Contents, header: PlyHeader, element: Element, at: int
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield for each row the byte at which it ends, and the entries of its last list."""
     _check_lists(file, element)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fedchain.scans.formats.contents import Contents
+from fedchain.scans.formats.contents import LONGEST_HEADER, Contents
 
 NUMBER_TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
@@ -16,8 +16,7 @@ NUMBER_TYPES = {
 """Numpy's name for each of PLY's number types."""
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 """Numpy's sign for each order of bytes; ascii has none."""
-LONGEST_HEADER = 1 << 16
-MOST_PROPERTIES = 256
+MOST_PLY_PROPERTIES = 256
 _IS = r"[\s:=]+(\d{1,9})"
 _SENSOR = rf"obj_info\s[^(]*\(\s*width{_IS}\s*;\s*height{_IS}\s*[;)].*"
 _SCANNER = re.compile(_SENSOR, re.IGNORECASE)
@@ -52,7 +51,7 @@ class Element:
 
 
 @dataclass(frozen=True)
-class Header:
+class PlyHeader:
     """What stands in the header of a PLY file."""
 
     order: str
@@ -69,7 +68,7 @@ class Header:
     """Byte at which the elements begin."""
 
 
-def read_header(file: Contents) -> Header:
+def read_header(file: Contents) -> PlyHeader:
     """Read the header of a PLY file.
 
     Only the first ``LONGEST_HEADER`` bytes are needed.
@@ -90,7 +89,7 @@ def read_header(file: Contents) -> Header:
     if order not in ORDERS:
         raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
     comments = (line[7:].strip() for line in lines if line.startswith("comment"))
-    return Header(
+    return PlyHeader(
         order=ORDERS[order],
         elements=_elements(file, lines),
         comments=tuple(comments),
@@ -125,9 +124,9 @@ def _elements(file: Contents, lines: Iterable[str]) -> tuple[Element, ...]:
             last = elements[-1]
             elements[-1] = Element(last.name, last.count, (*last.properties, _property(file, word)))
     for one in elements:
-        if len(one.properties) > MOST_PROPERTIES:
+        if len(one.properties) > MOST_PLY_PROPERTIES:
             count = len(one.properties)
-            raise file.fail(f"has {count} properties; allowed: at most {MOST_PROPERTIES}")
+            raise file.fail(f"has {count} properties; allowed: at most {MOST_PLY_PROPERTIES}")
         if len({each.name for each in one.properties}) < len(one.properties):
             raise file.fail(f"has two properties of one name in {one.name}; allowed: each once")
     return tuple(elements)

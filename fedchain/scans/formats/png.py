@@ -15,7 +15,7 @@ from fedchain.scans.formats.contents import Contents
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MODES = {8: ("L",), 16: ("I;16", "I;16B")}
 """Pillow's names of grey pictures, by the bits of a pixel."""
-NO_PICTURE = (
+_DAMAGED = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, OverflowError, struct.error,
     zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
@@ -41,7 +41,7 @@ def read_grey(file: Contents, bits: int) -> Array:
             if picture.mode not in MODES[bits] or picture.size != (width, height):
                 raise file.fail(f"is a picture {picture.mode}; allowed: {bits} bits, grey")
             return np.asarray(picture, np.uint8 if bits == 8 else np.uint16)
-    except NO_PICTURE as error:
+    except _DAMAGED as error:
         raise file.fail(f"is a damaged picture: {str(error)[:200]}") from error
 
 

@@ -10,7 +10,7 @@ from fedchain.scans.formats import meshes, picture_set
 from fedchain.scans.formats.cogs import read_cogs
 from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.formats.depth import read_depth
-from fedchain.scans.formats.measured import Measured, Unit, cloud_of, in_metres, scan_of
+from fedchain.scans.formats.file_points import FilePoints, LengthUnit, cloud_of, in_metres, scan_of
 from fedchain.scans.formats.motorcycle import read_motorcycle
 from fedchain.scans.formats.npz import npz_keeps, read_npy, read_npz
 from fedchain.scans.formats.pcd import pcd_keeps, read_pcd
@@ -18,7 +18,7 @@ from fedchain.scans.formats.ply import ply_keeps, read_ply
 from fedchain.scans.formats.xyz import read_xyz
 from fedchain.scans.scan import Cloud, Scan
 
-READERS: Mapping[str, Callable[[Contents], Measured]] = {
+READERS: Mapping[str, Callable[[Contents], FilePoints]] = {
     ".cogs": read_cogs,
     ".npy": read_npy,
     ".npz": read_npz,
@@ -39,7 +39,7 @@ MOTORCYCLE = Path("motorcycle")
 """Name that stands for the scan in scikit-image, where no such file exists."""
 
 
-def read_scan(path: Path, unit: Unit | None = None) -> Scan:
+def read_scan(path: Path, unit: LengthUnit | None = None) -> Scan:
     """Read an organised scan; the ending of the file's name selects the format.
 
     Args:
@@ -50,11 +50,11 @@ def read_scan(path: Path, unit: Unit | None = None) -> Scan:
         DataError: the file is not a readable, organised scan; the message names the problem.
         MissingExtra: a package that the format needs is not installed.
     """
-    file, measured = read_measured(path, unit)
-    return scan_of(file, measured)
+    file, points = read_file_points(path, unit)
+    return scan_of(file, points)
 
 
-def read_cloud(path: Path, unit: Unit | None = None) -> Cloud:
+def read_cloud(path: Path, unit: LengthUnit | None = None) -> Cloud:
     """Read the points of any file, organised or not; those of a grid come row by row.
 
     Args:
@@ -65,17 +65,17 @@ def read_cloud(path: Path, unit: Unit | None = None) -> Cloud:
         DataError: the file cannot be read; the message names the problem.
         MissingExtra: a package that the format needs is not installed.
     """
-    file, measured = read_measured(path, unit)
-    return cloud_of(file, measured)
+    file, points = read_file_points(path, unit)
+    return cloud_of(file, points)
 
 
-def read_any(path: Path, unit: Unit | None = None) -> Scan | Cloud:
+def read_any(path: Path, unit: LengthUnit | None = None) -> Scan | Cloud:
     """Read a file as a scan if it has a grid of pixels, otherwise as a cloud.
 
     The arguments and the errors are those of ``read_cloud``.
     """
-    file, measured = read_measured(path, unit)
-    return cloud_of(file, measured) if measured.grid is None else scan_of(file, measured)
+    file, points = read_file_points(path, unit)
+    return cloud_of(file, points) if points.grid is None else scan_of(file, points)
 
 
 def holds_keep(path: Path) -> bool:
@@ -88,12 +88,12 @@ def holds_keep(path: Path) -> bool:
     return keeps is not None and keeps(contents(path))
 
 
-def read_measured(path: Path, unit: Unit | None) -> tuple[Contents, Measured]:
+def read_file_points(path: Path, unit: LengthUnit | None) -> tuple[Contents, FilePoints]:
     """Return a file, for error messages, and what it says of its points, in metres."""
     if path == MOTORCYCLE and not path.exists():
         return Contents(path, b""), read_motorcycle()
     ending = path.suffix.lower()
-    if path.name.lower().endswith(picture_set.ENDING):
+    if path.name.lower().endswith(picture_set.SET_ENDING):
         words = "is a set of pictures, which hold no points; allowed: read_picture_set"
         raise DataError(f"{path}: {words}")
     if ending not in READERS:

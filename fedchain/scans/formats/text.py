@@ -16,6 +16,7 @@ MOST_NUMBERS = 1 << 25
 LONGEST_LINE = 1 << 13
 """Largest length of a line, in bytes."""
 _WRONG = re.compile(r"could not convert string '(.{1,100})' to float")
+_RAGGED = re.compile(r"changed from (\d+) to (\d+) at row (\d+)")
 _ROWS = 1 << 12
 """Points that are written at a time."""
 
@@ -52,10 +53,7 @@ def read_table(
             _chained(first, lines), np.float32, comments=None, delimiter=separator, ndmin=2
         )
     except ValueError as error:
-        found = _WRONG.match(str(error))
-        if found is None:
-            raise file.fail(f"has a line that is no point: {str(error)[:200]}") from error
-        raise file.fail(f"has a vertex with {found[1]}; allowed: numbers and nan") from error
+        raise file.fail(_problem(str(error))) from error
     if table.shape[1] != columns:
         raise file.fail(f"has {table.shape[1]} numbers a line; allowed: {columns}")
     if rows is None and len(table) > most:
@@ -63,6 +61,15 @@ def read_table(
     if rows is not None and len(table) < rows:
         raise file.fail(f"is truncated: {len(table)} of {rows} points")
     return table
+
+
+def _problem(said: str) -> str:
+    """Return in fedchain's words what numpy says of a line that is no point."""
+    if (found := _WRONG.match(said)) is not None:
+        return f"has a vertex with {found[1]}; allowed: numbers and nan"
+    if (found := _RAGGED.search(said)) is not None:
+        return f"has {found[2]} numbers in point {found[3]}; allowed: {found[1]}, as in the first"
+    return f"has a line that is no point: {said[:200]}"
 
 
 def _chained(first: str, lines: Iterator[str]) -> Iterator[str]:

@@ -12,25 +12,31 @@ from fedchain.files import write_whole
 from fedchain.scans.formats import picture_set
 from fedchain.scans.formats.contents import Contents
 from fedchain.scans.formats.depth import write_depth
-from fedchain.scans.formats.measured import Measured, Unit, measured_of, scan_of, without_grid
+from fedchain.scans.formats.file_points import (
+    FilePoints,
+    LengthUnit,
+    file_points_of,
+    scan_of,
+    without_grid,
+)
 from fedchain.scans.formats.npz import npy_bytes, npz_bytes
 from fedchain.scans.formats.pcd import pcd_bytes
 from fedchain.scans.formats.ply import ply_bytes
-from fedchain.scans.formats.reading import read_measured
+from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.formats.xyz import xyz_text
 from fedchain.scans.scan import Cloud, Scan
 
-Held = Literal["grid", "row", "normals", "intensity", "keep", "camera", "view"]
+FilePart = Literal["grid", "row", "normals", "intensity", "keep", "camera", "view"]
 """What a file may hold beside the points. ``row`` is a grid of one row."""
 
 
 @dataclass(frozen=True)
-class Writer:
+class FormatWriter:
     """How a format is written."""
 
-    write: Callable[[Path, Measured], tuple[str, ...]]
+    write: Callable[[Path, FilePoints], tuple[str, ...]]
     """Function that writes points in metres, and returns in words what it rounds."""
-    holds: frozenset[Held]
+    holds: frozenset[FilePart]
     """What the format holds beside the points."""
 
 
@@ -46,36 +52,36 @@ class Converted:
     """What the source holds and the target cannot hold, in words."""
 
 
-def _whole(parts: Callable[[Measured], Iterable[str | bytes]], *holds: Held) -> Writer:
+def _whole(parts: Callable[[FilePoints], Iterable[str | bytes]], *holds: FilePart) -> FormatWriter:
     """Return the writer of a format that is one file."""
 
-    def write(path: Path, measured: Measured) -> tuple[str, ...]:
-        write_whole(path, parts(measured))
+    def write(path: Path, points: FilePoints) -> tuple[str, ...]:
+        write_whole(path, parts(points))
         return ()
 
-    return Writer(write, frozenset(holds))
+    return FormatWriter(write, frozenset(holds))
 
 
-def _write_pictures(path: Path, measured: Measured) -> tuple[str, ...]:
-    picture_set.write_picture_set(path, scan_of(Contents(path, b""), measured))
+def _write_pictures(path: Path, points: FilePoints) -> tuple[str, ...]:
+    picture_set.write_picture_set(path, scan_of(Contents(path, b""), points))
     return ("the positions (the set has channels of 8 bits, cropped to the points)",)
 
 
-WRITERS: Mapping[str, Writer] = {
+WRITERS: Mapping[str, FormatWriter] = {
     ".npy": _whole(npy_bytes, "grid", "row"),
     ".npz": _whole(npz_bytes, "grid", "row", "normals", "intensity", "keep", "camera", "view"),
     ".pcd": _whole(pcd_bytes, "grid", "normals", "intensity", "keep", "camera", "view"),
     ".ply": _whole(ply_bytes, "grid", "normals", "intensity", "keep", "camera", "view"),
-    ".png": Writer(write_depth, frozenset({"grid", "row", "camera", "view"})),
+    ".png": FormatWriter(write_depth, frozenset({"grid", "row", "camera", "view"})),
     ".xyz": _whole(xyz_text, "normals", "intensity", "camera", "view"),
-    picture_set.ENDING: Writer(
+    picture_set.SET_ENDING: FormatWriter(
         _write_pictures, frozenset({"grid", "row", "normals", "intensity", "keep"})
     ),
 }
 """Writers of the formats, by the ending of the file's name."""
 
 
-LOSSES: Mapping[Held, str] = {
+LOSSES: Mapping[FilePart, str] = {
     "normals": "the normals",
     "intensity": "the intensity",
     "keep": "which points to keep",
@@ -95,7 +101,7 @@ def write_scan(path: Path, scan: Scan) -> tuple[str, ...]:
         DataError: the format cannot hold such a scan, or none has this ending.
         RunError: the file cannot be written.
     """
-    return _write(path, measured_of(scan)).lost
+    return _write(path, file_points_of(scan)).lost
 
 
 def write_cloud(path: Path, cloud: Cloud) -> tuple[str, ...]:
@@ -108,10 +114,10 @@ def write_cloud(path: Path, cloud: Cloud) -> tuple[str, ...]:
         DataError: the format cannot hold a cloud without a grid, or none has this ending.
         RunError: the file cannot be written.
     """
-    return _write(path, measured_of(cloud)).lost
+    return _write(path, file_points_of(cloud)).lost
 
 
-def convert(source: Path, target: Path, unit: Unit | None = None) -> Converted:
+def convert(source: Path, target: Path, unit: LengthUnit | None = None) -> Converted:
     """Read a file and write its points in metres in another format.
 
     Nothing is added: a target has normals or intensity only if the source has them. The grid is
@@ -131,13 +137,13 @@ def convert(source: Path, target: Path, unit: Unit | None = None) -> Converted:
         RunError: the target cannot be written.
     """
     _writer(target)
-    file, measured = read_measured(source, unit)
-    if not measured.valid.any():
+    file, points = read_file_points(source, unit)
+    if not points.valid.any():
         raise file.fail("holds no point; allowed: at least one")
-    return _write(target, measured)
+    return _write(target, points)
 
 
-def _writer(path: Path) -> Writer:
+def _writer(path: Path) -> FormatWriter:
     name = path.name.lower()
     ending = max((end for end in WRITERS if name.endswith(end)), key=len, default=None)
     if ending is None:
@@ -146,16 +152,16 @@ def _writer(path: Path) -> Writer:
     return WRITERS[ending]
 
 
-def _write(path: Path, measured: Measured) -> Converted:
+def _write(path: Path, points: FilePoints) -> Converted:
     """Write points in metres as far as the format holds them."""
     writer, lost = _writer(path), []
-    if measured.grid is not None:
-        height, width = measured.grid
+    if points.grid is not None:
+        height, width = points.grid
         if ("grid" if height > 1 else "row") not in writer.holds:
             lost.append(f"the grid of {height} x {width} pixels")
-            measured = without_grid(measured)
+            points = without_grid(points)
     for name, words in LOSSES.items():
-        if name not in writer.holds and getattr(measured, name) is not None:
+        if name not in writer.holds and getattr(points, name) is not None:
             lost.append(words)
-    lost += writer.write(path, measured)
-    return Converted(int(measured.valid.sum()), measured.grid, tuple(lost))
+    lost += writer.write(path, points)
+    return Converted(int(points.valid.sum()), points.grid, tuple(lost))

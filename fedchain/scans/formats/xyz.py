@@ -15,13 +15,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from fedchain.arrays import Array
-from fedchain.scans.formats.columns import measured_columns, table_of
-from fedchain.scans.formats.contents import Contents
-from fedchain.scans.formats.measured import Measured
+from fedchain.scans.formats.columns import points_of_columns, table_of
+from fedchain.scans.formats.contents import LONGEST_HEADER, Contents
+from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import noted, notes_of
 from fedchain.scans.formats.text import LONGEST_LINE, read_table, written_lines
 
-LONGEST_HEADER = 1 << 14
 COLUMNS = {
     3: ("x", "y", "z"),
     4: ("x", "y", "z", "intensity"),
@@ -36,7 +35,7 @@ UNIT_ERROR = 0.05
 _WORD = re.compile(r"[^\s,;]+")
 
 
-def read_xyz(file: Contents) -> Measured:
+def read_xyz(file: Contents) -> FilePoints:
     """Read a file of text with one point a line.
 
     Raises:
@@ -66,7 +65,7 @@ def read_xyz(file: Contents) -> Measured:
     columns = dict(zip(names, table.T, strict=True))
     if len(columns) < len(names):
         raise file.fail(f"has the columns {', '.join(names)}; allowed: each name once")
-    return noted(file, measured_columns(file, columns), notes)
+    return noted(file, points_of_columns(file, columns), notes)
 
 
 def _opening(file: Contents) -> tuple[list[str], str, int]:
@@ -105,11 +104,11 @@ def _are_colours(values: Array) -> bool:
     return bool(whole.all() and not (units | (lengths == 0)).all())
 
 
-def xyz_text(measured: Measured) -> Iterator[str]:
+def xyz_text(points: FilePoints) -> Iterator[str]:
     """Yield the text of points in metres that have no grid."""
-    columns = table_of(measured)
+    columns = table_of(points)
     columns.pop("keep", None)
     table = np.stack(list(columns.values()), axis=-1)
-    yield "".join(f"# {note}\n" for note in notes_of(measured))
+    yield "".join(f"# {note}\n" for note in notes_of(points))
     yield f"# {' '.join(columns)}\n"
     yield from written_lines(table)

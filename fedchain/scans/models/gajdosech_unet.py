@@ -11,6 +11,7 @@ from torch import nn
 from fedchain.learning.gradients.layers import StandardisedConv2d
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.scans.models.blocks import image_of
 
 Norm = Literal["none", "group", "group_and_weights"]
 """What is normalised: nothing, the channels of each example, or the channels and the kernels."""
@@ -53,16 +54,7 @@ def gajdosech_unet(
     Reference:
         Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.
     """
-    if len(inputs) != 3:
-        raise ValueError(
-            f"gajdosech_unet: inputs of shape {inputs} are no image; allowed: (channels, h, w)"
-        )
-    channels, height, wide = inputs
-    if height % 2**levels or wide % 2**levels:
-        raise ValueError(
-            f"gajdosech_unet: {height} x {wide} pixels cannot be halved {levels} times; "
-            f"allowed: sides divisible by {2**levels}"
-        )
+    channels, _, _ = image_of("gajdosech_unet", inputs, levels)
     sizes = [width * times for times in TABLE[: levels + 1]]
     return UNet(channels, sizes, outputs, norm=norm)
 

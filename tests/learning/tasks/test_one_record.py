@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scan_files import as_scan, erase, write_scan
+from scan_files import as_scan, erase
 
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -15,6 +15,7 @@ from fedchain.learning.task import Task, tasks
 from fedchain.learning.tasks import canary_records
 from fedchain.randomness import stream
 from fedchain.scans.features import normals_of
+from fedchain.scans.formats import write_scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.tasks import simulated

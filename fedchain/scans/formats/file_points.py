@@ -14,8 +14,8 @@ from fedchain.scans.features import normals_of
 from fedchain.scans.formats.contents import Contents
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan
 
-Unit = Literal["m", "mm"]
-"""Unit of length of a file: metres or millimetres."""
+LengthUnit = Literal["m", "mm"]
+"""LengthUnit of length of a file: metres or millimetres."""
 FARTHEST_M = 1e6
 """Largest coordinate of a camera that is read, in metres."""
 WIDE_M = 20.0
@@ -25,7 +25,7 @@ _SOME = 1000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Measured:
+class FilePoints:
     """Points as a file holds them. A reader checks the shapes, not the values."""
 
     points: Array
@@ -44,8 +44,8 @@ class Measured:
     """Position of the camera in the unit of the file, shape (3,)."""
     view: Camera | None = None
     """The camera itself, in the unit of the file."""
-    unit: Unit | None = None
-    """Unit of length that the file says; None if it says none."""
+    unit: LengthUnit | None = None
+    """LengthUnit of length that the file says; None if it says none."""
 
     @property
     def valid(self) -> Mask:
@@ -57,16 +57,16 @@ class Measured:
         return np.asarray(valid)
 
 
-def measured_of(record: Scan | Cloud) -> Measured:
+def file_points_of(record: Scan | Cloud) -> FilePoints:
     """Return a scan or a cloud as a file would hold it, in metres."""
     if isinstance(record, Cloud):
-        return Measured(
+        return FilePoints(
             points=record.points, normals=record.normals, intensity=record.intensity,
             camera=None if record.camera is None else record.camera.position,
             view=record.camera, unit="m",
         )  # fmt: skip
     height, width = record.intensity.shape
-    return Measured(
+    return FilePoints(
         points=record.positions.reshape(-1, 3),
         normals=record.normals.reshape(-1, 3),
         intensity=record.intensity.reshape(-1),
@@ -78,29 +78,40 @@ def measured_of(record: Scan | Cloud) -> Measured:
     )
 
 
-def in_metres(file: Contents, measured: Measured, unit: Unit | None) -> Measured:
-    """Return the same points in metres.
+@np.errstate(all="ignore")  # damaged numbers become empty pixels
+def in_metres(file: Contents, points: FilePoints, unit: LengthUnit | None) -> FilePoints:
+    """Return what a reader made of a file in metres, float32.
 
     The unit is what the file says, otherwise ``unit``, otherwise metres. If nobody says the unit
-    and the points lie tens of metres apart, a warning in the log asks for it.
+    and the points lie tens of metres apart, a warning in the log asks for it. A normal or an
+    intensity that is not finite becomes 0.
+
+    Raises:
+        DataError: a coordinate of the camera is not finite or beyond ``FARTHEST_M``.
     """
-    said = measured.unit or unit
-    if said != "mm":
-        if said is None and _spread(measured.points) > WIDE_M:
-            logging.getLogger(__name__).warning(
-                "%s: its points lie more than %g m apart; if they are in millimetres, say unit mm",
-                file.path,
-                WIDE_M,
-            )
-        return replace(measured, unit="m")
-    view, camera = measured.view, measured.camera
+    if points.unit is None and unit is None and _spread(points.points) > WIDE_M:
+        logging.getLogger(__name__).warning(
+            "%s: its points lie more than %g m apart; if they are in millimetres, say unit mm",
+            file.path,
+            WIDE_M,
+        )
+    metre = 1000 if (points.unit or unit) == "mm" else 1
+    view, camera = points.view, None if points.camera is None else points.camera / metre
+    if camera is not None and not (np.abs(camera) <= FARTHEST_M).all():
+        raise file.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
     return replace(
-        measured,
-        points=measured.points / 1000,
-        camera=None if camera is None else camera / 1000,
-        view=None if view is None else replace(view, position=view.position / 1000),
+        points,
+        points=(points.points / metre).astype(np.float32),
+        normals=None if points.normals is None else _finite(points.normals),
+        intensity=None if points.intensity is None else _finite(points.intensity),
+        camera=camera,
+        view=None if view is None else replace(view, position=view.position / metre),
         unit="m",
     )
+
+
+def _finite(values: Array) -> Floats:
+    return np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
 
 
 def _spread(points: Array) -> float:
@@ -113,49 +124,41 @@ def _spread(points: Array) -> float:
     return float(np.median(away))
 
 
-@np.errstate(all="ignore")  # damaged numbers become empty pixels
-def scan_of(file: Contents, measured: Measured) -> Scan:
+def scan_of(file: Contents, points: FilePoints) -> Scan:
     """Return points in metres as a scan.
 
     A pixel is empty if its point is not finite or is exactly the origin. Missing normals are
     computed, a missing intensity is 1, and a missing camera is at the origin.
 
     Raises:
-        DataError: the points have no grid, every pixel is empty, or a coordinate of the camera is
-            not finite or beyond ``FARTHEST_M``.
+        DataError: the points have no grid, or every pixel is empty.
     """
-    if measured.grid is None:
-        raise file.fail(f"is not organised: {measured.why}")
-    camera = np.zeros(3) if measured.camera is None else measured.camera
-    if not (np.abs(camera) <= FARTHEST_M).all():
-        raise file.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
-    camera = camera.astype(np.float32)
-    positions = measured.points.astype(np.float32).reshape(*measured.grid, 3)
-    empty = ~replace(measured, points=positions.reshape(-1, 3)).valid.reshape(measured.grid)
+    if points.grid is None:
+        raise file.fail(f"is not organised: {points.why}")
+    empty = ~points.valid.reshape(points.grid)
     if empty.all():
         raise file.fail("holds no point; allowed: a scan with at least one valid pixel")
-    positions[empty] = np.nan
-    if measured.normals is None:
-        normals = normals_of(positions, camera)
-    else:
-        normals = _finite(measured.normals).reshape(positions.shape)
-        normals[empty] = np.nan
-    light = np.ones(empty.size) if measured.intensity is None else measured.intensity
-    intensity = _finite(light).reshape(empty.shape)
-    intensity[empty] = np.nan
-    keep = None if measured.keep is None else measured.keep.astype(bool).reshape(empty.shape)
+
+    def emptied(values: Array) -> Floats:
+        grid = np.array(values, np.float32).reshape(*empty.shape, *values.shape[1:])
+        grid[empty] = np.nan
+        return grid
+
+    camera = np.zeros(3) if points.camera is None else points.camera
+    camera, positions = camera.astype(np.float32), emptied(points.points)
+    with np.errstate(all="ignore"):  # of points near the largest number
+        made = normals_of(positions, camera) if points.normals is None else emptied(points.normals)
     return Scan(
         positions=positions,
-        normals=normals,
-        intensity=intensity,
+        normals=made,
+        intensity=emptied(np.ones(empty.size) if points.intensity is None else points.intensity),
         camera=camera,
-        keep=keep,
-        view=measured.view,
+        keep=None if points.keep is None else points.keep.reshape(empty.shape),
+        view=points.view,
     )
 
 
-@np.errstate(all="ignore")  # damaged numbers are left out
-def cloud_of(file: Contents, measured: Measured) -> Cloud:
+def cloud_of(file: Contents, points: FilePoints) -> Cloud:
     """Return points in metres as a cloud, those of a grid row by row.
 
     A point that is not finite is left out, and in a grid also one that is exactly the origin.
@@ -163,32 +166,23 @@ def cloud_of(file: Contents, measured: Measured) -> Cloud:
     Raises:
         DataError: no point is left.
     """
-    gathered = without_grid(replace(measured, points=measured.points.astype(np.float32)))
-    if not len(gathered.points):
+    left = without_grid(points)
+    if not len(left.points):
         raise file.fail("holds no point; allowed: a cloud with at least one point")
-    normals, intensity = gathered.normals, gathered.intensity
     return Cloud(
-        points=gathered.points,
-        normals=None if normals is None else _finite(normals),
-        intensity=None if intensity is None else _finite(intensity),
-        camera=measured.view,
+        points=left.points, normals=left.normals, intensity=left.intensity, camera=left.view
     )
 
 
-def without_grid(measured: Measured) -> Measured:
+def without_grid(points: FilePoints) -> FilePoints:
     """Return the valid points, row by row, without their grid."""
-    valid = measured.valid
-    normals, intensity, keep = measured.normals, measured.intensity, measured.keep
+    valid = points.valid
+    normals, intensity, keep = points.normals, points.intensity, points.keep
     return replace(
-        measured,
-        points=measured.points[valid],
+        points,
+        points=points.points[valid],
         normals=None if normals is None else normals[valid],
         intensity=None if intensity is None else intensity[valid],
         keep=None if keep is None else keep[valid],
         grid=None,
     )
-
-
-def _finite(values: Array) -> Floats:
-    """Return a float32 copy in which a normal or an intensity that is not finite is 0."""
-    return np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
