@@ -22,7 +22,7 @@ from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.stations import station_of
 from fedchain.scans.simulator.statistics import (
-    COMPARED,
+    COMPARED_STATISTICS,
     distance_between,
     median_statistics,
     scan_statistics,
@@ -57,7 +57,7 @@ def main() -> None:
     }
     print(table(names, rows | {"real, mean": mean} | simulated))
     distances = {name: distance_between(own, mean) for name, own in simulated.items()}
-    print("\n" + table(list(COMPARED), distances))
+    print("\n" + table(list(COMPARED_STATISTICS), distances))
 
 
 def real_scans(folder: Path) -> dict[str, Scan]:

@@ -206,6 +206,7 @@ tasks: Family[Task] = Family(
         "fedchain.scans.tasks.folder",
         "fedchain.scans.tasks.images",
         "fedchain.scans.tasks.simulated",
+        "fedchain.scans.tasks.turntable",
     ),
     Task,
     _flaw,

@@ -8,24 +8,24 @@ import pytest
 from fedchain.errors import DataError
 from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
-from fedchain.scans.simulator.capture import OFF_M, Scanner, capture
+from fedchain.scans.simulator.capture import LARGEST_ERROR_M, Scanner, capture_stage
 from fedchain.scans.simulator.folder import simulate_folder
-from fedchain.scans.simulator.objects import FAMILIES, compose
-from fedchain.scans.simulator.parts import Composed, Material, Part
-from fedchain.scans.simulator.setting import Setting, meet, surroundings
-from fedchain.scans.simulator.stations import draw_palette, station_of
+from fedchain.scans.simulator.objects import OBJECTS, compose
+from fedchain.scans.simulator.parts import Composed, Material, SolidPart
+from fedchain.scans.simulator.stage import Stage, meet, surroundings
+from fedchain.scans.simulator.stations import draw_materials, station_of
 from fedchain.scans.simulator.turntables import (
     camera_at,
-    draw_setting,
+    draw_stage,
     moved_slightly,
     simulate_turntable,
 )
 
 GREY = Material(albedo=0.6)
 SHINY = Material(albedo=0.6, gloss=0.6)
-BOX = Part(centre=(0.01, 0.02, 0.0), half=(0.03, 0.02, 0.01), material=GREY)
+BOX = SolidPart(centre=(0.01, 0.02, 0.0), half=(0.03, 0.02, 0.01), material=GREY)
 PIPES = [
-    Part(centre=(0.0, 0.03, 0.01), half=half, material=GREY, axis=axis)
+    SolidPart(centre=(0.0, 0.03, 0.01), half=half, material=GREY, axis=axis)
     for axis, half in enumerate([(0.04, 0.01, 0.01), (0.01, 0.04, 0.01), (0.01, 0.01, 0.04)])
 ]
 
@@ -85,7 +85,8 @@ def test_of_several_parts_a_ray_meets_the_nearest():
 
 def test_rays_that_start_between_two_fins_meet_the_one_ahead():
     fins = [
-        Part(centre=(x, 0.0, 0.0), half=(0.001, 0.01, 0.01), material=GREY) for x in (-0.005, 0.005)
+        SolidPart(centre=(x, 0.0, 0.0), half=(0.001, 0.01, 0.01), material=GREY)
+        for x in (-0.005, 0.005)
     ]
     start, ahead = np.zeros((3, 2), np.float32), np.array([[1, -1], [0, 0], [0, 0]], np.float32)
     met = Composed(tuple(fins)).meet(start, ahead)
@@ -105,7 +106,7 @@ def test_a_mesh_of_a_box_is_met_as_the_box_is(tmp_path):
     low, high = np.array(solid.bounds)
     assert np.allclose(low, (-0.02, 0, -0.03), atol=1e-6)
     assert np.allclose(high, (0.02, 0.02, 0.03), atol=1e-6)
-    box = Composed((Part(centre=(0, 0.01, 0), half=(0.02, 0.01, 0.03), material=GREY),))
+    box = Composed((SolidPart(centre=(0, 0.01, 0), half=(0.02, 0.01, 0.03), material=GREY),))
     rays = rays_from_around(2000)
     one, other = solid.meet(*rays), box.meet(*rays)
     hit = np.isfinite(one.distance)
@@ -124,12 +125,12 @@ def test_a_mesh_longer_than_a_turntable_is_refused_with_its_length(tmp_path):
         read_solid(tmp_path / "box.stl")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OBJECTS)
 def test_objects_of_every_family_rest_on_the_turntable_around_its_middle(family):
     station = station_of(0, 0)
     for k in range(5):
         random = np.random.default_rng(k)
-        low, high = np.array(compose(family, random, draw_palette(station, random)).bounds)
+        low, high = np.array(compose(family, random, draw_materials(station, random)).bounds)
         assert abs(low[1]) < 1e-9
         assert np.allclose(low + high, [0, high[1], 0], atol=1e-9)
         assert 0.03 < (high - low).max() < 0.3
@@ -137,11 +138,11 @@ def test_objects_of_every_family_rest_on_the_turntable_around_its_middle(family)
 
 def test_spots_of_a_surface_stay_where_they_are_from_every_side():
     station = station_of(0, 0)
-    setting = draw_setting(station, np.random.default_rng(0), None)
+    stage = draw_stage(station, np.random.default_rng(0), None)
     origin, direction = rays_from_around(500)
-    one = meet(setting, origin, direction)
+    one = meet(stage, origin, direction)
     back = (origin + np.float32(0.5) * (one.points - origin)).astype(np.float32)
-    other = meet(setting, back, direction)
+    other = meet(stage, back, direction)
     same = (np.abs(one.points - other.points).max(axis=0) < 1e-6) & (one.kind == OBJECT)
     assert same.sum() > 100
     assert (one.albedo == other.albedo)[same].mean() > 0.99
@@ -151,7 +152,7 @@ def test_spots_of_a_surface_stay_where_they_are_from_every_side():
 def test_stored_cameras_project_points_onto_their_own_pixels():
     for view in turntable():
         pixels, _ = view.scan.view.project(view.scan.positions)
-        rows, columns = np.indices(view.labels.shape)
+        rows, columns = np.indices(view.scan.valid.shape)
         off = np.abs(pixels - np.stack([columns, rows], axis=-1))[view.scan.valid]
         assert len(off) > 20
         assert off.max() < 1e-3
@@ -188,35 +189,37 @@ def test_cameras_take_turns_on_two_rings_in_steps_of_45_degrees():
 def test_without_noise_good_points_lie_on_the_surface_and_outliers_do_not(walled):
     station = station_of(0, 3, 48, 64, walled=walled)
     scanner = dataclasses.replace(station.scanner, noise=0.0)
-    setting = draw_setting(
+    stage = draw_stage(
         dataclasses.replace(station, scanner=scanner), np.random.default_rng(1), None
     )
     camera = camera_at(scanner, 0.7, 1.0, np.array([0, 0.01, 0]))
-    taken = capture(setting, camera, scanner, np.random.default_rng(2))
+    taken = capture_stage(stage, camera, scanner, np.random.default_rng(2))
     rays = camera.rays(48, 64).reshape(-1, 3).T
     rays = (rays / np.sqrt((rays**2).sum(axis=0))).astype(np.float32)
     start = np.broadcast_to(camera.position.astype(np.float32)[:, None], rays.shape)
-    off = np.abs(meet(setting, start, rays).distance.reshape(48, 64) - taken.distance)
+    off = np.abs(meet(stage, start, rays).distance.reshape(48, 64) - taken.distance)
     good = (taken.labels == OBJECT) | (taken.labels == TABLE)
     bad = (taken.labels == GHOST) | (taken.labels == FLYING)
     assert good.sum() > 200
     assert bad.sum() > 20
-    assert off[good].max() <= OFF_M + 1e-6
-    assert off[bad].min() > OFF_M - 1e-6
+    assert off[good].max() <= LARGEST_ERROR_M + 1e-6
+    assert off[bad].min() > LARGEST_ERROR_M - 1e-6
     assert np.isnan(taken.distance[taken.labels == NONE]).all()
     assert ((taken.labels == TABLE).sum() > 100) or not walled
 
 
 def two_walls(gloss):
     """Return a glossy floor beside a high white wall: the floor mirrors the wall."""
-    floor = Part(
+    floor = SolidPart(
         centre=(0.0, 0.005, 0.0),
         half=(0.06, 0.005, 0.03),
         material=Material(albedo=0.6, gloss=gloss),
     )
-    wall = Part(centre=(0.0, 0.04, -0.03), half=(0.06, 0.04, 0.002), material=Material(albedo=0.9))
+    wall = SolidPart(
+        centre=(0.0, 0.04, -0.03), half=(0.06, 0.04, 0.002), material=Material(albedo=0.9)
+    )
     around = surroundings(Material(albedo=0.0), 0.2, None, GREY)
-    return Setting(
+    return Stage(
         solid=Composed((floor, wall)), turn=np.eye(3), place=np.zeros(3), around=around, spots=0
     )
 
@@ -225,7 +228,7 @@ def test_mirrored_light_makes_smooth_patches_that_are_off_and_brighter():
     scanner = Scanner(height=96, width=128, noise=0.0, drop_out=0.0)
     camera = camera_at(scanner, 0.6, 0.0, np.array([0, 0.02, 0]))
     plain, mixed = (
-        capture(
+        capture_stage(
             two_walls(0.4),
             camera,
             dataclasses.replace(scanner, mixing=mixing),
@@ -247,13 +250,14 @@ def test_points_up_to_the_crop_above_the_table_are_removed():
     for view in turntable(views=2):
         heights = view.scan.positions[..., 1][view.scan.valid]
         assert heights.min() > TABLE_CROP_M
-        assert (view.labels[~view.scan.valid] == NONE).all()
-        assert (view.scan.keep == (view.labels == OBJECT)).all()
+        assert (view.captured.labels == TABLE)[~view.scan.valid].sum() > 20
+        assert np.isnan(view.scan.intensity[~view.scan.valid]).all()
+        assert (view.scan.keep == ((view.captured.labels == OBJECT) & view.scan.valid)).all()
 
 
 def test_the_walls_of_a_bin_are_points_to_erase():
     view = turntable(2, views=1, walled=True)[0]
-    walls = view.labels == TABLE
+    walls = (view.captured.labels == TABLE) & view.scan.valid
     assert walls.sum() > 50
     assert not view.scan.keep[walls].any()
 
@@ -263,7 +267,7 @@ def test_drop_out_takes_its_share_of_pixels():
     camera = camera_at(scanner, 0.6, 0.0, np.array([0, 0.02, 0]))
     seen = [
         np.isfinite(
-            capture(
+            capture_stage(
                 two_walls(0.0),
                 camera,
                 dataclasses.replace(scanner, drop_out=share),
@@ -280,9 +284,9 @@ def test_simulated_turntables_have_the_same_bits_everywhere():
     bits = hashlib.sha256()
     for number in range(4):
         for view in turntable(number, views=2, walled=number == 2):
-            for array in (view.scan.positions, view.scan.intensity, view.labels):
+            for array in (view.scan.positions, view.scan.intensity, view.scan.keep):
                 bits.update(np.nan_to_num(array, nan=-1).tobytes())
-    assert bits.hexdigest()[:16] == "3af73dfa3093748f"
+    assert bits.hexdigest()[:16] == "824017023c9be501"
 
 
 def test_a_folder_holds_pairs_with_their_cameras(tmp_path):

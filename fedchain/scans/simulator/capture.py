@@ -1,4 +1,4 @@
-"""A scanner that measures a setting from one place: columns, their mixing, noise and drop-out."""
+"""A scanner that measures a stage from one place: columns, their mixing, noise and drop-out."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from fedchain.scans.simulator.decoding import Projector, across_edges
 from fedchain.scans.simulator.light import lighting
 from fedchain.scans.simulator.optics import DARK, SATURATED
 from fedchain.scans.simulator.scanner import draw_noise
-from fedchain.scans.simulator.setting import Setting, meet
+from fedchain.scans.simulator.stage import Stage, meet
 
-EDGE = 0.006
+EDGE_STEP = 0.006
 """Neighbouring pixels lie across an edge if their distances differ by more than this share of the
 distance."""
-OFF_M = 0.0008
+LARGEST_ERROR_M = 0.0008
 """Largest error of a distance in metres, without noise, of a good point."""
 LEAST_DIRECT = 0.5
 """Least share of direct light, among direct and mirrored light, with which a pixel is decoded."""
 SPREAD_M = 0.003
 """Width on the surface, in metres, over which mirrored light blurs."""
-GRAZING = 0.35
+LEAST_FACING = 0.35
 """Least cosine of the angle between the normal of a surface and the direction to the camera, for a
 pixel that can be decoded."""
-INTENSITY_UNIT = 2.0**-4
+SATURATED_INTENSITY = 2.0**-4
 """Intensity of a saturated pixel; that of a PhoXi scanner is about .06."""
 RAGGED = 0.1
 """Standard deviation of the signal's random factor at the threshold of darkness."""
@@ -76,16 +76,16 @@ class Captured:
     """Class of each pixel."""
 
 
-def capture(
-    setting: Setting, camera: Camera, scanner: Scanner, random: np.random.Generator
+def capture_stage(
+    stage: Stage, camera: Camera, scanner: Scanner, random: np.random.Generator
 ) -> Captured:
-    """Scan a setting from the place of a camera.
+    """Scan a stage from the place of a camera.
 
     A decoded column is a mean of the columns of direct and of mirrored light, weighted by the
     light: near glossy parts, patches lie some millimetres off and are brighter.
 
     Args:
-        setting: the object and what stands around it.
+        stage: the object and what stands around it.
         camera: place of the camera; ``camera_at`` gives one that fits the scanner.
         scanner: properties of the scanner.
         random: stream of the noise.
@@ -94,8 +94,8 @@ def capture(
     sight = unit_rays(camera, grid).reshape(-1, 3).T
     position = camera.position.astype(np.float32)[:, None]
     lamp = position + np.float32(scanner.baseline) * camera.basis[0].astype(np.float32)[:, None]
-    seen = meet(setting, np.broadcast_to(position, sight.shape), sight)
-    light = lighting(setting, lamp, scanner.away, seen, sight)
+    seen = meet(stage, np.broadcast_to(position, sight.shape), sight)
+    light = lighting(stage, lamp, scanner.away, seen, sight)
     column_noise, light_noise, side, share = draw_noise(random, grid)
     patches = random.random(grid, np.float32)
     projector = Projector(baseline=scanner.baseline, away=scanner.away)
@@ -106,12 +106,12 @@ def capture(
     signal = np.float32(scanner.exposure) * (light.direct + light.highlight + mirrored)
     rough = signal * (1 + np.float32(RAGGED) * light_noise.ravel())
     ok = (rough > DARK) & (signal < SATURATED)
-    ok &= (-dot(seen.normals, sight) > GRAZING) & (direct > LEAST_DIRECT)
+    ok &= (-dot(seen.normals, sight) > LEAST_FACING) & (direct > LEAST_DIRECT)
     ok &= ~_lowest(_blur(_blur(patches)), scanner.drop_out).ravel()
     columns[~ok] = np.nan
     clear = np.where(seen.kind == NONE, np.float32(np.nan), seen.distance).reshape(grid)
     blended, flying = across_edges(
-        columns.reshape(1, *grid), clear[None], side[None], share[None], EDGE
+        columns.reshape(1, *grid), clear[None], side[None], share[None], EDGE_STEP
     )
     local = _in_camera(camera, sight + position)
     exact = projector.distance(blended.ravel(), local)
@@ -119,13 +119,13 @@ def capture(
     decoded = projector.distance(blended.ravel() + blur * column_noise.ravel(), local)
     ok &= (decoded > 0.6 * scanner.away) & (decoded < 1.6 * scanner.away)
     labels = seen.kind.copy()
-    off = np.abs(exact - seen.distance) > OFF_M
+    off = np.abs(exact - seen.distance) > LARGEST_ERROR_M
     labels[off] = np.where(flying.ravel()[off], FLYING, GHOST)
     labels[~ok] = NONE
     shown = np.clip(signal * (1 + np.float32(0.04) * light_noise.ravel()), 0, 1)
     distance, intensity = (
         np.where(ok, values, np.float32(np.nan)).reshape(grid)
-        for values in (decoded, np.float32(INTENSITY_UNIT) * shown)
+        for values in (decoded, np.float32(SATURATED_INTENSITY) * shown)
     )
     return Captured(distance, intensity, labels.reshape(grid))
 

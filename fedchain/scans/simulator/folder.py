@@ -13,7 +13,7 @@ from fedchain.scans.formats import write_scan
 from fedchain.scans.scan import Mask, Scan
 from fedchain.scans.simulator.parts import Solid
 from fedchain.scans.simulator.stations import station_of
-from fedchain.scans.simulator.turntables import STEPS, simulate_turntable
+from fedchain.scans.simulator.turntables import STEPS_OF_RING, simulate_turntable
 
 WITH_CAMERA = (".npz", ".ply", ".pcd")
 """Endings of the formats that hold a scan with its camera."""
@@ -40,7 +40,7 @@ def simulate_folder(
     *,
     seed: int = 0,
     turntables: int = 4,
-    views: int = STEPS,
+    views: int = STEPS_OF_RING,
     size: tuple[int, int] = (192, 256),
     walled: bool = False,
     solid: Solid | None = None,

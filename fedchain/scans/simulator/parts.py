@@ -15,7 +15,7 @@ from fedchain.scans.scan import Floats
 Triple = tuple[float, float, float]
 """Three lengths in metres, or three coordinates."""
 
-BLOCK = 8192
+RAYS_AT_ONCE = 8192
 """Number of rays that are intersected at once; their arrays fit into the processor's cache."""
 
 
@@ -34,7 +34,7 @@ class Material:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class SolidPart:
     """A box, or a cylinder along an axis of the object's frame."""
 
     centre: Triple
@@ -84,7 +84,7 @@ class Solid(Protocol):
 class Composed:
     """An object composed of parts, whose rays give the same bits on every processor."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[SolidPart, ...]
     """The parts; they may overlap."""
 
     @property
@@ -103,7 +103,7 @@ class Composed:
     def meet(self, origin: Floats, direction: Floats) -> Met:
         """Return the first surface that each ray meets; see ``Solid``.
 
-        >>> wall = Part(centre=(0, 0, 2), half=(1, 1, 0.5), material=Material(albedo=0.5))
+        >>> wall = SolidPart(centre=(0, 0, 2), half=(1, 1, 0.5), material=Material(albedo=0.5))
         >>> ray = np.array([[0.0], [0.0], [1.0]], np.float32)
         >>> Composed((wall,)).meet(0 * ray, ray).distance
         array([1.5], dtype=float32)
@@ -111,8 +111,8 @@ class Composed:
         count = origin.shape[1]
         distance, part = np.full(count, np.inf, np.float32), np.zeros(count, np.intp)
         away = np.where(np.abs(direction) < 1e-9, np.float32(1e-9), direction)
-        for start in range(0, count, BLOCK):
-            own = slice(start, start + BLOCK)
+        for start in range(0, count, RAYS_AT_ONCE):
+            own = slice(start, start + RAYS_AT_ONCE)
             self._nearest(origin[:, own], away[:, own], distance[own], part[own])
         hit = np.flatnonzero(np.isfinite(distance))
         normals = np.zeros_like(origin)
@@ -176,7 +176,7 @@ def _slabs(
     return spans
 
 
-def _round_span(part: Part, origin: Floats, away: Floats) -> tuple[Floats, Floats]:
+def _round_span(part: SolidPart, origin: Floats, away: Floats) -> tuple[Floats, Floats]:
     """Return where each ray enters and leaves an endless cylinder."""
     one, two = (axis for axis in range(3) if axis != part.axis)
     x, y = (origin[axis] - np.float32(part.centre[axis]) for axis in (one, two))

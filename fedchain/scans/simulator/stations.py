@@ -9,7 +9,7 @@ import numpy as np
 from fedchain.elementary import draw_between, exp
 from fedchain.randomness import stream
 from fedchain.scans.simulator.capture import Scanner
-from fedchain.scans.simulator.objects import FAMILIES, Palette
+from fedchain.scans.simulator.objects import OBJECTS, Materials
 from fedchain.scans.simulator.parts import Material
 
 THREEFOLD = 1.0986122886681098
@@ -21,7 +21,7 @@ class Station:
     """Properties that all turntables of one holder share."""
 
     family: str
-    """The family of objects, a key of ``FAMILIES``."""
+    """The family of objects, a key of ``OBJECTS``."""
     scanner: Scanner
     """The scanner."""
     brightness: float
@@ -59,11 +59,11 @@ def station_of(
         width=width,
         noise=0.02 * exp(draw_between(random, 0, THREEFOLD)),
         exposure=1.3 * exp(draw_between(random, 0, THREEFOLD)),
-        mixing=draw_between(random, 0.75, 1.35),
+        mixing=draw_between(random, 0.5, 1.0),
         drop_out=draw_between(random, 0.01, 0.06),
     )
     return Station(
-        family=list(FAMILIES)[number % len(FAMILIES)],
+        family=list(OBJECTS)[number % len(OBJECTS)],
         scanner=scanner,
         brightness=draw_between(random, 0.6, 1.1),
         gloss=draw_between(random, 0.6, 1.2),
@@ -73,7 +73,7 @@ def station_of(
     )
 
 
-def draw_palette(station: Station, random: np.random.Generator) -> Palette:
+def draw_materials(station: Station, random: np.random.Generator) -> Materials:
     """Draw the materials of one object of a station."""
 
     def material(
@@ -85,7 +85,7 @@ def draw_palette(station: Station, random: np.random.Generator) -> Palette:
             texture=texture,
         )
 
-    return Palette(
+    return Materials(
         metal=material((0.5, 0.9), (0.25, 0.5), 0.97),
         plastic=material((0.03, 0.1), (0.0, 0.05), 0.8),
         board=material((0.06, 0.2), (0.0, 0.03), 0.85),

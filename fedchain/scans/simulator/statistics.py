@@ -13,7 +13,7 @@ from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
 
 WINDOW_M = 0.009
 """Side of the square around a point that counts as its neighbourhood, in metres on the surface."""
-COMPARED = ("outlier share", "offset mm", "intensity ratio", "fill")
+COMPARED_STATISTICS = ("outlier share", "offset mm", "intensity ratio", "fill")
 """Statistics by which ``distance_between`` compares."""
 
 
@@ -79,11 +79,11 @@ def median_statistics(scans: Sequence[Scan]) -> dict[str, float]:
 def distance_between(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
     """Return by how many factors of 2 each compared statistic differs: |log2(one / other)|.
 
-    >>> one, other = dict.fromkeys(COMPARED, 1.0), dict.fromkeys(COMPARED, 4.0)
-    >>> distance_between(one, other)["fill"]
+    >>> one = dict.fromkeys(COMPARED_STATISTICS, 1.0)
+    >>> distance_between(one, dict.fromkeys(COMPARED_STATISTICS, 4.0))["fill"]
     2.0
     """
-    return {name: abs(math.log2(one[name] / other[name])) for name in COMPARED}
+    return {name: abs(math.log2(one[name] / other[name])) for name in COMPARED_STATISTICS}
 
 
 def _offsets(positions: Floats, distance: Floats, keep: Mask) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +14,17 @@ from fedchain.elementary import cosine_and_sine, dot, draw_between
 from fedchain.randomness import NameStep, stream
 from fedchain.scans.camera import Camera
 from fedchain.scans.features import normals_of
-from fedchain.scans.scan import NONE, OBJECT, TABLE_CROP_M, ClassLabels, Floats, Scan
-from fedchain.scans.simulator.capture import Captured, Scanner, capture, unit_rays
+from fedchain.scans.scan import OBJECT, TABLE_CROP_M, Floats, Scan
+from fedchain.scans.simulator.capture import Captured, Scanner, capture_stage, unit_rays
 from fedchain.scans.simulator.objects import compose
 from fedchain.scans.simulator.parts import Material, Solid
-from fedchain.scans.simulator.setting import Setting, surroundings
-from fedchain.scans.simulator.stations import Station, draw_palette
+from fedchain.scans.simulator.stage import Stage, surroundings
+from fedchain.scans.simulator.stations import Station, draw_materials
 
 TURNTABLE_VERSION = 1
 """Version of the simulated turntables, a part of the cache's key. Increase it with every change
 after which the same seed gives other scans."""
-STEPS = 8
+STEPS_OF_RING = 8
 """Number of places of a ring of cameras: one every 45 degrees."""
 POSE_ERROR_M = 0.0004, 0.0012
 """Range of the distance by which a stored pose is off, at the middle of the object, in metres."""
@@ -37,11 +38,10 @@ WALL = Material(albedo=0.35, gloss=0.02, texture=0.2)
 class SimulatedView:
     """One scan of a turntable, with its truth."""
 
-    scan: Scan
-    """Scan in the frame of the world: y is up, and the turntable is the plane y = 0. ``view`` is
-    the stored camera, and ``keep`` has the good points of the object."""
-    labels: ClassLabels
-    """Class of each pixel, shape (height, width)."""
+    captured: Captured
+    """What the scanner measured."""
+    stored: Camera
+    """The stored camera, by which ``scan`` places the points."""
     ring: int
     """Index of the ring of cameras."""
     angle: int
@@ -49,15 +49,23 @@ class SimulatedView:
     camera: Camera
     """The true camera, from which the scan was taken."""
 
+    @cached_property
+    def scan(self) -> Scan:
+        """Scan in the frame of the world: y is up, and the turntable is the plane y = 0.
+
+        ``view`` is the stored camera, and ``keep`` has the good points of the object. Points up to
+        2.5 mm above the turntable are removed.
+        """
+        return as_scan(self.captured, self.stored)
+
 
 def simulate_turntable(
     station: Station,
     seed: int,
     name: tuple[NameStep, ...],
     *,
-    views: int = STEPS,
+    views: int = STEPS_OF_RING,
     solid: Solid | None = None,
-    cropped: bool = True,
 ) -> Iterator[SimulatedView]:
     """Simulate the scans of one object on a station's turntable.
 
@@ -69,36 +77,35 @@ def simulate_turntable(
         name: name of the turntable's random streams.
         views: number of scans.
         solid: object that rests on y = 0 in its own frame; None draws one of the station's family.
-        cropped: whether points up to 2.5 mm above the turntable are removed.
 
     Yields:
         The scans, one after another, so that a long sequence takes the memory of one.
     """
     random = stream(seed, *name)
-    setting = draw_setting(station, random, solid)
+    stage = draw_stage(station, random, solid)
     start = draw_between(random, 0, 2 * np.pi)
-    low, high = setting.solid.bounds
+    low, high = stage.solid.bounds
     middle = np.array([0, (low[1] + high[1]) / 3, 0])
     for number in range(views):
-        ring, step = number % len(station.rings), number // len(station.rings) % STEPS
-        turn = start + step * 2 * np.pi / STEPS
+        ring, step = number % len(station.rings), number // len(station.rings) % STEPS_OF_RING
+        turn = start + step * 2 * np.pi / STEPS_OF_RING
         camera = camera_at(station.scanner, station.rings[ring], turn, middle)
         own = stream(seed, *name, "view", number)
-        captured = capture(setting, camera, station.scanner, own)
-        scan, labels = as_scan(captured, moved_slightly(camera, own, middle), cropped)
-        angle = step * 360 // STEPS
-        yield SimulatedView(scan=scan, labels=labels, ring=ring, angle=angle, camera=camera)
+        captured = capture_stage(stage, camera, station.scanner, own)
+        stored = moved_slightly(camera, own, middle)
+        angle = step * 360 // STEPS_OF_RING
+        yield SimulatedView(captured=captured, stored=stored, ring=ring, angle=angle, camera=camera)
 
 
-def draw_setting(station: Station, random: np.random.Generator, solid: Solid | None) -> Setting:
+def draw_stage(station: Station, random: np.random.Generator, solid: Solid | None) -> Stage:
     """Draw an object of a station on its turntable, or place the given one there."""
-    palette = draw_palette(station, random)
-    object_ = compose(station.family, random, palette) if solid is None else solid
+    materials = draw_materials(station, random)
+    object_ = compose(station.family, random, materials) if solid is None else solid
     place = np.array([draw_between(random, -0.01, 0.01), 0, draw_between(random, -0.01, 0.01)])
     (x, _, z), (far_x, tall, far_z) = object_.bounds
     reach = math.sqrt(max(x * x, far_x * far_x) + max(z * z, far_z * far_z))
     walls = (reach + 0.02, reach + 0.02, 0.4 * tall + 0.02) if station.walled else None
-    return Setting(
+    return Stage(
         solid=object_,
         turn=_about_y(draw_between(random, -np.pi, np.pi)),
         place=place,
@@ -149,26 +156,21 @@ def moved_slightly(
     return camera.moved(rotation, middle + shift - dot(rotation.T, middle[:, None]))
 
 
-def as_scan(captured: Captured, camera: Camera, cropped: bool) -> tuple[Scan, ClassLabels]:
-    """Return a scan in the world's frame as the stored camera places it, and its labels."""
+def as_scan(captured: Captured, camera: Camera) -> Scan:
+    """Return a scan in the world's frame, as the stored camera places it, without the table."""
     rays = unit_rays(camera, captured.labels.shape)
     position = camera.position.astype(np.float32)
     points: Floats = position + captured.distance[..., None] * rays
-    empty = captured.labels == NONE
-    if cropped:
-        empty |= ~(points[..., 1] > TABLE_CROP_M)
-    points[empty] = np.nan
-    light, labels = captured.intensity.copy(), captured.labels.copy()
-    light[empty], labels[empty] = np.nan, NONE
-    scan = Scan(
+    gone = ~(points[..., 1] > TABLE_CROP_M)  # also where there is no point
+    points[gone] = np.nan
+    return Scan(
         positions=points,
         normals=normals_of(points, position),
-        intensity=light,
+        intensity=np.where(gone, np.float32(np.nan), captured.intensity),
         camera=position,
-        keep=labels == OBJECT,
+        keep=(captured.labels == OBJECT) & ~gone,
         view=camera,
     )
-    return scan, labels
 
 
 def _about_y(angle: float) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A setting: an object on a turntable, perhaps in a bin, and the surfaces that rays meet there.
+"""A stage: an object on a turntable, perhaps in a bin, and the surfaces that rays meet there.
 
 The frame of the world has y up; the turntable is the plane y = 0; lengths are metres.
 """
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from fedchain.arrays import Flags
 from fedchain.elementary import dot
 from fedchain.scans.scan import NONE, OBJECT, TABLE, ClassLabels, Floats
-from fedchain.scans.simulator.parts import Composed, Material, Met, Part, Solid
+from fedchain.scans.simulator.parts import Composed, Material, Met, Solid, SolidPart
 
 CELLS_M = 0.008, 0.025
 """Sides of the cubes of the two patterns of spots, in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Stage:
     """An object in the world, and what stands around it."""
 
     solid: Solid
@@ -53,16 +53,16 @@ class Surfaces:
     """Share of light that the surface mirrors."""
 
 
-def meet(setting: Setting, origin: Floats, direction: Floats) -> Surfaces:
+def meet(stage: Stage, origin: Floats, direction: Floats) -> Surfaces:
     """Return the first surface that each ray meets.
 
     Args:
-        setting: the object and what stands around it.
+        stage: the object and what stands around it.
         origin: starts of the rays in the world, in metres, shape (3, rays).
         direction: unit directions, shape (3, rays).
     """
-    start, heading = _into(setting, origin), _turned(setting.turn, direction)
-    own, around = setting.solid.meet(start, heading), setting.around.meet(origin, direction)
+    start, heading = _into(stage, origin), _turned(stage.turn, direction)
+    own, around = stage.solid.meet(start, heading), stage.around.meet(origin, direction)
     on_object = own.distance <= around.distance
     distance = np.where(on_object, own.distance, around.distance)
     met = np.isfinite(distance)
@@ -70,31 +70,31 @@ def meet(setting: Setting, origin: Floats, direction: Floats) -> Surfaces:
     kind[~met] = NONE
     reach = np.where(met, distance, np.float32(0))
     points = origin * met + reach * direction
-    own_normals = _turned(setting.turn.T, own.normals)
+    own_normals = _turned(stage.turn.T, own.normals)
     normals = np.where(on_object, own_normals, around.normals)
-    albedo, gloss, texture = _materials(setting, on_object, own, around)
-    inside = _into(setting, points) - np.float32(3e-4) * _turned(setting.turn, normals)
-    albedo *= 1 - texture * (1 - _spots(setting.spots, inside))
+    albedo, gloss, texture = _materials(stage, on_object, own, around)
+    inside = _into(stage, points) - np.float32(3e-4) * _turned(stage.turn, normals)
+    albedo *= 1 - texture * (1 - _spots(stage.spots, inside))
     return Surfaces(distance, kind, points, normals, albedo * met, gloss * met)
 
 
-def blocked(setting: Setting, origin: Floats, direction: Floats, end: Floats) -> Flags:
+def blocked(stage: Stage, origin: Floats, direction: Floats, end: Floats) -> Flags:
     """Return whether something stands on each ray before its end.
 
     ``end`` is in metres, shape (rays,); the other arguments are those of ``meet``.
     """
-    start, heading = _into(setting, origin), _turned(setting.turn, direction)
-    near = setting.solid.meet(start, heading).distance < end
+    start, heading = _into(stage, origin), _turned(stage.turn, direction)
+    near = stage.solid.meet(start, heading).distance < end
     free = np.flatnonzero(~near)
-    near[free] = setting.around.meet(origin[:, free], direction[:, free]).distance < end[free]
+    near[free] = stage.around.meet(origin[:, free], direction[:, free]).distance < end[free]
     return near
 
 
-def _materials(setting: Setting, on_object: Flags, own: Met, around: Met) -> list[Floats]:
+def _materials(stage: Stage, on_object: Flags, own: Met, around: Met) -> list[Floats]:
     """Return albedo, gloss and texture of the surface that each ray meets, (rays,) each."""
     solid, rest = (
         np.array([(each.albedo, each.gloss, each.texture) for each in materials], np.float32).T
-        for materials in (setting.solid.materials, setting.around.materials)
+        for materials in (stage.solid.materials, stage.around.materials)
     )
     return list(np.where(on_object, solid[:, own.part], rest[:, around.part]))
 
@@ -117,10 +117,10 @@ def _spots(seed: int, points: Floats) -> Floats:
     return total * total
 
 
-def _into(setting: Setting, points: Floats) -> Floats:
+def _into(stage: Stage, points: Floats) -> Floats:
     """Return points of the world in the object's frame."""
-    shift = setting.place.astype(np.float32)[:, None]
-    return _turned(setting.turn, points - shift)
+    shift = stage.place.astype(np.float32)[:, None]
+    return _turned(stage.turn, points - shift)
 
 
 def _turned(turn: npt.NDArray[np.float64], vectors: Floats) -> Floats:
@@ -140,16 +140,20 @@ def surroundings(
         walls: half of the bin's length and depth inside, and its height, in metres; or None.
         wall: material of the walls.
     """
-    disc = Part(centre=(0, -0.01, 0), half=(radius, 0.01, radius), material=table, axis=1)
+    disc = SolidPart(centre=(0, -0.01, 0), half=(radius, 0.01, radius), material=table, axis=1)
     if walls is None:
         return Composed((disc,))
     long, deep, tall = walls
     thin = 0.002
     sides = [
-        Part(centre=(side * (long + thin), tall / 2, 0), half=(thin, tall / 2, deep), material=wall)
+        SolidPart(
+            centre=(side * (long + thin), tall / 2, 0), half=(thin, tall / 2, deep), material=wall
+        )
         for side in (-1, 1)
     ] + [
-        Part(centre=(0, tall / 2, side * (deep + thin)), half=(long, tall / 2, thin), material=wall)
+        SolidPart(
+            centre=(0, tall / 2, side * (deep + thin)), half=(long, tall / 2, thin), material=wall
+        )
         for side in (-1, 1)
     ]
     return Composed((disc, *sides))
