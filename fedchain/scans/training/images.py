@@ -10,7 +10,7 @@ import numpy as np
 from fedchain.arrays import Flags, Wholes
 from fedchain.errors import DataError
 from fedchain.scans.formats import read_any, read_scan
-from fedchain.scans.formats.reading import read_measured
+from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
 from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
 from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
@@ -79,7 +79,7 @@ class OpenSet:
         if isinstance(read, Cloud):
             member = self.turntable.member(file.path)
             assert member.pixels is not None
-            rows = Rows(read_measured(file.path, None)[1].valid, member.pixels)
+            rows = Rows(read_file_points(file.path, None)[1].valid, member.pixels)
             read = member.scan
         if self.kind in COMPARED:
             truth = () if file.truth is None else (file.truth,)

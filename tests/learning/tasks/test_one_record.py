@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scan_files import as_scan, erase
+from turntable_scans import camera_at, scan_of
 
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -159,3 +160,23 @@ def test_a_record_changes_no_other_record_of_a_task(kind, monkeypatch):
 @pytest.mark.parametrize("record", ["tile", "scan"])
 def test_a_pixel_changes_only_the_record_that_it_lies_in(record, change, monkeypatch, tmp_path):
     others_stay(*scan_files(TILES | {"record": record}, monkeypatch, tmp_path, change))
+
+
+@pytest.mark.parametrize("kind", ["local", "views", "all"])
+@pytest.mark.parametrize("record", ["tile", "scan"])
+def test_a_point_changes_only_the_record_that_it_lies_in(record, kind, tmp_path):
+    """A training scan's point moves far and shines: with public views, no other record notices."""
+    scans = [scan_of(camera_at(angle)) for angle in (0, 90, 180, 270, 45)]
+    for number, scan in enumerate(scans):
+        write_scan(tmp_path / f"raw-{number}.npz", scan)
+        kept = scan.valid & (np.arange(scan.valid.shape[1]) > 15)
+        write_scan(tmp_path / f"done-{number}.npz", erase(scan, kept))
+    views = {} if kind == "local" else {"views": ["*.npz"]}
+    model = {"kind": "gajdosech_unet", "levels": 1, "width": 1, "norm": "group"}
+    block = TILES | {"path": str(tmp_path), "channels": kind, "record": record, "model": model}
+    before = build(block | views | {"held_out": 2})
+    positions, intensity = scans[0].positions.copy(), scans[0].intensity.copy()
+    at = tuple(np.argwhere(scans[0].valid)[0])
+    positions[at], intensity[at] = 1.5 * positions[at], 50.0
+    write_scan(tmp_path / "raw-0.npz", replace(scans[0], positions=positions, intensity=intensity))
+    others_stay(before, build(block | views | {"held_out": 2}))
