@@ -17,6 +17,9 @@ PHOXI = Path(__file__).parents[2] / "shared" / "data" / "phoxi"
 """``../shared/data/phoxi``, seen from the root of the repository."""
 
 NEEDED = {
+    "scans/turntable/test_rings.py::test_real_clouds_are_organised_with_these_cameras": (
+        "clouds of a real turntable, and the cameras that measured them"
+    ),
     "scans/test_camera.py::test_real_points_are_projected_onto_their_pixels": (
         "the lens of a real camera, in the file format of its program"
     ),
