@@ -15,21 +15,23 @@ from fedchain.names import command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fedchain.scans.training.evaluation import Evaluation
+    from fedchain.scans.training.evaluation import FolderEvaluation
     from fedchain.scans.training.filtering import FilteredFolder
     from fedchain.scans.training.folders import ScanFolder
     from fedchain.scans.training.model_file import TrainedModel
-    from fedchain.scans.training.training import Training
+    from fedchain.scans.training.training import FinishedTraining
 
 app = typer.Typer()
 
 MISSING = 3
 """Exit code if a scan could not be read or filtered."""
-NAMED = 10
+NAMED_FILES = 10
 """Number of files left out that are named; the others are counted."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model computes.")]
+DeviceName = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model computes.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
 ModelFile = Annotated[
     Path | None,
@@ -57,7 +59,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and crops.")] = 0,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -76,7 +78,7 @@ def train(
     print_result(form, _training_values(made, out), _training_lines(made, folder, out))
 
 
-def _training_values(made: Training, out: Path) -> dict[str, Any]:
+def _training_values(made: FinishedTraining, out: Path) -> dict[str, Any]:
     card = made.trained.card
     return {
         "model": str(out),
@@ -88,7 +90,7 @@ def _training_values(made: Training, out: Path) -> dict[str, Any]:
     }
 
 
-def _training_lines(made: Training, folder: Path, out: Path) -> Iterator[RenderableType]:
+def _training_lines(made: FinishedTraining, folder: Path, out: Path) -> Iterator[RenderableType]:
     from fedchain.scans.training.images import COMPARED
 
     card = made.trained.card
@@ -124,7 +126,7 @@ def filter_scans(
             help="Also erase points of scans that are unlike the training scans.",
         ),
     ] = False,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -223,7 +225,7 @@ def evaluate(
     out: Annotated[
         Path | None, options.out("Folder for scores.csv, pictures and coloured clouds.")
     ] = None,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -250,7 +252,7 @@ def evaluate(
     print_result(form, values, _evaluation_lines(found, folder), told, MISSING if told else 0)
 
 
-def _evaluation_lines(found: Evaluation, folder: Path) -> Iterator[RenderableType]:
+def _evaluation_lines(found: FolderEvaluation, folder: Path) -> Iterator[RenderableType]:
     yield f"read      {len(found.scans)} pairs of {len(found.folder.scans)} scans in {folder}"
     yield from _left_out(found.folder)
     rows = (
@@ -270,17 +272,18 @@ def _cell(scores: Mapping[str, float], metric: str) -> str:
 
 
 def _scores_table(methods: Mapping[str, Mapping[str, float]]) -> RenderableType:
-    from fedchain.scans.training.scores import METRICS
+    from fedchain.scans.training.scores import SCAN_METRICS
 
     rows = (
-        (name, *(_cell(scores, metric) for metric in METRICS)) for name, scores in methods.items()
+        (name, *(_cell(scores, metric) for metric in SCAN_METRICS))
+        for name, scores in methods.items()
     )
-    return table(("method", *METRICS), rows)
+    return table(("method", *SCAN_METRICS), rows)
 
 
 def _left_out(folder: ScanFolder) -> Iterator[str]:
     """Yield a line for each file that was not read, and one that counts the rest."""
-    for name, why in list(folder.left_out.items())[:NAMED]:
+    for name, why in list(folder.left_out.items())[:NAMED_FILES]:
         yield f"left out  {name}: {why}"
-    if (more := len(folder.left_out) - NAMED) > 0:
+    if (more := len(folder.left_out) - NAMED_FILES) > 0:
         yield f"left out  {more} more files"

@@ -26,33 +26,33 @@ from fedchain.scans.training.images import (
     truth_of,
 )
 from fedchain.scans.training.model_file import TrainedModel
-from fedchain.scans.training.scores import METRICS, Judged, mean_of, scores_of
+from fedchain.scans.training.scores import SCAN_METRICS, Judged, mean_of, scores_of
 from fedchain.scans.turntable import Views, channel_image
 
-MODEL = "model"
+THE_MODEL = "model"
 """Name of the model among the methods."""
-TABLE = "scores.csv"
+SCORES_FILE = "scores.csv"
 """Name of the table of scores, in the folder of results."""
 PARTS = 5
 """Largest number of parts into which the scans are divided for the baselines that learn."""
-POINTS = 20_000
+SAMPLED_POINTS = 20_000
 """Largest number of points of a scan from which these baselines learn."""
-Scores = Mapping[str, float]
+ScanScores = Mapping[str, float]
 """Metrics by name."""
-Sampled = tuple[Floats, Mask, Mask]
+SampledPoints = tuple[Floats, Mask, Mask]
 """Channels of some points, shape (channels, 1, n), and two masks of shape (1, n): which hold a
 point, and which are to be kept."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class FolderEvaluation:
     """Scores of a model and of every baseline."""
 
     folder: ScanFolder
     """What was read and left out."""
-    scans: Mapping[str, Mapping[str, Scores]]
+    scans: Mapping[str, Mapping[str, ScanScores]]
     """Metrics by the name of the scan, and then by the method."""
-    mean: Mapping[str, Scores]
+    mean: Mapping[str, ScanScores]
     """Mean of each metric over the scans, by the method."""
     failed: Mapping[str, str]
     """Reason why a scan was not evaluated, by its name."""
@@ -67,7 +67,7 @@ def evaluate_folder(
     *,
     force: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> Evaluation:
+) -> FolderEvaluation:
     """Compare a model and every baseline with the truth, for each pair of a folder.
 
     Args:
@@ -83,13 +83,13 @@ def evaluate_folder(
         DataError: the folder holds no pair.
         RunRefused: ``out`` has scores already.
     """
-    if out is not None and (out / TABLE).exists() and not force:
-        raise RunRefused(f"{out / TABLE}: is there already; give --force, or another folder")
+    if out is not None and (out / SCORES_FILE).exists() and not force:
+        raise RunRefused(f"{out / SCORES_FILE}: is there already; give --force, or another folder")
     listed = list_folder(folder, without=out)
     if not listed.pairs:
         raise DataError(f"{folder}: holds no pair to compare with; allowed: scans with a truth")
     rivals = _rivals(listed, trained)
-    scans, failed, files = dict[str, dict[str, Scores]](), dict[str, str](), list[Path]()
+    scans, failed, files = dict[str, dict[str, ScanScores]](), dict[str, str](), list[Path]()
     for file, opened in _pairs(listed, trained):
         progress(len(scans) + len(failed), len(listed.pairs), file.name)
         try:
@@ -100,13 +100,13 @@ def evaluate_folder(
             continue
         scans[file.name] = {method: scores_of(one) for method, one in judged.items()}
         if out is not None:
-            files += _draw(out / file.name, read, judged[MODEL])
+            files += _draw(out / file.name, read, judged[THE_MODEL])
     names = {method: None for each in scans.values() for method in each}
     mean = {m: mean_of([each[m] for each in scans.values() if m in each]) for m in names}
     if out is not None and scans:
-        write_whole(out / TABLE, _table(scans, mean))
-        files.append(out / TABLE)
-    return Evaluation(listed, scans, mean, failed, tuple(files))
+        write_whole(out / SCORES_FILE, _table(scans, mean))
+        files.append(out / SCORES_FILE)
+    return FolderEvaluation(listed, scans, mean, failed, tuple(files))
 
 
 def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile, OpenSet]]:
@@ -131,7 +131,7 @@ def judge(
     """
     keep, valid = truth_of(file, read.scan)[read.box], read.valid
     chance = chances(trained, read.image, valid)
-    judged = {MODEL: Judged(valid, keep, chance >= trained.card.threshold, chance)}
+    judged = {THE_MODEL: Judged(valid, keep, chance >= trained.card.threshold, chance)}
     for name, made in classical(read.scan.part(read.box), read.views).items():
         judged[name] = Judged(valid, keep, made.kept, made.rank)
     for name, rival in rivals.items():
@@ -148,7 +148,7 @@ def _rivals(
     The scans are divided into at most five parts; those of a part are judged by baselines that
     have learned from the other parts.
     """
-    sampled: dict[str, tuple[int, Sampled]] = {}
+    sampled: dict[str, tuple[int, SampledPoints]] = {}
     for number, (file, opened) in enumerate(_pairs(listed, trained)):
         with contextlib.suppress(DataError):  # it is named when the scan is judged
             sampled[file.name] = number % PARTS, _sample(opened.image(file), file)
@@ -171,15 +171,15 @@ def _rivals(
     return rivals
 
 
-def _fit(samples: Sequence[Sampled]) -> Mapping[str, Chances]:
+def _fit(samples: Sequence[SampledPoints]) -> Mapping[str, Chances]:
     images = [image for image, _, _ in samples]
     return learned(images, [valid for _, valid, _ in samples], [keep for _, _, keep in samples])
 
 
-def _sample(read: ScanImage, file: ScanFile) -> Sampled:
+def _sample(read: ScanImage, file: ScanFile) -> SampledPoints:
     """Return some points of a scan as an image with one row, their validity and their truth."""
     keep, places = truth_of(file, read.scan)[read.box], np.flatnonzero(read.valid)
-    some = places[:: len(places) // POINTS + 1]
+    some = places[:: len(places) // SAMPLED_POINTS + 1]
     flat = read.image.reshape(len(read.image), -1)[:, some]
     return flat[:, None], np.ones((1, len(some)), bool), keep.ravel()[some][None]
 
@@ -219,13 +219,13 @@ def coloured_cloud(positions: Floats, judged: Judged) -> bytes:
     return "\n".join([*head, "end_header\n"]).encode() + points.tobytes()
 
 
-def _table(scans: Mapping[str, Mapping[str, Scores]], mean: Mapping[str, Scores]) -> str:
+def _table(scans: Mapping[str, Mapping[str, ScanScores]], mean: Mapping[str, ScanScores]) -> str:
     """Return the scores as CSV: a row for each scan and method, at last the means."""
     into = io.StringIO()
     writer = csv.writer(into, lineterminator="\n")
-    writer.writerow(("scan", "method", *METRICS))
+    writer.writerow(("scan", "method", *SCAN_METRICS))
     for scan, methods in (*scans.items(), ("mean", mean)):
         for method, scores in methods.items():
-            cells = (f"{scores[m]:.4f}" if m in scores else "" for m in METRICS)
+            cells = (f"{scores[m]:.4f}" if m in scores else "" for m in SCAN_METRICS)
             writer.writerow((scan, method, *cells))
     return into.getvalue()

@@ -18,9 +18,9 @@ from fedchain.scans.training.model_file import Channel
 from fedchain.scans.training.optimisation import Example
 from fedchain.scans.turntable import ChannelKind
 
-Progress = Callable[[int, int, str], None]
+ScanProgress = Callable[[int, int, str], None]
 """Called with the steps done, the number of all steps, and what is being done."""
-HeldOut = Literal["auto", "tiles", "scan", "none"]
+HeldOutWay = Literal["auto", "tiles", "scan", "none"]
 """What is measured and not learned from: every fifth tile of each scan, the last scan, or nothing;
 ``auto`` is the last scan where there are at least three pairs, and tiles where there are fewer."""
 ONE_OF = 5
@@ -35,7 +35,7 @@ LEAST_DEVIATION = 1e-6
 """Least standard deviation by which a channel is divided: a constant channel stays near 0."""
 
 
-def read_examples(folder: ScanFolder, kind: ChannelKind, progress: Progress) -> list[Example]:
+def read_examples(folder: ScanFolder, kind: ChannelKind, progress: ScanProgress) -> list[Example]:
     """Read the pairs of a folder; the images are as the scans have them, and nothing is held out.
 
     Raises:
@@ -61,7 +61,7 @@ def read_examples(folder: ScanFolder, kind: ChannelKind, progress: Progress) -> 
     return found
 
 
-def hold_out(examples: Sequence[Example], way: HeldOut, side: int, seed: int) -> list[Example]:
+def hold_out(examples: Sequence[Example], way: HeldOutWay, side: int, seed: int) -> list[Example]:
     """Return the examples with the pixels that are held out.
 
     Args:

@@ -12,13 +12,13 @@ from fedchain.errors import DataError
 from fedchain.scans.formats import read_any, read_scan
 from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
-from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
+from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
 from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
 from fedchain.scans.turntable import ScanSet as Turntable
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class RowCells:
     """Where the points of a file without a grid are on the grid of their camera."""
 
     filled: Flags
@@ -46,7 +46,7 @@ class ScanImage:
     """Channels within the box, float32, shape (channels, h, w); 0 where a pixel is empty."""
     views: Views
     """The scans that the points are compared with; none for channels of the scan alone."""
-    rows: Rows | None = None
+    rows: RowCells | None = None
     """The rows of a file without a grid; None if the file has one."""
 
     @cached_property
@@ -59,7 +59,7 @@ class ScanImage:
 class OpenSet:
     """A set of scans that is ready to be read, one scan after the other."""
 
-    files: ScanSet
+    files: FileSet
     """The files of the set."""
     kind: ChannelKind
     """Kind of channels."""
@@ -79,7 +79,7 @@ class OpenSet:
         if isinstance(read, Cloud):
             member = self.turntable.member(file.path)
             assert member.pixels is not None
-            rows = Rows(read_file_points(file.path, None)[1].valid, member.pixels)
+            rows = RowCells(read_file_points(file.path, None)[1].valid, member.pixels)
             read = member.scan
         if self.kind in COMPARED:
             truth = () if file.truth is None else (file.truth,)

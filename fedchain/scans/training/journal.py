@@ -16,7 +16,7 @@ from fedchain.scans.training.folders import JOURNAL
 
 LARGEST_JOURNAL = 1 << 26
 """Size of the largest journal that is read, in bytes."""
-Count = Annotated[int, Field(ge=0)]
+PointCount = Annotated[int, Field(ge=0)]
 
 
 class Filtered(Section):
@@ -28,9 +28,9 @@ class Filtered(Section):
     """SHA-256 digest of the scan's file, in hexadecimal digits."""
     cloud: str
     """Path of the cleaned cloud, below the folder of results."""
-    points: Count
+    points: PointCount
     """Points of the scan before filtering."""
-    kept: Count
+    kept: PointCount
     """Points that remain."""
     unlike: dict[str, float]
     """Channels in which the scan is unlike the training scans, with the share of its points that

@@ -7,7 +7,7 @@ from training_scans import bumpy, by_light, folder_of_pairs, write_npz
 from fedchain.errors import DataError, RunRefused
 from fedchain.scans.formats import read_scan
 from fedchain.scans.training.filtering import filter_folder
-from fedchain.scans.training.images import Rows
+from fedchain.scans.training.images import RowCells
 
 
 def bytes_in(folder):
@@ -128,7 +128,7 @@ def test_a_damaged_journal_is_refused_with_one_line(tmp_path, text):
 
 
 def test_a_mask_of_a_file_without_a_grid_is_in_the_order_of_its_rows():
-    rows = Rows(np.array([True, False, True, True]), np.array([3, -1, 0]))
+    rows = RowCells(np.array([True, False, True, True]), np.array([3, -1, 0]))
     keep = np.array([[False, True], [True, True]])
     assert rows.in_file_order(keep).tolist() == [True, False, True, False]
 

@@ -10,7 +10,13 @@ from fedchain.scans.training import checkpoints
 from fedchain.scans.training.examples import hold_out, statistics_of
 from fedchain.scans.training.folders import list_folder
 from fedchain.scans.training.model_file import arrays_by_name, read_model
-from fedchain.scans.training.optimisation import Example, Schedule, begin, make_adam_step, rate_at
+from fedchain.scans.training.optimisation import (
+    Example,
+    StepSchedule,
+    begin,
+    make_adam_step,
+    rate_at,
+)
 from fedchain.scans.training.training import Recipe, train_folder
 
 QUICK = Recipe.of(
@@ -138,7 +144,7 @@ def test_statistics_and_training_never_see_the_points_that_are_held_out(tmp_path
 
 
 def test_the_rate_rises_from_a_25th_to_its_peak_and_falls_to_nearly_nothing():
-    schedule = Schedule(100, 1, 16, 0, 0.5, 10, 5, 0)
+    schedule = StepSchedule(100, 1, 16, 0, 0.5, 10, 5, 0)
     rates = [rate_at(step, schedule) for step in range(100)]
     assert rates[0] == pytest.approx(0.5 / 25)
     assert max(rates) == rates[30] == pytest.approx(0.5)
