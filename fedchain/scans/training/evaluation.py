@@ -111,7 +111,7 @@ def evaluate_folder(
 
 def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile, OpenSet]]:
     for each in listed.sets:
-        opened = OpenSet(each, trained.card.kind)
+        opened = OpenSet.for_model(each, trained.card)
         yield from ((file, opened) for file in each.scans if file.truth is not None)
 
 

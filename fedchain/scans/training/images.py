@@ -12,7 +12,10 @@ from fedchain.errors import DataError
 from fedchain.scans.formats import read_any, read_scan
 from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
+from fedchain.scans.tasks.folder import channels_of
+from fedchain.scans.tasks.tiles import cut_tiles, padded
 from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
+from fedchain.scans.training.model_file import Card
 from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
 from fedchain.scans.turntable import ScanSet as Turntable
 
@@ -63,6 +66,14 @@ class OpenSet:
     """The files of the set."""
     kind: ChannelKind
     """Kind of channels."""
+    tile: int | None = None
+    """Side of the tiles, in pixels, of which each has channels of its own; None: a scan's channels
+    are computed from the whole scan."""
+
+    @classmethod
+    def for_model(cls, files: FileSet, card: Card) -> OpenSet:
+        """Return the set with the channels that a model sees."""
+        return cls(files, card.kind, card.window if card.alone else None)
 
     @cached_property
     def turntable(self) -> Turntable:
@@ -84,9 +95,25 @@ class OpenSet:
         if self.kind in COMPARED:
             truth = () if file.truth is None else (file.truth,)
             views = self.turntable.views(file.path, truth)
+        if self.tile is not None:
+            image = _image_of_tiles(read, self.tile, self.kind, views)
+            return ScanImage(read, (slice(None), slice(None)), image, views, rows)
         box = bounding_box(read.valid)
         image = channel_image(read.part(box), self.kind, views)
         return ScanImage(read, box, image, views, rows)
+
+
+def _image_of_tiles(scan: Scan, side: int, kind: ChannelKind, views: Views) -> Floats:
+    """Return the channels of a scan whose tiles know nothing of each other."""
+    height, width = scan.intensity.shape
+    valid = padded(scan.valid, side, False)
+    filled = np.flatnonzero(cut_tiles(valid, side).any(axis=(1, 2)))
+    tiles = channels_of(scan, side, "tile", kind, views)
+    image = np.zeros((tiles.shape[1], *valid.shape), np.float32)
+    for number, tile in zip(filled, tiles, strict=True):
+        row, column = (side * place for place in divmod(int(number), valid.shape[1] // side))
+        image[:, row : row + side, column : column + side] = tile
+    return image[:, :height, :width]
 
 
 COMPARED = ("views", "all")

@@ -65,6 +65,9 @@ class Card(Section):
     """Pixels along a side of the square that the model sees at once."""
     margin: Annotated[int, Field(ge=0, le=512)]
     """Pixels at each side of a window for which the model's answer is not used."""
+    alone: bool = False
+    """Whether the channels of a window are computed from the window alone, as in a federated task
+    whose records are tiles."""
     threshold: Share
     """Probability to keep a point below which the point is erased."""
     trained_on: str
