@@ -247,7 +247,9 @@ def _held_out_words(examples: Sequence[Example]) -> str:
     judged = {each.name: int((each.valid & each.held_out).sum()) for each in examples}
     points = sum(judged.values())
     whole = [e.name for e in examples if points and judged[e.name] == int(e.valid.sum())]
-    return f"scan {whole[0]}" if whole else f"tiles, {points:,} points" if points else "nothing"
+    if whole:
+        return f"{len(whole)} of {len(examples)} scans: {', '.join(whole)}"
+    return f"tiles with {points:,} points" if points else "nothing"
 
 
 def _scores(trained: TrainedModel, examples: Sequence[Example]) -> dict[str, dict[str, float]]:
