@@ -6,15 +6,18 @@ import torch
 from training_scans import bumpy, folder_of_pairs, write_npz
 
 from fedchain.errors import DataError, RunRefused, ScenarioError
+from fedchain.learning.models import seeded
+from fedchain.learning.task import losses
 from fedchain.scans.training import checkpoints
 from fedchain.scans.training.examples import hold_out, statistics_of
 from fedchain.scans.training.folders import list_folder
-from fedchain.scans.training.model_file import arrays_by_name, read_model
+from fedchain.scans.training.model_file import arrays_by_name, module_of, read_model
 from fedchain.scans.training.optimisation import (
     Example,
     StepSchedule,
     begin,
     make_adam_step,
+    optimise,
     rate_at,
 )
 from fedchain.scans.training.training import Recipe, train_folder
@@ -214,3 +217,18 @@ def test_a_step_is_that_of_the_paper_on_adam():
         state.step = step
         make_adam_step(state, [torch.full_like(each, slope) for each in module.parameters()], 0.1)
     assert np.allclose(module.weight.detach().numpy(), weights, rtol=1e-5)
+
+
+def test_the_truth_of_the_points_held_out_changes_no_weight():
+    (held,) = hold_out([example()], "tiles", 8, 0)
+    turned = replace(held, keep=held.keep ^ (held.held_out & held.valid))
+    channels = statistics_of([held], ["light"], 0)
+    weights = []
+    for each in (held, turned):
+        block = {"kind": "pixels", "hidden": 2}
+        state = begin(seeded(lambda block=block: module_of(block, 1, 16, "test"), 0)())
+        schedule = StepSchedule(4, 4, 16, 2, 0.1, 4, 1, 0)
+        loss = losses.build(Recipe().loss)
+        optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
+        weights.append({n: w.detach().numpy().copy() for n, w in state.module.named_parameters()})
+    assert same(*weights)
