@@ -19,6 +19,9 @@ MOSD = PHOXI.parent / "mosd"
 """Scans of tables with objects, each with its mask."""
 
 NEEDED = {
+    "scans/turntable/test_rings.py::test_real_clouds_are_organised_with_these_cameras": (
+        "clouds of a real turntable, and the cameras that measured them"
+    ),
     "scans/test_camera.py::test_real_points_are_projected_onto_their_pixels": (
         "the lens of a real camera, in the file format of its program"
     ),

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fedchain.learning.models import seeded
 from fedchain.scans.features import normals_of
-from fedchain.scans.scan import Mask, Scan
+from fedchain.scans.scan import Scan
+from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
+from fedchain.scans.turntable import CHANNELS
 
+LIGHT = CHANNELS["picture"].index("intensity")
 CAMERA = np.array([0, 0, 1], np.float32)
 
 
@@ -40,16 +44,25 @@ def write_npz(path: Path, scan: Scan, *, keep: bool = True) -> None:
     np.savez(path, **{name: getattr(scan, name) for name in names})
 
 
-def without_outliers(scan: Scan) -> Scan:
-    """Return the scan after cleaning, without a mask."""
-    from fedchain.scans.training.filtering import erased
-
-    keep: Mask = scan.keep
-    return erased(scan, keep)
-
-
 def folder_of_pairs(folder: Path, pairs: int = 2, more: int = 1) -> Path:
     """Write scans with their mask inside, and further scans without a truth; return the folder."""
     for number in range(pairs + more):
         write_npz(folder / f"scan_{number:03d}.npz", bumpy(number), keep=number < pairs)
     return folder
+
+
+def by_light(threshold: float = 0.5, low: float = -1e9, high: float = 1e9) -> TrainedModel:
+    """Return a model of one pixel that keeps the points whose intensity channel is high."""
+    block = {"kind": "pixels", "hidden": 0}
+    names = CHANNELS["picture"]
+    module = seeded(lambda: module_of(block, len(names), 16, "test"), 0)()
+    weights, bias = module.parameters()
+    weights.data.zero_()
+    weights.data[0, LIGHT] = 100.0
+    bias.data.fill_(-50.0)
+    channels = tuple(Channel(name=n, mean=0.0, deviation=1.0, low=low, high=high) for n in names)
+    card = Card(
+        model=block, kind="picture", channels=channels, window=16, margin=2, threshold=threshold,
+        trained_on="", training={}, scores={},
+    )  # fmt: skip
+    return TrainedModel(card, module.eval())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,21 +15,29 @@ from fedchain.names import command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fedchain.scans.training.evaluation import Evaluation
+    from fedchain.scans.training.evaluation import FolderEvaluation
     from fedchain.scans.training.filtering import FilteredFolder
     from fedchain.scans.training.folders import ScanFolder
     from fedchain.scans.training.model_file import TrainedModel
-    from fedchain.scans.training.training import Training
+    from fedchain.scans.training.training import FinishedTraining
 
 app = typer.Typer()
 
 MISSING = 3
 """Exit code if a scan could not be read or filtered."""
-NAMED = 10
+NAMED_FILES = 10
 """Number of files left out that are named; the others are counted."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")]
-Device = Annotated[str, typer.Option(help="Where the model computes: auto, cpu or cuda.")]
+Pairs = Annotated[
+    str,
+    typer.Option(
+        metavar="PATTERN", help="Use only pairs with such names; the others serve as views."
+    ),
+]
+DeviceName = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model computes.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
 ModelFile = Annotated[
     Path | None,
@@ -56,8 +64,9 @@ def train(
             help="Change the recipe: steps=400, channels=local, model.width=4, loss.kind=dice.",
         ),
     ] = None,
+    scans: Pairs = "*",
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and crops.")] = 0,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -72,11 +81,13 @@ def train(
 
     recipe = Recipe.of({"seed": seed, **parse_overrides(set_ or [])})
     with repeatable(), progress_bar("Training", form is not Format.json) as show:
-        made = train_folder(folder, out, recipe, device=device, force=force, progress=show)
+        made = train_folder(
+            folder, out, recipe, scans=scans, device=device, force=force, progress=show
+        )
     print_result(form, _training_values(made, out), _training_lines(made, folder, out))
 
 
-def _training_values(made: Training, out: Path) -> dict[str, Any]:
+def _training_values(made: FinishedTraining, out: Path) -> dict[str, Any]:
     card = made.trained.card
     return {
         "model": str(out),
@@ -88,10 +99,12 @@ def _training_values(made: Training, out: Path) -> dict[str, Any]:
     }
 
 
-def _training_lines(made: Training, folder: Path, out: Path) -> Iterator[RenderableType]:
+def _training_lines(made: FinishedTraining, folder: Path, out: Path) -> Iterator[RenderableType]:
+    from fedchain.scans.training.images import COMPARED
+
     card = made.trained.card
     read, whole = made.folder.pairs, made.folder.scans
-    views = "" if card.kind != "views" else "; the other scans serve as views"
+    views = "" if card.kind not in COMPARED else "; the other scans serve as views"
     yield f"read      {len(read)} pairs of {len(whole)} scans in {folder}{views}"
     yield from _left_out(made.folder)
     yield (
@@ -122,7 +135,7 @@ def filter_scans(
             help="Also erase points of scans that are unlike the training scans.",
         ),
     ] = False,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -187,10 +200,12 @@ def _warnings(done: FilteredFolder) -> Iterator[str]:
 def _filtered_lines(
     done: FilteredFolder, trained: TrainedModel, folder: Path, out: Path
 ) -> Iterator[RenderableType]:
+    from fedchain.scans.training.images import COMPARED
+
     yield f"model     trained on {trained.card.trained_on}"
     cleaned = sum(len(each.cleaned) for each in done.folder.sets)
     views = (
-        f", {cleaned} cleaned scans as views" if cleaned and trained.card.kind == "views" else ""
+        f", {cleaned} cleaned scans as views" if cleaned and trained.card.kind in COMPARED else ""
     )
     yield f"read      {len(done.folder.scans)} scans in {folder}{views}"
     yield from _left_out(done.folder)
@@ -219,7 +234,8 @@ def evaluate(
     out: Annotated[
         Path | None, options.out("Folder for scores.csv, pictures and coloured clouds.")
     ] = None,
-    device: Device = "auto",
+    scans: Pairs = "*",
+    device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
 ) -> None:
@@ -233,7 +249,7 @@ def evaluate(
 
     with repeatable(), progress_bar("Evaluating", form is not Format.json) as show:
         trained, _ = _model(model, from_run, height, device)
-        found = evaluate_folder(folder, trained, out, force=force, progress=show)
+        found = evaluate_folder(folder, trained, out, scans=scans, force=force, progress=show)
     values = {
         "scans": found.scans,
         "mean": found.mean,
@@ -246,28 +262,38 @@ def evaluate(
     print_result(form, values, _evaluation_lines(found, folder), told, MISSING if told else 0)
 
 
-def _evaluation_lines(found: Evaluation, folder: Path) -> Iterator[RenderableType]:
+def _evaluation_lines(found: FolderEvaluation, folder: Path) -> Iterator[RenderableType]:
     yield f"read      {len(found.scans)} pairs of {len(found.folder.scans)} scans in {folder}"
     yield from _left_out(found.folder)
-    for name, methods in (*found.scans.items(), (f"mean of {len(found.scans)}", found.mean)):
-        yield f"{name}"
-        yield _scores_table(methods)
-    yield from map(str, found.files[-1:])
+    rows = (
+        (name, *(_cell(methods["model"], m) for m in ("iou", "f1", "ap")),
+         _cell(methods["keep_everything"], "iou"))
+        for name, methods in found.scans.items()
+    )  # fmt: skip
+    yield table(("scan", "iou", "f1", "ap", "iou of keeping everything"), rows)
+    yield f"mean of {len(found.scans)} scans"
+    yield _scores_table(found.mean)
+    if found.files:
+        yield f"files     {len(found.files)} files; every score: {found.files[-1]}"
+
+
+def _cell(scores: Mapping[str, float], metric: str) -> str:
+    return f"{scores[metric]:.3f}" if metric in scores else "-"
 
 
 def _scores_table(methods: Mapping[str, Mapping[str, float]]) -> RenderableType:
-    from fedchain.scans.training.scores import METRICS
+    from fedchain.scans.training.scores import SCAN_METRICS
 
     rows = (
-        (name, *(f"{scores[m]:.3f}" if m in scores else "-" for m in METRICS))
+        (name, *(_cell(scores, metric) for metric in SCAN_METRICS))
         for name, scores in methods.items()
     )
-    return table(("method", *METRICS), rows)
+    return table(("method", *SCAN_METRICS), rows)
 
 
 def _left_out(folder: ScanFolder) -> Iterator[str]:
     """Yield a line for each file that was not read, and one that counts the rest."""
-    for name, why in list(folder.left_out.items())[:NAMED]:
+    for name, why in list(folder.left_out.items())[:NAMED_FILES]:
         yield f"left out  {name}: {why}"
-    if (more := len(folder.left_out) - NAMED) > 0:
+    if (more := len(folder.left_out) - NAMED_FILES) > 0:
         yield f"left out  {more} more files"

@@ -25,8 +25,10 @@ AXES = {"x": 0, "y": 1, "z": 2}
 """Axes of a mesh file by name."""
 
 
-@app.command(epilog="Example: fedchain scan simulate -o scans --turntables 2 --views 6")
-def simulate(
+@app.command(
+    name="simulate", epilog="Example: fedchain scan simulate -o scans --turntables 2 --views 6"
+)
+def simulate_scans(
     out: Annotated[Path, options.out("Folder for the scans; must be missing or empty.")],
     turntables: Annotated[int, typer.Option(min=1, max=1000, help="Turntables.")] = 4,
     views: Annotated[int, typer.Option(min=1, max=1000, help="Scans of each turntable.")] = 8,
@@ -36,9 +38,7 @@ def simulate(
     walls: Annotated[bool, typer.Option("--walls", help="Put the objects into bins.")] = False,
     mesh: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Scan this mesh: OBJ, STL, OFF or PLY (fedchain[scans])."
-        ),
+        typer.Option(metavar="FILE", help="A mesh to scan: OBJ, STL, OFF or PLY."),
     ] = None,
     length: Annotated[
         float | None, typer.Option(min=0.005, max=1, help="Longest side of the mesh in metres.")
@@ -95,8 +95,10 @@ def _size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-@app.command(epilog="Example: fedchain scan convert scans/turntable_00/scan_000.npz scan.ply")
-def convert(
+@app.command(
+    name="convert", epilog="Example: fedchain scan convert scans/turntable_00/scan_000.npz scan.ply"
+)
+def convert_file(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="The file to read, or the word motorcycle.")
     ],
@@ -114,11 +116,11 @@ def convert(
 
     Reads COGS, NPY, NPZ, PCD, PLY, XYZ and 16-bit depth PNG; writes all of them but COGS.
     """
-    from fedchain.scans.formats import convert as convert_it
+    from fedchain.scans.formats import convert
 
     if target.exists() and not force:
         refuse(f"{target}: is there already; give --force to replace it")
-    done = convert_it(source, target, unit)
+    done = convert(source, target, unit)
     grid = f" on a grid of {done.grid[0]} x {done.grid[1]} pixels" if done.grid else ""
     values = {"file": str(target), "points": done.points, "grid": done.grid, "lost": done.lost}
     lines = [f"read      {source}: {done.points:,} points", f"wrote     {target}{grid}"]

@@ -10,7 +10,7 @@ app = typer.Typer()
 scan = typer.Typer(
     help="Simulate, convert and clean 3D scans; train models on folders of them.",
     no_args_is_help=True,
-    epilog="Example: fedchain scan --help",
+    epilog="Example: fedchain scan train scans -o cleaner.npz",
 )
 app.add_typer(scan, name="scan")
 for module in (scan_files, cleaning):

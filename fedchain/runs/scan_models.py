@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from fedchain.errors import RunRefused
 from fedchain.learning.evaluation import dimension, load_weights
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import Part
 from fedchain.results import LEDGER, Run
-from fedchain.scans.features import CHANNELS
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
+from fedchain.scans.turntable import CHANNELS, ChannelKind
 
-SIDES = {"scan_segmentation": "size", "scan_folder": "tile"}
+SIDES = {"scan_folder": "tile", "scan_segmentation": "size", "scan_turntable": "tile"}
 """For each task on scans, the parameter with the pixels along a side of an image."""
 AS_IS = {"mean": 0.0, "deviation": 1.0, "low": -1e30, "high": 1e30}
 """Statistics of a channel that is given to the model as it is, and may have any value."""
@@ -62,14 +61,16 @@ def _block_at(run: Run, store: Store, height: int | None) -> bytes:
 
 
 def _card(run: Run, task: Part, block: str) -> Card:
-    model: dict[str, Any] = task.parameters["model"].plain()
+    given = task.parameters
+    kind: ChannelKind = given.get("channels", "picture")
     rounds, name = len(run.metrics), run.folder.resolve().name
     return Card(
-        model=model,
-        kind="picture",
-        channels=tuple(Channel(name=channel, **AS_IS) for channel in CHANNELS),
-        window=task.parameters[SIDES[task.kind]],
+        model=given["model"].plain(),
+        kind=kind,
+        channels=tuple(Channel(name=channel, **AS_IS) for channel in CHANNELS[kind]),
+        window=given[SIDES[task.kind]],
         margin=0,
+        alone=given.get("record", "tile") == "tile",
         threshold=0.5,
         trained_on=f"task {task.kind} by the run {name} of {rounds} rounds, block {block[:16]}",
         training={},

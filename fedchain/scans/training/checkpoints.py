@@ -13,19 +13,19 @@ from fedchain.errors import DataError, RunRefused
 from fedchain.files import write_whole
 from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.formats.npz import arrays_of
-from fedchain.scans.training.model_file import LARGEST_MODEL, npz_bytes, text_array
-from fedchain.scans.training.optimisation import State, arrays_of_state, restore
+from fedchain.scans.training.model_file import LARGEST_MODEL, bytes_of_arrays, text_array
+from fedchain.scans.training.optimisation import TrainingState, arrays_of_state, restore
 
-ENDING = ".checkpoint"
+CHECKPOINT_ENDING = ".checkpoint"
 """Ending of the checkpoint's name, after the name of the model file."""
 
 
 def checkpoint_of(out: Path) -> Path:
     """Return the path of the checkpoint of a training that writes the model file ``out``."""
-    return out.with_name(out.name + ENDING)
+    return out.with_name(out.name + CHECKPOINT_ENDING)
 
 
-def save(path: Path, key: str, state: State) -> None:
+def save_checkpoint(path: Path, key: str, state: TrainingState) -> None:
     """Write a checkpoint; ``key`` says of which data and settings it is.
 
     Raises:
@@ -33,10 +33,10 @@ def save(path: Path, key: str, state: State) -> None:
     """
     history = [[step, loss if math.isfinite(loss) else None] for step, loss in state.history]
     text = json.dumps({"key": key, "step": state.step, "history": history})
-    write_whole(path, npz_bytes({**arrays_of_state(state), "state": text_array(text)}))
+    write_whole(path, bytes_of_arrays({**arrays_of_state(state), "state": text_array(text)}))
 
 
-def load(path: Path, key: str, state: State) -> bool:
+def load_checkpoint(path: Path, key: str, state: TrainingState) -> bool:
     """Continue from a checkpoint: give a new state what the file has.
 
     Returns:
@@ -66,7 +66,7 @@ def load(path: Path, key: str, state: State) -> bool:
     return True
 
 
-def _restore(file: Contents, state: State, arrays: dict[str, Array], step: int) -> None:
+def _restore(file: Contents, state: TrainingState, arrays: dict[str, Array], step: int) -> None:
     try:
         restore(state, arrays, step)
     except (KeyError, RuntimeError, TypeError) as error:

@@ -16,9 +16,9 @@ from fedchain.scans.scan import Floats, Mask
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel
 from fedchain.scans.training.windows import Corner, corners, put_centre, window_at
 
-T = TypeVar("T")
+_Item = TypeVar("_Item")
 
-AT_ONCE = 16
+WINDOWS_AT_ONCE = 16
 """Windows that a model sees at once when a scan is cleaned."""
 UNLIKE = 0.5
 """Share of a scan's points outside of the range of the training scans, in one channel, from which
@@ -37,7 +37,7 @@ def device_of(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and there else "cpu")
 
 
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     """Yield the items in lists of ``size``; the last list may be shorter.
 
     >>> list(batches("abc", 2))
@@ -88,7 +88,7 @@ def logits_in(
     found = np.zeros(valid.shape, np.float32)
     device = next(module.parameters()).device
     module.eval()
-    for some in batches(corners(wanted, side, margin), AT_ONCE):
+    for some in batches(corners(wanted, side, margin), WINDOWS_AT_ONCE):
         stop_if_asked()
         windows = np.stack([seen_at(image, valid, channels, at, side) for at in some])
         with torch.inference_mode():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,33 +26,33 @@ from fedchain.scans.training.images import (
     truth_of,
 )
 from fedchain.scans.training.model_file import TrainedModel
-from fedchain.scans.training.scores import METRICS, Judged, mean_of, scores_of
+from fedchain.scans.training.scores import SCAN_METRICS, Judged, mean_of, scores_of
 from fedchain.scans.turntable import Views, channel_image
 
-MODEL = "model"
+THE_MODEL = "model"
 """Name of the model among the methods."""
-TABLE = "scores.csv"
+SCORES_FILE = "scores.csv"
 """Name of the table of scores, in the folder of results."""
 PARTS = 5
 """Largest number of parts into which the scans are divided for the baselines that learn."""
-POINTS = 20_000
+SAMPLED_POINTS = 20_000
 """Largest number of points of a scan from which these baselines learn."""
-Scores = Mapping[str, float]
+ScanScores = Mapping[str, float]
 """Metrics by name."""
-Sampled = tuple[Floats, Mask, Mask]
+SampledPoints = tuple[Floats, Mask, Mask]
 """Channels of some points, shape (channels, 1, n), and two masks of shape (1, n): which hold a
 point, and which are to be kept."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class FolderEvaluation:
     """Scores of a model and of every baseline."""
 
     folder: ScanFolder
     """What was read and left out."""
-    scans: Mapping[str, Mapping[str, Scores]]
+    scans: Mapping[str, Mapping[str, ScanScores]]
     """Metrics by the name of the scan, and then by the method."""
-    mean: Mapping[str, Scores]
+    mean: Mapping[str, ScanScores]
     """Mean of each metric over the scans, by the method."""
     failed: Mapping[str, str]
     """Reason why a scan was not evaluated, by its name."""
@@ -65,9 +65,10 @@ def evaluate_folder(
     trained: TrainedModel,
     out: Path | None = None,
     *,
+    scans: str = "*",
     force: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> Evaluation:
+) -> FolderEvaluation:
     """Compare a model and every baseline with the truth, for each pair of a folder.
 
     Args:
@@ -76,6 +77,7 @@ def evaluate_folder(
         out: folder for scores.csv and, for each scan NAME, NAME.png (intensity, depth, truth,
             prediction, errors) and NAME.ply, a cloud with the colours of the errors; None writes
             nothing.
+        scans: pattern of the names of the pairs to compare; the others only serve as views.
         force: replace files of an earlier evaluation.
         progress: called with the scans done, all scans, and the current scan.
 
@@ -83,35 +85,35 @@ def evaluate_folder(
         DataError: the folder holds no pair.
         RunRefused: ``out`` has scores already.
     """
-    if out is not None and (out / TABLE).exists() and not force:
-        raise RunRefused(f"{out / TABLE}: is there already; give --force, or another folder")
-    listed = list_folder(folder, without=out)
+    if out is not None and (out / SCORES_FILE).exists() and not force:
+        raise RunRefused(f"{out / SCORES_FILE}: is there already; give --force, or another folder")
+    listed = list_folder(folder, without=out).only(scans)
     if not listed.pairs:
         raise DataError(f"{folder}: holds no pair to compare with; allowed: scans with a truth")
     rivals = _rivals(listed, trained)
-    scans, failed, files = dict[str, dict[str, Scores]](), dict[str, str](), list[Path]()
+    found, failed, files = dict[str, dict[str, ScanScores]](), dict[str, str](), list[Path]()
     for file, opened in _pairs(listed, trained):
-        progress(len(scans) + len(failed), len(listed.pairs), file.name)
+        progress(len(found) + len(failed), len(listed.pairs), file.name)
         try:
             read = opened.image(file)
             judged = judge(file, read, trained, rivals(file))
         except DataError as error:
             failed[file.name] = str(error)
             continue
-        scans[file.name] = {method: scores_of(one) for method, one in judged.items()}
+        found[file.name] = {method: scores_of(one) for method, one in judged.items()}
         if out is not None:
-            files += _draw(out / file.name, read, judged[MODEL])
-    names = {method: None for each in scans.values() for method in each}
-    mean = {m: mean_of([each[m] for each in scans.values() if m in each]) for m in names}
-    if out is not None and scans:
-        write_whole(out / TABLE, _table(scans, mean))
-        files.append(out / TABLE)
-    return Evaluation(listed, scans, mean, failed, tuple(files))
+            files += _draw(out / file.name, read, judged[THE_MODEL])
+    names = {method: None for each in found.values() for method in each}
+    mean = {m: mean_of([each[m] for each in found.values() if m in each]) for m in names}
+    if out is not None and found:
+        write_whole(out / SCORES_FILE, _table(found, mean))
+        files.append(out / SCORES_FILE)
+    return FolderEvaluation(listed, found, mean, failed, tuple(files))
 
 
 def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile, OpenSet]]:
     for each in listed.sets:
-        opened = OpenSet(each, trained.card.kind)
+        opened = OpenSet.for_model(each, trained.card)
         yield from ((file, opened) for file in each.scans if file.truth is not None)
 
 
@@ -131,7 +133,7 @@ def judge(
     """
     keep, valid = truth_of(file, read.scan)[read.box], read.valid
     chance = chances(trained, read.image, valid)
-    judged = {MODEL: Judged(valid, keep, chance >= trained.card.threshold, chance)}
+    judged = {THE_MODEL: Judged(valid, keep, chance >= trained.card.threshold, chance)}
     for name, made in classical(read.scan.part(read.box), read.views).items():
         judged[name] = Judged(valid, keep, made.kept, made.rank)
     for name, rival in rivals.items():
@@ -148,7 +150,7 @@ def _rivals(
     The scans are divided into at most five parts; those of a part are judged by baselines that
     have learned from the other parts.
     """
-    sampled: dict[str, tuple[int, Sampled]] = {}
+    sampled: dict[str, tuple[int, SampledPoints]] = {}
     for number, (file, opened) in enumerate(_pairs(listed, trained)):
         with contextlib.suppress(DataError):  # it is named when the scan is judged
             sampled[file.name] = number % PARTS, _sample(opened.image(file), file)
@@ -160,17 +162,26 @@ def _rivals(
         own = sampled[file.name][0]
         if own not in fitted:
             others = [points for part, points in sampled.values() if part != own]
-            images, valids, keeps = ([each[i] for each in others] for i in range(3))
+            images, valids, keeps = (
+                [o[0] for o in others],
+                [o[1] for o in others],
+                [o[2] for o in others],
+            )
             fitted[own] = learned(images, valids, keeps) if others else {}
         return fitted[own]
 
     return rivals
 
 
-def _sample(read: ScanImage, file: ScanFile) -> Sampled:
+def _fit(samples: Sequence[SampledPoints]) -> Mapping[str, Chances]:
+    images = [image for image, _, _ in samples]
+    return learned(images, [valid for _, valid, _ in samples], [keep for _, _, keep in samples])
+
+
+def _sample(read: ScanImage, file: ScanFile) -> SampledPoints:
     """Return some points of a scan as an image with one row, their validity and their truth."""
     keep, places = truth_of(file, read.scan)[read.box], np.flatnonzero(read.valid)
-    some = places[:: len(places) // POINTS + 1]
+    some = places[:: len(places) // SAMPLED_POINTS + 1]
     flat = read.image.reshape(len(read.image), -1)[:, some]
     return flat[:, None], np.ones((1, len(some)), bool), keep.ravel()[some][None]
 
@@ -210,13 +221,13 @@ def coloured_cloud(positions: Floats, judged: Judged) -> bytes:
     return "\n".join([*head, "end_header\n"]).encode() + points.tobytes()
 
 
-def _table(scans: Mapping[str, Mapping[str, Scores]], mean: Mapping[str, Scores]) -> str:
+def _table(scans: Mapping[str, Mapping[str, ScanScores]], mean: Mapping[str, ScanScores]) -> str:
     """Return the scores as CSV: a row for each scan and method, at last the means."""
     into = io.StringIO()
     writer = csv.writer(into, lineterminator="\n")
-    writer.writerow(("scan", "method", *METRICS))
+    writer.writerow(("scan", "method", *SCAN_METRICS))
     for scan, methods in (*scans.items(), ("mean", mean)):
         for method, scores in methods.items():
-            cells = (f"{scores[m]:.4f}" if m in scores else "" for m in METRICS)
+            cells = (f"{scores[m]:.4f}" if m in scores else "" for m in SCAN_METRICS)
             writer.writerow((scan, method, *cells))
     return into.getvalue()

@@ -79,7 +79,7 @@ def filter_folder(
                 digest = digest_of(file.path).hex()
                 known = journal.finished(file.name, digest)
                 if known is None:
-                    opened = opened or OpenSet(each, trained.card.kind)
+                    opened = opened or OpenSet.for_model(each, trained.card)
                     known = _filter(file, digest, opened, trained, journal)
                 else:
                     before.add(file.name)

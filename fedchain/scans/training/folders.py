@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedchain.errors import DataError
 from fedchain.scans.formats import holds_keep
 from fedchain.system import is_plain
 
-ENDINGS = (".cogs", ".npy", ".npz", ".pcd", ".ply", ".xyz")
+SCAN_ENDINGS = (".cogs", ".npy", ".npz", ".pcd", ".ply", ".xyz")
 """Endings of the names of files that are read as scans."""
 CLEAN = "clean_"
 """Beginning of the names of cleaned scans."""
 KEEP = ".keep.npy"
 """Ending of the names of masks that ``filter_folder`` writes."""
+NAMED_PAIRS = 12
+"""Largest number of pairs that an error names."""
 JOURNAL = "filtered.json"
 """Name of the file that ``filter_folder`` writes into its folder."""
 
@@ -38,7 +41,7 @@ class ScanFile:
 
 
 @dataclass(frozen=True)
-class ScanSet:
+class FileSet:
     """Scans of one object, which may serve each other as views."""
 
     scans: tuple[ScanFile, ...]
@@ -58,7 +61,7 @@ class ScanFolder:
 
     path: Path
     """The folder."""
-    sets: tuple[ScanSet, ...]
+    sets: tuple[FileSet, ...]
     """Sets of scans. A folder that holds scans is one set, together with all of its sub-folders;
     otherwise each of its sub-folders is a set."""
     left_out: Mapping[str, str]
@@ -73,6 +76,27 @@ class ScanFolder:
     def pairs(self) -> tuple[ScanFile, ...]:
         """The scans of which the points to keep are known."""
         return tuple(scan for scan in self.scans if scan.truth is not None)
+
+    def only(self, pattern: str) -> ScanFolder:
+        """Return the folder in which only pairs whose name matches a shell pattern are pairs.
+
+        The other scans remain as scans without a truth.
+
+        Raises:
+            DataError: no pair matches.
+        """
+        sets = tuple(
+            replace(each, scans=tuple(_if_matching(scan, pattern) for scan in each.scans))
+            for each in self.sets
+        )
+        if self.pairs and not any(scan.truth for each in sets for scan in each.scans):
+            known = ", ".join(scan.name for scan in self.pairs[:NAMED_PAIRS])
+            raise DataError(f"{self.path}: no pair matches {pattern!r}; its pairs are {known}")
+        return replace(self, sets=sets)
+
+
+def _if_matching(scan: ScanFile, pattern: str) -> ScanFile:
+    return scan if fnmatch.fnmatchcase(scan.name, pattern) else replace(scan, truth=None)
 
 
 def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
@@ -95,7 +119,7 @@ def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
     left_out: dict[str, str] = {}
     found = defaultdict[Path, list[Path]](list)
     for path in _files(folder, None if without is None else without.resolve()):
-        if path.suffix.lower() in ENDINGS:
+        if path.suffix.lower() in SCAN_ENDINGS:
             found[path.parent].append(path)
         else:
             left_out[str(path.relative_to(folder))] = f"ends in {path.suffix!r}, which no scan does"
@@ -105,7 +129,7 @@ def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
         groups[own].append(tuple(_pair(folder, found[parent])))
     sets = tuple(_set_of([each for part in groups[own] for each in part]) for own in sorted(groups))
     if not any(each.scans for each in sets):
-        allowed = ", ".join(ENDINGS)
+        allowed = ", ".join(SCAN_ENDINGS)
         raise DataError(f"{folder}: holds no scan; allowed: files that end in {allowed}")
     return ScanFolder(folder, sets, left_out)
 
@@ -117,7 +141,7 @@ def stem_of(path: Path) -> str:
     ('gpu_000', 'scan.v2')
     """
     name = path.name
-    while (ending := Path(name).suffix).lower() in ENDINGS:
+    while (ending := Path(name).suffix).lower() in SCAN_ENDINGS:
         name = name[: -len(ending)]
     return name
 
@@ -179,10 +203,10 @@ def _pair(folder: Path, files: list[Path]) -> Iterator[ScanFile | Path]:
         yield ScanFile(path, name, truths.get(path) or (path if _holds_keep(path) else None))
 
 
-def _set_of(listed: list[ScanFile | Path]) -> ScanSet:
+def _set_of(listed: list[ScanFile | Path]) -> FileSet:
     scans = [each for each in listed if isinstance(each, ScanFile)]
     views = [each for each in listed if isinstance(each, Path)]
-    return ScanSet(tuple(sorted(scans, key=lambda scan: scan.name)), tuple(views))
+    return FileSet(tuple(sorted(scans, key=lambda scan: scan.name)), tuple(views))
 
 
 def _holds_keep(path: Path) -> bool:

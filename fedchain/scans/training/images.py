@@ -10,15 +10,18 @@ import numpy as np
 from fedchain.arrays import Flags, Wholes
 from fedchain.errors import DataError
 from fedchain.scans.formats import read_any, read_scan
-from fedchain.scans.formats.reading import read_measured
+from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
-from fedchain.scans.training.folders import ScanFile, ScanFolder, ScanSet
+from fedchain.scans.tasks.folder import channels_of
+from fedchain.scans.tasks.tiles import cut_tiles, padded
+from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
+from fedchain.scans.training.model_file import Card
 from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
 from fedchain.scans.turntable import ScanSet as Turntable
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class RowCells:
     """Where the points of a file without a grid are on the grid of their camera."""
 
     filled: Flags
@@ -46,7 +49,7 @@ class ScanImage:
     """Channels within the box, float32, shape (channels, h, w); 0 where a pixel is empty."""
     views: Views
     """The scans that the points are compared with; none for channels of the scan alone."""
-    rows: Rows | None = None
+    rows: RowCells | None = None
     """The rows of a file without a grid; None if the file has one."""
 
     @cached_property
@@ -59,10 +62,18 @@ class ScanImage:
 class OpenSet:
     """A set of scans that is ready to be read, one scan after the other."""
 
-    files: ScanSet
+    files: FileSet
     """The files of the set."""
     kind: ChannelKind
     """Kind of channels."""
+    tile: int | None = None
+    """Side of the tiles, in pixels, of which each has channels of its own; None: a scan's channels
+    are computed from the whole scan."""
+
+    @classmethod
+    def for_model(cls, files: FileSet, card: Card) -> OpenSet:
+        """Return the set with the channels that a model sees."""
+        return cls(files, card.kind, card.window if card.alone else None)
 
     @cached_property
     def turntable(self) -> Turntable:
@@ -79,14 +90,30 @@ class OpenSet:
         if isinstance(read, Cloud):
             member = self.turntable.member(file.path)
             assert member.pixels is not None
-            rows = Rows(read_measured(file.path, None)[1].valid, member.pixels)
+            rows = RowCells(read_file_points(file.path, None)[1].valid, member.pixels)
             read = member.scan
         if self.kind in COMPARED:
             truth = () if file.truth is None else (file.truth,)
             views = self.turntable.views(file.path, truth)
+        if self.tile is not None:
+            image = _image_of_tiles(read, self.tile, self.kind, views)
+            return ScanImage(read, (slice(None), slice(None)), image, views, rows)
         box = bounding_box(read.valid)
         image = channel_image(read.part(box), self.kind, views)
         return ScanImage(read, box, image, views, rows)
+
+
+def _image_of_tiles(scan: Scan, side: int, kind: ChannelKind, views: Views) -> Floats:
+    """Return the channels of a scan whose tiles know nothing of each other."""
+    height, width = scan.intensity.shape
+    valid = padded(scan.valid, side, False)
+    filled = np.flatnonzero(cut_tiles(valid, side).any(axis=(1, 2)))
+    tiles = channels_of(scan, side, "tile", kind, views)
+    image = np.zeros((tiles.shape[1], *valid.shape), np.float32)
+    for number, tile in zip(filled, tiles, strict=True):
+        row, column = (side * place for place in divmod(int(number), valid.shape[1] // side))
+        image[:, row : row + side, column : column + side] = tile
+    return image[:, :height, :width]
 
 
 COMPARED = ("views", "all")
@@ -96,14 +123,15 @@ COMPARED = ("views", "all")
 def kind_for(folder: ScanFolder) -> ChannelKind:
     """Return the kind of channels that suits the pairs of a folder.
 
-    It is ``all`` if the first pair knows its camera and has other scans beside it, else ``local``.
+    It is ``views`` if the first pair knows its camera and has other scans beside it: these
+    channels transfer best from one scan to another. Otherwise it is ``local``.
 
     Raises:
         DataError: the first pair cannot be read.
     """
     first = folder.pairs[0]
     beside = next(len(each.views) for each in folder.sets if first in each.scans)
-    return "all" if beside > 1 and read_scan(first.path).view is not None else "local"
+    return "views" if beside > 1 and read_scan(first.path).view is not None else "local"
 
 
 def truth_of(file: ScanFile, scan: Scan) -> Mask:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from fedchain.errors import DataError, RunRefused
+from fedchain.errors import DataError, RunRefused, cannot
 from fedchain.files import read_bytes, write_whole
 from fedchain.registry import Section
 from fedchain.scans.training.folders import JOURNAL
 
 LARGEST_JOURNAL = 1 << 26
 """Size of the largest journal that is read, in bytes."""
-Count = Annotated[int, Field(ge=0)]
+PointCount = Annotated[int, Field(ge=0)]
 
 
 class Filtered(Section):
@@ -29,9 +28,9 @@ class Filtered(Section):
     """SHA-256 digest of the scan's file, in hexadecimal digits."""
     cloud: str
     """Path of the cleaned cloud, below the folder of results."""
-    points: Count
+    points: PointCount
     """Points of the scan before filtering."""
-    kept: Count
+    kept: PointCount
     """Points that remain."""
     unlike: dict[str, float]
     """Channels in which the scan is unlike the training scans, with the share of its points that
@@ -51,7 +50,7 @@ class Entries(Section):
     """Whether points of scans that are unlike the training scans were erased."""
     begun: tuple[str, ...] = ()
     """Names of scans whose files may be half-done."""
-    scans: Mapping[str, Filtered] = MappingProxyType({})
+    scans: dict[str, Filtered] = Field(default_factory=dict)
     """The scans that are filtered, by name."""
 
 
@@ -119,14 +118,15 @@ def open_journal(out: Path, model: str, *, even_unlike: bool, force: bool) -> Jo
     Raises:
         RunRefused: the results in the folder are of another model or setting.
         DataError: the journal is damaged.
+        RunError: the folder cannot be read.
     """
     path, wanted = out / JOURNAL, Entries(version=1, model=model, even_unlike=even_unlike)
     try:
         there = Entries.model_validate_json(read_bytes(path, LARGEST_JOURNAL))
     except FileNotFoundError:
         return Journal(out, wanted, force)
-    except (NotADirectoryError, OSError) as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise cannot(path, "be read", error) from error
     except ValidationError as error:
         words = f"is damaged: {error.errors()[0]['msg']}"
         raise DataError(f"{path}: {words}; delete it, or filter into another folder") from error

@@ -31,7 +31,7 @@ LARGEST_MODEL = 1 << 31
 """Size of the largest model file that is read, in bytes."""
 LONGEST_CARD = 1 << 20
 """Size of the largest card that is read, in bytes."""
-WEIGHTS = "weights/"
+WEIGHTS_PREFIX = "weights/"
 """Beginning of the names of the arrays with weights."""
 Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -65,6 +65,9 @@ class Card(Section):
     """Pixels along a side of the square that the model sees at once."""
     margin: Annotated[int, Field(ge=0, le=512)]
     """Pixels at each side of a window for which the model's answer is not used."""
+    alone: bool = False
+    """Whether the channels of a window are computed from the window alone, as in a federated task
+    whose records are tiles."""
     threshold: Share
     """Probability to keep a point below which the point is erased."""
     trained_on: str
@@ -111,8 +114,10 @@ def write_model(path: Path, trained: TrainedModel) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    arrays = {WEIGHTS + name: each for name, each in arrays_by_name(trained.module).items()}
-    write_whole(path, npz_bytes({**arrays, "card": text_array(trained.card.model_dump_json())}))
+    arrays = {WEIGHTS_PREFIX + name: each for name, each in arrays_by_name(trained.module).items()}
+    write_whole(
+        path, bytes_of_arrays({**arrays, "card": text_array(trained.card.model_dump_json())})
+    )
 
 
 def read_model(path: Path) -> TrainedModel:
@@ -125,7 +130,7 @@ def read_model(path: Path) -> TrainedModel:
     arrays = arrays_of(file, LARGEST_MODEL)
     card = _card_of(file, arrays.pop("card", None))
     module = module_of(card.model, len(card.channels), card.window, str(path))
-    load_arrays(module, {n.removeprefix(WEIGHTS): each for n, each in arrays.items()}, file)
+    load_arrays(module, {n.removeprefix(WEIGHTS_PREFIX): each for n, each in arrays.items()}, file)
     return TrainedModel(card, module.eval())
 
 
@@ -155,7 +160,7 @@ def load_arrays(module: nn.Module, arrays: Mapping[str, Array], file: Contents) 
     module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
 
 
-def npz_bytes(arrays: Mapping[str, Array]) -> bytes:
+def bytes_of_arrays(arrays: Mapping[str, Array]) -> bytes:
     """Return the bytes of an NPZ file of arrays by name."""
     into = io.BytesIO()
     named: dict[str, Any] = dict(arrays)

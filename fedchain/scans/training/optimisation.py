@@ -44,7 +44,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class StepSchedule:
     """How many steps of which size are made, and when they stop."""
 
     steps: int
@@ -66,7 +66,7 @@ class Schedule:
 
 
 @dataclass
-class State:
+class TrainingState:
     """Where a training is: everything that the next step depends on."""
 
     module: nn.Module
@@ -89,19 +89,19 @@ class State:
         return min(measured)[1] if measured else self.step
 
 
-def begin(module: nn.Module) -> State:
+def begin(module: nn.Module) -> TrainingState:
     """Return the state before the first step."""
     nothing = {name: torch.zeros_like(each) for name, each in module.named_parameters()}
-    return State(module, nothing, {name: each.clone() for name, each in nothing.items()})
+    return TrainingState(module, nothing, {name: each.clone() for name, each in nothing.items()})
 
 
-def rate_at(step: int, schedule: Schedule) -> float:
+def rate_at(step: int, schedule: StepSchedule) -> float:
     """Return the learning rate of a step: one cycle of two half cosines.
 
     Reference:
         Smith and Topin, "Super-Convergence", 2017.
 
-    >>> schedule = Schedule(100, 6, 96, 16, 1.0, 20, 5, 0)
+    >>> schedule = StepSchedule(100, 6, 96, 16, 1.0, 20, 5, 0)
     >>> rate_at(0, schedule), rate_at(30, schedule)
     (0.04, 1.0)
     """
@@ -114,12 +114,12 @@ def rate_at(step: int, schedule: Schedule) -> float:
 
 
 def optimise(
-    state: State,
+    state: TrainingState,
     examples: Sequence[Example],
     channels: Sequence[Channel],
     loss: Loss,
-    schedule: Schedule,
-    checked: Callable[[State], None],
+    schedule: StepSchedule,
+    checked: Callable[[TrainingState], None],
     stepped: Callable[[int, int], None],
 ) -> None:
     """Make the remaining steps; ``state`` changes in place.
@@ -159,7 +159,7 @@ def _crops(
     examples: Sequence[Example],
     channels: Sequence[Channel],
     places: Sequence[Array],
-    schedule: Schedule,
+    schedule: StepSchedule,
     step: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the crops of one step: images (batch, channels, side, side) and targets.
@@ -192,7 +192,10 @@ def _crop(
 
 
 def _make_step(
-    state: State, crops: tuple[torch.Tensor, torch.Tensor], loss: Loss, schedule: Schedule
+    state: TrainingState,
+    crops: tuple[torch.Tensor, torch.Tensor],
+    loss: Loss,
+    schedule: StepSchedule,
 ) -> None:
     device = next(state.module.parameters()).device
     images, targets = (each.to(device) for each in crops)
@@ -210,7 +213,7 @@ def _make_step(
 
 
 @torch.no_grad()
-def make_adam_step(state: State, gradients: Sequence[torch.Tensor], rate: float) -> None:
+def make_adam_step(state: TrainingState, gradients: Sequence[torch.Tensor], rate: float) -> None:
     """Change the weights of a state by a step of Adam; ``state.step`` is the number of this step.
 
     Reference:
@@ -227,7 +230,10 @@ def make_adam_step(state: State, gradients: Sequence[torch.Tensor], rate: float)
 
 
 def held_out_loss(
-    module: nn.Module, examples: Sequence[Example], channels: Sequence[Channel], schedule: Schedule
+    module: nn.Module,
+    examples: Sequence[Example],
+    channels: Sequence[Channel],
+    schedule: StepSchedule,
 ) -> float:
     """Return the mean cross-entropy of the points that are held out."""
     total, count = 0.0, 0
@@ -242,7 +248,7 @@ def held_out_loss(
     return total / max(count, 1)
 
 
-def arrays_of_state(state: State) -> dict[str, Any]:
+def arrays_of_state(state: TrainingState) -> dict[str, Any]:
     """Return the arrays of a state by name: weights, both moments of Adam, and the best weights."""
     found = {
         f"weights/{n}": each.numpy(force=True) for n, each in state.module.state_dict().items()
@@ -253,7 +259,7 @@ def arrays_of_state(state: State) -> dict[str, Any]:
     return found
 
 
-def restore(state: State, arrays: dict[str, Array], step: int) -> None:
+def restore(state: TrainingState, arrays: dict[str, Array], step: int) -> None:
     """Give a new state the arrays of ``arrays_of_state``; names and shapes must be right."""
 
     def tensor(name: str) -> torch.Tensor:

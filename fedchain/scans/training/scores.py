@@ -10,7 +10,7 @@ import numpy as np
 from fedchain.scans.ranking import ranking_metrics
 from fedchain.scans.scan import Floats, Mask
 
-METRICS = ("iou", "precision", "recall", "f1", "ap", "auc")
+SCAN_METRICS = ("iou", "precision", "recall", "f1", "ap", "auc")
 """Names of the metrics: IoU of the kept points; precision, recall and F1 of the erased points;
 average precision and area under the ROC curve of the outliers, for methods that rank points."""
 
@@ -65,7 +65,7 @@ def mean_of(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     {'iou': 0.5, 'ap': 0.5}
     """
     found = {}
-    for metric in METRICS:
+    for metric in SCAN_METRICS:
         values = [each[metric] for each in scores if metric in each]
         if values:
             found[metric] = float(np.mean(values))

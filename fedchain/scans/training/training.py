@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fedchain.errors import DataError, RunRefused, ScenarioError
+from fedchain.errors import DataError, RunRefused, ScenarioError, cannot
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses, models
 from fedchain.registry import Part, Section, examine_keys, plain_value
@@ -18,8 +18,8 @@ from fedchain.scans import segmentation
 from fedchain.scans.training import checkpoints
 from fedchain.scans.training.cleaning import chances, device_of
 from fedchain.scans.training.examples import (
-    HeldOut,
-    Progress,
+    HeldOutWay,
+    ScanProgress,
     hold_out,
     read_examples,
     statistics_of,
@@ -28,17 +28,24 @@ from fedchain.scans.training.folders import ScanFolder, digest_of, list_folder
 from fedchain.scans.training.images import kind_for
 from fedchain.scans.training.model_file import (
     Card,
+    Channel,
     Share,
     TrainedModel,
     module_of,
     write_model,
 )
-from fedchain.scans.training.optimisation import Example, Schedule, State, begin, optimise
+from fedchain.scans.training.optimisation import (
+    Example,
+    StepSchedule,
+    TrainingState,
+    begin,
+    optimise,
+)
 from fedchain.scans.training.scores import Judged, mean_of, scores_of
 from fedchain.scans.turntable import CHANNELS, ChannelKind
 from fedchain.version import __version__
 
-MODEL = Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"})
+DEFAULT_MODEL = Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"})
 """Default model: a U-Net of two levels, which trains in a minute on one core."""
 
 
@@ -49,7 +56,7 @@ class Recipe(Section):
     crops around outliers would make the model expect too many of them, and a low threshold.
     """
 
-    model: Annotated[Part, models] = MODEL
+    model: Annotated[Part, models] = DEFAULT_MODEL
     """Model that turns channels into one logit per pixel."""
     loss: Annotated[Part, losses] = segmentation.BCE
     """Loss over the pixels that hold a point."""
@@ -63,9 +70,9 @@ class Recipe(Section):
     """Pixels along a side of a crop, and of the windows in which scans are cleaned."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-3
     """Largest learning rate of the one cycle."""
-    threshold: Share = 0.3
+    threshold: Share = 0.2
     """Probability to keep a point below which the point is erased."""
-    held_out: HeldOut = "auto"
+    held_out: HeldOutWay = "auto"
     """What is measured and not learned from."""
     check_every: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     """Steps between two measurements."""
@@ -100,9 +107,9 @@ class Recipe(Section):
         return self.window // 6
 
     @property
-    def schedule(self) -> Schedule:
+    def schedule(self) -> StepSchedule:
         """The recipe's steps."""
-        return Schedule(
+        return StepSchedule(
             steps=self.steps,
             batch=self.batch,
             window=self.window,
@@ -115,7 +122,7 @@ class Recipe(Section):
 
 
 @dataclass(frozen=True)
-class Training:
+class FinishedTraining:
     """A finished training."""
 
     trained: TrainedModel
@@ -135,10 +142,11 @@ def train_folder(
     out: Path,
     recipe: Recipe,
     *,
+    scans: str = "*",
     device: str = "auto",
     force: bool = False,
-    progress: Progress = lambda *_: None,
-) -> Training:
+    progress: ScanProgress = lambda *_: None,
+) -> FinishedTraining:
     """Train a model on the pairs of a folder, and write the model file.
 
     A checkpoint beside the model file is written at every measurement. After an interruption the
@@ -148,6 +156,8 @@ def train_folder(
         folder: the folder with the pairs.
         out: the model file to write.
         recipe: how the model is trained.
+        scans: pattern of the names of the pairs to learn from, such as ``*_00[0-5]``; the other
+            scans only serve as views.
         device: where the model is trained: ``cpu``, ``cuda``, or ``auto``.
         force: replace a model file, and begin anew where a checkpoint is.
         progress: called while the training goes on.
@@ -156,37 +166,52 @@ def train_folder(
         DataError: the folder has no usable pairs.
         RunRefused: the model file is there already, or the checkpoint is of another training.
     """
+    try:  # before the training, whose result would otherwise be lost
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot(out, "be written", error) from error
     if out.exists() and not force:
         raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
-    listed = list_folder(folder)
+    listed = list_folder(folder).only(scans)
     if not listed.pairs:
         raise DataError(
             f"{folder}: holds no pair; allowed: clean_X beside another file whose name ends in "
             "_X, such as clean_004.cogs and gpu_004.cogs, or NPZ files with a mask keep"
         )
-    kind = recipe.channels or kind_for(listed)
-    place = device_of(device)
+    kind, place = recipe.channels or kind_for(listed), device_of(device)
     examples = read_examples(listed, kind, progress)
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
     channels = statistics_of(examples, CHANNELS[kind], recipe.seed)
-    make = seeded(
-        lambda: module_of(recipe.model.plain(), len(channels), recipe.window, "model"), recipe.seed
-    )
-    state = begin(make().to(place))
+    block, seen = recipe.model.plain(), (len(channels), recipe.window, "model")
+    state = begin(seeded(lambda: module_of(block, *seen), recipe.seed)().to(place))
     key, checkpoint = _key(listed, kind, recipe), checkpoints.checkpoint_of(out)
     if force:
         checkpoint.unlink(missing_ok=True)
-    checkpoints.load(checkpoint, key, state)
-    loss = losses.build(recipe.loss)
+    checkpoints.load_checkpoint(checkpoint, key, state)
     optimise(
         state,
         examples,
         channels,
-        loss,
+        losses.build(recipe.loss),
         recipe.schedule,
-        lambda state: checkpoints.save(checkpoint, key, state),
+        lambda state: checkpoints.save_checkpoint(checkpoint, key, state),
         lambda done, total: progress(done, total, "Training"),
     )
+    trained = _finished(folder, recipe, kind, channels, examples, state)
+    write_model(out, trained)
+    checkpoint.unlink(missing_ok=True)
+    return FinishedTraining(trained, listed, state.history, state.best_step, state.step)
+
+
+def _finished(
+    folder: Path,
+    recipe: Recipe,
+    kind: ChannelKind,
+    channels: Sequence[Channel],
+    examples: Sequence[Example],
+    state: TrainingState,
+) -> TrainedModel:
+    """Return the model with its card, which has its scores on the points held out."""
     card = Card(
         model=recipe.model.plain(),
         kind=kind,
@@ -198,12 +223,8 @@ def train_folder(
         training=_numbers(examples, recipe, state),
         scores={},
     )
-    trained = TrainedModel(card, state.module.eval())
-    scores = _scores(trained, examples)
-    trained = TrainedModel(card.model_copy(update={"scores": scores}), state.module)
-    write_model(out, trained)
-    checkpoint.unlink(missing_ok=True)
-    return Training(trained, listed, state.history, state.best_step, state.step)
+    scores = _scores(TrainedModel(card, state.module), examples)
+    return TrainedModel(card.model_copy(update={"scores": scores}), state.module.eval())
 
 
 def _sentence(folder: Path, examples: Sequence[Example]) -> str:
@@ -212,7 +233,7 @@ def _sentence(folder: Path, examples: Sequence[Example]) -> str:
     return f"{len(examples)} cleaned scans of {points:,} points, folder {folder.resolve().name}"
 
 
-def _numbers(examples: Sequence[Example], recipe: Recipe, state: State) -> dict[str, Any]:
+def _numbers(examples: Sequence[Example], recipe: Recipe, state: TrainingState) -> dict[str, Any]:
     learned = [(each.valid & ~each.held_out, each.keep) for each in examples]
     points = sum(int(valid.sum()) for valid, _ in learned)
     outliers = sum(int((valid & ~keep).sum()) for valid, keep in learned)
@@ -233,7 +254,9 @@ def _held_out_words(examples: Sequence[Example]) -> str:
     judged = {each.name: int((each.valid & each.held_out).sum()) for each in examples}
     points = sum(judged.values())
     whole = [e.name for e in examples if points and judged[e.name] == int(e.valid.sum())]
-    return f"scan {whole[0]}" if whole else f"tiles, {points:,} points" if points else "nothing"
+    if whole:
+        return f"{len(whole)} of {len(examples)} scans: {', '.join(whole)}"
+    return f"tiles with {points:,} points" if points else "nothing"
 
 
 def _scores(trained: TrainedModel, examples: Sequence[Example]) -> dict[str, dict[str, float]]:

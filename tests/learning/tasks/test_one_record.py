@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scan_files import as_scan, erase
+from turntable_scans import camera_at, scan_of
 
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -212,3 +213,23 @@ def test_scans_of_a_turntable_are_public_only_if_others_records_are_compared_wit
     assert len(task.public_scans) == public * (HOLDERS + 1)
     if record != "tile":
         assert sum(own.count for own in task.holders) == HOLDERS * (1 if public == 0 else 2)
+
+
+@pytest.mark.parametrize("kind", ["local", "views", "all"])
+@pytest.mark.parametrize("record", ["tile", "scan"])
+def test_a_point_changes_only_the_record_that_it_lies_in(record, kind, tmp_path):
+    """A training scan's point moves far and shines: with public views, no other record notices."""
+    scans = [scan_of(camera_at(angle)) for angle in (0, 90, 180, 270, 45)]
+    for number, scan in enumerate(scans):
+        write_scan(tmp_path / f"raw-{number}.npz", scan)
+        kept = scan.valid & (np.arange(scan.valid.shape[1]) > 15)
+        write_scan(tmp_path / f"done-{number}.npz", erase(scan, kept))
+    views = {} if kind == "local" else {"views": ["*.npz"]}
+    model = {"kind": "gajdosech_unet", "levels": 1, "width": 1, "norm": "group"}
+    block = TILES | {"path": str(tmp_path), "channels": kind, "record": record, "model": model}
+    before = build(block | views | {"held_out": 2})
+    positions, intensity = scans[0].positions.copy(), scans[0].intensity.copy()
+    at = tuple(np.argwhere(scans[0].valid)[0])
+    positions[at], intensity[at] = 1.5 * positions[at], 50.0
+    write_scan(tmp_path / "raw-0.npz", replace(scans[0], positions=positions, intensity=intensity))
+    others_stay(before, build(block | views | {"held_out": 2}))

@@ -11,8 +11,8 @@ from fedchain.scans.training.model_file import (
     Card,
     Channel,
     TrainedModel,
+    bytes_of_arrays,
     module_of,
-    npz_bytes,
     read_model,
     text_array,
     write_model,
@@ -47,7 +47,7 @@ def test_a_model_file_brings_back_the_card_and_every_weight(tmp_path):
 def changed(path, **changes):
     """Write a model file again with other arrays; None leaves an array out."""
     arrays = {**arrays_in(path), **changes}
-    path.write_bytes(npz_bytes({n: a for n, a in arrays.items() if a is not None}))
+    path.write_bytes(bytes_of_arrays({n: a for n, a in arrays.items() if a is not None}))
 
 
 def card_with(path, **changes):
