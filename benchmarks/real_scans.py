@@ -99,7 +99,9 @@ def main() -> None:
             others = Views([view for other, view in views.items() if other != name])
             nothing = np.zeros(part.valid.shape, bool)
             parts[name] = (part, others, {
-                kind: Example(name, channel_image(part, kind, others), part.valid, keep[box], nothing)
+                kind: Example(
+                    name, channel_image(part, kind, others), part.valid, keep[box], nothing
+                )
                 for kind in ("views", "all")
             })  # fmt: skip
         for test, (scan, others, examples) in parts.items():
