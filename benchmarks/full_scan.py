@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,7 +24,6 @@ from fedchain.learning.models import seeded
 from fedchain.learning.task import models
 from fedchain.registry import Part
 from fedchain.scans.camera import Camera
-from fedchain.scans.features import normals_of
 from fedchain.scans.scan import Scan
 from fedchain.scans.turntable import CHANNELS, View, Views, channel_image
 
@@ -44,21 +44,24 @@ def camera_at(degrees: float) -> Camera:
 
 
 def sheet(camera: Camera, every: int = 1) -> Scan:
-    """Return what a camera sees of the sheet y = 5 mm sin(50 x) sin(50 z)."""
-    rays = camera.rays(HEIGHT, WIDTH)
+    """Return what a camera sees of the sheet y = 5 mm sin(50 x) sin(50 z), at every N-th pixel."""
+    thin = replace(camera, focal=camera.focal / every, centre=camera.centre / every)
+    rays = thin.rays(-(-HEIGHT // every), -(-WIDTH // every))
     depth = -camera.position[1] / rays[..., 1]
-    for _ in range(10):
+    for _ in range(4):
         x, _, z = np.moveaxis(camera.position + depth[..., None] * rays, -1, 0)
         depth = (0.005 * np.sin(50 * x) * np.sin(50 * z) - camera.position[1]) / rays[..., 1]
-    points = (camera.position + depth[..., None] * rays).astype(np.float32)
-    if every > 1:
-        thin = np.full_like(points, np.nan)
-        thin[::every, ::every] = points[::every, ::every]
-        points = thin
-    position = camera.position.astype(np.float32)
+    points = np.full((HEIGHT, WIDTH, 3), np.nan, np.float32)
+    points[::every, ::every] = camera.position + depth[..., None] * rays
     light = np.where(np.isfinite(points[..., 0]), np.float32(0.01), np.float32(np.nan))
-    return Scan(positions=points, normals=normals_of(points, position), intensity=light,
-                camera=position, view=camera)  # fmt: skip
+    # The channels of the views need no normals.
+    return Scan(
+        positions=points,
+        normals=np.zeros_like(points),
+        intensity=light,
+        camera=camera.position.astype(np.float32),
+        view=camera,
+    )
 
 
 def main() -> None:
