@@ -15,7 +15,7 @@ from fedchain.arrays import Matrix, Vector
 from fedchain.errors import MissingExtra
 from fedchain.scans.scan import Scan
 
-ROUNDS = 3
+REFINEMENTS = 3
 """Rounds in which every scan is moved once."""
 VOXEL_M, REACH_M = 1e-3, 2e-3
 """Side of the cubes in which points are averaged, and largest distance of two points that are
@@ -68,7 +68,7 @@ def refined_poses(scans: Mapping[str, Scan]) -> Mapping[str, Refined]:
     }
     poses = {name: np.eye(4) for name in scans}
     found: dict[str, Refined] = {}
-    for _ in range(ROUNDS):
+    for _ in range(REFINEMENTS):
         for name, cloud in clouds.items():
             others = [_moved(clouds[o], poses[o]) for o in clouds if o != name]
             if not others:
