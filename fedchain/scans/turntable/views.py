@@ -22,7 +22,7 @@ NEAREST_M, FARTHEST_M = 2.0**-13, 2.0**-5
 distance is -1 at the least and 1 at the largest."""
 SAME_SURFACE_M = 1.5e-3
 """Distance along a ray within which two surfaces count as the same, in metres."""
-POINTS_AT_ONCE = 1 << 16
+POINTS_AT_ONCE = 1 << 14
 """Number of points that are compared at once: their arrays fit into the cache of a processor."""
 
 
