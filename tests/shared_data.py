@@ -46,7 +46,7 @@ NEEDED = {
     "scans/test_scan_tasks.py::test_the_two_real_scans_make_a_task_beside_both_baselines": (
         "points, tiles and baselines of the task that `real_scans.yaml` makes of them"
     ),
-    "test_acceptance.py::test_real_scans_run_and_report_both_baselines": (
+    "test_acceptance.py::test_a_private_model_of_real_scans_beats_keeping_and_erasing_everything": (
         "a whole run of `real_scans.yaml`"
     ),
 }

@@ -31,7 +31,7 @@ from fedchain.scans.baselines import Baseline, classical
 from fedchain.scans.features import features_of, lengths_of, normals_of
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
-from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
+from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.tasks.tiles import cut_tiles, join_tiles, padded
 from fedchain.scans.turntable import CHANNELS, ChannelKind, ScanSet, Views, channel_image, read_set
 from fedchain.scans.turntable.images import grid_channels
@@ -93,7 +93,7 @@ def scan_folder(
     record: RecordUnit = "tile",
     channels: ChannelKind = "picture",
     views: list[str] = [],  # noqa: B006
-    held_out: HeldOut = 1,
+    held_out: HeldOutScans = 1,
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from turntable_scans import camera_at, scan_of
 
-from fedchain.scans.turntable.views import NEAR_M, VIEWS, View, Views, metres_of
+from fedchain.scans.turntable.views import SAME_SURFACE_M, VIEWS, View, Views, metres_of
 
 NAMES = {name: place for place, name in enumerate(VIEWS)}
 
@@ -28,7 +28,9 @@ def slow_opinion(view, point):
     ahead = view.depth[row, column] - depth
     if np.isnan(ahead):
         return "unseen"
-    return "supporting" if abs(ahead) <= NEAR_M else "conflicting" if ahead > 0 else "hiding"
+    return (
+        "supporting" if abs(ahead) <= SAME_SURFACE_M else "conflicting" if ahead > 0 else "hiding"
+    )
 
 
 def test_channels_are_what_comparing_point_by_point_gives(views):
@@ -58,7 +60,7 @@ def test_a_point_s_channels_do_not_depend_on_the_other_points(views):
 def test_blocks_of_points_give_the_same_channels(views, monkeypatch):
     points = some_points()
     whole = views.channels(points)
-    monkeypatch.setattr("fedchain.scans.turntable.views.BLOCK", 37)
+    monkeypatch.setattr("fedchain.scans.turntable.views.POINTS_AT_ONCE", 37)
     assert views.channels(points).tobytes() == whole.tobytes()
 
 
