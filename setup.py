@@ -61,7 +61,10 @@ setup(
         *(f"{SHIPPED}{folder}" for folder in ("", ".lessons", ".lessons.verify_chain")),
     ],
     package_dir={SHIPPED: "scenarios"},
-    package_data={"fedchain": ["py.typed", "reports/page.html"], SHIPPED: ["*.yaml", "README.md"]},
+    package_data={
+        "fedchain": ["py.typed", "reports/page.html", "scans/training/shipped.npz"],
+        SHIPPED: ["*.yaml", "README.md"],
+    },
     exclude_package_data={"fedchain.native": ["*.c", "*.h"]},
     long_description=readme_alone((HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",

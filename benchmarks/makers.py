@@ -23,6 +23,7 @@ from single_tables import (
     warm_table,
     weights_table,
 )
+from walk_tables import walk_table
 from zoo_tables import zoo_table
 
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
@@ -304,6 +305,20 @@ MAKERS: dict[str, Maker] = {
         commands=("python benchmarks/zoo.py --json",),
         minutes=5,
         texts={"": Text("docs/scan_models.md", zoo_table)},
+    ),
+    "scan_walk": Maker(
+        commands=("python benchmarks/scan_walk.py {out}",),
+        minutes=3,
+        pictures={
+            name: name
+            for name in (
+                "scan_simulated.png",
+                "scan_training.png",
+                "scan_cleaned.png",
+                "scan_errors.png",
+            )
+        },
+        texts={"": Text("docs/scans.md", walk_table)},
     ),
     "momentum": Maker(
         commands=("python benchmarks/momentum.py {out}",),

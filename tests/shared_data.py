@@ -19,6 +19,9 @@ MOSD = PHOXI.parent / "mosd"
 """Scans of tables with objects, each with its mask."""
 
 NEEDED = {
+    "scans/turntable/test_rings.py::test_real_clouds_are_organised_with_these_cameras": (
+        "clouds of a real turntable, and the cameras that measured them"
+    ),
     "scans/test_camera.py::test_real_points_are_projected_onto_their_pixels": (
         "the lens of a real camera, in the file format of its program"
     ),
@@ -43,7 +46,7 @@ NEEDED = {
     "scans/test_scan_tasks.py::test_the_two_real_scans_make_a_task_beside_both_baselines": (
         "points, tiles and baselines of the task that `real_scans.yaml` makes of them"
     ),
-    "test_acceptance.py::test_real_scans_run_and_report_both_baselines": (
+    "test_acceptance.py::test_a_private_model_of_real_scans_beats_keeping_and_erasing_everything": (
         "a whole run of `real_scans.yaml`"
     ),
 }

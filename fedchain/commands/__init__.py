@@ -36,7 +36,7 @@ from fedchain.machine import prepare
 from fedchain.version import __version__
 
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "doctor", "caching")
+GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 
 

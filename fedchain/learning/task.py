@@ -214,6 +214,7 @@ tasks: Family[Task] = Family(
         "fedchain.scans.tasks.folder",
         "fedchain.scans.tasks.images",
         "fedchain.scans.tasks.simulated",
+        "fedchain.scans.tasks.turntable",
     ),
     Task,
     _flaw,

@@ -235,9 +235,15 @@ def unprotected(public: int, record: str, scans: Sequence[str] = ()) -> list[str
     if scans:
         texts.append(
             f"{len(scans)} scans and their poses are declared public, since each {record} is "
-            f"compared with them, and no guarantee covers them: {', '.join(scans)}"
+            f"compared with them, and no guarantee covers them: {_first(scans)}"
         )
     return texts
+
+
+def _first(names: Sequence[str], most: int = 12) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:

@@ -15,19 +15,19 @@ from fedchain.elementary import dot, log2
 from fedchain.scans.features import lengths_of, normals_of
 from fedchain.scans.scan import Floats, Mask
 
-WINDOWS = (9, 31, 91)
+RELIEF_WINDOWS = (9, 31, 91)
 """Sides of the squares over which the depth is averaged, in pixels."""
 LOCAL = (
     "point",
     "log_intensity",
     "contrast",
-    *(f"relief_{side}" for side in WINDOWS),
+    *(f"relief_{side}" for side in RELIEF_WINDOWS),
     "view_angle",
     "coherence",
     "height",
 )
 """Names of the local channels, in the order of the image."""
-INTENSITY_UNIT = 2.0**-9
+LOG_INTENSITY_ORIGIN = 2.0**-9
 """Intensity whose logarithm counts as 0. Those of a PhoXi scanner are 0 to .06."""
 DARKEST, OCTAVES = 2.0**-20, 8.0
 """Least intensity that is told from 0, and the factors of 2 that make one unit of the channel."""
@@ -68,19 +68,22 @@ def local_channels(positions: Floats, intensity: Floats, camera: Floats, up: Arr
     sight = camera - filled
     distance = lengths_of(sight)
     normals = np.where(valid[..., None], normals_of(positions, camera), 0)
-    turned, counts = np.moveaxis(normals, -1, 0), {side: box_sums(valid, side) for side in WINDOWS}
+    turned, counts = (
+        np.moveaxis(normals, -1, 0),
+        {side: box_sums(valid, side) for side in RELIEF_WINDOWS},
+    )
     bright = _octaves(np.where(valid, intensity, 1))
-    mean = np.stack([box_sums(np.where(valid, part, 0), WINDOWS[0]) for part in turned])
+    mean = np.stack([box_sums(np.where(valid, part, 0), RELIEF_WINDOWS[0]) for part in turned])
     channels = [
         valid,
         _clipped(bright / OCTAVES),
-        _clipped(bright - _mean(bright, valid, counts, WINDOWS[1])),
+        _clipped(bright - _mean(bright, valid, counts, RELIEF_WINDOWS[1])),
         *(
             _squash(distance - _mean(distance, valid, counts, side), scale)
-            for side, scale in zip(WINDOWS, RELIEF_M, strict=True)
+            for side, scale in zip(RELIEF_WINDOWS, RELIEF_M, strict=True)
         ),
         dot(turned, np.moveaxis(sight, -1, 0)) / distance,
-        np.sqrt(dot(mean, mean)) / np.maximum(counts[WINDOWS[0]], 1),
+        np.sqrt(dot(mean, mean)) / np.maximum(counts[RELIEF_WINDOWS[0]], 1),
         _clipped(dot(up, np.moveaxis(filled, -1, 0)) / HEIGHT_M),
     ]
     image = np.stack([np.where(valid, channel, 0) for channel in channels], axis=1)
@@ -117,7 +120,7 @@ def _mean(values: Array, valid: Mask, counts: dict[int, Array], side: int) -> Ar
 
 def _octaves(intensity: Floats) -> Array:
     """Return the logarithm of the intensity to base 2; 0 for 1, the intensity of a missing one."""
-    octaves = log2(np.maximum(intensity, DARKEST) / INTENSITY_UNIT)
+    octaves = log2(np.maximum(intensity, DARKEST) / LOG_INTENSITY_ORIGIN)
     return np.where(intensity == 1, 0, octaves)
 
 

@@ -27,7 +27,17 @@ def test_every_example_has_options_and_arguments_that_the_command_takes(words, m
 
 
 def test_an_example_names_nothing_that_a_user_does_not_have():
-    made = {"runs", "first_light.fedchain", "proof.json", "mine.yaml", "imported", "damaged"}
+    made = {
+        "runs",
+        "first_light.fedchain",
+        "proof.json",
+        "mine.yaml",
+        "imported",
+        "damaged",
+        "scans",
+        "scan.ply",
+        "cleaner.npz",
+    }
     for example in examples().values():
         for word in arguments(example):
             name = word.partition("/")[0]

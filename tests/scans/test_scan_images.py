@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scan_files import as_scan, erase, write_scan
+from scan_files import as_scan, erase
 from shared_data import MOSD, beside_shared
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.camera import Camera
-from fedchain.scans.formats import read_scan
+from fedchain.scans.formats import read_scan, write_scan
 from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scan_files import as_scan, erase
 from shared_data import PHOXI, beside_shared
+from turntable_scans import camera_at, scan_of
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
@@ -292,6 +293,49 @@ def test_a_scan_without_brightness_is_named_in_a_warning(folder, tmp_path, caplo
     folder_task(tmp_path, dirty="raw-*.npz", clean="done-*.npz")
     assert len(caplog.messages) == 4
     assert "raw-0.npz: has no brightness" in caplog.messages[0]
+
+
+@pytest.fixture(scope="module")
+def turntable(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("turntable")
+    for angle in (0, 45, 90, 135):
+        scan = scan_of(camera_at(angle))
+        write_scan(folder / f"raw-{angle}.npz", scan)
+        if angle < 90:
+            kept = scan.valid & (np.arange(scan.valid.shape[1]) > 12)
+            write_scan(folder / f"done-{angle}.npz", erase(scan, kept))
+    return folder
+
+
+def turntable_task(path, **given):
+    block = {"dirty": "raw-*.npz", "clean": "done-*.npz", "channels": "views",
+             "views": ["*.npz"], "held_out": "45", "model": {"kind": "pixels"}}  # fmt: skip
+    return folder_task(path, **{**block, **given})
+
+
+def test_views_are_the_scans_that_no_holder_has_and_no_cleaned_ones(turntable):
+    task = turntable_task(turntable)
+    assert task.public_scans == ("raw-135.npz", "raw-45.npz", "raw-90.npz")
+    assert task.held_out.inputs.shape[1:] == (7, 16, 16)
+    assert "held out: 45" in task.note
+    assert {"view_distance", "statistical", "component_size"} <= task.baselines.keys()
+    assert all(len(metrics) == 7 for metrics in task.baselines.values())
+
+
+def test_channels_of_the_views_come_with_views_and_others_without(turntable):
+    with pytest.raises(
+        DataError, match=r"task\.views: none with task\.channels: views; allowed: at"
+    ):
+        turntable_task(turntable, views=[])
+    with pytest.raises(DataError, match=r"with task\.channels: local; allowed: none"):
+        turntable_task(turntable, channels="local")
+    with pytest.raises(DataError, match=r"raw-0\.npz: no file of task.views is another view"):
+        turntable_task(turntable, views=["raw-0.npz"])
+
+
+def test_a_pattern_that_holds_out_nothing_is_refused(turntable):
+    with pytest.raises(DataError, match=r"task\.held_out: 46 holds out 0"):
+        turntable_task(turntable, held_out="46")
 
 
 @beside_shared

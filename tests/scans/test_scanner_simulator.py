@@ -8,7 +8,7 @@ from fedchain.elementary import dot, exp
 from fedchain.randomness import stream
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
-from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
+from fedchain.scans.simulator.decoding import Projector, across_edges
 from fedchain.scans.simulator.optics import highlight, scattered
 from fedchain.scans.simulator.rays import object_distance, trace
 from fedchain.scans.simulator.scanner import camera_rays, draw_noise, simulate
@@ -16,6 +16,7 @@ from fedchain.scans.simulator.scenes import LEAST_NOISE, NOISE_RANGE, draw_scene
 from fedchain.scans.simulator.shapes import SHAPES
 from fedchain.scans.tasks.simulated import masks
 
+PROJECTOR = Projector()
 FIELDS = ("distance", "intensity", "labels", "table", "site")
 
 
@@ -97,7 +98,7 @@ def test_the_highlight_is_the_fortieth_power_of_the_cosine():
 
 
 def test_noise_has_the_moments_of_a_normal_law():
-    columns, light, side, share = draw_noise(np.random.default_rng(0), 400)
+    columns, light, side, share = draw_noise(np.random.default_rng(0), (400, 400))
     for noise in (columns, light):  # 160,000 numbers; the margins are four standard errors
         assert abs(noise.mean()) < 4 / 400
         assert abs(noise.var() - 1) < 4 * 2**0.5 / 400
@@ -127,13 +128,15 @@ def test_rays_that_meet_the_table_end_on_it():
 def test_decoding_a_column_gives_back_the_distance():
     sight = camera_rays(16)
     distance = np.random.default_rng(0).uniform(0.4, 0.7, 256).astype(np.float32)
-    assert np.allclose(distance_of(projector_columns(distance * sight), sight), distance, atol=1e-5)
+    assert np.allclose(
+        PROJECTOR.distance(PROJECTOR.columns(distance * sight), sight), distance, atol=1e-5
+    )
 
 
 def test_one_column_is_about_a_millimetre_and_a_half_of_depth():
     sight = np.array([[0], [0], [1]], np.float32)
-    column = projector_columns(0.55 * sight)
-    assert 1.2e-3 < abs(float(distance_of(column + 1, sight)[0]) - 0.55) < 1.9e-3
+    column = PROJECTOR.columns(0.55 * sight)
+    assert 1.2e-3 < abs(float(PROJECTOR.distance(column + 1, sight)[0]) - 0.55) < 1.9e-3
 
 
 @pytest.mark.parametrize("side", [0.1, 0.3, 0.6, 0.9])

@@ -12,12 +12,12 @@ from fedchain.scans import segmentation
 from fedchain.scans.scan import Floats, Mask, Scan
 from fedchain.scans.turntable.views import Views, metres_of
 
-NEIGHBOURS, DEVIATIONS = 20, 2.0
+AVERAGED_NEIGHBOURS, DEVIATIONS = 20, 2.0
 """Neighbours over which ``statistical`` averages the distance, and the standard deviations above
 the mean at which it erases: the defaults of Open3D."""
 GAP_M = 3e-3
 """Largest distance between neighbours of one component, in metres."""
-SMALLEST = 500
+SMALLEST_COMPONENT = 500
 """Number of points of the smallest component that is kept."""
 FAR_M = 1.5e-3
 """Distance to the nearest point of another view above which a point is erased, in metres."""
@@ -55,7 +55,7 @@ def classical(scan: Scan, views: Views) -> Mapping[str, Baseline]:
     least = own.mean() - DEVIATIONS * own.std() if len(own) else 0.0
     found["statistical"] = Baseline(valid & (apart >= least), apart)
     sizes = component_sizes(scan)
-    found["component_size"] = Baseline(valid & (sizes >= SMALLEST), sizes)
+    found["component_size"] = Baseline(valid & (sizes >= SMALLEST_COMPONENT), sizes)
     if views.views:
         channels = views.channels(scan.positions[valid])
         distance = _on_grid(metres_of(channels[0]), valid)
@@ -94,7 +94,7 @@ def _mean_distances(points: Floats) -> Array:
 
     if len(points) < 2:
         return np.zeros(len(points))
-    neighbours = min(NEIGHBOURS + 1, len(points))
+    neighbours = min(AVERAGED_NEIGHBOURS + 1, len(points))
     distances, _ = cKDTree(points, balanced_tree=False).query(points, neighbours)
     return np.asarray(distances[:, 1:].mean(axis=1))
 

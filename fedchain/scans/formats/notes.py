@@ -74,8 +74,13 @@ def view_of(numbers: Array) -> Camera | None:
     error = np.abs(basis @ basis.T - np.eye(3)).max()
     if error > BASIS_ERROR or not (numbers[12:14] > 0).all():
         return None
+    return camera_of(numbers)
+
+
+def camera_of(numbers: Array) -> Camera:
+    """Return the camera of the 21 numbers that ``numbers_of`` gave."""
     return Camera(
-        basis=basis,
+        basis=numbers[:9].reshape(3, 3),
         position=numbers[9:12],
         focal=numbers[12:14],
         centre=numbers[14:16],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,54 +17,64 @@ FOCAL_COLUMNS = 1500.0
 EDGE = 0.02
 """Neighbouring pixels lie across an edge if their distances differ by more than this share of the
 distance."""
-_REACH_M = math.sqrt(BASELINE_M * BASELINE_M + DISTANCE_M * DISTANCE_M)
-SLANT = np.float32(DISTANCE_M / _REACH_M), np.float32(BASELINE_M / _REACH_M)
-"""Cosine and sine of the angle by which the projector is turned toward the middle of the
-turntable."""
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
-def projector_columns(points: Floats) -> Floats:
-    """Return the projector column that lights each point, as a real number.
+@dataclass(frozen=True, kw_only=True)
+class Projector:
+    """A projector beside the camera, turned toward the middle of the turntable."""
 
-    Args:
-        points: coordinates in the camera's frame, in metres, shape (3, points).
-    """
-    c, s = SLANT
-    x, z = points[0] - np.float32(BASELINE_M), points[2]
-    across, ahead = c * x + s * z, c * z - s * x
-    return np.asarray(np.float32(FOCAL_COLUMNS) * across / ahead)
+    baseline: float = BASELINE_M
+    """Distance from the camera to the projector, in metres."""
+    away: float = DISTANCE_M
+    """Working distance from the camera to the middle of the turntable, in metres."""
 
+    def columns(self, points: Floats) -> Floats:
+        """Return the projector column that lights each point, as a real number.
 
-def distance_of(columns: Floats, sight: Floats) -> Floats:
-    """Return the distance at which each camera ray meets the plane lit by its projector column.
+        Args:
+            points: coordinates in the camera's frame, in metres, shape (3, points).
+        """
+        c, s = self._slant
+        x, z = points[0] - np.float32(self.baseline), points[2]
+        across, ahead = c * x + s * z, c * z - s * x
+        return np.asarray(np.float32(FOCAL_COLUMNS) * across / ahead)
 
-    This is the inverse of ``projector_columns``.
+    def distance(self, columns: Floats, sight: Floats) -> Floats:
+        """Return the distance at which each camera ray meets the plane lit by its column.
 
-    Args:
-        columns: decoded projector columns, shape (rays,).
-        sight: unit directions of the camera rays, shape (3, rays).
+        This is the inverse of ``columns``.
 
-    Returns:
-        Distances in metres, shape (rays,); negative or huge where ray and plane do not meet in
-        front of the camera.
+        Args:
+            columns: decoded projector columns, shape (rays,).
+            sight: unit directions of the camera rays, shape (3, rays).
 
-    >>> ray = np.array([[0.1], [0.0], [0.995]], np.float32)
-    >>> round(float(distance_of(projector_columns(0.5 * ray), ray)[0]), 4)
-    0.5
-    """
-    # On a ray of direction d the distance is b (c + s u) / (d_x (c + s u) + d_z (s - c u)), with
-    # baseline b, cosine c and sine s of the slant, and u = column / focal length.
-    u = columns / np.float32(FOCAL_COLUMNS)
-    c, s = SLANT
-    across, ahead = c + s * u, s - c * u
-    cut = sight[0] * across + sight[2] * ahead
-    cut = np.where(np.abs(cut) < 1e-6, np.float32(1e-6), cut)
-    return np.asarray(np.float32(BASELINE_M) * across / cut)
+        Returns:
+            Distances in metres, shape (rays,); negative or huge where ray and plane do not meet in
+            front of the camera.
+
+        >>> ray, projector = np.array([[0.1], [0.0], [0.995]], np.float32), Projector()
+        >>> round(float(projector.distance(projector.columns(0.5 * ray), ray)[0]), 4)
+        0.5
+        """
+        # On a ray of direction d the distance is b (c + s u) / (d_x (c + s u) + d_z (s - c u)),
+        # with baseline b, cosine c and sine s of the slant, and u = column / focal length.
+        u = columns / np.float32(FOCAL_COLUMNS)
+        c, s = self._slant
+        across, ahead = c + s * u, s - c * u
+        cut = sight[0] * across + sight[2] * ahead
+        cut = np.where(np.abs(cut) < 1e-6, np.float32(1e-6), cut)
+        return np.asarray(np.float32(self.baseline) * across / cut)
+
+    @property
+    def _slant(self) -> tuple[np.float32, np.float32]:
+        """Cosine and sine of the angle by which the projector is turned."""
+        reach = math.sqrt(self.baseline * self.baseline + self.away * self.away)
+        return np.float32(self.away / reach), np.float32(self.baseline / reach)
 
 
 def across_edges(
-    columns: Floats, distance: Floats, side: Floats, share: Floats
+    columns: Floats, distance: Floats, side: Floats, share: Floats, gap: float = EDGE
 ) -> tuple[Floats, Flags]:
     """Make flying pixels: mix the column of a pixel at a depth edge with a neighbour's column.
 
@@ -72,6 +83,7 @@ def across_edges(
         distance: distance along the camera rays in metres, in the same shape.
         side: random numbers from 0 to 1 that choose one neighbour of each pixel.
         share: share of the pixel's light that comes from this neighbour, 0 to 1.
+        gap: a larger difference of distances, as a share of the distance, is an edge.
 
     Returns:
         The columns, mixed where the chosen neighbour lies across an edge and ``share`` is above
@@ -80,7 +92,7 @@ def across_edges(
     mixed, flying = columns.copy(), np.zeros(columns.shape, bool)
     for number, step in enumerate(NEIGHBOURS):
         other, far = _neighbour(columns, step), _neighbour(distance, step)
-        edge = np.abs(far - distance) > EDGE * distance
+        edge = np.abs(far - distance) > gap * distance
         chosen = edge & (np.floor(side * len(NEIGHBOURS)) == number) & np.isfinite(other)
         chosen &= share > 0.15
         mixed[chosen] += share[chosen] * (other[chosen] - columns[chosen])

@@ -50,7 +50,7 @@ def highlight(scenes: Scenes, hits: Hits, sight: Floats, light: Floats) -> Float
     This is the highlight of Phong's model with the exponent 40.
     """
     toward, _ = _toward_projector(hits.points)
-    cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
+    cosine = np.maximum(dot(mirror(sight, hits.normals), toward), 0)
     eighth = np.square(np.square(np.square(cosine)))
     lobe = eighth * np.square(np.square(eighth))
     glossy = np.float32(scenes.site.gloss) * (hits.kind == OBJECT) * (light > 0)
@@ -69,7 +69,7 @@ def reflection(
     gloss = np.float32(scenes.site.gloss) * (hits.kind == OBJECT)
     mirrors = np.flatnonzero((gloss > light) & (gloss > DARK))
     normals = hits.normals[:, mirrors]
-    bounced = _mirror(sight[:, mirrors], normals)
+    bounced = mirror(sight[:, mirrors], normals)
     start = hits.points[:, mirrors] + np.float32(LIFT_M) * normals
     seen = trace(scenes, scan[mirrors], start, bounced)
     gained, sources = np.zeros_like(light), np.zeros_like(hits.points)
@@ -90,5 +90,6 @@ def _toward_projector(points: Floats) -> tuple[Floats, Floats]:
     return path / distance, distance
 
 
-def _mirror(sight: Floats, normals: Floats) -> Floats:
+def mirror(sight: Floats, normals: Floats) -> Floats:
+    """Return the directions in which surfaces mirror rays, shape (3, rays) each."""
     return np.asarray(sight - 2 * dot(sight, normals) * normals)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fedchain.elementary import dot
 from fedchain.randomness import NameStep, stream
 from fedchain.scans.scan import FLYING, GHOST, NONE, ClassLabels, Floats
-from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
+from fedchain.scans.simulator.decoding import Projector, across_edges
 from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
 from fedchain.scans.simulator.rays import SceneNumbers, trace
 from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
@@ -26,6 +26,8 @@ VOLUME_M = (0.35, 0.8)
 OFF_M = 0.003
 """Largest error of a distance, in metres, with which a pixel still counts as a good point if its
 column is mixed or mirrored."""
+PROJECTOR = Projector()
+"""The projector of every site."""
 BATCH_RAYS = 65536
 """Number of rays in one batch; a batch of this size fits into the processor's cache."""
 
@@ -104,7 +106,7 @@ def _batch(
 ) -> Scanned:
     streams = [stream(seed, *name) for name in names]
     scenes = draw_scenes(site, streams)
-    draws = np.stack([draw_noise(random, size) for random in streams], axis=1)
+    draws = np.stack([draw_noise(random, (size, size)) for random in streams], axis=1)
     rays = camera_rays(size)
     scan = np.repeat(np.arange(len(names)), size * size)
     sight = np.tile(rays, len(names))
@@ -116,17 +118,17 @@ def _batch(
     return Scanned(distance, intensity, labels, table, site_numbers)
 
 
-def draw_noise(random: np.random.Generator, size: int) -> Floats:
+def draw_noise(random: np.random.Generator, grid: tuple[int, int]) -> Floats:
     """Draw four random numbers for each pixel: column noise, light noise, side and share.
 
     The noise has mean 0 and variance 1, and is nearly normal: it is the sum of twelve uniform
     numbers minus 6. Side and share are arguments of ``across_edges``.
     """
     # numpy's own normal numbers come from the C library's exponential and logarithm.
-    noise = random.random((2, size, size), np.float32)
+    noise = random.random((2, *grid), np.float32)
     for _ in range(11):
-        noise += random.random((2, size, size), np.float32)
-    return np.concatenate([noise - 6, random.random((2, size, size), np.float32)])
+        noise += random.random((2, *grid), np.float32)
+    return np.concatenate([noise - 6, random.random((2, *grid), np.float32)])
 
 
 def _scan_rays(
@@ -139,15 +141,15 @@ def _scan_rays(
     signal = light + mirrored + highlight(scenes, hits, sight, light)
     ghost = mirrored > light
     seen = decodable(hits, sight, signal)
-    columns = projector_columns(np.where(ghost, sources, hits.points))
+    columns = PROJECTOR.columns(np.where(ghost, sources, hits.points))
     columns[~seen] = np.nan
     column_noise, light_noise, side, share = draws
     clear = np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
     mixed, flying = across_edges(columns.reshape(grid), clear, side, share)
     blur = np.float32(scenes.site.noise) / np.sqrt(np.maximum(signal, 1e-3))
-    decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
+    decoded = PROJECTOR.distance(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
-    off = np.abs(distance_of(mixed.ravel(), sight) - hits.distance) > OFF_M
+    off = np.abs(PROJECTOR.distance(mixed.ravel(), sight) - hits.distance) > OFF_M
     labels = hits.kind.copy()
     labels[off & ghost] = GHOST
     labels[off & flying.ravel()] = FLYING

@@ -31,7 +31,7 @@ from fedchain.scans.baselines import Baseline, classical
 from fedchain.scans.features import features_of, lengths_of, normals_of
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
-from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
+from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.tasks.tiles import cut_tiles, join_tiles, padded
 from fedchain.scans.turntable import CHANNELS, ChannelKind, ScanSet, Views, channel_image, read_set
 from fedchain.scans.turntable.images import grid_channels
@@ -72,12 +72,13 @@ class Cleaned:
         return cut_tiles(padded(grid, self.tile, 0), self.tile)[self.filled]
 
 
-def _shapes(given: Mapping[str, Any]) -> Shapes:
+def shapes_of_tiles(given: Mapping[str, Any]) -> Shapes:
+    """Return the shapes of a task from its parameters ``tile`` and ``channels``."""
     pixels = given["tile"], given["tile"]
     return Shapes(inputs=(len(CHANNELS[given["channels"]]), *pixels), outputs=1, targets=pixels)
 
 
-TASK_SHAPES["scan_folder"] = _shapes
+TASK_SHAPES["scan_folder"] = shapes_of_tiles
 
 
 @tasks
@@ -92,7 +93,7 @@ def scan_folder(
     record: RecordUnit = "tile",
     channels: ChannelKind = "picture",
     views: list[str] = [],  # noqa: B006
-    held_out: HeldOut = 1,
+    held_out: HeldOutScans = 1,
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:
@@ -159,11 +160,11 @@ def scan_folder(
         loss=losses.build(loss),
         measure=segmentation.measure,
         score="iou",
-        baselines=_baselines(test, measured),
+        baselines=baselines_of(test, measured),
         record=record,
         note=f"tiles of {tile} x {tile} pixels of real scans; held out: {kept_back}",
         public_scans=tuple(file.name for file in public.cameras) if public else (),
-        pictures=lambda outputs, many: _pictures(outputs, many, test),
+        pictures=lambda outputs, many: pictures_of(outputs, many, test),
     )
 
 
@@ -201,11 +202,17 @@ def _cleaned(
             f"{both[0]}: no file of task.views is another view of it; allowed: scans of the same "
             "turntable, whose files hold their cameras"
         )
-    if record == "scan":
-        box = bounding_box(scan.valid)
-        scan, keep = scan.part(box), keep[box]
+    return cut(name, replace(scan, keep=keep), views, tile, record, kind)
+
+
+def cut(
+    name: str, scan: Scan, views: Views, tile: int, record: RecordUnit, kind: ChannelKind
+) -> Cleaned:
+    """Cut a scan, whose ``keep`` is known, into tiles with channels of a kind."""
+    scan = scan.part(bounding_box(scan.valid)) if record == "scan" else scan
+    assert scan.keep is not None
     tiles = channels_of(scan, tile, record, kind, views)
-    valid, kept = (padded(mask, tile, False) for mask in (scan.valid, keep))
+    valid, kept = (padded(mask, tile, False) for mask in (scan.valid, scan.keep))
     return Cleaned(name, scan, views, tiles, valid, kept, tile)
 
 
@@ -242,7 +249,7 @@ def tile_records(scans: Sequence[Cleaned]) -> Records:
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
 
-def _baselines(scans: Sequence[Cleaned], measured: Records) -> dict[str, Metrics]:
+def baselines_of(scans: Sequence[Cleaned], measured: Records) -> dict[str, Metrics]:
     """Return the metrics of the classical filters, which see whole scans before they are cut."""
     each = [(scan, classical(scan.scan, scan.views)) for scan in scans]
 
@@ -255,7 +262,8 @@ def _baselines(scans: Sequence[Cleaned], measured: Records) -> dict[str, Metrics
     return {name: metrics(name) for name in each[0][1]}
 
 
-def _pictures(outputs: Array, many: int, scans: Sequence[Cleaned]) -> Mapping[str, Picture]:
+def pictures_of(outputs: Array, many: int, scans: Sequence[Cleaned]) -> Mapping[str, Picture]:
+    """Return pictures of the first ``many`` scans, cleaned by the logits of all tiles."""
     pictures, start = {}, 0
     for scan in scans[:many]:
         count, _, *sides = scan.tiles.shape

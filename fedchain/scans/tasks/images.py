@@ -29,7 +29,7 @@ from fedchain.scans import segmentation
 from fedchain.scans.baselines import classical
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Mask, Scan, bounding_box
-from fedchain.scans.tasks.pairs import HeldOut, held_out_of, pairs, scan_and_mask
+from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.turntable import CHANNELS, Views, channel_image
 
 IID = Part("iid", {})
@@ -74,7 +74,7 @@ def scan_images(
     clean: str | None = None,
     size: Size = [64, 80],  # noqa: B006
     channels: LoneChannels = "picture",
-    held_out: HeldOut = 1,
+    held_out: HeldOutScans = 1,
     split: Annotated[Part, splits] = IID,
     model: Annotated[Part, models] = segmentation.UNET,
     loss: Annotated[Part, losses] = segmentation.BCE,

@@ -14,7 +14,7 @@ from fedchain.errors import DataError
 from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import Mask, Scan
 
-HeldOut = Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min_length=1)]
+HeldOutScans = Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min_length=1)]
 """Which scans are held out: a number of scans, the last ones, or a pattern of their names."""
 APPLE_DOUBLE = "._"
 """Beginning of the names of files in which macOS keeps the attributes of other files."""

@@ -12,7 +12,7 @@ from fedchain.scans.camera import Camera
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import Cloud, Scan, bounding_box
 
-MOST_STEPS = 72
+FINEST_STEPS = 72
 """Most steps of a full turn: a turntable that turns by less than 5 degrees is not recognised."""
 STEP_ERROR_DEG = 0.1
 """Largest error of a step, in degrees, against the nearest one that divides a full turn."""
@@ -23,7 +23,7 @@ WHOLE_PIXEL = 0.02
 points of the right camera are within .003; of a wrong one, one in a thousand is within .02."""
 LEAST_SHARE = 0.95
 """Least share of a cloud's points that the right camera maps to whole pixels."""
-SAMPLE = 500
+TRIED_POINTS = 500
 """Points of a cloud on which the cameras are tried."""
 
 
@@ -100,7 +100,7 @@ def _turn_between(one: Camera, other: Camera) -> Turntable | None:
     vector = Rotation.from_matrix(turn).as_rotvec()
     degrees = float(np.degrees(np.sqrt(vector @ vector)))
     steps = round(360 / max(degrees, 1))
-    if steps > MOST_STEPS or abs(360 / steps - degrees) > STEP_ERROR_DEG:
+    if steps > FINEST_STEPS or abs(360 / steps - degrees) > STEP_ERROR_DEG:
         return None
     axis = vector / np.sqrt(vector @ vector)
     axis = axis * np.sign(axis[np.abs(axis).argmax()])  # one direction for turns either way
@@ -122,7 +122,7 @@ def camera_of(cloud: Cloud, sights: Sequence[Sight], table: Turntable | None) ->
         sights: the known cameras.
         table: the turntable, or None to try only the known cameras as they stand.
     """
-    points = cloud.points[:: max(len(cloud.points) // SAMPLE, 1)]
+    points = cloud.points[:: max(len(cloud.points) // TRIED_POINTS, 1)]
     best, score = None, LEAST_SHARE
     for fit in _candidates(sights, table):
         pixels, depth = fit.camera.project(points)

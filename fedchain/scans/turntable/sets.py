@@ -12,7 +12,7 @@ import numpy as np
 from fedchain.arrays import Wholes
 from fedchain.errors import DataError
 from fedchain.scans.camera import Camera
-from fedchain.scans.formats import read_scan
+from fedchain.scans.formats import read_any
 from fedchain.scans.scan import Cloud, Scan
 from fedchain.scans.turntable.rings import Sight, Turntable, camera_of, organise, turntable_of
 from fedchain.scans.turntable.views import View, Views
@@ -61,7 +61,7 @@ class ScanSet:
         Raises:
             DataError: the file cannot be read, or has no grid and fits no camera of the set.
         """
-        read = _read(path)
+        read = read_any(path)
         if isinstance(read, Scan):
             return Member(read, None)
         found = organise(read, self._sights, self._table)
@@ -114,7 +114,7 @@ def read_set(paths: Sequence[Path]) -> ScanSet:
     without_grid, left_out, notes = list[Path](), dict[Path, str](), dict[Path, str]()
     for path in paths:
         try:
-            read = _read(path)
+            read = read_any(path)
         except DataError as error:
             left_out[path] = str(error).removeprefix(f"{path}: ")
             continue
@@ -127,7 +127,7 @@ def read_set(paths: Sequence[Path]) -> ScanSet:
             cameras[path] = read.view
     known, table = list(sights.values()), turntable_of(list(sights.values()))
     for path in without_grid:
-        cloud = _read(path)
+        cloud = read_any(path)
         fit = camera_of(cloud, known, table) if isinstance(cloud, Cloud) else None
         if fit is None:
             left_out[path] = _unfit(len(known))
@@ -140,13 +140,6 @@ def read_set(paths: Sequence[Path]) -> ScanSet:
 
 def _unfit(cameras: int) -> str:
     return f"has no grid, and its points fit none of the {cameras} cameras of its set"
-
-
-def _read(path: Path) -> Scan | Cloud:
-    """Read a file, which may have no grid."""
-    if path.suffix == ".npy":
-        return Cloud(points=np.load(path))
-    return read_scan(path)
 
 
 def _same_pose(one: Camera, other: Camera) -> bool:

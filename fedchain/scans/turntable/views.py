@@ -15,14 +15,14 @@ from fedchain.scans.scan import Floats, Scan
 
 VIEWS = ("nearest", "eighth", "supporting", "conflicting", "hiding", "unseen")
 """Names of the channels that compare a point with other views, in the order of the image."""
-NEIGHBOURS = 8
+NEAREST_POINTS = 8
 """Number of points of other views whose distance is looked up."""
 NEAREST_M, FARTHEST_M = 2.0**-13, 2.0**-5
 """Distances between points that are told apart, in metres: from .12 to 31 mm. The logarithm of a
 distance is -1 at the least and 1 at the largest."""
-NEAR_M = 1.5e-3
+SAME_SURFACE_M = 1.5e-3
 """Distance along a ray within which two surfaces count as the same, in metres."""
-BLOCK = 1 << 16
+POINTS_AT_ONCE = 1 << 14
 """Number of points that are compared at once: their arrays fit into the cache of a processor."""
 
 
@@ -91,8 +91,8 @@ class Views:
             points: points in metres, shape (points, 3), in the coordinates of the views.
         """
         channels = np.zeros((len(VIEWS), len(points)), np.float32)
-        for start in range(0, len(points) if self.views else 0, BLOCK):
-            block = slice(start, start + BLOCK)
+        for start in range(0, len(points) if self.views else 0, POINTS_AT_ONCE):
+            block = slice(start, start + POINTS_AT_ONCE)
             own = np.asarray(points[block], np.float64)
             channels[:2, block] = self._distances(own)
             for view in self.views:
@@ -102,7 +102,7 @@ class Views:
 
     def _distances(self, points: Array) -> Array:
         """Return the logarithms of the distances to the nearest and the 8th nearest point."""
-        _, found = self._tree.query(points, NEIGHBOURS)
+        _, found = self._tree.query(points, NEAREST_POINTS)
         missing = found == len(self._all)
         # scipy's own distances differ in the last place between processors.
         offsets = points[:, None] - self._all[np.where(missing, 0, found)]
@@ -123,7 +123,11 @@ def _opinion(view: View, points: Array) -> Array:
         inside = (depth > 0) & (near >= 0).all(axis=-1) & (near < (width, height)).all(axis=-1)
         column, row = np.where(inside[:, None], near, 0).astype(np.int64).T
         ahead = np.where(inside, view.depth[row, column], np.nan) - depth
-        same, behind, before = np.abs(ahead) <= NEAR_M, ahead > NEAR_M, ahead < -NEAR_M
+        same, behind, before = (
+            np.abs(ahead) <= SAME_SURFACE_M,
+            ahead > SAME_SURFACE_M,
+            ahead < -SAME_SURFACE_M,
+        )
     return np.stack([same, behind, before, ~(same | behind | before)])
 
 

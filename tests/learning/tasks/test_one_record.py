@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scan_files import as_scan, erase
+from turntable_scans import camera_at, scan_of
 
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -18,7 +20,7 @@ from fedchain.scans.features import normals_of
 from fedchain.scans.formats import write_scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
-from fedchain.scans.tasks import simulated
+from fedchain.scans.tasks import simulated, turntable
 
 HOLDERS, CLIP = 3, 0.1
 DIGITS = {"kind": "digits"}
@@ -81,6 +83,24 @@ def scanned(block: dict, patch) -> tuple[Task, Task]:
     return before, build(block)
 
 
+def turntables(block: dict, patch) -> tuple[Task, Task]:
+    """Turntables of four scans; then one point of the first scan is five times as far away."""
+    sizes = {"height": 32, "width": 48, "views": 4, "turntables": 1, "held_out": 1, "tile": 16}
+    block = block | sizes
+    before, true = build(block), turntable.as_scan
+
+    def other(captured, camera):
+        changed = next(calls) == 0
+        distance = captured.distance.copy()
+        if changed:
+            distance[tuple(np.argwhere(true(captured, camera).valid)[0])] *= 0.9
+        return true(replace(captured, distance=distance), camera)
+
+    calls = itertools.count()
+    patch.setattr(turntable, "as_scan", other)
+    return before, build(block)
+
+
 def scan_files(block: dict, patch, folder, change: str) -> tuple[Task, Task]:
     """Scans in files; then one pixel of the first scan is another one, at the border of a tile."""
     scans = [simulate(site_of(0, k), 0, [("scan", k, 0)], 40, k) for k in range(4)]
@@ -118,6 +138,7 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
     "public_root": (PUBLIC, table),
     "canaries": ({"each": 16}, canaries),
     "scan_segmentation": ({}, scanned),
+    "scan_turntable": ({}, turntables),
 }
 
 
@@ -167,3 +188,48 @@ def test_a_point_changes_only_the_scan_that_it_lies_in(channels, monkeypatch, tm
 @pytest.mark.parametrize("record", ["tile", "scan"])
 def test_a_pixel_changes_only_the_record_that_it_lies_in(record, change, monkeypatch, tmp_path):
     others_stay(*scan_files(TILES | {"record": record}, monkeypatch, tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("record", "channels"), [("tile", "local"), ("scan", "all"), ("turntable", "all")]
+)
+def test_a_point_of_a_turntable_changes_only_the_record_that_it_lies_in(
+    record, channels, monkeypatch
+):
+    block = {"kind": "scan_turntable", "record": record, "channels": channels}
+    others_stay(*turntables(block, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    ("record", "channels", "public"),
+    [("tile", "all", 2), ("scan", "views", 2), ("tile", "local", 0), ("turntable", "all", 0)],
+)
+def test_scans_of_a_turntable_are_public_only_if_others_records_are_compared_with_them(
+    record, channels, public
+):
+    sizes = {"height": 16, "width": 16, "views": 4, "turntables": 1, "held_out": 1, "tile": 16}
+    task = build({"kind": "scan_turntable", "record": record, "channels": channels, **sizes})
+    assert task.public_scans[:public] == ("0-0/1", "0-0/3")[:public]
+    assert len(task.public_scans) == public * (HOLDERS + 1)
+    if record != "tile":
+        assert sum(own.count for own in task.holders) == HOLDERS * (1 if public == 0 else 2)
+
+
+@pytest.mark.parametrize("kind", ["local", "views", "all"])
+@pytest.mark.parametrize("record", ["tile", "scan"])
+def test_a_point_changes_only_the_record_that_it_lies_in(record, kind, tmp_path):
+    """A training scan's point moves far and shines: with public views, no other record notices."""
+    scans = [scan_of(camera_at(angle)) for angle in (0, 90, 180, 270, 45)]
+    for number, scan in enumerate(scans):
+        write_scan(tmp_path / f"raw-{number}.npz", scan)
+        kept = scan.valid & (np.arange(scan.valid.shape[1]) > 15)
+        write_scan(tmp_path / f"done-{number}.npz", erase(scan, kept))
+    views = {} if kind == "local" else {"views": ["*.npz"]}
+    model = {"kind": "gajdosech_unet", "levels": 1, "width": 1, "norm": "group"}
+    block = TILES | {"path": str(tmp_path), "channels": kind, "record": record, "model": model}
+    before = build(block | views | {"held_out": 2})
+    positions, intensity = scans[0].positions.copy(), scans[0].intensity.copy()
+    at = tuple(np.argwhere(scans[0].valid)[0])
+    positions[at], intensity[at] = 1.5 * positions[at], 50.0
+    write_scan(tmp_path / "raw-0.npz", replace(scans[0], positions=positions, intensity=intensity))
+    others_stay(before, build(block | views | {"held_out": 2}))

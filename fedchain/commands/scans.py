@@ -1,0 +1,17 @@
+"""Commands on 3D scans, without federation: the group ``fedchain scan``."""
+
+from __future__ import annotations
+
+import typer
+
+from fedchain.commands import cleaning, scan_files
+
+app = typer.Typer()
+scan = typer.Typer(
+    help="Simulate, convert and clean 3D scans; train models on folders of them.",
+    no_args_is_help=True,
+    epilog="Example: fedchain scan train scans -o cleaner.npz",
+)
+app.add_typer(scan, name="scan")
+for module in (scan_files, cleaning):
+    scan.add_typer(module.app)

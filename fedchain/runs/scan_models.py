@@ -1,0 +1,78 @@
+"""Scan models of runs: the model of a block, as a model that filters scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedchain.errors import RunRefused
+from fedchain.learning.evaluation import dimension, load_weights
+from fedchain.ledger.storage.store import Store
+from fedchain.registry import Part
+from fedchain.results import LEDGER, Run
+from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
+from fedchain.scans.turntable import CHANNELS, ChannelKind
+
+SIDES = {"scan_folder": "tile", "scan_segmentation": "size", "scan_turntable": "tile"}
+"""For each task on scans, the parameter with the pixels along a side of an image."""
+AS_IS = {"mean": 0.0, "deviation": 1.0, "low": -1e30, "high": 1e30}
+"""Statistics of a channel that is given to the model as it is, and may have any value."""
+
+
+def scan_model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel, str]:
+    """Return the model of a block of a run on scans, and the block's hash.
+
+    Args:
+        folder: the run's folder.
+        height: the height of the block on the main chain; None: the last one.
+
+    Raises:
+        RunRefused: the run is on no scans, there is no such block, or its weights were not kept.
+    """
+    run = Run.open(folder)
+    task = run.scenario.task
+    if task.kind not in SIDES:
+        allowed = ", ".join(SIDES)
+        raise RunRefused(f"{folder}: learns {task.kind}, not scans; allowed tasks: {allowed}")
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        block = _block_at(run, store, height)
+        try:
+            weights = store.state(block).weights
+        except KeyError as error:
+            raise RunRefused(f"{folder}: {error.args[0]}; give another --height") from error
+    card = _card(run, task, block.hex())
+    module = module_of(card.model, len(card.channels), card.window, str(folder))
+    if dimension(module) != len(weights):
+        words = f"has {len(weights)} weights, and its model {dimension(module)}"
+        raise RunRefused(f"{folder}: {words}; allowed: a run of this fedchain")
+    load_weights(module, weights)
+    return TrainedModel(card, module.eval()), block.hex()
+
+
+def _block_at(run: Run, store: Store, height: int | None) -> bytes:
+    if height is None:
+        head: bytes = store.head
+        return head
+    on_chain = {row["height"]: row["block"] for row in run.metrics}
+    if height == 0:
+        return store.genesis.header.hash
+    if height not in on_chain:
+        raise RunRefused(f"{run.folder}: no block {height}; allowed: 0 to {len(on_chain)}")
+    return bytes.fromhex(on_chain[height])
+
+
+def _card(run: Run, task: Part, block: str) -> Card:
+    given = task.parameters
+    kind: ChannelKind = given.get("channels", "picture")
+    rounds, name = len(run.metrics), run.folder.resolve().name
+    return Card(
+        model=given["model"].plain(),
+        kind=kind,
+        channels=tuple(Channel(name=channel, **AS_IS) for channel in CHANNELS[kind]),
+        window=given[SIDES[task.kind]],
+        margin=0,
+        alone=given.get("record", "tile") == "tile",
+        threshold=0.5,
+        trained_on=f"task {task.kind} by the run {name} of {rounds} rounds, block {block[:16]}",
+        training={},
+        scores={},
+    )

@@ -1,0 +1,1 @@
+"""Training on folders of scans, without federation: model files, filtering and evaluation."""

@@ -1,0 +1,158 @@
+"""Images of scans: the channels that a model sees, for each scan of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fedchain.arrays import Flags, Wholes
+from fedchain.errors import DataError
+from fedchain.scans.formats import read_any, read_scan
+from fedchain.scans.formats.reading import read_file_points
+from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
+from fedchain.scans.tasks.folder import channels_of
+from fedchain.scans.tasks.tiles import cut_tiles, padded
+from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
+from fedchain.scans.training.model_file import Card
+from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
+from fedchain.scans.turntable import ScanSet as Turntable
+
+
+@dataclass(frozen=True, eq=False)
+class RowCells:
+    """Where the points of a file without a grid are on the grid of their camera."""
+
+    filled: Flags
+    """Whether each row of the file holds a point, shape (rows,)."""
+    cells: Wholes
+    """For each point: its row x width + column in the grid, or -1 if it has no pixel of its own,
+    shape (points,)."""
+
+    def in_file_order(self, keep: Mask) -> Flags:
+        """Return a mask over the grid as a mask over the rows; points without a pixel are kept."""
+        found = self.filled.copy()
+        found[self.filled] = (self.cells < 0) | keep.ravel()[np.maximum(self.cells, 0)]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class ScanImage:
+    """One scan with its channels, within the smallest box that holds every point."""
+
+    scan: Scan
+    """The scan on its grid."""
+    box: tuple[slice, slice]
+    """Rows and columns of the box in the grid."""
+    image: Floats
+    """Channels within the box, float32, shape (channels, h, w); 0 where a pixel is empty."""
+    views: Views
+    """The scans that the points are compared with; none for channels of the scan alone."""
+    rows: RowCells | None = None
+    """The rows of a file without a grid; None if the file has one."""
+
+    @cached_property
+    def valid(self) -> Mask:
+        """Pixels of the box that hold a point, shape (h, w)."""
+        return self.scan.valid[self.box]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSet:
+    """A set of scans that is ready to be read, one scan after the other."""
+
+    files: FileSet
+    """The files of the set."""
+    kind: ChannelKind
+    """Kind of channels."""
+    tile: int | None = None
+    """Side of the tiles, in pixels, of which each has channels of its own; None: a scan's channels
+    are computed from the whole scan."""
+
+    @classmethod
+    def for_model(cls, files: FileSet, card: Card) -> OpenSet:
+        """Return the set with the channels that a model sees."""
+        return cls(files, card.kind, card.window if card.alone else None)
+
+    @cached_property
+    def turntable(self) -> Turntable:
+        """The cameras of the set."""
+        return read_set(self.files.views)
+
+    def image(self, file: ScanFile) -> ScanImage:
+        """Read a scan of the set and compute its channels.
+
+        Raises:
+            DataError: the file cannot be read, or has no grid and fits no camera of the set.
+        """
+        read, rows, views = read_any(file.path), None, Views([])
+        if isinstance(read, Cloud):
+            member = self.turntable.member(file.path)
+            assert member.pixels is not None
+            rows = RowCells(read_file_points(file.path, None)[1].valid, member.pixels)
+            read = member.scan
+        if self.kind in COMPARED:
+            truth = () if file.truth is None else (file.truth,)
+            views = self.turntable.views(file.path, truth)
+        if self.tile is not None:
+            image = _image_of_tiles(read, self.tile, self.kind, views)
+            return ScanImage(read, (slice(None), slice(None)), image, views, rows)
+        box = bounding_box(read.valid)
+        image = channel_image(read.part(box), self.kind, views)
+        return ScanImage(read, box, image, views, rows)
+
+
+def _image_of_tiles(scan: Scan, side: int, kind: ChannelKind, views: Views) -> Floats:
+    """Return the channels of a scan whose tiles know nothing of each other."""
+    height, width = scan.intensity.shape
+    valid = padded(scan.valid, side, False)
+    filled = np.flatnonzero(cut_tiles(valid, side).any(axis=(1, 2)))
+    tiles = channels_of(scan, side, "tile", kind, views)
+    image = np.zeros((tiles.shape[1], *valid.shape), np.float32)
+    for number, tile in zip(filled, tiles, strict=True):
+        row, column = (side * place for place in divmod(int(number), valid.shape[1] // side))
+        image[:, row : row + side, column : column + side] = tile
+    return image[:, :height, :width]
+
+
+COMPARED = ("views", "all")
+"""Kinds of channels that compare a scan with the others of its set."""
+
+
+def kind_for(folder: ScanFolder) -> ChannelKind:
+    """Return the kind of channels that suits the pairs of a folder.
+
+    It is ``views`` if the first pair knows its camera and has other scans beside it: these
+    channels transfer best from one scan to another. Otherwise it is ``local``.
+
+    Raises:
+        DataError: the first pair cannot be read.
+    """
+    first = folder.pairs[0]
+    beside = next(len(each.views) for each in folder.sets if first in each.scans)
+    return "views" if beside > 1 and read_scan(first.path).view is not None else "local"
+
+
+def truth_of(file: ScanFile, scan: Scan) -> Mask:
+    """Return which points of a scan remain after cleaning, shape (height, width).
+
+    Raises:
+        DataError: the cleaned file cannot be read, has another grid than the scan or points that
+            the scan lacks, or keeps nothing.
+    """
+    if file.truth is None:
+        raise DataError(f"{file.path}: has no cleaned scan beside it; allowed: pairs")
+    clean = scan if file.truth == file.path else read_scan(file.truth)
+    if clean.intensity.shape != scan.intensity.shape:
+        raise DataError(
+            f"{file.truth}: has {clean.intensity.shape} pixels; "
+            f"allowed: {scan.intensity.shape}, those of {file.path.name}"
+        )
+    keep = clean.valid if clean.keep is None else clean.valid & clean.keep
+    if new := int((keep & ~scan.valid).sum()):
+        words = f"has {new} points that {file.path.name} lacks"
+        raise DataError(f"{file.truth}: {words}; allowed: a scan from which points were erased")
+    if not keep.any():
+        raise DataError(f"{file.truth}: keeps no point of {file.path.name}; allowed: at least one")
+    return keep

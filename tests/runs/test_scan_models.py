@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import call
+from training_scans import bumpy, folder_of_pairs
+
+import fedchain
+from fedchain.errors import RunRefused
+from fedchain.learning.evaluation import flat_weights
+from fedchain.learning.task import tasks
+from fedchain.ledger.storage.store import Store
+from fedchain.registry import Part
+from fedchain.results import LEDGER, Run
+from fedchain.runs.scan_models import scan_model_of
+from fedchain.scans.training.cleaning import chances
+from fedchain.scans.training.folders import FileSet, ScanFile
+from fedchain.scans.training.images import OpenSet
+
+SCENARIO = """
+version: 1
+name: scans
+rounds: 2
+task:
+  kind: scan_folder
+  path: {path}
+  dirty: "scan_*.npz"
+  clean: "clean_*.npz"
+  tile: 16
+  model: {{kind: gajdosech_unet, levels: 1, width: 1, norm: group}}
+nodes: {{holders: 2, compute: 1}}
+privacy: {{kind: none}}
+aggregation: {{kind: mean}}
+update: {{kind: adam, learning_rate: 0.02}}
+ledger: {{work: {{kind: hashcash, difficulty_bits: 1}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    place = tmp_path_factory.mktemp("run")
+    for number in range(2):
+        scan = bumpy(number)
+        for name, valid in (("scan", scan.valid), ("clean", scan.keep)):
+            positions = np.where(valid[..., None], scan.positions, np.nan)
+            light = np.where(valid, scan.intensity, np.nan)
+            np.savez(place / f"{name}_{number}.npz", positions=positions, intensity=light,
+                     camera=scan.camera)  # fmt: skip
+    (place / "scans.yaml").write_text(SCENARIO.format(path=place))
+    return fedchain.run(fedchain.load(str(place / "scans.yaml")), out=place / "runs")
+
+
+def test_the_model_of_a_block_has_the_weights_on_the_chain(run):
+    trained, block = scan_model_of(run.folder)
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        assert block == store.head.hex()
+        head = store.state(store.head).weights
+    assert np.allclose(flat_weights(trained.module), head, atol=1e-6)
+    assert trained.card.alone
+    assert (trained.card.kind, trained.card.window, trained.card.threshold) == ("picture", 16, 0.5)
+    first, _ = scan_model_of(run.folder, height=0)
+    assert not np.allclose(flat_weights(first.module), head, atol=1e-6)
+
+
+def test_a_run_cleans_a_scan_as_its_task_measures_it(run):
+    trained, _ = scan_model_of(run.folder)
+    part: Part = run.scenario.task
+    task = tasks.build(part, 2, run.scenario.seed)
+    path = Path(part.parameters["path"]) / "scan_1.npz"
+    file = ScanFile(path, "scan_1")
+    read = OpenSet.for_model(FileSet((file,)), trained.card).image(file)
+    kept = (chances(trained, read.image, read.valid) >= 0.5) & read.valid
+    outliers = read.valid & ~bumpy(1).keep
+    found = (outliers & ~kept).sum() / max(outliers.sum(), 1)
+    import torch
+
+    with torch.inference_mode():
+        outputs = trained.module(torch.from_numpy(task.held_out.inputs)).numpy()
+    assert task.measure(outputs, task.held_out)["outlier_recall"] == pytest.approx(found)
+
+
+def test_filter_takes_the_model_of_a_run(run, tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans", pairs=1, more=0)
+    out = tmp_path / "out"
+    told = call("scan", "filter", folder, "--from-run", run.folder, "--height", "1", "-o", out)
+    assert (told.code, told.err) == (0, "")
+    assert "task scan_folder by the run" in told.out
+    assert (out / "scan_000.keep.npy").exists()
+
+
+def test_a_block_that_is_not_there_is_refused_with_what_is(run):
+    with pytest.raises(RunRefused, match="no block 9; allowed: 0 to 2"):
+        scan_model_of(run.folder, height=9)
