@@ -47,7 +47,8 @@ class Converted:
     points: int
     """Number of points."""
     grid: tuple[int, int] | None
-    """Height and width of the grid that was written, or None without a grid."""
+    """Height and width of the grid that was written (of a picture set, before it was cropped), or
+    None without a grid."""
     lost: tuple[str, ...]
     """What the source holds and the target cannot hold, in words."""
 
