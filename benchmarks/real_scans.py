@@ -27,7 +27,7 @@ from fedchain.scans.segmentation import mask_metrics, targets_of
 from fedchain.scans.training.cleaning import logits_in
 from fedchain.scans.training.examples import statistics_of
 from fedchain.scans.training.optimisation import Example, Schedule, begin, optimise
-from fedchain.scans.turntable import CHANNELS, View, Views, channel_image, read_set
+from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image, read_set
 from fedchain.scans.turntable.refinement import refined_poses, refined_scan
 
 BCE = Part("bce", {"keep_weight": 0.5})
@@ -70,7 +70,7 @@ def measured(kept: np.ndarray, rank: np.ndarray | None, example: Example) -> Map
 def trained(name: str, training: Example, test: Example, seed: int) -> Mapping[str, float]:
     """Train a model on one scan, and measure it on another."""
     part, kind, steps, rate, threshold = MODELS[name]
-    channels = statistics_of([training], CHANNELS[kind], 0)
+    channels = statistics_of([training], CHANNEL_NAMES[kind], 0)
     state = begin(seeded(lambda: models.build(part, (len(channels), SIDE, SIDE), 1), seed)())
     schedule = Schedule(
         steps=steps, batch=6, window=SIDE, margin=MARGIN, learning_rate=rate, check_every=steps,
@@ -91,7 +91,7 @@ def main() -> None:
     scans, masks = scans_of(asked.folder, asked.refined)
     frame = "refined" if asked.refined else "stored"
     for clean in (False, True):
-        views = {n: View.of(s) for n, s in scans.items() if clean or not n.startswith("clean_")}
+        views = {n: ScanView.of(s) for n, s in scans.items() if clean or not n.startswith("clean_")}
         parts: dict[str, tuple[Scan, Views, dict[str, Example]]] = {}
         for name, keep in masks.items():
             box = bounding_box(scans[name].valid)
