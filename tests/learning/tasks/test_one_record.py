@@ -14,10 +14,10 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.tasks import canary_records
 from fedchain.randomness import stream
-from fedchain.scans.tasks import simulated
 from fedchain.scans.features import normals_of
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
+from fedchain.scans.tasks import simulated
 
 HOLDERS, CLIP = 3, 0.1
 DIGITS = {"kind": "digits"}
