@@ -26,7 +26,7 @@ from fedchain.scans.scan import Scan, bounding_box
 from fedchain.scans.segmentation import mask_metrics, targets_of
 from fedchain.scans.training.cleaning import logits_in
 from fedchain.scans.training.examples import statistics_of
-from fedchain.scans.training.optimisation import Example, Schedule, begin, optimise
+from fedchain.scans.training.optimisation import Example, StepSchedule, begin, optimise
 from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image, read_set
 from fedchain.scans.turntable.refinement import refined_poses, refined_scan
 
@@ -73,7 +73,7 @@ def trained(name: str, training: Example, test: Example, seed: int) -> Mapping[s
     part, kind, steps, rate, threshold = MODELS[name]
     channels = statistics_of([training], CHANNEL_NAMES[kind], 0)
     state = begin(seeded(lambda: models.build(part, (len(channels), SIDE, SIDE), 1), seed)())
-    schedule = Schedule(
+    schedule = StepSchedule(
         steps=steps, batch=6, window=SIDE, margin=MARGIN, learning_rate=rate, check_every=steps,
         patience=steps, seed=seed,
     )  # fmt: skip
