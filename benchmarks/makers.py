@@ -304,7 +304,7 @@ MAKERS: dict[str, Maker] = {
     "zoo": Maker(
         commands=("python benchmarks/zoo.py --json",),
         minutes=5,
-        texts={"": Text("docs/scans.md", zoo_table)},
+        texts={"": Text("docs/scan_models.md", zoo_table)},
     ),
     "scan_walk": Maker(
         commands=("python benchmarks/scan_walk.py {out}",),

@@ -1,4 +1,4 @@
-"""The table of the models of scans in docs/scans.md."""
+"""The table of the models of scans in docs/scan_models.md."""
 
 from __future__ import annotations
 

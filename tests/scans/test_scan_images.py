@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scan_files import as_scan, erase, write_scan
+from scan_files import as_scan, erase
 from shared_data import MOSD, beside_shared
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.camera import Camera
-from fedchain.scans.formats import read_scan
+from fedchain.scans.formats import read_scan, write_scan
 from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
@@ -60,6 +60,15 @@ def test_a_scan_is_brought_to_a_size_by_every_nth_row_and_column_of_its_box(grid
     assert np.array_equal(kept, keep[2:-2:every, 2:-2:every])
     assert small.positions.shape[0] <= size[0]
     assert small.positions.shape[1] <= size[1]
+
+
+def test_a_scan_that_is_brought_to_a_size_does_not_hold_the_whole_scan_in_memory():
+    scan, keep = numbered(12, 12)
+    small, kept = brought_to(replace(scan, keep=keep), keep, (6, 6))
+    wholes = (scan.positions, scan.normals, scan.intensity, keep)
+    parts = (small.positions, small.normals, small.intensity, kept)
+    assert not any(np.shares_memory(*both) for both in zip(wholes, parts, strict=True))
+    assert small.keep is None
 
 
 def test_a_scan_with_other_rows_than_its_camera_has_no_view():
@@ -130,7 +139,7 @@ def test_a_scan_without_a_mask_is_refused(folder, tmp_path):
         (tmp_path / source.name).write_bytes(source.read_bytes())
     scan = as_scan(simulate(site_of(0, 0), 0, [("s", 0)], SIDE, 0), 0, "object")
     write_scan(tmp_path / "learn1.npz", replace(scan, keep=None))
-    with pytest.raises(DataError, match=r"learn1.npz: has no mask .*allowed: an NPZ file with"):
+    with pytest.raises(DataError, match=r"learn1.npz: has no mask .*allowed: a file with keep"):
         images_task(tmp_path)
 
 

@@ -15,7 +15,7 @@ from fedchain.scans.formats.contents import Contents
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan
 
 LengthUnit = Literal["m", "mm"]
-"""LengthUnit of length of a file: metres or millimetres."""
+"""Unit of length of a file: metres or millimetres."""
 FARTHEST_M = 1e6
 """Largest coordinate of a camera that is read, in metres."""
 WIDE_M = 20.0
@@ -45,7 +45,7 @@ class FilePoints:
     view: Camera | None = None
     """The camera itself, in the unit of the file."""
     unit: LengthUnit | None = None
-    """LengthUnit of length that the file says; None if it says none."""
+    """Unit of length that the file names, or None."""
 
     @property
     def valid(self) -> Mask:
@@ -83,7 +83,7 @@ def in_metres(file: Contents, points: FilePoints, unit: LengthUnit | None) -> Fi
     """Return what a reader made of a file in metres, float32.
 
     The unit is what the file says, otherwise ``unit``, otherwise metres. If nobody says the unit
-    and the points lie tens of metres apart, a warning in the log asks for it. A normal or an
+    and the points lie more than ``WIDE_M`` from their middle, a warning in the log asks for it. A normal or an
     intensity that is not finite becomes 0.
 
     Raises:
@@ -91,7 +91,7 @@ def in_metres(file: Contents, points: FilePoints, unit: LengthUnit | None) -> Fi
     """
     if points.unit is None and unit is None and _spread(points.points) > WIDE_M:
         logging.getLogger(__name__).warning(
-            "%s: its points lie more than %g m apart; if they are in millimetres, say unit mm",
+            "%s: its points lie more than %g m from their middle; if they are in mm, say unit mm",
             file.path,
             WIDE_M,
         )

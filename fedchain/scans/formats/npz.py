@@ -221,7 +221,8 @@ def _array(file: Contents, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, lar
     """Read one array of numbers; the size in its header must match its number of bytes."""
     with archive.open(entry) as member:
         header = _header(file, member, entry.filename, entry.file_size, largest)
-        return _values(member.read(), *header)
+        # Without a size, zipfile unpacks up to 2 GB before it compares them with what is claimed.
+        return _values(member.read(entry.file_size), *header)
 
 
 def _values(data: bytes, shape: ArrayShape, columns_first: bool, kind: np.dtype[Any]) -> Array:

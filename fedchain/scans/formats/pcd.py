@@ -30,6 +30,8 @@ LARGEST_UNPACKED = 1 << 28
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 SIZES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
 """Bytes that a number of each of PCD's types may have."""
+PACKED_COLOURS = ("rgb", "rgba")
+"""Names of fields whose 32 bits are alpha, red, green and blue."""
 DATA = ("ascii", "binary", "binary_compressed")
 NEEDED = ("FIELDS", "SIZE", "TYPE", "WIDTH", "HEIGHT", "DATA")
 NO_PLACE = [0.0, 0.0, 0.0]
@@ -149,13 +151,24 @@ def _viewpoint(file: Contents, words: list[str]) -> tuple[float, ...]:
 
 
 def _text(file: Contents, header: PcdHeader, points: int) -> dict[str, Array]:
-    table = read_table(file, header.end, sum(count for _, _, count in header.fields), points)
+    # A packed colour is a whole number up to 2^32, which float32 would round.
+    packed = any(name in PACKED_COLOURS for name, _, _ in header.fields)
+    kind = np.float64 if packed else np.float32
+    wide = sum(count for _, _, count in header.fields)
+    table = read_table(file, header.end, wide, points, kind=kind)
     columns, place = {}, 0
-    for name, _, count in header.fields:
+    for name, number, count in header.fields:
         if count == 1:
-            columns[name] = table[:, place]
+            column = table[:, place]
+            columns[name] = _stored(column, number) if name in PACKED_COLOURS else column
         place += count
     return columns
+
+
+@np.errstate(all="ignore")  # of numbers that the type cannot hold
+def _stored(column: Array, kind: str) -> Array:
+    """Return a column of text in the type that the header gives; what is not finite becomes 0."""
+    return np.asarray(np.nan_to_num(column, posinf=0, neginf=0).astype(kind))
 
 
 def _unpacked(file: Contents, header: PcdHeader, points: int) -> dict[str, Array]:
@@ -181,7 +194,7 @@ def _unpacked(file: Contents, header: PcdHeader, points: int) -> dict[str, Array
 
 def _colours(table: dict[str, Array]) -> dict[str, Array]:
     """Return the columns with a packed ``rgb`` or ``rgba`` as three columns of colours."""
-    packed = table.get("rgb", table.get("rgba"))
+    packed = next((table[name] for name in PACKED_COLOURS if name in table), None)
     if packed is None or packed.dtype.itemsize != 4:
         return table
     words = np.ascontiguousarray(packed).view(np.uint32)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fedchain.arrays import Array, read_only
-from fedchain.errors import DataError
+from fedchain.errors import DataError, cannot
 from fedchain.files import write_whole
 from fedchain.scans.features import CHANNELS, features_of, lengths_of
 from fedchain.scans.formats.contents import contents
@@ -88,12 +88,15 @@ def read_picture_set(path: Path) -> PictureSet:
 def write_picture_set(path: Path, scan: Scan) -> None:
     """Write the channels of a scan as a picture set, and its mask if it has one.
 
+    The files of an older set of this name are replaced. Its mask is removed if the scan has none,
+    since it would belong to other points.
+
     Args:
         path: path of NAME.intensity.png; the other files are written beside it.
         scan: the scan.
 
     Raises:
-        RunError: a file cannot be written.
+        RunError: a file cannot be written or removed.
     """
     made = picture_set_of(scan)
     pictures = dict(zip(CHANNELS, np.rint(255 * made.image).astype(np.uint8), strict=True))
@@ -101,6 +104,12 @@ def write_picture_set(path: Path, scan: Scan) -> None:
         pictures["keep"] = np.where(made.keep & made.valid, 255, 0).astype(np.uint8)
     for name, pixels in pictures.items():
         write_whole(_beside(path, name), grey_bytes(pixels))
+    if made.keep is None:
+        mask = _beside(path, "keep")
+        try:
+            mask.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot(mask, "be removed", error) from error
 
 
 def _beside(path: Path, channel: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,15 @@ _ROWS = 1 << 12
 
 @np.errstate(all="ignore")  # of numbers beyond float32
 def read_table(
-    file: Contents, start: int, columns: int, rows: int | None = None, separator: str | None = None
+    file: Contents,
+    start: int,
+    columns: int,
+    rows: int | None = None,
+    *,
+    separator: str | None = None,
+    kind: type[np.floating[Any]] = np.float32,
 ) -> Array:
-    """Return the numbers of the lines that begin at byte ``start``, float32, (rows, columns).
+    """Return the numbers of the lines that begin at byte ``start``, shape (rows, columns).
 
     Args:
         file: the file.
@@ -33,6 +40,7 @@ def read_table(
         columns: numbers of each line.
         rows: number of lines; lines after them are not read. None: all lines.
         separator: character between two numbers; None: spaces.
+        kind: numpy's type of the numbers.
 
     Raises:
         DataError: there are too few lines or too many numbers, or a line holds something else than
@@ -50,7 +58,7 @@ def read_table(
         return np.empty((0, columns), np.float32)
     try:
         table = np.loadtxt(
-            _chained(first, lines), np.float32, comments=None, delimiter=separator, ndmin=2
+            _chained(first, lines), kind, comments=None, delimiter=separator, ndmin=2
         )
     except ValueError as error:
         raise file.fail(_problem(str(error))) from error

@@ -11,7 +11,7 @@ from torch import nn
 from fedchain.learning.gradients.layers import StandardisedConv2d
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
-from fedchain.scans.models.blocks import image_of
+from fedchain.scans.models.blocks import Width, image_of
 
 Norm = Literal["none", "group", "group_and_weights"]
 """What is normalised: nothing, the channels of each example, or the channels and the kernels."""
@@ -28,7 +28,7 @@ def gajdosech_unet(
     outputs: int,
     *,
     levels: Annotated[int, Field(ge=1, le=4)] = 4,
-    width: Annotated[int, Field(ge=1, le=64)] = 8,
+    width: Width = 8,
     norm: Norm = "none",
 ) -> nn.Module:
     """Make Gajdošech's U-Net, which gives each pixel a logit for keeping its point.

@@ -9,6 +9,7 @@ from torch import nn
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.scans.models.blocks import image_of
 
 
 @models
@@ -21,8 +22,9 @@ def pixels(
 ) -> nn.Module:
     """Make a model of single pixels, out of 1x1 convolutions.
 
-    Channels that compare a point with other views say nearly all that is to be known about it. A
-    model of few weights then learns as much as a U-Net, and needs far less privacy noise.
+    It suits channels that compare a point with other views, which say nearly all that can be known
+    about the point. A model of few weights then learns as much as a U-Net, and needs far less
+    privacy noise.
 
     Args:
         inputs: shape of one image, (channels, h, w), of any height and width.
@@ -38,10 +40,7 @@ def pixels(
     >>> sum(weights.numel() for weights in pixels((15, 8, 8), 1, hidden=8).parameters())
     137
     """
-    if len(inputs) != 3:
-        raise ValueError(
-            f"pixels: inputs of shape {inputs} are no image; allowed: (channels, h, w)"
-        )
+    channels, _, _ = image_of("pixels", inputs)
     if hidden == 0:
-        return nn.Conv2d(inputs[0], outputs, 1)
-    return nn.Sequential(nn.Conv2d(inputs[0], hidden, 1), nn.ReLU(), nn.Conv2d(hidden, outputs, 1))
+        return nn.Conv2d(channels, outputs, 1)
+    return nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, outputs, 1))

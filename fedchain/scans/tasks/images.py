@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -142,13 +142,17 @@ def brought_to(scan: Scan, keep: Mask, size: tuple[int, int]) -> tuple[Scan, Mas
     """Return every n-th row and column of the box of a scan's points, and of its mask.
 
     The number n is the smallest, from 1 on, with which the rest fits into ``size``, a height and a
-    width. The first row and the first column of the box remain.
+    width. The first row and the first column of the box remain. The scan that is returned has no
+    ``keep``; its mask stands beside it.
     """
     rows, columns = bounding_box(scan.valid)
     sides = (rows.stop - rows.start, columns.stop - columns.start)
     every = max(-(-side // most) for side, most in zip(sides, size, strict=True))
     steps = (slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every))
-    return scan.part(steps), keep[steps]
+    part = scan.part(steps)
+    # Slices would hold the arrays of the whole scan in memory for as long as the task lives.
+    copies = {name: getattr(part, name).copy() for name in ("positions", "normals", "intensity")}
+    return replace(part, keep=None, **copies), keep[steps].copy()
 
 
 def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:

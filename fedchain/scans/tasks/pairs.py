@@ -56,8 +56,8 @@ def scan_and_mask(dirty: Path, clean: Path | None) -> tuple[Scan, Mask]:
     after = scan if clean is None else read_scan(clean)
     if clean is None and scan.keep is None:
         raise DataError(
-            f"{dirty}: has no mask of the points to keep; allowed: an NPZ file with an array keep, "
-            "or cleaned scans beside it and their pattern as task.clean"
+            f"{dirty}: has no mask of the points to keep; allowed: a file with keep (NPZ, PLY or "
+            "PCD), or cleaned scans beside it and their pattern as task.clean"
         )
     if scan.intensity.shape != after.intensity.shape:
         raise DataError(

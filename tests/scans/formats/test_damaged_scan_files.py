@@ -227,6 +227,24 @@ def test_arrays_of_packed_zeros_are_refused_before_they_are_unpacked(tmp_path):
         tracemalloc.stop()
 
 
+def test_an_array_that_unpacks_to_more_than_it_claims_takes_no_memory_for_the_rest(tmp_path):
+    path, claimed = tmp_path / "bomb.npz", npy((2000, 1, 3))[:-12] + bytes(24_000)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("positions.npy", claimed + bytes(2**24))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02")
+    data[place + 16 : place + 20] = struct.pack("<I", zlib.crc32(claimed))
+    data[place + 24 : place + 28] = struct.pack("<I", len(claimed))
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="holds no point"):
+            read_scan(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
 def test_errors_of_any_reader_are_one_short_line(tmp_path):
     for name in FILES:
         path = tmp_path / name

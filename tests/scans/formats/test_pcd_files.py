@@ -44,6 +44,15 @@ def test_packed_colours_as_the_bits_of_a_float_are_the_same_colours(tmp_path):
     assert read_cloud(tmp_path / "a.pcd").intensity.tolist() == pytest.approx([18.15])
 
 
+def test_packed_colours_as_whole_numbers_in_text_are_the_same_colours(tmp_path):
+    for kind, packed in (("U", 0xFF0A141E), ("U", 0x0A141E), ("I", 0x0A141E)):
+        body = f"1 2 3 {packed}\n".encode()
+        (tmp_path / "a.pcd").write_bytes(
+            pcd("x y z rgba", "4 4 4 4", f"F F F {kind}", "1 1 1 1", (1, 1), "ascii", body)
+        )
+        assert read_cloud(tmp_path / "a.pcd").intensity.tolist() == pytest.approx([18.15])
+
+
 def test_the_packed_fields_stand_one_after_the_other(tmp_path):
     whole = np.array([[1, 2], [3, 4], [5, 6]], "<f4").tobytes()
     packed = b"".join(bytes([len(whole) - 1]) + whole for _ in range(1))

@@ -50,6 +50,14 @@ def test_the_pictures_are_the_channels_of_the_cropped_scan(tmp_path):
     assert found.keep is None
 
 
+def test_the_mask_of_an_older_set_does_not_stay_beside_a_scan_without_one(tmp_path):
+    path = tmp_path / "a.intensity.png"
+    write_picture_set(path, seen_scan())
+    assert read_picture_set(path).keep is not None
+    write_picture_set(path, replace(seen_scan(), keep=None))
+    assert read_picture_set(path).keep is None
+
+
 def test_a_set_is_no_scan_and_says_what_reads_it(tmp_path):
     write_scan(tmp_path / "a.intensity.png", example_scan())
     with pytest.raises(DataError, match=r"is a set of pictures.*read_picture_set"):
