@@ -25,7 +25,7 @@ from fedchain.learning.task import models
 from fedchain.registry import Part
 from fedchain.scans.camera import Camera
 from fedchain.scans.scan import Scan
-from fedchain.scans.turntable import CHANNELS, View, Views, channel_image
+from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image
 
 HEIGHT, WIDTH = 1544, 2064
 LENS = {"focal": [2240.0, 2239.0], "centre": [1002.0, 760.0]}
@@ -70,10 +70,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4)
     every = parser.parse_args().every
     torch.set_num_threads(1)
-    views = [View.of(sheet(camera_at(30.0 * k), every)) for k in range(1, 12)]
+    views = [ScanView.of(sheet(camera_at(30.0 * k), every)) for k in range(1, 12)]
     scan = sheet(camera_at(0))
     part = Part("pixels", {"hidden": 0})
-    model = seeded(lambda: models.build(part, (len(CHANNELS["views"]), 8, 8), 1), 0)()
+    model = seeded(lambda: models.build(part, (len(CHANNEL_NAMES["views"]), 8, 8), 1), 0)()
     print(f"{scan.valid.sum():,} points, {sum(len(view.points) for view in views):,} of the views")
     begun = time.process_time()
     compared = Views(views)

@@ -200,8 +200,9 @@ def rules_section(rules: Results) -> str:
     head = ["rule", "fedchain, ms", "reads of the input", "ByzFL, ms", "ByzFL / fedchain"]
     text = (
         "\n## Aggregation rules\nThe rules combine 100 gradients of a million entries each, "
-        f"already received. One read of as many float32 takes {shown(read)} ms. ByzFL has no "
-        "l-nearest; its row shows MultiKrum, which also keeps the nearest gradients.\n"
+        f"already received. Processor time of one thread; one read of as many float32 takes "
+        f"{shown(read)} ms. ByzFL has no l-nearest; its row shows MultiKrum, which also keeps the "
+        "nearest gradients.\n"
     )
     return text + table(head, lines)
 

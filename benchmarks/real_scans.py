@@ -26,8 +26,8 @@ from fedchain.scans.scan import Scan, bounding_box
 from fedchain.scans.segmentation import mask_metrics, targets_of
 from fedchain.scans.training.cleaning import logits_in
 from fedchain.scans.training.examples import statistics_of
-from fedchain.scans.training.optimisation import Example, Schedule, begin, optimise
-from fedchain.scans.turntable import CHANNELS, View, Views, channel_image, read_set
+from fedchain.scans.training.optimisation import Example, StepSchedule, begin, optimise
+from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image, read_set
 from fedchain.scans.turntable.refinement import refined_poses, refined_scan
 
 BCE = Part("bce", {"keep_weight": 0.5})
@@ -37,8 +37,9 @@ MODELS = {
     # below which a point is erased.
     "single pixels": (Part("pixels", {"hidden": 0}), "views", 400, 0.1, 0.7),
     "single pixels, 16 hidden": (Part("pixels", {"hidden": 16}), "views", 400, 0.01, 0.7),
+    # What `fedchain scan train` does without options.
     "U-Net": (
-        Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"}), "all", 200, 3e-3, 0.3
+        Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"}), "views", 200, 3e-3, 0.2
     ),
 }  # fmt: skip
 
@@ -70,9 +71,9 @@ def measured(kept: np.ndarray, rank: np.ndarray | None, example: Example) -> Map
 def trained(name: str, training: Example, test: Example, seed: int) -> Mapping[str, float]:
     """Train a model on one scan, and measure it on another."""
     part, kind, steps, rate, threshold = MODELS[name]
-    channels = statistics_of([training], CHANNELS[kind], 0)
+    channels = statistics_of([training], CHANNEL_NAMES[kind], 0)
     state = begin(seeded(lambda: models.build(part, (len(channels), SIDE, SIDE), 1), seed)())
-    schedule = Schedule(
+    schedule = StepSchedule(
         steps=steps, batch=6, window=SIDE, margin=MARGIN, learning_rate=rate, check_every=steps,
         patience=steps, seed=seed,
     )  # fmt: skip
@@ -91,7 +92,7 @@ def main() -> None:
     scans, masks = scans_of(asked.folder, asked.refined)
     frame = "refined" if asked.refined else "stored"
     for clean in (False, True):
-        views = {n: View.of(s) for n, s in scans.items() if clean or not n.startswith("clean_")}
+        views = {n: ScanView.of(s) for n, s in scans.items() if clean or not n.startswith("clean_")}
         parts: dict[str, tuple[Scan, Views, dict[str, Example]]] = {}
         for name, keep in masks.items():
             box = bounding_box(scans[name].valid)
@@ -102,7 +103,7 @@ def main() -> None:
                 kind: Example(
                     name, channel_image(part, kind, others), part.valid, keep[box], nothing
                 )
-                for kind in ("views", "all")
+                for kind in ("views",)
             })  # fmt: skip
         for test, (scan, others, examples) in parts.items():
             (training,) = (parts[other][2] for other in parts if other != test)

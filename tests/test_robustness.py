@@ -25,8 +25,8 @@ def tables(monkeypatch):
 
 
 @pytest.fixture
-def robustness(tables):
-    return importlib.import_module("robustness")
+def compositions(tables):
+    return importlib.import_module("compositions")
 
 
 def lines_of(text):
@@ -101,19 +101,19 @@ def test_only_the_attacks_that_install_a_backdoor_have_its_success(tables):
 
 
 def test_a_row_has_the_means_over_seeds_and_nan_where_a_metric_is_not_measured(
-    robustness, tmp_path
+    compositions, tmp_path
 ):
     grid = {"attacks[0]": ["{kind: alie, count: 0}", "{kind: mimic, count: 4}"]}
     rows = [f'"{grid["attacks[0]"][a]}",{s},r,finished,,{a + s},{"" if a else s}'
             for a, s in itertools.product(range(2), repeat=2)]  # fmt: skip
     outcome = swept(tmp_path, grid, ["attacks[0],seed,run,status,error,accuracy,backdoor", *rows])
-    assert robustness.row_of(outcome, "accuracy") == {"nobody": 0.5, "mimic": 1.5}
-    found = robustness.row_of(outcome, "backdoor")
+    assert compositions.row_of(outcome, "accuracy") == {"nobody": 0.5, "mimic": 1.5}
+    found = compositions.row_of(outcome, "backdoor")
     assert found["nobody"] == 0.5
     assert math.isnan(found["mimic"])
 
 
-def test_a_backdoor_has_its_success_beside_the_accuracy_for_every_momentum(robustness, tmp_path):
+def test_a_backdoor_has_its_success_beside_the_accuracy_for_every_momentum(compositions, tmp_path):
     grid = {
         "attacks[0]": ["{kind: poisoned, count: 0}", "{kind: poisoned, count: 4}"],
         "nodes.momentum": ["null", "{kind: ema, beta: 0.7}"],
@@ -123,7 +123,7 @@ def test_a_backdoor_has_its_success_beside_the_accuracy_for_every_momentum(robus
     for a, m, r in itertools.product(range(2), repeat=3):
         texts = (grid[key][i] for key, i in zip(grid, (a, m, r), strict=True))
         rows.append(",".join(f'"{t}"' for t in texts) + f",0,r,finished,,0.{a}{m}{r},0.{r}{m}{a}")
-    made = lines_of(robustness.of_backdoors([swept(tmp_path, grid, rows)]))
+    made = lines_of(compositions.of_backdoors([swept(tmp_path, grid, rows)]))
     words = "no momentum: nobody attacks", "no momentum: `poisoned`"
     assert tuple(made[0][:3]) == ("rule", *words)
     assert made[2] == ["`mean`", *(".000 / .000", ".100 / .001", ".010 / .010", ".110 / .011")]
@@ -137,7 +137,7 @@ def swept(folder, grid, lines):
     return importlib.import_module("page_tables").Outcome(folder, None)
 
 
-def test_cells_are_means_over_seeds_under_the_labels_of_the_axes(robustness, tmp_path):
+def test_cells_are_means_over_seeds_under_the_labels_of_the_axes(compositions, tmp_path):
     tables = importlib.import_module("page_tables")
     grid = {
         "attacks[0]": ["{kind: alie, count: 0}", "{kind: alie, count: 4}"],
@@ -149,7 +149,7 @@ def test_cells_are_means_over_seeds_under_the_labels_of_the_axes(robustness, tmp
         rows.append(f"{values},{seed},r{a}{b}{seed},finished,,{a + b / 2 + seed / 4}")
     (tmp_path / "points.csv").write_text("\n".join(rows) + "\n")
     (tmp_path / "sweep.json").write_text(json.dumps({"grid": grid}))
-    cells = robustness.cells_of(tables.Outcome(tmp_path, None), "aggregation", "attacks[0]")
+    cells = compositions.cells_of(tables.Outcome(tmp_path, None), "aggregation", "attacks[0]")
     assert cells == {
         "mean": {"nobody": 0.125, "alie": 1.125},
         "caf": {"nobody": 0.625, "alie": 1.625},

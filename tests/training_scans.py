@@ -10,9 +10,9 @@ from fedchain.learning.models import seeded
 from fedchain.scans.features import normals_of
 from fedchain.scans.scan import Scan
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
-from fedchain.scans.turntable import CHANNELS
+from fedchain.scans.turntable import CHANNEL_NAMES
 
-LIGHT = CHANNELS["picture"].index("intensity")
+LIGHT = CHANNEL_NAMES["picture"].index("intensity")
 CAMERA = np.array([0, 0, 1], np.float32)
 
 
@@ -54,7 +54,7 @@ def folder_of_pairs(folder: Path, pairs: int = 2, more: int = 1) -> Path:
 def by_light(threshold: float = 0.5, low: float = -1e9, high: float = 1e9) -> TrainedModel:
     """Return a model of one pixel that keeps the points whose intensity channel is high."""
     block = {"kind": "pixels", "hidden": 0}
-    names = CHANNELS["picture"]
+    names = CHANNEL_NAMES["picture"]
     module = seeded(lambda: module_of(block, len(names), 16, "test"), 0)()
     weights, bias = module.parameters()
     weights.data.zero_()

@@ -1,4 +1,4 @@
-"""ByzFL's aggregation rules on 100 gradients of a million entries each."""
+"""ByzFL's aggregation rules on 100 gradients of a million entries each, in one thread."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from byzfl import Krum, Median, MultiKrum, TrMean
 
 
 def main() -> None:
-    """Print one JSON object: name of fedchain's rule to the least milliseconds."""
+    """Print one JSON object: name of fedchain's rule to its least processor time, in ms."""
     parser = argparse.ArgumentParser()
     for name, default in (("rows", 100), ("dimension", 1_000_000), ("tries", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(asked.rows, asked.dimension, generator=generator)
     rows += torch.randn(asked.dimension, generator=generator)
@@ -30,9 +30,9 @@ def main() -> None:
     for name, rule in rules.items():
         spent = []
         for _ in range(asked.tries):
-            start = time.perf_counter()
+            start = time.process_time()
             rule(rows)
-            spent.append(1000 * (time.perf_counter() - start))
+            spent.append(1000 * (time.process_time() - start))
         found[name] = round(min(spent), 2)
     print(json.dumps(found))
 

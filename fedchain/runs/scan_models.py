@@ -10,7 +10,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.registry import Part
 from fedchain.results import LEDGER, Run
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
-from fedchain.scans.turntable import CHANNELS, ChannelKind
+from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind
 
 SIDES = {"scan_folder": "tile", "scan_segmentation": "size", "scan_turntable": "tile"}
 """For each task on scans, the parameter with the pixels along a side of an image."""
@@ -67,7 +67,7 @@ def _card(run: Run, task: Part, block: str) -> Card:
     return Card(
         model=given["model"].plain(),
         kind=kind,
-        channels=tuple(Channel(name=channel, **AS_IS) for channel in CHANNELS[kind]),
+        channels=tuple(Channel(name=channel, **AS_IS) for channel in CHANNEL_NAMES[kind]),
         window=given[SIDES[task.kind]],
         margin=0,
         alone=given.get("record", "tile") == "tile",

@@ -82,7 +82,7 @@ def test_a_large_input_is_shared_by_all_threads_in_order_of_columns(monkeypatch)
     monkeypatch.setattr(sharing, "THREADS", 3)
     monkeypatch.setattr(sharing, "_threads", lambda: ThreadPoolExecutor(3))
     directions = Directions.of(np.ones((10, 11)))
-    together = threading.Barrier(3, timeout=30)
+    together = threading.Barrier(3, timeout=600)
 
     def work(columns: slice) -> slice:
         together.wait()

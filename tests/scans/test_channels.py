@@ -5,7 +5,7 @@ from turntable_scans import camera_at, scan_of
 from fedchain.elementary import log2
 from fedchain.scans.channels import LOCAL, box_sums, local_channels
 from fedchain.scans.scan import Scan
-from fedchain.scans.turntable import CHANNELS, View, Views, channel_image
+from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image
 from fedchain.scans.turntable.images import grid_channels
 
 PLACE = {name: place for place, name in enumerate(LOCAL)}
@@ -81,7 +81,7 @@ def test_the_view_angle_is_one_where_the_surface_faces_the_camera():
 
 @pytest.mark.parametrize("kind", ["local", "views", "all"])
 def test_a_grid_s_channels_depend_on_no_other_grid(scan, kind):
-    views = Views([View.of(scan_of(camera_at(45)))])
+    views = Views([ScanView.of(scan_of(camera_at(45)))])
     positions = np.stack([scan.positions[:, :16], scan.positions[:, 16:32]])
     light = np.stack([scan.intensity[:, :16], scan.intensity[:, 16:32]])
     before = grid_channels(positions, light, scan.camera, kind, views)
@@ -95,9 +95,9 @@ def test_a_grid_s_channels_depend_on_no_other_grid(scan, kind):
 
 
 def test_each_kind_has_the_channels_that_it_names(scan):
-    views = Views([View.of(scan_of(camera_at(45)))])
-    made = {kind: channel_image(scan, kind, views) for kind in CHANNELS}
-    for kind, names in CHANNELS.items():
+    views = Views([ScanView.of(scan_of(camera_at(45)))])
+    made = {kind: channel_image(scan, kind, views) for kind in CHANNEL_NAMES}
+    for kind, names in CHANNEL_NAMES.items():
         assert made[kind].shape == (len(names), *scan.valid.shape)
         assert made[kind].dtype == np.float32
     assert np.array_equal(made["all"], np.concatenate([made["local"], made["views"][1:]]))

@@ -6,7 +6,7 @@ from turntable_scans import camera_at, scan_of
 
 from fedchain.scans.baselines import classical, learned
 from fedchain.scans.baselines.classical import component_sizes
-from fedchain.scans.turntable import View, Views
+from fedchain.scans.turntable import ScanView, Views
 
 
 def moved(scan, at, by):
@@ -23,7 +23,7 @@ def scan():
 
 @pytest.fixture(scope="module")
 def views():
-    return Views([View.of(scan_of(camera_at(angle))) for angle in (5, 355)])
+    return Views([ScanView.of(scan_of(camera_at(angle))) for angle in (5, 355)])
 
 
 def test_only_scans_with_views_are_compared_with_them(scan, views):

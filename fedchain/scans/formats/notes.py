@@ -74,10 +74,10 @@ def view_of(numbers: Array) -> Camera | None:
     error = np.abs(basis @ basis.T - np.eye(3)).max()
     if error > BASIS_ERROR or not (numbers[12:14] > 0).all():
         return None
-    return camera_of(numbers)
+    return camera_from(numbers)
 
 
-def camera_of(numbers: Array) -> Camera:
+def camera_from(numbers: Array) -> Camera:
     """Return the camera of the 21 numbers that ``numbers_of`` gave."""
     return Camera(
         basis=numbers[:9].reshape(3, 3),

@@ -26,7 +26,7 @@ VOLUME_M = (0.35, 0.8)
 OFF_M = 0.003
 """Largest error of a distance, in metres, with which a pixel still counts as a good point if its
 column is mixed or mirrored."""
-PROJECTOR = Projector()
+_PROJECTOR = Projector()
 """The projector of every site."""
 BATCH_RAYS = 65536
 """Number of rays in one batch; a batch of this size fits into the processor's cache."""
@@ -141,15 +141,15 @@ def _scan_rays(
     signal = light + mirrored + highlight(scenes, hits, sight, light)
     ghost = mirrored > light
     seen = decodable(hits, sight, signal)
-    columns = PROJECTOR.columns(np.where(ghost, sources, hits.points))
+    columns = _PROJECTOR.columns(np.where(ghost, sources, hits.points))
     columns[~seen] = np.nan
     column_noise, light_noise, side, share = draws
     clear = np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
     mixed, flying = across_edges(columns.reshape(grid), clear, side, share)
     blur = np.float32(scenes.site.noise) / np.sqrt(np.maximum(signal, 1e-3))
-    decoded = PROJECTOR.distance(mixed.ravel() + blur * column_noise.ravel(), sight)
+    decoded = _PROJECTOR.distance(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
-    off = np.abs(PROJECTOR.distance(mixed.ravel(), sight) - hits.distance) > OFF_M
+    off = np.abs(_PROJECTOR.distance(mixed.ravel(), sight) - hits.distance) > OFF_M
     labels = hits.kind.copy()
     labels[off & ghost] = GHOST
     labels[off & flying.ravel()] = FLYING

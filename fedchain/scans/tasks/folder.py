@@ -33,7 +33,14 @@ from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
 from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.tasks.tiles import cut_tiles, join_tiles, padded
-from fedchain.scans.turntable import CHANNELS, ChannelKind, ScanSet, Views, channel_image, read_set
+from fedchain.scans.turntable import (
+    CHANNEL_NAMES,
+    ChannelKind,
+    ScanSet,
+    Views,
+    channel_image,
+    read_set,
+)
 from fedchain.scans.turntable.images import grid_channels
 
 RecordUnit = Literal["tile", "scan"]
@@ -75,7 +82,9 @@ class Cleaned:
 def shapes_of_tiles(given: Mapping[str, Any]) -> Shapes:
     """Return the shapes of a task from its parameters ``tile`` and ``channels``."""
     pixels = given["tile"], given["tile"]
-    return Shapes(inputs=(len(CHANNELS[given["channels"]]), *pixels), outputs=1, targets=pixels)
+    return Shapes(
+        inputs=(len(CHANNEL_NAMES[given["channels"]]), *pixels), outputs=1, targets=pixels
+    )
 
 
 TASK_SHAPES["scan_folder"] = shapes_of_tiles
@@ -128,7 +137,7 @@ def scan_folder(
         loss: loss over the pixels that hold a point.
     """
     folder = Path(path)
-    make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), tile, tile))
+    make = segmentation.initial_model(model, seed, (len(CHANNEL_NAMES[channels]), tile, tile))
     files = pairs(folder, dirty, clean)
     test_names = held_out_of(folder, list(files), held_out, holders if record == "scan" else 1)
     private = {file for name, both in files.items() if name not in test_names for file in both}

@@ -30,7 +30,7 @@ from fedchain.scans.baselines import classical
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Mask, Scan, bounding_box
 from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
-from fedchain.scans.turntable import CHANNELS, Views, channel_image
+from fedchain.scans.turntable import CHANNEL_NAMES, Views, channel_image
 
 IID = Part("iid", {})
 PixelSide = Annotated[int, Field(ge=8, le=1024)]
@@ -58,7 +58,7 @@ class Image:
 
 def _shapes(given: Mapping[str, Any]) -> Shapes:
     size = tuple(given["size"])
-    return Shapes(inputs=(len(CHANNELS[given["channels"]]), *size), outputs=1, targets=size)
+    return Shapes(inputs=(len(CHANNEL_NAMES[given["channels"]]), *size), outputs=1, targets=size)
 
 
 TASK_SHAPES["scan_images"] = _shapes
@@ -104,7 +104,7 @@ def scan_images(
         loss: loss over the pixels that hold a point.
     """
     height, width = size
-    make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), height, width))
+    make = segmentation.initial_model(model, seed, (len(CHANNEL_NAMES[channels]), height, width))
     if not Path(path).is_dir():
         raise DataError(
             f"{path}: no such folder; give a folder of organised scans with their masks as "

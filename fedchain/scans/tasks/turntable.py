@@ -16,7 +16,7 @@ from fedchain.randomness import NameStep, stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
-from fedchain.scans.formats.notes import camera_of, numbers_of
+from fedchain.scans.formats.notes import camera_from, numbers_of
 from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.capture import Captured
 from fedchain.scans.simulator.objects import OBJECTS
@@ -31,7 +31,7 @@ from fedchain.scans.tasks.folder import (
     tile_records,
 )
 from fedchain.scans.tasks.simulated import BY_SITE
-from fedchain.scans.turntable import CHANNELS, ChannelKind, View, Views
+from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind, ScanView, Views
 
 TurntableUnit = Literal["tile", "scan", "turntable"]
 """What a record is: a tile, all tiles of a scan, or all tiles of all scans of a turntable."""
@@ -87,7 +87,7 @@ def scan_turntable(
         model: model that turns the channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
-    make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), tile, tile))
+    make = segmentation.initial_model(model, seed, (len(CHANNEL_NAMES[channels]), tile, tile))
     size = height, width
     sets = simulated_sets(seed, holders, turntables, held_out, views, size, walled=walled)
     cut_sets = [_cut_set(name, scans, tile, record, channels) for name, scans in sets.items()]
@@ -159,7 +159,7 @@ def simulated_sets(
     }  # fmt: skip
     kept = cached(key, make)
     scans = [
-        as_scan(Captured(distance, intensity, labels), camera_of(numbers))
+        as_scan(Captured(distance, intensity, labels), camera_from(numbers))
         for distance, intensity, labels, numbers in zip(
             kept["distance"], kept["intensity"], kept["labels"], kept["cameras"], strict=True
         )
@@ -177,7 +177,7 @@ def _cut_set(
 ) -> list[Cleaned]:
     """Cut the scans of a turntable that belong to a holder into tiles."""
     step = _step(record, kind)
-    seen = [View.of(scan) for scan in scans] if kind in ("views", "all") else []
+    seen = [ScanView.of(scan) for scan in scans] if kind in ("views", "all") else []
     unit: Literal["tile", "scan"] = "tile" if record == "tile" else "scan"
     found = []
     for k in range(0, len(scans), step):

@@ -42,7 +42,7 @@ from fedchain.scans.training.optimisation import (
     optimise,
 )
 from fedchain.scans.training.scores import Judged, mean_of, scores_of
-from fedchain.scans.turntable import CHANNELS, ChannelKind
+from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind
 from fedchain.version import __version__
 
 DEFAULT_MODEL = Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"})
@@ -181,7 +181,7 @@ def train_folder(
     kind, place = recipe.channels or kind_for(listed), device_of(device)
     examples = read_examples(listed, kind, progress)
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
-    channels = statistics_of(examples, CHANNELS[kind], recipe.seed)
+    channels = statistics_of(examples, CHANNEL_NAMES[kind], recipe.seed)
     block, seen = recipe.model.plain(), (len(channels), recipe.window, "model")
     state = begin(seeded(lambda: module_of(block, *seen), recipe.seed)().to(place))
     key, checkpoint = _key(listed, kind, recipe), checkpoints.checkpoint_of(out)

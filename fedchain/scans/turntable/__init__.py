@@ -1,15 +1,15 @@
 """Scans of one turntable: their cameras, and what each says about the others' points."""
 
-from fedchain.scans.turntable.images import CHANNELS, ChannelKind, channel_image
+from fedchain.scans.turntable.images import CHANNEL_NAMES, ChannelKind, channel_image
 from fedchain.scans.turntable.sets import Member, ScanSet, read_set
-from fedchain.scans.turntable.views import View, Views
+from fedchain.scans.turntable.views import ScanView, Views
 
 __all__ = [
-    "CHANNELS",
+    "CHANNEL_NAMES",
     "ChannelKind",
     "Member",
     "ScanSet",
-    "View",
+    "ScanView",
     "Views",
     "channel_image",
     "read_set",

@@ -16,7 +16,7 @@ from fedchain.scans.turntable.views import VIEWS, Views
 ChannelKind = Literal["picture", "local", "views", "all"]
 """Channels that a model gets: ``picture``, the five of 8 bits, scaled by each picture; ``local``,
 float channels of the scan alone; ``views``, the comparison with other views; ``all``, both."""
-CHANNELS: Mapping[ChannelKind, tuple[str, ...]] = {
+CHANNEL_NAMES: Mapping[ChannelKind, tuple[str, ...]] = {
     "picture": features.CHANNELS,
     "local": LOCAL,
     "views": (LOCAL[0], *VIEWS),

@@ -15,7 +15,7 @@ from fedchain.scans.camera import Camera
 from fedchain.scans.formats import read_any
 from fedchain.scans.scan import Cloud, Scan
 from fedchain.scans.turntable.rings import Sight, Turntable, camera_of, organise, turntable_of
-from fedchain.scans.turntable.views import View, Views
+from fedchain.scans.turntable.views import ScanView, Views
 
 MOST_VIEWS = 16
 """Most views of a scan. More would not fit into memory, and see nothing new."""
@@ -95,8 +95,8 @@ class ScanSet:
         nearest = sorted(away, key=away.__getitem__)[:MOST_VIEWS]
         return Views([self._view(other) for other in nearest])
 
-    def _read_view(self, path: Path) -> View:
-        return View.of(self.member(path).scan)
+    def _read_view(self, path: Path) -> ScanView:
+        return ScanView.of(self.member(path).scan)
 
 
 def read_set(paths: Sequence[Path]) -> ScanSet:

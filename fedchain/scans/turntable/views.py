@@ -27,7 +27,7 @@ POINTS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ScanView:
     """What one scan says to the others: its points, and how far its camera saw."""
 
     camera: Camera
@@ -38,7 +38,7 @@ class View:
     where the pixel is empty."""
 
     @classmethod
-    def of(cls, scan: Scan) -> View:
+    def of(cls, scan: Scan) -> ScanView:
         """Return the view of a scan that knows its camera.
 
         Raises:
@@ -57,7 +57,7 @@ class View:
 class Views:
     """Views of one turntable, ready for comparing points with them."""
 
-    views: Sequence[View]
+    views: Sequence[ScanView]
 
     @cached_property
     def _all(self) -> Array:
@@ -114,7 +114,7 @@ class Views:
         return log2(inside / middle) / log2(np.array(FARTHEST_M / NEAREST_M))
 
 
-def _opinion(view: View, points: Array) -> Array:
+def _opinion(view: ScanView, points: Array) -> Array:
     """Return what a view says of each point: 1 in one of the four last channels, (4, points)."""
     pixels, depth = view.camera.project(points)
     height, width = view.depth.shape

@@ -234,7 +234,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
 
 
 def wait_for_a_failure(store: Store) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not store.writer._failed and time.monotonic() < until:
         time.sleep(0.001)
 

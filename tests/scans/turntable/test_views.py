@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from turntable_scans import camera_at, scan_of
 
-from fedchain.scans.turntable.views import SAME_SURFACE_M, VIEWS, View, Views, metres_of
+from fedchain.scans.turntable.views import SAME_SURFACE_M, VIEWS, ScanView, Views, metres_of
 
 NAMES = {name: place for place, name in enumerate(VIEWS)}
 
 
 @pytest.fixture(scope="module")
 def views():
-    return Views([View.of(scan_of(camera_at(angle))) for angle in (0, 45, 90)])
+    return Views([ScanView.of(scan_of(camera_at(angle))) for angle in (0, 45, 90)])
 
 
 def some_points(count=200):
@@ -69,8 +69,8 @@ def test_without_views_all_channels_are_zero():
 
 
 def test_fewer_than_eight_points_leave_the_eighth_at_the_largest_distance():
-    view = View.of(scan_of(camera_at(0)))
-    few = Views([View(view.camera, view.points[:3], view.depth)])
+    view = ScanView.of(scan_of(camera_at(0)))
+    few = Views([ScanView(view.camera, view.points[:3], view.depth)])
     assert (few.channels(some_points(9))[NAMES["eighth"]] == 1).all()
 
 
@@ -78,4 +78,4 @@ def test_a_scan_without_camera_is_no_view():
     from dataclasses import replace
 
     with pytest.raises(ValueError, match="has no camera"):
-        View.of(replace(scan_of(camera_at(0)), view=None))
+        ScanView.of(replace(scan_of(camera_at(0)), view=None))
