@@ -64,6 +64,8 @@ def _whole(parts: Callable[[FilePoints], Iterable[str | bytes]], *holds: FilePar
 
 
 def _write_pictures(path: Path, points: FilePoints) -> tuple[str, ...]:
+    if points.grid is None:
+        raise DataError(f"{path}: a picture set needs a grid, which the points lack")
     picture_set.write_picture_set(path, scan_of(Contents(path, b""), points))
     return ("the positions (the set has channels of 8 bits, cropped to the points)",)
 
