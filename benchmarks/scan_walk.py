@@ -3,14 +3,14 @@
     python benchmarks/scan_walk.py OUT
 
 Does what the walk's commands do: simulates turntables, trains a model on some of their scans,
-cleans the others and compares them with the truth. Prints the mean scores as JSON.
+cleans the others and compares them with the truth. Prints the mean scores as JSON. OUT is a new
+folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT")
     out = parser.parse_args().out
-    shutil.rmtree(out, ignore_errors=True)
     scans, recipe = out / "scans", Recipe.of({"channels": "all"})
     list(simulate_folder(scans))
     made = train_folder(scans, out / "cleaner.npz", recipe, scans=CLEANED_BY_HAND)

@@ -91,11 +91,12 @@ class Recipe(Section):
         >>> Recipe.of({"steps": 400, "model.width": 4}).model.parameters["width"]
         4
         """
-        given: dict[str, Any] = {}
-        for path, value in values.items():
+        given = {path: value for path, value in values.items() if "." not in path}
+        for path in values.keys() - given.keys():
             block, _, key = path.rpartition(".")
-            place = given.setdefault(block, {}) if block else given
-            place[key] = value
+            outer = given.get(block, {})
+            if isinstance(outer, Mapping):  # what is no block is refused with the other problems
+                given[block] = {**outer, key: values[path]}
         checked, problems = examine_keys(cls, given, ())
         if problems:
             raise ScenarioError(problems)
@@ -164,14 +165,10 @@ def train_folder(
 
     Raises:
         DataError: the folder has no usable pairs.
-        RunRefused: the model file is there already, or the checkpoint is of another training.
+        RunRefused: the model file is there already, the checkpoint is of another training, or the
+            training did not end with finite weights.
     """
-    try:  # before the training, whose result would otherwise be lost
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot(out, "be written", error) from error
-    if out.exists() and not force:
-        raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
+    _check_target(out, force)  # before the training, whose result would otherwise be lost
     listed = list_folder(folder).only(scans)
     if not listed.pairs:
         raise DataError(
@@ -197,10 +194,27 @@ def train_folder(
         lambda state: checkpoints.save_checkpoint(checkpoint, key, state),
         lambda done, total: progress(done, total, "Training"),
     )
+    if not all(bool(each.isfinite().all()) for each in state.module.parameters()):
+        checkpoint.unlink(missing_ok=True)  # the same steps would lead to the same weights
+        raise RunRefused(
+            f"{out}: not written, since the weights are not finite with learning_rate "
+            f"{recipe.learning_rate:g}; allowed: a smaller one"
+        )
     trained = _finished(folder, recipe, kind, channels, examples, state)
     write_model(out, trained)
     checkpoint.unlink(missing_ok=True)
     return FinishedTraining(trained, listed, state.history, state.best_step, state.step)
+
+
+def _check_target(out: Path, force: bool) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot(out, "be written", error) from error
+    if out.is_dir():
+        raise RunRefused(f"{out}: is a folder; give the name of the model file to write")
+    if out.exists() and not force:
+        raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
 
 
 def _finished(
