@@ -74,8 +74,7 @@ def g():
 
 
 def test_everything_that_the_package_imports_is_a_dependency():
-    # Of scikit-learn only the tables are read, without importing it.
-    assert foreign("fedchain") - EXTRA == NEEDED - {"sklearn"}
+    assert foreign("fedchain") - EXTRA == NEEDED
     assert foreign("fedchain", inside=False) <= NEEDED
 
 

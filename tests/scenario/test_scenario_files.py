@@ -62,6 +62,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
     names = {path.name for path in FILES}
     assert names == {
         "first_light.yaml",
+        "mosd.yaml",
         "real_scans.yaml",
         "breast_cancer.yaml",
         "convergence_vs_epsilon.yaml",

@@ -228,12 +228,16 @@ def _times_of(call: Callable[[], object], scans: int) -> Times:
 def _measured(runner: _Runner, eager: _Runner) -> Row:
     return replace(
         runner.row,
-        inference=_timing(runner.inference_times, eager.inference_times),
-        train=_timing(runner.train_times, eager.train_times) if runner.training else None,
+        inference=timing_of(runner.inference_times, eager.inference_times),
+        train=timing_of(runner.train_times, eager.train_times) if runner.training else None,
     )
 
 
-def _timing(times: Sequence[Times], eager: Sequence[Times]) -> Timing:
+def timing_of(times: Sequence[Times], eager: Sequence[Times]) -> Timing:
+    """Return the medians over all turns; both sequences have the times of one turn after another.
+
+    The ratios are taken within a turn: a turn in which the machine is slow slows both times.
+    """
     both = list(zip(times, eager, strict=True))
     return Timing(
         wall_ms=statistics.median(own.wall_ms for own in times),

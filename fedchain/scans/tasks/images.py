@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -105,6 +105,11 @@ def scan_images(
     """
     height, width = size
     make = segmentation.initial_model(model, seed, (len(CHANNELS[channels]), height, width))
+    if not Path(path).is_dir():
+        raise DataError(
+            f"{path}: no such folder; give a folder of organised scans with their masks as "
+            "task.path, such as one that `fedchain scan simulate` writes"
+        )
     files = pairs(Path(path), dirty, clean or dirty)
     test = held_out_of(Path(path), list(files), held_out, holders)
     both = {name: (first, second if clean else None) for name, (first, second) in files.items()}
@@ -137,14 +142,13 @@ def brought_to(scan: Scan, keep: Mask, size: tuple[int, int]) -> tuple[Scan, Mas
     """Return every n-th row and column of the box of a scan's points, and of its mask.
 
     The number n is the smallest, from 1 on, with which the rest fits into ``size``, a height and a
-    width. The first row and the first column of the box remain. The result has no view, since the
-    pixels of a camera are next to each other.
+    width. The first row and the first column of the box remain.
     """
     rows, columns = bounding_box(scan.valid)
     sides = (rows.stop - rows.start, columns.stop - columns.start)
     every = max(-(-side // most) for side, most in zip(sides, size, strict=True))
     steps = (slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every))
-    return replace(scan, view=None).part(steps), keep[steps]
+    return scan.part(steps), keep[steps]
 
 
 def padded_to(grid: Array, size: tuple[int, int], value: float) -> Array:

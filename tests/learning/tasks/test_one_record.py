@@ -143,7 +143,7 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
 
 
 def test_every_task_with_records_is_tried():
-    assert WORLDS.keys() | {"scan_folder", "none", "planted"} == set(tasks.names())
+    assert WORLDS.keys() | {"scan_folder", "scan_images", "none", "planted"} == set(tasks.names())
     # ``planted`` adds canaries to another task, and changes none of its records.
 
 
@@ -174,6 +174,14 @@ def others_stay(before: Task, after: Task) -> None:
 def test_a_record_changes_no_other_record_of_a_task(kind, monkeypatch):
     settings, world = WORLDS[kind]
     others_stay(*world({"kind": kind, **settings}, monkeypatch))
+
+
+@pytest.mark.parametrize("channels", ["picture", "local"])
+def test_a_point_changes_only_the_scan_that_it_lies_in(channels, monkeypatch, tmp_path):
+    block = TILES | {"kind": "scan_images", "size": [40, 48], "channels": channels}
+    others_stay(
+        *scan_files({k: v for k, v in block.items() if k != "tile"}, monkeypatch, tmp_path, "far")
+    )
 
 
 @pytest.mark.parametrize("change", ["far", "bright", "gone"])
