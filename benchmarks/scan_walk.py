@@ -2,8 +2,8 @@
 
     python benchmarks/scan_walk.py OUT
 
-Does what the walk's commands do: simulates turntables, trains a model, cleans other turntables and
-compares the result with the truth. Prints the mean scores as JSON.
+Does what the walk's commands do: simulates turntables, trains a model on some of their scans,
+cleans the others and compares them with the truth. Prints the mean scores as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fedchain.reports.figures.style import axes, styled
+from fedchain.reports.figures.style import axes, legend_below, styled
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import ERASED, KEPT, LOST, MISSED, draw_panels
 from fedchain.scans.scan import Scan, bounding_box
@@ -29,7 +29,9 @@ from fedchain.scans.training.model_file import TrainedModel, read_model
 from fedchain.scans.training.training import Recipe, train_folder
 from fedchain.scans.turntable import Views, channel_image
 
-SHOWN = "turntable_01/scan_001"
+CLEANED_BY_HAND, UNSEEN = "*_00[0-5]", "*_00[67]"
+"""Names of the scans to learn from, and of those on which the model is measured."""
+SHOWN = "turntable_00/scan_006"
 """Scan whose panels and cloud are shown."""
 RING = 4
 """Views of one turntable that are shown."""
@@ -41,15 +43,14 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT")
     out = parser.parse_args().out
     shutil.rmtree(out, ignore_errors=True)
-    scans, new = out / "scans", out / "new"
+    scans, recipe = out / "scans", Recipe.of({"channels": "all"})
     list(simulate_folder(scans))
-    list(simulate_folder(new, turntables=2, seed=1))
-    made = train_folder(scans, out / "cleaner.npz", Recipe())
+    made = train_folder(scans, out / "cleaner.npz", recipe, scans=CLEANED_BY_HAND)
     trained = read_model(out / "cleaner.npz")
-    found = evaluate_folder(new, trained, out / "compared")
+    found = evaluate_folder(scans, trained, scans=UNSEEN)
     draw_simulated(scans / "turntable_00", out / "scan_simulated.png")
     draw_history(made.history, out / "scan_training.png")
-    draw_shown(new, trained, out)
+    draw_shown(scans, trained, out)
     print(json.dumps({"mean": found.mean, "card": made.trained.card.scores}))
 
 
@@ -68,11 +69,10 @@ def draw_simulated(folder: Path, path: Path) -> None:
         panels = draw_panels(picture_of(scan), scan.valid[box], keep[box], scan.valid[box])
         width = (panels.shape[1] + 4) // 5
         rows.append(np.concatenate([panels[:, : width - 4], panels[:, 4 * width :]], axis=1))
-    height, width = (max(row.shape[axis] for row in rows) for axis in (0, 1))
-    sheet = np.full((height, (width + 8) * RING - 8, 3), 255, np.uint8)
-    for number, row in enumerate(rows):
-        at = number * (width + 8)
-        sheet[: row.shape[0], at : at + row.shape[1]] = row
+    height = max(row.shape[0] for row in rows)
+    below = [((0, height - row.shape[0]), (0, 8), (0, 0)) for row in rows]
+    whole = [np.pad(row, each, constant_values=255) for row, each in zip(rows, below, strict=True)]
+    sheet = np.concatenate(whole, axis=1)
     Image.fromarray(sheet).save(path)
 
 
@@ -85,10 +85,13 @@ def draw_history(history: list[tuple[int, float]], path: Path) -> None:
         figure.savefig(path, dpi=150)
 
 
-def draw_shown(new: Path, trained: TrainedModel, out: Path) -> None:
+def draw_shown(scans: Path, trained: TrainedModel, out: Path) -> None:
     """Draw one scan: its panels, and its cloud from the side in the colours of right and wrong."""
     each, file = next(
-        (each, file) for each in list_folder(new).sets for file in each.scans if file.name == SHOWN
+        (each, file)
+        for each in list_folder(scans).sets
+        for file in each.scans
+        if file.name == SHOWN
     )
     read = OpenSet.for_model(each, trained.card).image(file)
     keep, valid = truth_of(file, read.scan)[read.box], read.valid
@@ -105,7 +108,7 @@ def draw_shown(new: Path, trained: TrainedModel, out: Path) -> None:
             x, y, _ = 1000 * points[where & valid].T
             ax.scatter(x, y, s=0.5, color=np.array(colour) / 255, label=name)
         ax.set(xlabel="x, mm", ylabel="height, mm", aspect="equal")
-        ax.legend(markerscale=8, fontsize=6)
+        legend_below(figure, 2)
         figure.savefig(out / "scan_errors.png", dpi=150)
 
 

@@ -29,6 +29,12 @@ NAMED_FILES = 10
 """Number of files left out that are named; the others are counted."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")]
+Pairs = Annotated[
+    str,
+    typer.Option(
+        metavar="PATTERN", help="Use only pairs with such names; the others serve as views."
+    ),
+]
 DeviceName = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model computes.")
 ]
@@ -58,6 +64,7 @@ def train(
             help="Change the recipe: steps=400, channels=local, model.width=4, loss.kind=dice.",
         ),
     ] = None,
+    scans: Pairs = "*",
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and crops.")] = 0,
     device: DeviceName = "auto",
     force: Force = False,
@@ -74,7 +81,9 @@ def train(
 
     recipe = Recipe.of({"seed": seed, **parse_overrides(set_ or [])})
     with repeatable(), progress_bar("Training", form is not Format.json) as show:
-        made = train_folder(folder, out, recipe, device=device, force=force, progress=show)
+        made = train_folder(
+            folder, out, recipe, scans=scans, device=device, force=force, progress=show
+        )
     print_result(form, _training_values(made, out), _training_lines(made, folder, out))
 
 
@@ -225,6 +234,7 @@ def evaluate(
     out: Annotated[
         Path | None, options.out("Folder for scores.csv, pictures and coloured clouds.")
     ] = None,
+    scans: Pairs = "*",
     device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,
@@ -239,7 +249,7 @@ def evaluate(
 
     with repeatable(), progress_bar("Evaluating", form is not Format.json) as show:
         trained, _ = _model(model, from_run, height, device)
-        found = evaluate_folder(folder, trained, out, force=force, progress=show)
+        found = evaluate_folder(folder, trained, out, scans=scans, force=force, progress=show)
     values = {
         "scans": found.scans,
         "mean": found.mean,

@@ -11,14 +11,11 @@ Reference:
 
 from __future__ import annotations
 
-LARGEST_RATIO = 88
-"""Largest number of bytes that a byte can stand for: three bytes copy at most 264."""
-
 
 def unpack_lzf(data: bytes, size: int) -> bytes:
     """Return the ``size`` bytes that an LZF stream stands for.
 
-    Nothing beyond ``size`` bytes is ever held.
+    No more than ``size`` bytes and one copy are ever held.
 
     Raises:
         ValueError: the stream is damaged, or stands for another number of bytes.
@@ -26,8 +23,6 @@ def unpack_lzf(data: bytes, size: int) -> bytes:
     >>> unpack_lzf(bytes([0, 97, 0xE0, 0, 0]), 10)
     b'aaaaaaaaaa'
     """
-    if size > LARGEST_RATIO * len(data):
-        raise ValueError(f"{len(data)} packed bytes cannot stand for {size}")
     out, at, end = bytearray(), 0, len(data)
     try:
         while at < end and len(out) < size:

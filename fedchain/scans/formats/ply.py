@@ -132,9 +132,7 @@ def _spread(
         or lists not in (["i"], ["u"])
     ):
         raise file.fail(f"has a range_grid that does not fit its {grid[1]} x {grid[0]} pixels")
-    cells = read_cells(file, header, element, start)
-    if cells.max() >= len(points.points) or cells.min() < -1:
-        raise file.fail(f"has a pixel with a vertex beyond its {len(points.points)} vertices")
+    cells = read_cells(file, header, element, start, len(points.points))
 
     def onto(values: Array, empty: float = 0) -> Array:
         spread = np.full((len(cells), *values.shape[1:]), empty, values.dtype)

@@ -33,11 +33,14 @@ def read_numbers(
     return {name: rows[name] for name in names}
 
 
-def read_cells(file: Contents, header: PlyHeader, element: Element, start: int) -> Wholes:
-    """Return the only entry of each row's list, or -1 for an empty list.
+def read_cells(
+    file: Contents, header: PlyHeader, element: Element, start: int, vertices: int
+) -> Wholes:
+    """Return the vertex in each row's list, or -1 for an empty list.
 
     Raises:
-        DataError: the file is truncated, or a list has several entries.
+        DataError: the file is truncated, or a list has several entries or another one than 0 to
+            ``vertices`` - 1.
     """
     _check_lists(file, element)
     cells = np.full(element.count, -1, np.int64)
@@ -45,6 +48,8 @@ def read_cells(file: Contents, header: PlyHeader, element: Element, start: int) 
     for row, (_, entries) in zip(range(element.count), lists, strict=False):
         if len(entries) > 1:
             raise file.fail(f"has {len(entries)} points in one pixel; allowed: one or none")
+        if entries and not 0 <= entries[0] < vertices:
+            raise file.fail(f"has a pixel with a vertex beyond its {vertices} vertices")
         if entries:
             cells[row] = entries[0]
     return cells
@@ -99,18 +104,17 @@ def _binary_lists(
     data = file.data
     order: Literal["little", "big"] = "little" if header.order == "<" else "big"
     parts = [
-        (int(one.kind[1]), int(one.length[1]) if one.length else 0, one.kind[0] != "u")
-        for one in element.properties
+        (int(one.kind[1]), int(one.length[1]) if one.length else 0) for one in element.properties
     ]
     for _ in range(element.count):
         entries: list[int] = []
-        for size, length, signed in parts:
+        for size, length in parts:
             count = int.from_bytes(data[at : at + length], order) if length else 1
             at += length
             if at + count * size > len(data):
                 raise file.fail(f"is truncated: {element.name} ends after byte {len(data)}")
             if length and count <= 1:
-                entries = [int.from_bytes(data[at : at + size], order, signed=signed)] * count
+                entries = [int.from_bytes(data[at : at + size], order)] * count
             elif length:
                 entries = [0] * 2
             at += count * size

@@ -21,7 +21,7 @@ from fedchain.scans.formats.file_points import FilePoints
 from fedchain.scans.formats.notes import noted, notes_of
 from fedchain.scans.formats.text import LONGEST_LINE, read_table, written_lines
 
-COLUMNS = {
+XYZ_COLUMNS = {
     3: ("x", "y", "z"),
     4: ("x", "y", "z", "intensity"),
     6: ("x", "y", "z", "nx", "ny", "nz"),
@@ -52,8 +52,8 @@ def read_xyz(file: Contents) -> FilePoints:
     if named_here:
         start += len(first.encode("latin-1"))
     count = len(names or words)
-    if names is None and count not in COLUMNS:
-        known = ", ".join(map(str, COLUMNS))
+    if names is None and count not in XYZ_COLUMNS:
+        known = ", ".join(map(str, XYZ_COLUMNS))
         raise file.fail(f"has {count} words a line without their names; allowed: {known} numbers")
     if count > MOST_COLUMNS:
         raise file.fail(f"has {count} columns; allowed: at most {MOST_COLUMNS}")
@@ -61,7 +61,7 @@ def read_xyz(file: Contents) -> FilePoints:
     separator = _separator(file, start) if named_here else separator
     table = read_table(file, start, count, separator=separator)
     if names is None:
-        names = COLOURED if count == 6 and _are_colours(table[:, 3:]) else COLUMNS[count]
+        names = COLOURED if count == 6 and _are_colours(table[:, 3:]) else XYZ_COLUMNS[count]
     columns = dict(zip(names, table.T, strict=True))
     if len(columns) < len(names):
         raise file.fail(f"has the columns {', '.join(names)}; allowed: each name once")

@@ -65,6 +65,7 @@ def evaluate_folder(
     trained: TrainedModel,
     out: Path | None = None,
     *,
+    scans: str = "*",
     force: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> FolderEvaluation:
@@ -76,6 +77,7 @@ def evaluate_folder(
         out: folder for scores.csv and, for each scan NAME, NAME.png (intensity, depth, truth,
             prediction, errors) and NAME.ply, a cloud with the colours of the errors; None writes
             nothing.
+        scans: pattern of the names of the pairs to compare; the others only serve as views.
         force: replace files of an earlier evaluation.
         progress: called with the scans done, all scans, and the current scan.
 
@@ -85,28 +87,28 @@ def evaluate_folder(
     """
     if out is not None and (out / SCORES_FILE).exists() and not force:
         raise RunRefused(f"{out / SCORES_FILE}: is there already; give --force, or another folder")
-    listed = list_folder(folder, without=out)
+    listed = list_folder(folder, without=out).only(scans)
     if not listed.pairs:
         raise DataError(f"{folder}: holds no pair to compare with; allowed: scans with a truth")
     rivals = _rivals(listed, trained)
-    scans, failed, files = dict[str, dict[str, ScanScores]](), dict[str, str](), list[Path]()
+    found, failed, files = dict[str, dict[str, ScanScores]](), dict[str, str](), list[Path]()
     for file, opened in _pairs(listed, trained):
-        progress(len(scans) + len(failed), len(listed.pairs), file.name)
+        progress(len(found) + len(failed), len(listed.pairs), file.name)
         try:
             read = opened.image(file)
             judged = judge(file, read, trained, rivals(file))
         except DataError as error:
             failed[file.name] = str(error)
             continue
-        scans[file.name] = {method: scores_of(one) for method, one in judged.items()}
+        found[file.name] = {method: scores_of(one) for method, one in judged.items()}
         if out is not None:
             files += _draw(out / file.name, read, judged[THE_MODEL])
-    names = {method: None for each in scans.values() for method in each}
-    mean = {m: mean_of([each[m] for each in scans.values() if m in each]) for m in names}
-    if out is not None and scans:
-        write_whole(out / SCORES_FILE, _table(scans, mean))
+    names = {method: None for each in found.values() for method in each}
+    mean = {m: mean_of([each[m] for each in found.values() if m in each]) for m in names}
+    if out is not None and found:
+        write_whole(out / SCORES_FILE, _table(found, mean))
         files.append(out / SCORES_FILE)
-    return FolderEvaluation(listed, scans, mean, failed, tuple(files))
+    return FolderEvaluation(listed, found, mean, failed, tuple(files))
 
 
 def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile, OpenSet]]:

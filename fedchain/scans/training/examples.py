@@ -20,11 +20,13 @@ from fedchain.scans.turntable import ChannelKind
 
 ScanProgress = Callable[[int, int, str], None]
 """Called with the steps done, the number of all steps, and what is being done."""
-HeldOutWay = Literal["auto", "tiles", "scan", "none"]
-"""What is measured and not learned from: every fifth tile of each scan, the last scan, or nothing;
-``auto`` is the last scan where there are at least three pairs, and tiles where there are fewer."""
+HeldOutWay = Literal["auto", "tiles", "scans", "none"]
+"""What is measured and not learned from: every fifth tile of each scan, every fifth scan, or
+nothing; ``auto`` is scans where there are at least three pairs, and tiles where there are fewer."""
 ONE_OF = 5
-"""One tile of so many is held out with ``tiles``."""
+"""One tile or scan of so many is held out."""
+MOST_HELD_OUT = 8
+"""Largest number of scans that are held out, so that measuring them takes less than learning."""
 LEAST_PAIRS = 3
 """Least number of pairs of which ``auto`` holds out a whole scan."""
 SAMPLED = 100_000
@@ -73,14 +75,18 @@ def hold_out(examples: Sequence[Example], way: HeldOutWay, side: int, seed: int)
     Raises:
         DataError: nothing would be left to learn from, or to measure.
     """
-    whole = way == "scan" or (way == "auto" and len(examples) >= LEAST_PAIRS)
+    whole = way == "scans" or (way == "auto" and len(examples) >= LEAST_PAIRS)
     if whole and len(examples) < 2:
         raise DataError("held out: the only pair; allowed with one pair: tiles, none")
     if way == "none":
         return list(examples)
     if whole:
-        last = examples[-1]
-        return [*examples[:-1], replace(last, held_out=np.ones(last.valid.shape, bool))]
+        fifths = range(len(examples) - 1, 0, -ONE_OF)
+        chosen = set(fifths[:: len(fifths) // (MOST_HELD_OUT + 1) + 1])
+        return [
+            replace(each, held_out=np.ones(each.valid.shape, bool)) if i in chosen else each
+            for i, each in enumerate(examples)
+        ]
     return [
         replace(each, held_out=_some_tiles(each.valid, side, stream(seed, "held out", each.name)))
         for each in examples

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedchain.errors import DataError
@@ -19,6 +20,8 @@ CLEAN = "clean_"
 """Beginning of the names of cleaned scans."""
 KEEP = ".keep.npy"
 """Ending of the names of masks that ``filter_folder`` writes."""
+NAMED_PAIRS = 12
+"""Largest number of pairs that an error names."""
 JOURNAL = "filtered.json"
 """Name of the file that ``filter_folder`` writes into its folder."""
 
@@ -73,6 +76,27 @@ class ScanFolder:
     def pairs(self) -> tuple[ScanFile, ...]:
         """The scans of which the points to keep are known."""
         return tuple(scan for scan in self.scans if scan.truth is not None)
+
+    def only(self, pattern: str) -> ScanFolder:
+        """Return the folder in which only pairs whose name matches a shell pattern are pairs.
+
+        The other scans remain as scans without a truth.
+
+        Raises:
+            DataError: no pair matches.
+        """
+        sets = tuple(
+            replace(each, scans=tuple(_if_matching(scan, pattern) for scan in each.scans))
+            for each in self.sets
+        )
+        if self.pairs and not any(scan.truth for each in sets for scan in each.scans):
+            known = ", ".join(scan.name for scan in self.pairs[:NAMED_PAIRS])
+            raise DataError(f"{self.path}: no pair matches {pattern!r}; its pairs are {known}")
+        return replace(self, sets=sets)
+
+
+def _if_matching(scan: ScanFile, pattern: str) -> ScanFile:
+    return scan if fnmatch.fnmatchcase(scan.name, pattern) else replace(scan, truth=None)
 
 
 def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:

@@ -142,6 +142,7 @@ def train_folder(
     out: Path,
     recipe: Recipe,
     *,
+    scans: str = "*",
     device: str = "auto",
     force: bool = False,
     progress: ScanProgress = lambda *_: None,
@@ -155,6 +156,8 @@ def train_folder(
         folder: the folder with the pairs.
         out: the model file to write.
         recipe: how the model is trained.
+        scans: pattern of the names of the pairs to learn from, such as ``*_00[0-5]``; the other
+            scans only serve as views.
         device: where the model is trained: ``cpu``, ``cuda``, or ``auto``.
         force: replace a model file, and begin anew where a checkpoint is.
         progress: called while the training goes on.
@@ -165,7 +168,7 @@ def train_folder(
     """
     if out.exists() and not force:
         raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
-    listed = list_folder(folder)
+    listed = list_folder(folder).only(scans)
     if not listed.pairs:
         raise DataError(
             f"{folder}: holds no pair; allowed: clean_X beside another file whose name ends in "
@@ -247,7 +250,9 @@ def _held_out_words(examples: Sequence[Example]) -> str:
     judged = {each.name: int((each.valid & each.held_out).sum()) for each in examples}
     points = sum(judged.values())
     whole = [e.name for e in examples if points and judged[e.name] == int(e.valid.sum())]
-    return f"scan {whole[0]}" if whole else f"tiles, {points:,} points" if points else "nothing"
+    if whole:
+        return f"{len(whole)} of {len(examples)} scans: {', '.join(whole)}"
+    return f"tiles with {points:,} points" if points else "nothing"
 
 
 def _scores(trained: TrainedModel, examples: Sequence[Example]) -> dict[str, dict[str, float]]:

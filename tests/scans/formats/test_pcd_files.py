@@ -118,7 +118,7 @@ def test_lzf_unpacks_what_was_packed():
         (b"\5ab", 6),  # literals end early
         (b"\0a\x20", 4),  # a copy without its distance
         (b"\0a\xe0", 10),  # a long copy without its length
-        (b"\0a\x20\5", 4),  # a copy from before the beginning
+        (b"\0a\x20\1", 4),  # a copy from before the beginning
         (b"\0a\0", 1),  # bytes are left
         (b"\0a\xe0\xff\0", 10**6),  # claims more than it can stand for
     ],

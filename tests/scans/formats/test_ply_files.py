@@ -147,7 +147,8 @@ def test_lists_of_a_range_grid_put_vertices_on_pixels_in_any_order(tmp_path):
     [
         (b"2 0 1\n0\n0\n0\n", "has 2 points in one pixel"),
         (b"1 3\n0\n0\n0\n", "a vertex beyond its 3 vertices"),
-        (b"1 -7\n0\n0\n0\n", "a vertex beyond its 3 vertices"),
+        (b"1 -1\n0\n0\n0\n", "a vertex beyond its 3 vertices"),
+        (b"1 99999999999999999999\n0\n0\n0\n", "a vertex beyond its 3 vertices"),
         (b"1 x\n0\n0\n0\n", "no list"),
         (b"1\n0\n0\n0\n", "claims 1"),
         (b"0\n0\n", "is truncated"),

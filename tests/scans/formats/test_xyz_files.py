@@ -43,6 +43,7 @@ def test_points_are_read_however_a_program_separates_and_names_them(text, tmp_pa
         ("1 2 3 7\n", 7, None),
         ("1 2 3 0 0 1\n", None, [0, 0, 1]),
         ("1 2 3 0.6 0 0.8\n1 2 3 0 0 0\n", None, [0.6, 0, 0.8]),
+        ("1 2 3 0.25 0.5 0.25\n", None, [0.25, 0.5, 0.25]),
         ("1 2 3 10 20 30\n", 18.15, None),
         ("1 2 3 7 0 0 1\n", 7, [0, 0, 1]),
         ("# x y z nx ny nz intensity\n1 2 3 0 0 1 7\n", 7, [0, 0, 1]),

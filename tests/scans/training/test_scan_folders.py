@@ -77,3 +77,16 @@ def test_a_damaged_npz_is_listed_and_refused_only_when_it_is_read(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK no archive")
     np.savez(tmp_path / "b.npz", positions=np.zeros((1, 1, 3)))
     assert [scan.truth for scan in list_folder(tmp_path).scans] == [None, None]
+
+
+def test_pairs_that_do_not_match_a_pattern_remain_as_scans_without_a_truth(tmp_path):
+    touched(tmp_path, "gpu_4.cogs", "clean_4.cogs", "gpu_6.cogs", "clean_6.cogs", "clean_2.cogs")
+    listed = list_folder(tmp_path).only("*_6")
+    assert [scan.name for scan in listed.pairs] == ["gpu_6"]
+    assert [path.name for path in listed.sets[0].views] == [
+        "gpu_4.cogs",
+        "gpu_6.cogs",
+        "clean_2.cogs",
+    ]
+    with pytest.raises(DataError, match="no pair matches '5'; its pairs are gpu_4, gpu_6"):
+        list_folder(tmp_path).only("5")

@@ -6,15 +6,18 @@ import torch
 from training_scans import bumpy, folder_of_pairs, write_npz
 
 from fedchain.errors import DataError, RunRefused, ScenarioError
+from fedchain.learning.models import seeded
+from fedchain.learning.task import losses
 from fedchain.scans.training import checkpoints
 from fedchain.scans.training.examples import hold_out, statistics_of
 from fedchain.scans.training.folders import list_folder
-from fedchain.scans.training.model_file import arrays_by_name, read_model
+from fedchain.scans.training.model_file import arrays_by_name, module_of, read_model
 from fedchain.scans.training.optimisation import (
     Example,
     StepSchedule,
     begin,
     make_adam_step,
+    optimise,
     rate_at,
 )
 from fedchain.scans.training.training import Recipe, train_folder
@@ -44,13 +47,15 @@ def interrupted_at(step):
 @pytest.mark.parametrize("step", [1, 3, 6])
 def test_a_training_that_is_interrupted_ends_with_the_same_weights(tmp_path, step):
     folder = folder_of_pairs(tmp_path / "scans")
-    train_folder(folder, tmp_path / "whole.npz", QUICK)
+    whole = train_folder(folder, tmp_path / "whole.npz", QUICK)
     out = tmp_path / "broken.npz"
     with pytest.raises(KeyboardInterrupt):
         train_folder(folder, out, QUICK, progress=interrupted_at(step))
     assert not out.exists()
     steps = []
-    train_folder(folder, out, QUICK, progress=lambda done, _, what: steps.append((what, done)))
+    told = lambda done, _, what: steps.append((what, done))  # noqa: E731
+    resumed = train_folder(folder, out, QUICK, progress=told)
+    assert resumed.history == whole.history
     assert next(done for what, done in steps if what == "Training") == (step - 1) // 2 * 2 + 1
     assert same(weights_in(out), weights_in(tmp_path / "whole.npz"))
     assert not checkpoints.checkpoint_of(out).exists()
@@ -89,7 +94,7 @@ def test_training_finds_the_dark_points_that_the_cleaning_erased(tmp_path):
     assert scores["keep_everything"]["iou"] < 0.9
     assert scores["model"]["iou"] > 0.95
     assert scores["model"]["ap"] > 0.95
-    assert made.trained.card.training["held_out"] == "scan scan_003"
+    assert made.trained.card.training["held_out"] == "1 of 4 scans: scan_003"
 
 
 def test_the_card_says_what_was_read_and_names_no_place_of_the_machine(tmp_path):
@@ -119,16 +124,19 @@ def example(name="a", seed=0):
     return Example(name, image, scan.valid, scan.keep, np.zeros(scan.valid.shape, bool))
 
 
-def test_every_fifth_tile_is_held_out_or_the_last_scan():
+def test_every_fifth_tile_or_scan_is_held_out():
     (held,) = hold_out([example()], "tiles", 8, 0)
     tiles = held.held_out.reshape(5, 8, 6, 8).any(axis=(1, 3))
     assert tiles.sum() == 30 // 5
     assert (held.held_out.reshape(5, 8, 6, 8).all(axis=(1, 3)) == tiles).all()
     three = [example(str(i), i) for i in range(3)]
     assert [e.held_out.all() for e in hold_out(three, "auto", 8, 0)] == [False, False, True]
+    seven = hold_out([example(str(i), i) for i in range(7)], "auto", 8, 0)
+    assert [e.name for e in seven if e.held_out.all()] == ["1", "6"]
+    assert sum(e.held_out.all() for e in hold_out([example()] * 100, "auto", 8, 0)) <= 8
     assert not any(e.held_out.any() for e in hold_out(three, "none", 8, 0))
     with pytest.raises(DataError, match="the only pair"):
-        hold_out([example()], "scan", 8, 0)
+        hold_out([example()], "scans", 8, 0)
 
 
 def test_statistics_and_training_never_see_the_points_that_are_held_out(tmp_path):
@@ -209,3 +217,18 @@ def test_a_step_is_that_of_the_paper_on_adam():
         state.step = step
         make_adam_step(state, [torch.full_like(each, slope) for each in module.parameters()], 0.1)
     assert np.allclose(module.weight.detach().numpy(), weights, rtol=1e-5)
+
+
+def test_the_truth_of_the_points_held_out_changes_no_weight():
+    (held,) = hold_out([example()], "tiles", 8, 0)
+    turned = replace(held, keep=held.keep ^ (held.held_out & held.valid))
+    channels = statistics_of([held], ["light"], 0)
+    weights = []
+    for each in (held, turned):
+        block = {"kind": "pixels", "hidden": 2}
+        state = begin(seeded(lambda block=block: module_of(block, 1, 16, "test"), 0)())
+        schedule = StepSchedule(4, 4, 16, 2, 0.1, 4, 1, 0)
+        loss = losses.build(Recipe().loss)
+        optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
+        weights.append({n: w.detach().numpy().copy() for n, w in state.module.named_parameters()})
+    assert same(*weights)
