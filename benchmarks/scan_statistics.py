@@ -49,7 +49,6 @@ def main() -> None:
         "first scanner, 256 x 256": median_statistics(first(*many, 256)),
         "turntables, 96 x 128": median_statistics(turntables(*many, (96, 128))),
         "turntables, 192 x 256": median_statistics(turntables(*many, (192, 256))),
-        "turntables, 384 x 512": median_statistics(turntables(*many, (384, 512))),
     }
     names = list(next(iter(simulated.values())))
     mean = {

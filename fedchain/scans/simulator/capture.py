@@ -19,7 +19,7 @@ from fedchain.scans.simulator.stage import Stage, meet
 EDGE_STEP = 0.006
 """Neighbouring pixels lie across an edge if their distances differ by more than this share of the
 distance."""
-LARGEST_ERROR_M = 0.001
+LARGEST_ERROR_M = 0.0013
 """Largest error of a distance in metres, without noise, of a good point."""
 LEAST_DIRECT = 0.5
 """Least share of direct light, among direct and mirrored light, with which a pixel is decoded."""

@@ -40,7 +40,7 @@ def simulate_folder(
     *,
     seed: int = 0,
     turntables: int = 4,
-    views: int = STEPS_OF_RING,
+    views: int = 2 * STEPS_OF_RING,
     size: tuple[int, int] = (192, 256),
     walled: bool = False,
     solid: Solid | None = None,

@@ -59,7 +59,7 @@ def station_of(
         width=width,
         noise=0.02 * exp(draw_between(random, 0, THREEFOLD)),
         exposure=1.3 * exp(draw_between(random, 0, THREEFOLD)),
-        mixing=draw_between(random, 0.6, 1.2),
+        mixing=draw_between(random, 0.9, 1.8),
         drop_out=draw_between(random, 0.01, 0.06),
     )
     return Station(

@@ -64,7 +64,7 @@ def simulate_turntable(
     seed: int,
     name: tuple[NameStep, ...],
     *,
-    views: int = STEPS_OF_RING,
+    views: int = 2 * STEPS_OF_RING,
     solid: Solid | None = None,
 ) -> Iterator[SimulatedView]:
     """Simulate the scans of one object on a station's turntable.
