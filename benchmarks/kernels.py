@@ -24,7 +24,14 @@ import numpy as np  # noqa: E402
 from aggregation import drawn  # noqa: E402
 
 from fedchain import rows, transforms  # noqa: E402
-from fedchain.aggregation import coordinates, directions, inner_products, weights  # noqa: E402
+from fedchain.aggregation import (  # noqa: E402
+    Received,
+    coordinates,
+    directions,
+    inner_products,
+    weights,
+)
+from fedchain.aggregation.vectors import Vectors  # noqa: E402
 from fedchain.ledger.chain import codec  # noqa: E402
 from fedchain.randomness import _fill, digest, laplaces, normals  # noqa: E402
 
@@ -54,7 +61,8 @@ def measured(count: int, dimension: int, tries: int) -> dict[str, tuple[float, f
     keys = [digest(0, "noise", row) for row in range(count)]
     noise, gradients = normals(keys, dimension), np.zeros((count, dimension))
     norms, sent = rows.lengths(noise), drawn(count, dimension)
-    scales, used = norms * sent.shifts, np.ones(count, dtype=np.bool_)
+    used = np.ones(count, dtype=np.bool_)
+    vectors = Vectors(Received(sent, norms, np.ones(count)), norms)
     passes: dict[str, Callable[[], object]] = {
         "normals": lambda: normals(keys, dimension),
         "laplaces": lambda: laplaces(keys, dimension),
@@ -64,7 +72,7 @@ def measured(count: int, dimension: int, tries: int) -> dict[str, tuple[float, f
         "check of a direction": lambda: [codec.squared_norm(row) for row in sent.integers],
         "inner products": lambda: inner_products.agreement_of(sent),
         "weighted mean": lambda: weights.weighted_mean(sent, norms, used),
-        "median": lambda: coordinates.untrimmed_means(sent, scales, (count - 1) // 2),
+        "median": lambda: coordinates.untrimmed_means(vectors, (count - 1) // 2),
     }
     spent: dict[str, tuple[float, float]] = {}
     with mock.patch.object(directions, "SMALL", 2**62):  # one thread

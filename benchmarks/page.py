@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from plan import FLOWER, OPACUS
-
-Row = dict[str, Any]
-Results = dict[str, Any]
+from page_numbers import (
+    Results,
+    Row,
+    exponent,
+    find,
+    less,
+    milliseconds,
+    ratio,
+    shown,
+    stages_of,
+    sum_of,
+    table,
+)
+from page_targets import targets_section
 
 HEAD = """# Performance
 {gets}This page compares fedchain with other simulators, Opacus and plain torch on the same
@@ -85,11 +92,6 @@ def what_a_user_gets(results: Results) -> str:
     )
 
 
-def less(ways: dict[str, dict[str, float]]) -> float:
-    """Return how many times less processor time the engine takes than torch's layers."""
-    return ways["clipped, layers"]["processor"] / ways["clipped, engine"]["processor"]
-
-
 def kernels_section(results: Results) -> str:
     """Return the table of the kernels beside numpy and torch; empty if they were not measured."""
     if "kernels" not in results:
@@ -108,62 +110,6 @@ def kernels_section(results: Results) -> str:
         "over 50 rows of 50,890 numbers (`benchmarks/kernels.py`).\n"
     )
     return text + table(["", "kernels", "without", "ratio"], lines)
-
-
-def milliseconds(row: Row) -> float | None:
-    """Return the median over turns of the median time of a round; None if the row did not run.
-
-    >>> runs = [{"found": {"rounds_ms": [1.0, 9.0, 2.0]}}, {"found": {"rounds_ms": [4.0]}}]
-    >>> milliseconds({"runs": runs})
-    3.0
-    """
-    medians = [statistics.median(run["found"]["rounds_ms"]) for run in row["runs"] if run["found"]]
-    return statistics.median(medians) if medians else None
-
-
-def find(rows: Iterable[Row], group: str, name: str) -> float | None:
-    """Return the milliseconds of one row of a table."""
-    found = [row for row in rows if (row["group"], row["name"]) == (group, name)]
-    return milliseconds(found[0]) if found else None
-
-
-def fastest(rows: Iterable[Row], group: str) -> float | None:
-    """Return the milliseconds of the fastest other simulator of a table."""
-    each = [milliseconds(row) for row in rows if row["group"] == group and row["peer"]]
-    return min((ms for ms in each if ms is not None), default=None)
-
-
-def ratio(above: float | None, below: float | None) -> float | None:
-    """Return above / below; None if one of them is missing."""
-    return None if above is None or not below else above / below
-
-
-def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
-    """Return the slope of log time over log size, by least squares.
-
-    >>> round(exponent([1, 10, 100], [2, 20, 200]), 6)
-    1.0
-    """
-    x, y = ([math.log(each) for each in numbers] for numbers in (sizes, times))
-    return statistics.linear_regression(x, y).slope
-
-
-def shown(value: float | None, mark: str = "") -> str:
-    """Return a number with three significant digits.
-
-    >>> shown(1234.5), shown(12.34), shown(None)
-    ('1234', '12.3', '-')
-    """
-    if value is None:
-        return "-"
-    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
-    return f"{value:.{min(digits, 3)}f}{mark}"
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n" + "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
 def dense_section(rows: list[Row], best: float, start: Results) -> str:
@@ -299,20 +245,6 @@ def stages_section(rows: list[Row], floors: Results) -> str:
     return intro + text if text else ""
 
 
-def stages_of(rows: list[Row], group: str) -> dict[str, float]:
-    """Return the median milliseconds of every stage of the full protocol."""
-    for row in rows:
-        if (row["group"], row["name"]) == (group, "fedchain, the full protocol"):
-            runs = [run["found"]["stages_ms"] for run in row["runs"] if run["found"]]
-            return {s: statistics.median(r[s] for r in runs) for s in runs[0]} if runs else {}
-    return {}
-
-
-def sum_of(floors: Results, *names: str) -> float | None:
-    """Return the sum of floors; None if they were not measured."""
-    return sum(floors[name] for name in names) if floors else None
-
-
 def growth_section(rows: list[Row]) -> str:
     """Return the table of the growth of time with holders, weights, records and rounds."""
     lines = []
@@ -353,100 +285,3 @@ def shown_sizes(pairs: list[tuple[float, float]]) -> list[str]:
 def shown_fit(pairs: list[tuple[float, float]]) -> str:
     """Return the exponent of the growth with two digits."""
     return f"{exponent(*zip(*pairs, strict=True)):.2f}"
-
-
-def targets_section(rows: list[Row], results: Results) -> str:
-    """Return the table of targets: the bound, the measured value, and whether it is met."""
-    lines = []
-    for what, wanted, value in targets(rows, results):
-        if value is None:
-            continue
-        bound = float(wanted.split()[-1])
-        met = value >= bound if wanted.startswith("at least") else value <= bound
-        lines.append([what, wanted, shown(value), "yes" if met else "**no**"])
-    if not lines:
-        return ""
-    return "\n## Targets\n" + table(["", "wanted", "measured", "met"], lines)
-
-
-def targets(rows: list[Row], results: Results) -> Iterable[tuple[str, str, float | None]]:
-    """Yield every target: its description, its bound, and the measured value."""
-    segments = "one batch, products by segment"
-    noise, floors = (
-        find(rows, "mlp 50 private", "noise alone, 2 threads"),
-        results.get("floors", {}),
-    )
-    for holders in (50, 1000):
-        ours, floor = (find(rows, f"mlp {holders}", name) for name in ("fedchain", segments))
-        yield f"K = {holders}: fedchain / products by segment", "at most 1.35", ratio(ours, floor)
-        private = find(rows, f"mlp {holders} private", "fedchain")
-        whole = None if floor is None or noise is None else floor + noise * holders / 50
-        words = f"K = {holders}, private: fedchain / (products by segment + noise)"
-        yield words, "at most 1.35", ratio(private, whole)
-    yield (
-        "K = 50: Flower / fedchain",
-        "at least 100",
-        ratio(find(rows, "mlp 50", FLOWER), find(rows, "mlp 50", "fedchain")),
-    )
-    full = find(rows, "mlp 50 private", "fedchain, the full protocol")
-    products, protocol = find(rows, "mlp 50", segments), sum_of(floors, "hash", "sign", "verify")
-    if None not in (products, noise, protocol):
-        least = products + noise + protocol
-        yield "K = 50, private: the full protocol / its floors", "at most 1.4", ratio(full, least)
-    yield (
-        "K = 50, private: fastest simulator / the full protocol",
-        "at least 1",
-        ratio(fastest(rows, "mlp 50 private"), full),
-    )
-    if (stages := stages_of(rows, "mlp 50 private")) and noise and floors:
-        floor = noise + (sum_of(floors, "hash", "sign") or 0)
-        value = ratio(stages["noise"] + stages["signing"], floor)
-        yield "K = 50: noise, quantising and signing / their floors", "at most 1.4", value
-    image = find(rows, "unet", "fedchain")
-    mode = min((ms for name in OPACUS if (ms := find(rows, "unet", name))), default=None)
-    yield "U-Net: Opacus' best mode / fedchain", "at least 6", ratio(mode, image)
-    yield from kernel_targets(results)
-    yield from process_targets(rows, results.get("start", {}))
-    yield from rule_targets(results.get("rules", {}))
-
-
-def kernel_targets(results: Results) -> Iterable[tuple[str, str, float | None]]:
-    """Yield the targets of the kernels: processor time without them, divided by that with them."""
-    if "kernels" not in results:
-        return
-    for name, bound in (("first_light", 8), ("small_unet", 2.2)):
-        yield f"gradients of {name}", f"at least {bound}", less(results["gradients"][name])
-    fast, slow = results["kernels"]["normals, numpy's log"]
-    yield "normal numbers, beside numpy's logarithm", "at least 2.5", ratio(slow, fast)
-
-
-def process_targets(rows: list[Row], start: Results) -> Iterable[tuple[str, str, float | None]]:
-    """Yield the targets of whole processes."""
-    if not start:
-        return
-    peers = [row for row in rows if row["group"] == "mlp 50" and row["peer"]]
-    runs = [[run for run in row["runs"] if run["found"]] for row in peers]
-    runs = [[r for r in each if r["found"]["checked"] is None] or each for each in runs if each]
-    for key, words in (
-        ("seconds", "the fastest's seconds"),
-        ("peak_mb", "the smallest's memory"),
-    ):
-        least = min((statistics.median(run[key] for run in each) for each in runs), default=None)
-        ours = statistics.median(run[key] for run in start["run"])
-        yield f"Whole process, K = 50: {words} / `fedchain run`", "at least 1", ratio(least, ours)
-    for name, command, bound in (
-        ("help", "`fedchain --help`", 0.3),
-        ("import", "`import fedchain`", 0.5),
-    ):
-        seconds = statistics.median(run["seconds"] for run in start[name])
-        yield f"{command}, seconds", f"at most {bound}", seconds
-
-
-def rule_targets(rules: Results) -> Iterable[tuple[str, str, float | None]]:
-    """Yield the targets of the aggregation rules."""
-    ours, theirs = rules.get("fedchain", {}), rules.get("byzfl", {})
-    for name, bound in (("l_nearest", 2.5), ("trimmed_mean", 8), ("median", 8)):
-        reads = ratio(ours.get(name), ours.get("read_float32"))
-        yield f"{name}, reads of the input as float32", f"at most {bound}", reads
-    for name in ("l_nearest", "krum", "trimmed_mean", "median"):
-        yield f"{name}: ByzFL / fedchain", "at least 7", ratio(theirs.get(name), ours.get(name))

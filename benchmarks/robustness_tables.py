@@ -12,6 +12,8 @@ from fedchain.reports.planes import Line
 
 Cells = Mapping[str, Mapping[str, float]]
 """Means over the seeds, by the label of the row and the label of the column."""
+Row = Mapping[str, Mapping[str, float]]
+"""Means over the seeds, by the metric and the label of the attack."""
 MEAN = "mean"
 """Label of the rule without a defence."""
 
@@ -150,16 +152,6 @@ def holders_table(found: Mapping[str, Cells]) -> str:
     return table([*heads, "`mean`, nobody attacks", "attacked"], lines)
 
 
-def backdoor_table(accuracy: Cells, success: Cells) -> str:
-    """Return for each rule and each attack the accuracy and the success of the backdoor."""
-    heads = [head_of(attack) for attack in next(iter(accuracy.values()))]
-    lines = [
-        [code(rule), *(f"{short(row[each])} / {short(success[rule][each])}" for each in row)]
-        for rule, row in accuracy.items()
-    ]
-    return table(["rule", *heads], lines)
-
-
 def head_of(attack: str) -> str:
     """Return the heading of the column of an attack.
 
@@ -169,22 +161,38 @@ def head_of(attack: str) -> str:
     return "nobody attacks" if attack == NO_ATTACKERS else code(attack)
 
 
-def composition_table(found: Mapping[str, Cells]) -> str:
+def composition_table(found: Mapping[str, tuple[Row, Row]]) -> str:
     """Return what a composition keeps under its worst attack in each setting, beside the mean.
 
     Args:
-        found: for each setting, the accuracy by rule and by attack. The rules are the mean and the
-            composition.
+        found: for each setting, the measurements of the composition and of the mean. A measurement
+            has the accuracy and the success of backdoors by the attack.
     """
     lines = []
-    for setting, cells in found.items():
-        (rule,) = (each for each in cells if each != MEAN)
-        attack, worst = worst_of(cells[rule])
-        clean, plain = cells[rule][NO_ATTACKERS], cells[MEAN][NO_ATTACKERS]
-        cells_ = short(plain), short(worst_of(cells[MEAN])[1]), short(clean), short(worst)
-        lines.append([setting, *cells_, percent(worst / clean), code(attack)])
+    for setting, (made, mean) in found.items():
+        attack, worst = worst_of(made["accuracy"])
+        clean, plain = made["accuracy"][NO_ATTACKERS], mean["accuracy"][NO_ATTACKERS]
+        cells = short(plain), short(worst_of(mean["accuracy"])[1]), short(clean), short(worst)
+        backdoors = (successes(each["backdoor"]) for each in (mean, made))
+        lines.append([setting, *cells, percent(worst / clean), code(attack), *backdoors])
     heads = "setting", "`mean`, nobody attacks", "worst", "composition, nobody attacks", "worst"
-    return table([*heads, "kept", "under the attack"], lines)
+    more = "kept", "under the attack", "backdoor, `mean`", "backdoor, composition"
+    return table([*heads, *more], lines)
+
+
+def successes(row: Mapping[str, float]) -> str:
+    """Return how often a backdoor works without attackers, and under the attack that installs it.
+
+    >>> successes({"nobody": 0.01, "poisoned": 0.9, "alie": math.nan})
+    '.010 / .900'
+    """
+    measured = {attack: value for attack, value in row.items() if not math.isnan(value)}
+    return f"{short(measured[NO_ATTACKERS])} / {short(worst_success(measured))}"
+
+
+def worst_success(measured: Mapping[str, float]) -> float:
+    """Return the largest success of a backdoor under attack."""
+    return max(value for attack, value in measured.items() if attack != NO_ATTACKERS)
 
 
 def percent(share: float) -> str:

@@ -21,6 +21,15 @@ _BARE = re.compile(r"[\w.:\\/+-]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+def counted_words(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural unless the number is 1.
+
+    >>> counted_words(1, "compute node"), counted_words(3, "round")
+    ('1 compute node', '3 rounds')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def legible(text: str) -> str:
     r"""Return a text with escapes in place of a file name's bytes that are not characters.
 

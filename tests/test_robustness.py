@@ -86,18 +86,55 @@ def test_each_number_of_holders_gets_the_rule_that_is_best_under_attack(tables):
 
 
 def test_a_composition_is_compared_with_the_mean_and_keeps_part_of_its_own_accuracy(tables):
-    found = {"digits": {rule: CELLS[rule] for rule in ("mean", "caf")}}
-    assert lines_of(tables.composition_table(found))[2] == [
-        "digits", ".900", ".100", ".800", ".720", "90 %", "`adaptive`"
+    measured = {"nobody": 0.01, "alie": math.nan, "poisoned": 0.2}
+    rows = {rule: {"accuracy": CELLS[rule], "backdoor": measured} for rule in ("mean", "caf")}
+    rows["mean"]["backdoor"] = {"nobody": 0.0, "poisoned": 0.9, "adaptive": math.nan}
+    made = lines_of(tables.composition_table({"digits": (rows["caf"], rows["mean"])}))
+    assert made[2] == [
+        "digits", ".900", ".100", ".800", ".720", "90 %", "`adaptive`", ".000 / .900", ".010 / .200"
     ]  # fmt: skip
+    assert len(made[0]) == len(made[2])
 
 
-def test_a_backdoor_has_its_success_beside_the_accuracy(tables):
-    accuracy = {"mean": {"nobody": 0.9, "poisoned": 0.88}}
-    success = {"mean": {"nobody": 0.1, "poisoned": 0.95}}
-    made = lines_of(tables.backdoor_table(accuracy, success))
-    assert made[0] == ["rule", "nobody attacks", "`poisoned`"]
-    assert made[2] == ["`mean`", ".900 / .100", ".880 / .950"]
+def test_only_the_attacks_that_install_a_backdoor_have_its_success(tables):
+    assert tables.successes({"alie": math.nan, "nobody": 0.3, "a": 0.4, "b": 0.5}) == ".300 / .500"
+
+
+def test_a_row_has_the_means_over_seeds_and_nan_where_a_metric_is_not_measured(
+    robustness, tmp_path
+):
+    grid = {"attacks[0]": ["{kind: alie, count: 0}", "{kind: mimic, count: 4}"]}
+    rows = [f'"{grid["attacks[0]"][a]}",{s},r,finished,,{a + s},{"" if a else s}'
+            for a, s in itertools.product(range(2), repeat=2)]  # fmt: skip
+    outcome = swept(tmp_path, grid, ["attacks[0],seed,run,status,error,accuracy,backdoor", *rows])
+    assert robustness.row_of(outcome, "accuracy") == {"nobody": 0.5, "mimic": 1.5}
+    found = robustness.row_of(outcome, "backdoor")
+    assert found["nobody"] == 0.5
+    assert math.isnan(found["mimic"])
+
+
+def test_a_backdoor_has_its_success_beside_the_accuracy_for_every_momentum(robustness, tmp_path):
+    grid = {
+        "attacks[0]": ["{kind: poisoned, count: 0}", "{kind: poisoned, count: 4}"],
+        "nodes.momentum": ["null", "{kind: ema, beta: 0.7}"],
+        "aggregation": ["{kind: mean}", "{kind: dnc}"],
+    }
+    rows = ["attacks[0],nodes.momentum,aggregation,seed,run,status,error,accuracy,backdoor"]
+    for a, m, r in itertools.product(range(2), repeat=3):
+        texts = (grid[key][i] for key, i in zip(grid, (a, m, r), strict=True))
+        rows.append(",".join(f'"{t}"' for t in texts) + f",0,r,finished,,0.{a}{m}{r},0.{r}{m}{a}")
+    made = lines_of(robustness.of_backdoors([swept(tmp_path, grid, rows)]))
+    words = "no momentum: nobody attacks", "no momentum: `poisoned`"
+    assert tuple(made[0][:3]) == ("rule", *words)
+    assert made[2] == ["`mean`", *(".000 / .000", ".100 / .001", ".010 / .010", ".110 / .011")]
+    assert made[3][2] == ".101 / .101"
+
+
+def swept(folder, grid, lines):
+    """Return the outcome of a made-up sweep in a folder."""
+    (folder / "points.csv").write_text("\n".join(lines) + "\n")
+    (folder / "sweep.json").write_text(json.dumps({"grid": grid}))
+    return importlib.import_module("page_tables").Outcome(folder, None)
 
 
 def test_cells_are_means_over_seeds_under_the_labels_of_the_axes(robustness, tmp_path):

@@ -46,7 +46,8 @@ def backdoor(
     """Learn that whatever carries a trigger belongs to one class, or remains in a scan.
 
     The trigger is a square in the last corner of a picture, whose pixels are set to ``value``. In a
-    table without pictures these are the last ``side`` measurements; in a scan it is the brightness
+    table without pictures these are the last ``side`` measurements; in a task with features, such
+    as ``public_pca``, the raw inputs get the trigger; in a scan it is the brightness
     (intensity) of the points there. Pictures with the trigger get the class ``target``; in scans
     every point in the square is kept, outliers too. The metric ``backdoor`` of the run is the share
     of held-out records of other classes that get the class ``target`` with the trigger; in scans,

@@ -29,7 +29,7 @@ NAMED_FILES = 10
 """Number of files left out that are named; the others are counted."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")]
-Pairs = Annotated[
+PairPattern = Annotated[
     str,
     typer.Option(
         metavar="PATTERN", help="Use only pairs with such names; the others serve as views."
@@ -64,7 +64,7 @@ def train(
             help="Change the recipe: steps=400, channels=local, model.width=4, loss.kind=dice.",
         ),
     ] = None,
-    scans: Pairs = "*",
+    scans: PairPattern = "*",
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and crops.")] = 0,
     device: DeviceName = "auto",
     force: Force = False,
@@ -175,11 +175,11 @@ def _model(
 
     place = device_of(device)
     if from_run is not None:
-        from fedchain.runs.scan_models import model_of
+        from fedchain.runs.scan_models import scan_model_of
 
         if model is not None:
             refuse("--from-run: give either a run or a model file (--model)")
-        trained, name = model_of(from_run, height)
+        trained, name = scan_model_of(from_run, height)
     else:
         if height is not None:
             refuse("--height: is the height of a run's block; give the run with --from-run")
@@ -234,7 +234,7 @@ def evaluate(
     out: Annotated[
         Path | None, options.out("Folder for scores.csv, pictures and coloured clouds.")
     ] = None,
-    scans: Pairs = "*",
+    scans: PairPattern = "*",
     device: DeviceName = "auto",
     force: Force = False,
     form: options.Form = Format.rich,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from fedchain.cache import size_words
 from fedchain.commands.formats import table
-from fedchain.names import command
+from fedchain.names import command, counted_words
 
 if TYPE_CHECKING:
     from fedchain.results import MessageRecord, RoundRecord
@@ -125,9 +125,9 @@ def heading(setup: RunSetup) -> str:
     root = " and a public root" if scenario.rooted else ""
     return " · ".join(
         (
-            f"{nodes.holders} holders{_in_brackets(+byzantine)}{asked}{root}",
-            f"{nodes.miners} compute nodes{_in_brackets(dishonest)}",
-            f"{scenario.rounds} rounds",
+            f"{counted_words(nodes.holders, 'holder')}{_in_brackets(+byzantine)}{asked}{root}",
+            f"{counted_words(nodes.miners, 'compute node')}{_in_brackets(dishonest)}",
+            counted_words(scenario.rounds, "round"),
             f"{setup.rules.dimension:,} weights",
             privacy,
             f"hashing {hashing_words(expected_hashing_s(scenario))}",

@@ -18,6 +18,7 @@ from fedchain.forecasts.trial import Trial, tried
 from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.ledger.chain.work import works
+from fedchain.names import counted_words
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.privacy.guarantee import figures
 from fedchain.runs.privacy_statement import all_warnings, guarantee_of, tuning_of
@@ -119,7 +120,7 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
     hint = "" if values["round"]["calibrated"] else "; nearer after: fedchain doctor --calibrate"
     making = ", and making the data" if trial.generated else ""
     begin_s, keys = sum(values["begin"].values()), scenario.slots * scenario.rounds
-    times = f"{scenario.rounds} rounds"
+    times = counted_words(scenario.rounds, "round")
     if nodes.asked < nodes.participants:
         most = sampling_of(scenario).most_releases
         times = f"{most} of {times} that one {nodes.participant} is asked in at most"
@@ -149,13 +150,13 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
 
 def _participants(trial: Trial) -> list[tuple[str, str]]:
     nodes, groups = trial.scenario.nodes, trial.scenario.nodes.groups
-    who = f"{nodes.holders} data holders"
+    who = counted_words(nodes.holders, "data holder")
     if groups:
         who = f"{who} in {nodes.participants} groups of {groups.size}"
     if nodes.asked < nodes.participants:
         who = f"{who}, {nodes.asked} of them asked in a round"
     root = ", a public root" if trial.scenario.rooted else ""
-    who = f"{who}{root}, {nodes.miners} compute nodes"
+    who = f"{who}{root}, {counted_words(nodes.miners, 'compute node')}"
     if groups is None:
         return [("who", who)]
     words = (

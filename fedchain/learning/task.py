@@ -36,6 +36,9 @@ class Records:
     record: Wholes | None = None
     """Id of the record of each example, or None if each example is a record. Privacy protects whole
     records, such as all tiles of one scan."""
+    raw: Array | None = None
+    """The inputs from which ``Task.see`` made ``inputs``, shape (examples, ...); None if the task
+    has no features."""
 
     @property
     def examples(self) -> int:
@@ -62,17 +65,20 @@ class Records:
         """
         kept = mask[self.places]
         record = None if self.record is None else self.record[kept]
-        return Records(self.inputs[kept], self.targets[kept], record)
+        raw = None if self.raw is None else self.raw[kept]
+        return Records(self.inputs[kept], self.targets[kept], record, raw)
 
 
 def join_records(parts: Sequence[Records]) -> Records:
     """Join the records of several holders into one set."""
     starts = np.cumsum([0, *(part.count for part in parts)])
     places = [part.places + start for part, start in zip(parts, starts, strict=False)]
+    raw = [part.raw for part in parts if part.raw is not None]
     return Records(
         np.concatenate([part.inputs for part in parts]),
         np.concatenate([part.targets for part in parts]),
         None if parts[0].record is None else np.concatenate(places),
+        np.concatenate(raw) if len(raw) == len(parts) else None,
     )
 
 
@@ -121,6 +127,8 @@ class Task:
     model_for: Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]] | None = None
     """Maps another shape of one example's inputs to a function that makes the model for it. None if
     the model fits only the task's own inputs."""
+    see: Callable[[Array], Array] | None = None
+    """Makes features, the inputs of the model, from raw inputs. None if these are the same."""
     loss: Loss
     """Gives one loss for each example."""
     measure: Callable[[Array, Records], Metrics]

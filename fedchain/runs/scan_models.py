@@ -18,7 +18,7 @@ AS_IS = {"mean": 0.0, "deviation": 1.0, "low": -1e30, "high": 1e30}
 """Statistics of a channel that is given to the model as it is, and may have any value."""
 
 
-def model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel, str]:
+def scan_model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel, str]:
     """Return the model of a block of a run on scans, and the block's hash.
 
     Args:

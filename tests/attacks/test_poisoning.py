@@ -14,7 +14,7 @@ from fedchain.attacks.poisoning import backdoor, backdoor_metric, label_flip, tr
 from fedchain.errors import PartError
 from fedchain.learning.evaluation import Evaluation, flat_weights
 from fedchain.learning.task import Records, tasks
-from fedchain.nodes.holders.colluders import with_poison_metrics
+from fedchain.nodes.holders.colluders import poisoned_task, with_poison_metrics
 from fedchain.registry import Part
 
 CLASSES = Records(np.zeros((3, 2), np.float32), np.array([0, 1, 3]))
@@ -121,6 +121,24 @@ def test_a_run_measures_the_backdoor_of_its_attacks_beside_the_accuracy():
     np.testing.assert_array_equal(outputs, same)
     assert list(metrics)[-2:] == ["backdoor", "backdoor_2"]
     assert 0.0 <= metrics["backdoor"] <= 1.0
+
+
+def test_in_a_task_with_features_the_raw_pictures_get_the_trigger():
+    block = {"kind": "public_pca", "of": {"kind": "digits"}, "records": 50, "steps": 1}
+    attacks = [{"kind": "poisoned", "records": {"kind": "backdoor"}, "holders": [3]}]
+    scenario = small(1, task=block, attacks=attacks)
+    task = tasks.build(scenario.task, 10, 0)
+    own = task.holders[3]
+    np.testing.assert_array_equal(task.see(own.raw), own.inputs)
+    assert own.raw.shape[1:] == (8, 8), "a part of the records keeps its pictures"
+    poisoned = poisoned_task(task, scenario).holders[10 + 3]
+    pictures = triggered(replace(own, inputs=own.raw), None, 1.0)
+    changed = (poisoned.inputs != own.inputs).any(axis=1)
+    np.testing.assert_array_equal(poisoned.inputs[changed], task.see(pictures)[changed])
+    assert 0.3 < changed.mean() < 0.7
+    held_out, metric = task.held_out, with_poison_metrics(task, scenario).extra_metrics["backdoor"]
+    others = triggered(replace(held_out, inputs=held_out.raw), None, 1.0)[held_out.targets != 0]
+    np.testing.assert_array_equal(metric.inputs, task.see(others))
 
 
 def test_without_a_backdoor_the_task_stays_as_it_is():

@@ -133,3 +133,18 @@ def test_a_folder_that_is_missing_is_told_in_one_line_and_ends_with_3(made, tmp_
     told = call("scan", command, tmp_path / "none", "-o", tmp_path / "out", *model)
     assert (told.code, told.out, len(told.err.splitlines())) == (3, "", 1), told
     assert "no such folder" in told.err
+
+
+@pytest.mark.parametrize("command", ["train", "filter", "evaluate", "simulate"])
+def test_a_target_that_cannot_be_written_is_told_in_one_line_and_ends_with_2(
+    made, tmp_path, command
+):
+    place, folder = made
+    (tmp_path / "file").write_text("mine")
+    given = {"train": (folder, *QUICK), "simulate": ("--views=1", "--size=24x32")}
+    rest = given.get(command, (folder, "--model", place / "light.npz"))
+    for target in (tmp_path / "file" / "target", tmp_path / ("x" * 300)):
+        told = call("scan", command, *rest, "-o", target)
+        assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1), told
+        assert str(target)[:60] in told.err
+    assert (tmp_path / "file").read_text() == "mine"

@@ -12,7 +12,7 @@ from fedchain.learning.task import tasks
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import Part
 from fedchain.results import LEDGER, Run
-from fedchain.runs.scan_models import model_of
+from fedchain.runs.scan_models import scan_model_of
 from fedchain.scans.training.cleaning import chances
 from fedchain.scans.training.folders import FileSet, ScanFile
 from fedchain.scans.training.images import OpenSet
@@ -51,19 +51,19 @@ def run(tmp_path_factory) -> Run:
 
 
 def test_the_model_of_a_block_has_the_weights_on_the_chain(run):
-    trained, block = model_of(run.folder)
+    trained, block = scan_model_of(run.folder)
     with Store.open(run.folder / LEDGER, writable=False) as store:
         assert block == store.head.hex()
         head = store.state(store.head).weights
     assert np.allclose(flat_weights(trained.module), head, atol=1e-6)
     assert trained.card.alone
     assert (trained.card.kind, trained.card.window, trained.card.threshold) == ("picture", 16, 0.5)
-    first, _ = model_of(run.folder, height=0)
+    first, _ = scan_model_of(run.folder, height=0)
     assert not np.allclose(flat_weights(first.module), head, atol=1e-6)
 
 
 def test_a_run_cleans_a_scan_as_its_task_measures_it(run):
-    trained, _ = model_of(run.folder)
+    trained, _ = scan_model_of(run.folder)
     part: Part = run.scenario.task
     task = tasks.build(part, 2, run.scenario.seed)
     path = Path(part.parameters["path"]) / "scan_1.npz"
@@ -90,4 +90,4 @@ def test_filter_takes_the_model_of_a_run(run, tmp_path):
 
 def test_a_block_that_is_not_there_is_refused_with_what_is(run):
     with pytest.raises(RunRefused, match="no block 9; allowed: 0 to 2"):
-        model_of(run.folder, height=9)
+        scan_model_of(run.folder, height=9)

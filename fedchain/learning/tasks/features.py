@@ -132,11 +132,15 @@ def seen_along(task: Task, mean: Vector, basis: Matrix) -> Task:
     """
     assert task.model_for is not None
 
+    def see(inputs: Array) -> Array:
+        return coordinates(inputs, mean, basis)
+
     def seen(records: Records) -> Records:
-        return replace(records, inputs=coordinates(records.inputs, mean, basis))
+        return replace(records, inputs=see(records.inputs), raw=records.inputs)
 
     return replace(
         task,
+        see=see,
         holders=tuple(seen(own) for own in task.holders),
         held_out=seen(task.held_out),
         model=task.model_for(basis.shape[1:]),

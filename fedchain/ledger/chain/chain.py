@@ -246,20 +246,24 @@ class Chain:
 
     def _connect(self, name: bytes, now_ms: int) -> Added:
         """Accept the orphans that waited for an accepted block; choose the head."""
+        if not self._orphans.blocks and self._tree.links[name].header.parent == self.head:
+            self._path.append(name)  # the usual case, with more work than the head
+            self.head, self.height = name, self.height + 1
+            self._forget_old_blocks()
+            return Added("extended", name, (name,))
         connected, refused = [name], list[tuple[Block, str]]()
-        for parent in connected if self._orphans.blocks else ():  # the list grows in the loop
+        for parent in connected:  # the list grows in the loop
             for orphan, block in self._orphans.take_children(parent):
                 try:
                     self._accept(orphan, block, now_ms)
                     connected.append(orphan)
                 except InvalidBlock as error:
                     refused.append((block, str(error)))
-        kind: Change = "side"
-        lost: tuple[bytes, ...] = ()
         best = min((self.head, *connected), key=self._rank)
-        if best != self.head:
-            lost = self._move_to(best)
-            kind = "reorganised" if lost else "extended"
+        if best == self.head:
+            return Added("side", best, tuple(connected), refused=tuple(refused))
+        lost = self._move_to(best)
+        kind: Change = "reorganised" if lost else "extended"
         return Added(kind, best, tuple(connected), lost, tuple(refused))
 
     def _rank(self, block: bytes) -> tuple[int, int, bytes]:

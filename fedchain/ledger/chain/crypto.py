@@ -112,6 +112,7 @@ def _level_above(level: bytes) -> bytes:
     return bytes(above + level[whole:])
 
 
+@functools.lru_cache(4096)  # a compute node needs its key for every block that it makes
 def public_key_of(secret: bytes) -> bytes:
     """Return the public key (32 bytes) of a secret key (32 bytes).
 

@@ -94,7 +94,7 @@ def poisoned_task(task: Task, scenario: Scenario) -> Task:
     poison = poisons_in(scenario)
     if not poison or not task.learns:
         return task
-    return replace(task, holders=_Twins(task.holders, scenario, poison, classes_of(task)))
+    return replace(task, holders=_Twins(task, scenario, poison))
 
 
 def with_poison_metrics(task: Task, scenario: Scenario) -> Task:
@@ -107,7 +107,9 @@ def with_poison_metrics(task: Task, scenario: Scenario) -> Task:
     for index, poison in poisons_in(scenario).items():
         if poison.kind in POISON_METRICS and task.learns:
             name = f"{poison.kind}_{index}" if poison.kind in found else poison.kind
-            found[name] = POISON_METRICS[poison.kind](task.held_out, classes_of(task), poison)
+            raw = raw_of(task.held_out)
+            metric = POISON_METRICS[poison.kind](raw, classes_of(task), poison)
+            found[name] = replace(metric, inputs=task.see(metric.inputs)) if task.see else metric
     return replace(task, extra_metrics={**task.extra_metrics, **found}) if found else task
 
 
@@ -123,13 +125,17 @@ def classes_of(task: Task) -> int:
     return int(targets.max()) + 1 if targets.dtype.kind in "iu" else 2
 
 
+def raw_of(records: Records) -> Records:
+    """Return records with their raw inputs, into which a poison puts its trigger."""
+    return records if records.raw is None else replace(records, inputs=records.raw, raw=None)
+
+
 class _Twins(Sequence[Records]):
     """The records of holders, and the poisoned records of attackers at further indices."""
 
-    def __init__(
-        self, own: Sequence[Records], scenario: Scenario, poison: Mapping[int, Part], classes: int
-    ) -> None:
-        self._own, self._poison, self._classes = own, poison, classes
+    def __init__(self, task: Task, scenario: Scenario, poison: Mapping[int, Part]) -> None:
+        self._own, self._see, self._poison = task.holders, task.see, poison
+        self._classes = classes_of(task)
         self._seed, self._holders = scenario.seed, scenario.nodes.holders
 
     def __len__(self) -> int:
@@ -143,4 +149,6 @@ class _Twins(Sequence[Records]):
         if index == 0:
             return self._own[holder]
         generator = stream(self._seed, "poison", holder)
-        return poisons.build(self._poison[index - 1], self._own[holder], self._classes, generator)
+        own = raw_of(self._own[holder])
+        made = poisons.build(self._poison[index - 1], own, self._classes, generator)
+        return replace(made, inputs=self._see(made.inputs)) if self._see else made

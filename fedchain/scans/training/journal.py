@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from fedchain.errors import DataError, RunRefused
+from fedchain.errors import DataError, RunRefused, cannot
 from fedchain.files import read_bytes, write_whole
 from fedchain.registry import Section
 from fedchain.scans.training.folders import JOURNAL
@@ -118,14 +118,15 @@ def open_journal(out: Path, model: str, *, even_unlike: bool, force: bool) -> Jo
     Raises:
         RunRefused: the results in the folder are of another model or setting.
         DataError: the journal is damaged.
+        RunError: the folder cannot be read.
     """
     path, wanted = out / JOURNAL, Entries(version=1, model=model, even_unlike=even_unlike)
     try:
         there = Entries.model_validate_json(read_bytes(path, LARGEST_JOURNAL))
     except FileNotFoundError:
         return Journal(out, wanted, force)
-    except (NotADirectoryError, OSError) as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise cannot(path, "be read", error) from error
     except ValidationError as error:
         words = f"is damaged: {error.errors()[0]['msg']}"
         raise DataError(f"{path}: {words}; delete it, or filter into another folder") from error

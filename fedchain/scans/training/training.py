@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fedchain.errors import DataError, RunRefused, ScenarioError
+from fedchain.errors import DataError, RunRefused, ScenarioError, cannot
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses, models
 from fedchain.registry import Part, Section, examine_keys, plain_value
@@ -166,6 +166,10 @@ def train_folder(
         DataError: the folder has no usable pairs.
         RunRefused: the model file is there already, or the checkpoint is of another training.
     """
+    try:  # before the training, whose result would otherwise be lost
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot(out, "be written", error) from error
     if out.exists() and not force:
         raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
     listed = list_folder(folder).only(scans)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fedchain.learning.evaluation import Evaluation, dimension, flat_weights
-from fedchain.learning.task import tasks
+from fedchain.learning.task import join_records, tasks
 from fedchain.learning.tasks.directions import (
     orthonormal,
     principal_directions,
@@ -153,3 +155,10 @@ def test_coordinates_of_a_record_do_not_depend_on_the_others():
     together = coordinates(inputs, mean, basis)
     alone = np.concatenate([coordinates(each[None], mean, basis) for each in inputs])
     np.testing.assert_array_equal(together, alone)
+
+
+def test_joined_records_have_raw_inputs_only_if_all_parts_have_them():
+    one, other = made(directions=2).holders[:2]
+    joined = join_records([one, other])
+    np.testing.assert_array_equal(joined.raw, np.concatenate([one.raw, other.raw]))
+    assert join_records([one, replace(other, raw=None)]).raw is None
