@@ -68,6 +68,8 @@ class Card(Section):
     alone: bool = False
     """Whether the channels of a window are computed from the window alone, as in a federated task
     whose records are tiles."""
+    views: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Least number of other scans that a training scan was compared with."""
     threshold: Share
     """Probability to keep a point below which the point is erased."""
     trained_on: str
