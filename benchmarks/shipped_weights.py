@@ -70,9 +70,9 @@ RECIPE = Recipe.of(
         "check_every": 200,
     }
 )
-"""How the model is trained. A low threshold erases a point only if it is surely wrong, so that scans
-of real scanners do not become worse. A model of single pixels knows nothing of the size of a pixel, which
-differs between scanners."""
+"""How the model is trained. A model of single pixels knows nothing of the size of a pixel, which
+differs between scanners. A threshold below one half keeps points in doubt, because the scans of
+other scanners hold more doubtful points than simulated ones."""
 
 
 def main() -> None:
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def with_scores(made: TrainedModel, folder: Path) -> TrainedModel:
-    """Return a model whose card says what it learned from, and how it scores on other turntables."""
+    """Return a model whose card says what it learned from, and how it scores on others."""
     points = made.card.training["points_learned_from"]
     learned, judged = (
         sum(each.turntables * each.views for each in parts) for parts in (LEARNED, JUDGED)
