@@ -192,9 +192,8 @@ def _model(
 def _warnings(done: FilteredFolder) -> Iterator[str]:
     for each in done.scans:
         if each.unlike:
-            channels = ", ".join(f"{name} {share:.0%}" for name, share in each.unlike.items())
             became = "kept whole (--even-unlike erases)" if each.whole else "erased all the same"
-            yield f"{each.name}: unlike the training scans, {became}; points outside: {channels}"
+            yield f"{each.name}: unlike the training scans, {became}: {'; '.join(each.unlike)}"
 
 
 def _filtered_lines(

@@ -94,7 +94,7 @@ def _filter(
 ) -> Filtered:
     """Clean one scan, write its files, and note it in the journal."""
     read = opened.image(file)
-    outside = unlike(trained.card, read.image, read.valid)
+    outside = unlike(trained.card, read.image, read.valid, len(read.views.views))
     whole = bool(outside) and not journal.entries.even_unlike
     keep = read.scan.valid.copy()
     if not whole:

@@ -41,6 +41,8 @@ class Example:
     """Pixels whose point remains, shape (height, width)."""
     held_out: Mask
     """Pixels that are measured and not learned from, shape (height, width)."""
+    views: int = 0
+    """Number of other scans that the channels compare this one with."""
 
 
 @dataclass(frozen=True)

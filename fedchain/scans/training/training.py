@@ -232,6 +232,7 @@ def _finished(
         channels=tuple(channels),
         window=recipe.window,
         margin=recipe.margin,
+        views=min(each.views for each in examples),
         threshold=recipe.threshold,
         trained_on=_sentence(folder, examples),
         training=_numbers(examples, recipe, state),

@@ -8,6 +8,7 @@ from training_scans import bumpy, folder_of_pairs, write_npz
 from fedchain.errors import DataError, RunRefused, ScenarioError
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses
+from fedchain.scans.simulator.folder import simulate_folder
 from fedchain.scans.training import checkpoints, training
 from fedchain.scans.training.examples import hold_out, statistics_of
 from fedchain.scans.training.folders import list_folder
@@ -275,3 +276,14 @@ def test_the_truth_of_the_points_held_out_changes_no_weight():
         optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
         weights.append({n: w.detach().numpy().copy() for n, w in state.module.named_parameters()})
     assert same(*weights)
+
+
+def test_the_card_states_the_least_number_of_views_of_a_training_scan(tmp_path):
+    (tmp_path / "scans").mkdir()
+    for views in (3, 2):
+        list(simulate_folder(tmp_path / "made", turntables=1, views=views, size=(32, 40)))
+        (tmp_path / "made" / "turntable_00").rename(tmp_path / "scans" / f"{views}")
+        (tmp_path / "made").rmdir()
+    recipe = Recipe.of({"channels": "views", "model.kind": "pixels", "steps": 1, "window": 16})
+    made = train_folder(tmp_path / "scans", tmp_path / "model", recipe)
+    assert made.trained.card.views == 1
