@@ -26,7 +26,8 @@ from fedchain.scans.training.evaluation import evaluate_folder
 from fedchain.scans.training.folders import list_folder
 from fedchain.scans.training.images import OpenSet, truth_of
 from fedchain.scans.training.model_file import TrainedModel, read_model
-from fedchain.scans.training.training import Recipe, train_folder
+from fedchain.scans.training.recipe import Recipe
+from fedchain.scans.training.training import train_folder
 from fedchain.scans.turntable import Views, channel_image
 
 CLEANED_BY_HAND, UNSEEN = "*_00[0-5]", "*_00[67]"

@@ -76,7 +76,8 @@ def train(
     The recipe (docs/scans.md) trains in about a minute. An interrupted training goes on with the
     same command.
     """
-    from fedchain.scans.training.training import Recipe, train_folder
+    from fedchain.scans.training.recipe import Recipe
+    from fedchain.scans.training.training import train_folder
     from fedchain.scenario import parse_overrides
 
     recipe = Recipe.of({"seed": seed, **parse_overrides(set_ or [])})

@@ -21,7 +21,8 @@ from fedchain.scans.training.optimisation import (
     optimise,
     rate_at,
 )
-from fedchain.scans.training.training import Recipe, train_folder
+from fedchain.scans.training.recipe import Recipe
+from fedchain.scans.training.training import train_folder
 
 QUICK = Recipe.of(
     {"steps": 6, "batch": 2, "window": 16, "check_every": 2, "channels": "picture",
@@ -287,3 +288,11 @@ def test_the_card_states_the_least_number_of_views_of_a_training_scan(tmp_path):
     recipe = Recipe.of({"channels": "views", "model.kind": "pixels", "steps": 1, "window": 16})
     made = train_folder(tmp_path / "scans", tmp_path / "model", recipe)
     assert made.trained.card.views == 1
+
+
+def test_comparisons_with_other_views_are_judged_point_by_point_unless_a_model_is_chosen():
+    assert Recipe.of({}).suited_to("local").model.kind == "gajdosech_unet"
+    linear = Recipe.of({"threshold": 0.5}).suited_to("views")
+    assert (linear.model.kind, linear.steps, linear.threshold) == ("pixels", 400, 0.5)
+    chosen = Recipe.of({"model.width": 4})
+    assert chosen.suited_to("views") is chosen
