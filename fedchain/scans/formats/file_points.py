@@ -83,15 +83,16 @@ def in_metres(file: Contents, points: FilePoints, unit: LengthUnit | None) -> Fi
     """Return what a reader made of a file in metres, float32.
 
     The unit is what the file says, otherwise ``unit``, otherwise metres. If nobody says the unit
-    and the points lie more than ``WIDE_M`` from their middle, a warning in the log asks for it. A normal or an
-    intensity that is not finite becomes 0.
+    and the points lie more than ``WIDE_M`` from their middle, a warning in the log asks for it. A
+    normal or an intensity that is not finite becomes 0.
 
     Raises:
         DataError: a coordinate of the camera is not finite or beyond ``FARTHEST_M``.
     """
     if points.unit is None and unit is None and _spread(points.points) > WIDE_M:
         logging.getLogger(__name__).warning(
-            "%s: its points lie more than %g m from their middle; if they are in mm, say unit mm",
+            "%s: its points lie more than %g m from their middle; "
+            "if they are in millimetres, say unit mm",
             file.path,
             WIDE_M,
         )
