@@ -182,7 +182,8 @@ def train_folder(
     examples = read_examples(listed, kind, progress)
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
     channels = statistics_of(examples, CHANNEL_NAMES[kind], recipe.seed)
-    block, seen = recipe.model.plain(), (len(channels), recipe.window, "model")
+    block = recipe.model.plain()
+    seen = (len(channels), (recipe.window, recipe.window), "model")
     state = begin(seeded(lambda: module_of(block, *seen), recipe.seed)().to(place))
     key, checkpoint = _key(listed, kind, recipe), checkpoints.checkpoint_of(out)
     if force:

@@ -226,7 +226,7 @@ def test_the_truth_of_the_points_held_out_changes_no_weight():
     weights = []
     for each in (held, turned):
         block = {"kind": "pixels", "hidden": 2}
-        state = begin(seeded(lambda block=block: module_of(block, 1, 16, "test"), 0)())
+        state = begin(seeded(lambda block=block: module_of(block, 1, (16, 16), "test"), 0)())
         schedule = StepSchedule(4, 4, 16, 2, 0.1, 4, 1, 0)
         loss = losses.build(Recipe().loss)
         optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
