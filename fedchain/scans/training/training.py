@@ -170,6 +170,8 @@ def train_folder(
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot(out, "be written", error) from error
+    if out.is_dir():
+        raise RunRefused(f"{out}: is a folder; allowed: the name of a model file, cleaner.npz say")
     if out.exists() and not force:
         raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
     listed = list_folder(folder).only(scans)

@@ -232,3 +232,9 @@ def test_the_truth_of_the_points_held_out_changes_no_weight():
         optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
         weights.append({n: w.detach().numpy().copy() for n, w in state.module.named_parameters()})
     assert same(*weights)
+
+
+def test_a_folder_in_place_of_the_model_file_is_refused_before_the_training(tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans")
+    with pytest.raises(RunRefused, match="scans: is a folder; allowed: the name of a model file"):
+        train_folder(folder, folder, QUICK, force=True)
