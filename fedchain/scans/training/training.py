@@ -178,7 +178,7 @@ def train_folder(
     if not listed.pairs:
         raise DataError(
             f"{folder}: holds no pair; allowed: clean_X beside another file whose name ends in "
-            "_X, such as clean_004.cogs and gpu_004.cogs, or NPZ files with a mask keep"
+            "_X, such as clean_004.cogs and gpu_004.cogs, or NPZ, PLY or PCD files with a mask keep"
         )
     kind, place = recipe.channels or kind_for(listed), device_of(device)
     examples = read_examples(listed, kind, progress)
