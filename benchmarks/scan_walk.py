@@ -59,6 +59,11 @@ def picture_of(scan: Scan) -> np.ndarray:
     return channel_image(scan.part(bounding_box(scan.valid)), "picture", Views([]))
 
 
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (height, width, 3) at twice the size, without blur."""
+    return picture.repeat(2, axis=0).repeat(2, axis=1)
+
+
 def draw_simulated(folder: Path, path: Path) -> None:
     """Draw some views of one turntable: scan, points to keep, points to erase."""
     rows = []
@@ -73,7 +78,7 @@ def draw_simulated(folder: Path, path: Path) -> None:
     below = [((0, height - row.shape[0]), (0, 8), (0, 0)) for row in rows]
     whole = [np.pad(row, each, constant_values=255) for row, each in zip(rows, below, strict=True)]
     sheet = np.concatenate(whole, axis=1)
-    Image.fromarray(sheet).save(path)
+    Image.fromarray(enlarged(sheet)).save(path)
 
 
 def draw_history(history: list[tuple[int, float]], path: Path) -> None:
@@ -97,7 +102,7 @@ def draw_shown(scans: Path, trained: TrainedModel, out: Path) -> None:
     keep, valid = truth_of(file, read.scan)[read.box], read.valid
     kept = chances(trained, read.image, valid) >= trained.card.threshold
     panels = draw_panels(picture_of(read.scan), valid, keep, kept)
-    Image.fromarray(panels).save(out / "scan_cleaned.png")
+    Image.fromarray(enlarged(panels)).save(out / "scan_cleaned.png")
     points = read.scan.positions[read.box]
     with styled():
         figure, ax = axes()

@@ -55,7 +55,7 @@ def by_light(threshold: float = 0.5, low: float = -1e9, high: float = 1e9) -> Tr
     """Return a model of one pixel that keeps the points whose intensity channel is high."""
     block = {"kind": "pixels", "hidden": 0}
     names = CHANNEL_NAMES["picture"]
-    module = seeded(lambda: module_of(block, len(names), 16, "test"), 0)()
+    module = seeded(lambda: module_of(block, len(names), (16, 16), "test"), 0)()
     weights, bias = module.parameters()
     weights.data.zero_()
     weights.data[0, LIGHT] = 100.0

@@ -77,7 +77,17 @@ def assemble() -> Any:
     app.callback()(_options)
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
-    return get_command(app)
+    command = get_command(app)
+    _flow(command)
+    return command
+
+
+def _flow(command: Any) -> None:
+    """Join the lines of each paragraph of the help texts, which the terminal breaks anew."""
+    if command.help:
+        command.help = "\n\n".join(" ".join(each.split()) for each in command.help.split("\n\n"))
+    for inner in getattr(command, "commands", {}).values():
+        _flow(inner)
 
 
 def main() -> None:

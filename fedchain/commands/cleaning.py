@@ -72,9 +72,9 @@ def train(
 ) -> None:
     """Train a model on the pairs of a folder: scans, and the same scans cleaned.
 
-    A pair is clean_X beside another file whose name ends in _X, or an NPZ file with a mask keep.
-    The recipe (docs/scans.md) trains in about a minute. An interrupted training goes on with the
-    same command.
+    A pair is clean_X beside another file whose name ends in _X, or a file (NPZ, PLY, PCD) that has
+    the mask keep. The recipe (docs/scans.md) trains in about a minute. An interrupted training
+    goes on with the same command.
     """
     from fedchain.scans.training.recipe import Recipe
     from fedchain.scans.training.training import train_folder

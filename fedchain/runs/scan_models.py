@@ -12,8 +12,11 @@ from fedchain.results import LEDGER, Run
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
 from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind
 
-SIDES = {"scan_folder": "tile", "scan_segmentation": "size", "scan_turntable": "tile"}
-"""For each task on scans, the parameter with the pixels along a side of an image."""
+SIDES = {
+    "scan_folder": "tile", "scan_images": "size", "scan_segmentation": "size",
+    "scan_turntable": "tile",
+}  # fmt: skip
+"""For each task on scans, the parameter with the pixels along a side of an image, or along both."""
 AS_IS = {"mean": 0.0, "deviation": 1.0, "low": -1e30, "high": 1e30}
 """Statistics of a channel that is given to the model as it is, and may have any value."""
 
@@ -41,7 +44,7 @@ def scan_model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel
         except KeyError as error:
             raise RunRefused(f"{folder}: {error.args[0]}; give another --height") from error
     card = _card(run, task, block.hex())
-    module = module_of(card.model, len(card.channels), card.window, str(folder))
+    module = module_of(card.model, len(card.channels), card.sides, str(folder))
     if dimension(module) != len(weights):
         words = f"has {len(weights)} weights, and its model {dimension(module)}"
         raise RunRefused(f"{folder}: {words}; allowed: a run of this fedchain")
@@ -64,14 +67,17 @@ def _block_at(run: Run, store: Store, height: int | None) -> bytes:
 def _card(run: Run, task: Part, block: str) -> Card:
     given = task.parameters
     kind: ChannelKind = given.get("channels", "picture")
+    sides = given[SIDES[task.kind]]
+    size = (sides[0], sides[1]) if isinstance(sides, list | tuple) else None
     rounds, name = len(run.metrics), run.folder.resolve().name
     return Card(
         model=given["model"].plain(),
         kind=kind,
         channels=tuple(Channel(name=channel, **AS_IS) for channel in CHANNEL_NAMES[kind]),
-        window=given[SIDES[task.kind]],
+        window=max(size) if size else sides,
+        size=size,
         margin=0,
-        alone=given.get("record", "tile") == "tile",
+        alone=not size and given.get("record", "tile") == "tile",
         threshold=0.5,
         trained_on=f"task {task.kind} by the run {name} of {rounds} rounds, block {block[:16]}",
         training={},

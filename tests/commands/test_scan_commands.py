@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from command_line import call
+from help_examples import commands
 from training_scans import bumpy, by_light, folder_of_pairs
 
 from fedchain.scans.training import shipped
@@ -149,3 +150,9 @@ def test_a_target_that_cannot_be_written_is_told_in_one_line_and_ends_with_2(
         assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1), told
         assert str(target)[:60] in told.err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_paragraph_of_help_is_one_line_that_the_terminal_breaks():
+    texts = {words: command.help or "" for words, command in commands().items()}
+    assert "NPZ, PLY, PCD) that has the mask keep. The recipe" in texts["scan", "train"]
+    assert not [words for words, text in texts.items() if "\n" in text.replace("\n\n", "")]

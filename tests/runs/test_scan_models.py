@@ -12,10 +12,12 @@ from fedchain.learning.task import tasks
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import Part
 from fedchain.results import LEDGER, Run
+from fedchain.runs import scan_models
 from fedchain.runs.scan_models import scan_model_of
 from fedchain.scans.training.cleaning import chances
 from fedchain.scans.training.folders import FileSet, ScanFile
 from fedchain.scans.training.images import OpenSet
+from fedchain.scans.turntable import Views, channel_image
 
 SCENARIO = """
 version: 1
@@ -36,9 +38,10 @@ ledger: {{work: {{kind: hashcash, difficulty_bits: 1}}}}
 """
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
-    place = tmp_path_factory.mktemp("run")
+IMAGES = "kind: scan_images\n  size: [16, 24]"
+
+
+def run_on_scans(place: Path, scenario: str) -> Run:
     for number in range(2):
         scan = bumpy(number)
         for name, valid in (("scan", scan.valid), ("clean", scan.keep)):
@@ -46,8 +49,21 @@ def run(tmp_path_factory) -> Run:
             light = np.where(valid, scan.intensity, np.nan)
             np.savez(place / f"{name}_{number}.npz", positions=positions, intensity=light,
                      camera=scan.camera)  # fmt: skip
-    (place / "scans.yaml").write_text(SCENARIO.format(path=place))
+    (place / "scans.yaml").write_text(scenario.format(path=place))
     return fedchain.run(fedchain.load(str(place / "scans.yaml")), out=place / "runs")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    return run_on_scans(tmp_path_factory.mktemp("run"), SCENARIO)
+
+
+@pytest.fixture(scope="module")
+def run_of_images(tmp_path_factory) -> Run:
+    scenario = SCENARIO.replace("kind: scan_folder", IMAGES).replace("  tile: 16\n", "")
+    return run_on_scans(
+        tmp_path_factory.mktemp("images"), scenario.replace("holders: 2", "holders: 1")
+    )
 
 
 def test_the_model_of_a_block_has_the_weights_on_the_chain(run):
@@ -77,6 +93,36 @@ def test_a_run_cleans_a_scan_as_its_task_measures_it(run):
     with torch.inference_mode():
         outputs = trained.module(torch.from_numpy(task.held_out.inputs)).numpy()
     assert task.measure(outputs, task.held_out)["outlier_recall"] == pytest.approx(found)
+
+
+def test_a_run_on_whole_scans_judges_every_pixel_as_its_task_judges_every_nth(run_of_images):
+    trained, _ = scan_model_of(run_of_images.folder)
+    assert (trained.card.size, trained.card.alone) == ((16, 24), False)
+    part = run_of_images.scenario.task
+    task = tasks.build(part, 1, run_of_images.scenario.seed)
+    file = ScanFile(Path(part.parameters["path"]) / "scan_1.npz", "scan_1")
+    read = OpenSet.for_model(FileSet((file,)), trained.card).image(file)
+    chance = chances(trained, read.image, read.valid)
+    import torch
+
+    with torch.inference_mode():
+        logits = trained.module(torch.from_numpy(task.held_out.inputs.copy())).numpy()
+    few = read.valid[::3, ::3]  # 40 x 48 pixels fit into 16 x 24 if every third remains
+    height, width = few.shape
+    ours = np.where(few, 1 / (1 + np.exp(-logits.reshape(16, 24)[:height, :width])), 0)
+    assert np.allclose(chance[::3, ::3], ours, atol=1e-6)
+    assert ((chance > 0) == read.valid).all()
+    other = read.image[:, 1::3, 2::3]
+    alone = channel_image(
+        read.scan.part((slice(1, None, 3), slice(2, None, 3))), "picture", Views([])
+    )
+    assert np.array_equal(other, alone)
+
+
+def test_a_run_on_no_scans_is_refused_with_the_tasks_on_scans(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(scan_models, "SIDES", {"scan_images": "size"})
+    with pytest.raises(RunRefused, match=r"learns scan_folder, not .* allowed tasks: scan_images"):
+        scan_model_of(run.folder)
 
 
 def test_filter_takes_the_model_of_a_run(run, tmp_path):

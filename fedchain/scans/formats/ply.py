@@ -20,7 +20,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fedchain.arrays import Array
+from fedchain.arrays import Array, Flags
 from fedchain.scans.formats.columns import points_of_columns, rows_of, table_of
 from fedchain.scans.formats.contents import Contents
 from fedchain.scans.formats.file_points import FilePoints
@@ -151,14 +151,37 @@ def _spread(
 
 
 def ply_bytes(points: FilePoints) -> Iterator[bytes]:
-    """Yield the parts of a binary, little-endian PLY file of points in metres."""
-    rows = rows_of(table_of(points))
-    lines = ["ply", "format binary_little_endian 1.0"]
-    lines += [f"comment {note}" for note in notes_of(points)]
+    """Yield the parts of a binary, little-endian PLY file of points in metres.
+
+    A grid of which most pixels are empty is written as a ``range_grid``, whose vertices are the
+    other pixels alone: a scanner's grid has millions of pixels, and a vertex takes 28 bytes.
+    """
+    head = ["ply", "format binary_little_endian 1.0"]
+    head += [f"comment {note}" for note in notes_of(points)]
     if points.grid is not None:
-        lines += [f"obj_info num_cols {points.grid[1]}", f"obj_info num_rows {points.grid[0]}"]
-    lines.append(f"element vertex {len(rows)}")
+        head += [f"obj_info num_cols {points.grid[1]}", f"obj_info num_rows {points.grid[0]}"]
+    held = points.valid if points.keep is None else points.valid | points.keep
+    sparse = points.grid is not None and 2 * np.count_nonzero(held) < len(held)
+    rows = rows_of(table_of(points))
+    rows = rows[held] if sparse else rows
+    head.append(f"element vertex {len(rows)}")
     for name in rows.dtype.names or ():
-        lines.append(f"property {OTHER_WORDS[rows.dtype[name].name]} {name}")
-    yield "\n".join([*lines, "end_header\n"]).encode()
+        head.append(f"property {OTHER_WORDS[rows.dtype[name].name]} {name}")
+    if sparse:
+        head.append(f"element range_grid {len(held)}")
+        head.append("property list uchar int vertex_indices")
+    yield "\n".join([*head, "end_header\n"]).encode()
     yield rows.tobytes()
+    if sparse:
+        yield _range_grid(held)
+
+
+def _range_grid(held: Flags) -> bytes:
+    """Return for each pixel the byte 0, or the byte 1 and the number of its vertex."""
+    starts = np.arange(len(held)) + 4 * (np.cumsum(held) - held)
+    places = starts[held]
+    lists = np.zeros(len(held) + 4 * len(places), np.uint8)
+    lists[places] = 1
+    numbers = np.arange(len(places), dtype="<i4").view(np.uint8).reshape(-1, 4)
+    lists[places[:, None] + np.arange(1, 5)] = numbers
+    return lists.tobytes()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
 from fedchain.arrays import Array, Wholes
-from fedchain.scans.formats.contents import LARGEST_GRID, Contents
+from fedchain.errors import DataError
+from fedchain.scans.formats.contents import LARGEST_GRID, LARGEST_SCAN, Contents
 from fedchain.scans.formats.ply_header import Element, PlyHeader
 from fedchain.scans.formats.text import LONGEST_LINE, read_table
 
 MOST_LISTS = LARGEST_GRID
-"""Most lists that are read or passed over one by one."""
+"""Most lists that are read or passed over."""
+MOST_IN_RUN = 1024
+"""Most lists that one match of a regular expression takes, which bounds its memory."""
 
 
 def read_numbers(
@@ -44,14 +48,15 @@ def read_cells(
     """
     _check_lists(file, element)
     cells = np.full(element.count, -1, np.int64)
-    lists = _lists(file, header, element, start)
-    for row, (_, entries) in zip(range(element.count), lists, strict=False):
-        if len(entries) > 1:
-            raise file.fail(f"has {len(entries)} points in one pixel; allowed: one or none")
-        if entries and not 0 <= entries[0] < vertices:
+    runs = (
+        _binary_runs(file, header, element, start)
+        if header.order
+        else _ascii_runs(file, element, start)
+    )
+    for row, entries in runs:
+        if not ((entries >= 0) & (entries < vertices)).all():
             raise file.fail(f"has a pixel with a vertex beyond its {vertices} vertices")
-        if entries:
-            cells[row] = entries[0]
+        cells[row : row + len(entries)] = entries
     return cells
 
 
@@ -70,36 +75,66 @@ def end_of(file: Contents, header: PlyHeader, element: Element, start: int) -> i
         if end > len(file.data):
             raise file.fail(f"is truncated: {element.name} ends at byte {end} of {len(file.data)}")
         return end
-    for end, _ in _binary_lists(file, header, element, start):
-        start = end
-    return start
+    return _after_lists(file, header, element, start)
 
 
 def _row(header: PlyHeader, element: Element) -> np.dtype[np.void]:
     return np.dtype([(one.name, header.order + one.kind) for one in element.properties])
 
 
-def _lists(
-    file: Contents, header: PlyHeader, element: Element, start: int
-) -> Iterator[tuple[int, list[int]]]:
-    """Yield for each row the byte at which it ends, and the entries of its only list."""
-    if header.order:
-        yield from _binary_lists(file, header, element, start)
-        return
-    for end, line in _lines(file, element, start):
+def _ascii_runs(file: Contents, element: Element, start: int) -> Iterator[tuple[int, Wholes]]:
+    """Yield each row with an entry, and the entry, shape (1,)."""
+    for row, (_, line) in enumerate(_lines(file, element, start)):
         try:
             count, *entries = map(int, line.split())
         except ValueError as error:
             raise file.fail(f"has a row of {element.name} that is no list: {error}") from error
         if count != len(entries):
             raise file.fail(f"has a list of {len(entries)} entries that claims {count}")
-        yield end, entries
+        if count > 1:
+            raise _several(file, count)
+        if entries:
+            yield row, np.array([min(max(entries[0], -1), LARGEST_SCAN)], np.int64)
 
 
-def _binary_lists(
+def _binary_runs(
     file: Contents, header: PlyHeader, element: Element, at: int
-) -> Iterator[tuple[int, list[int]]]:
-    """Yield for each row the byte at which it ends, and the entries of its last list."""
+) -> Iterator[tuple[int, Wholes]]:
+    """Yield the first row of each run of rows with one entry, and the entries, shape (rows,).
+
+    A grid has millions of rows but few runs, which a regular expression finds without a step of
+    Python for each row.
+    """
+    (cell,) = element.properties
+    length = np.dtype(header.order + (cell.length or "u1"))
+    row_kind = np.dtype([("length", length), ("entry", header.order + cell.kind)])
+    empty, single = (re.escape(np.array(count, length).tobytes()) for count in (0, 1))
+    size = row_kind.itemsize - length.itemsize
+    many = MOST_IN_RUN
+    run = re.compile(
+        rb"((?:%b){0,%d}+)((?:%b.{%d}){0,%d}+)" % (empty, many, single, size, many), re.DOTALL
+    )
+    row = 0
+    while row < element.count:
+        found = run.match(file.data, at)
+        if not found or not found[0]:
+            count = int(file.array(length, 1, at, f"the rows of {element.name}")[0])
+            raise _truncated(file, element) if count == 1 else _several(file, count)
+        row += len(found[1]) // length.itemsize
+        entries = np.frombuffer(found[2], row_kind)["entry"][: max(element.count - row, 0)]
+        yield row, entries.astype(np.int64)
+        row, at = row + len(entries), found.end()
+
+
+def _several(file: Contents, count: int) -> DataError:
+    return file.fail(f"has {count} points in one pixel; allowed: one or none")
+
+
+def _truncated(file: Contents, element: Element) -> DataError:
+    return file.fail(f"is truncated: {element.name} ends after byte {len(file.data)}")
+
+
+def _after_lists(file: Contents, header: PlyHeader, element: Element, at: int) -> int:
     _check_lists(file, element)
     data = file.data
     order: Literal["little", "big"] = "little" if header.order == "<" else "big"
@@ -107,18 +142,12 @@ def _binary_lists(
         (int(one.kind[1]), int(one.length[1]) if one.length else 0) for one in element.properties
     ]
     for _ in range(element.count):
-        entries: list[int] = []
         for size, length in parts:
             count = int.from_bytes(data[at : at + length], order) if length else 1
-            at += length
-            if at + count * size > len(data):
-                raise file.fail(f"is truncated: {element.name} ends after byte {len(data)}")
-            if length and count <= 1:
-                entries = [int.from_bytes(data[at : at + size], order)] * count
-            elif length:
-                entries = [0] * 2
-            at += count * size
-        yield at, entries
+            at += length + count * size
+            if at > len(data):
+                raise _truncated(file, element)
+    return at
 
 
 def _check_lists(file: Contents, element: Element) -> None:

@@ -140,6 +140,15 @@ def scan_images(
     )
 
 
+def stride_of(shape: tuple[int, int], size: tuple[int, int]) -> int:
+    """Return the smallest n for which every n-th row and column of ``shape`` fit into ``size``.
+
+    >>> stride_of((120, 160), (64, 80))
+    2
+    """
+    return max(-(-side // most) for side, most in zip(shape, size, strict=True))
+
+
 def brought_to(scan: Scan, keep: Mask, size: tuple[int, int]) -> tuple[Scan, Mask]:
     """Return every n-th row and column of the box of a scan's points, and of its mask.
 
@@ -149,7 +158,7 @@ def brought_to(scan: Scan, keep: Mask, size: tuple[int, int]) -> tuple[Scan, Mas
     """
     rows, columns = bounding_box(scan.valid)
     sides = (rows.stop - rows.start, columns.stop - columns.start)
-    every = max(-(-side // most) for side, most in zip(sides, size, strict=True))
+    every = stride_of(sides, size)
     steps = (slice(rows.start, rows.stop, every), slice(columns.start, columns.stop, every))
     part = scan.part(steps)
     # Slices would hold the arrays of the whole scan in memory for as long as the task lives.

@@ -13,6 +13,8 @@ from torch import nn
 from fedchain.errors import DataError
 from fedchain.interruption import stop_if_asked
 from fedchain.scans.scan import Floats, Mask
+from fedchain.scans.tasks.images import padded_to
+from fedchain.scans.training.images import phases
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel
 from fedchain.scans.training.windows import Corner, corners, put_centre, window_at
 
@@ -105,9 +107,36 @@ def chances(trained: TrainedModel, image: Floats, valid: Mask) -> Floats:
     ``image`` has the channels as the scan has them, shape (channels, height, width).
     """
     card = trained.card
-    logits = logits_in(trained.module, image, valid, valid, card.channels, card.window, card.margin)
+    if card.size is None:
+        side, margin = card.window, card.margin
+        logits = logits_in(trained.module, image, valid, valid, card.channels, side, margin)
+    else:
+        logits = _logits_of_phases(trained.module, image, valid, card.channels, card.size)
     with np.errstate(over="ignore"):  # exp of a large number is infinite, and the chance is 0
         return np.where(valid, 1 / (1 + np.exp(-logits)), np.float32(0))
+
+
+def _logits_of_phases(
+    module: nn.Module,
+    image: Floats,
+    valid: Mask,
+    channels: Sequence[Channel],
+    size: tuple[int, int],
+) -> Floats:
+    """Return a model's logits at all pixels of a scan that it sees as images of every n-th one."""
+    found = np.zeros(valid.shape, np.float32)
+    device = next(module.parameters()).device
+    module.eval()
+    for some in batches(phases((valid.shape[0], valid.shape[1]), size), WINDOWS_AT_ONCE):
+        stop_if_asked()
+        seen = [normalised(image[(..., *at)], valid[at], channels) for at in some]
+        images = torch.from_numpy(np.stack([padded_to(each, size, 0.0) for each in seen]))
+        with torch.inference_mode():
+            logits: torch.Tensor = module(images.to(device))
+        for at, own in zip(some, logits.numpy(force=True).reshape(-1, *size), strict=True):
+            height, width = found[at].shape
+            found[at] = own[:height, :width]
+    return found
 
 
 def unlike(card: Card, image: Floats, valid: Mask, views: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,10 +15,11 @@ from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
 from fedchain.scans.tasks.folder import channels_of
 from fedchain.scans.tasks.pairs import points_to_keep
+from fedchain.scans.tasks.images import stride_of
 from fedchain.scans.tasks.tiles import cut_tiles, padded
 from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
 from fedchain.scans.training.model_file import Card
-from fedchain.scans.turntable import ChannelKind, Views, channel_image, read_set
+from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind, Views, channel_image, read_set
 from fedchain.scans.turntable import ScanSet as Turntable
 
 
@@ -70,11 +72,14 @@ class OpenSet:
     tile: int | None = None
     """Side of the tiles, in pixels, of which each has channels of its own; None: a scan's channels
     are computed from the whole scan."""
+    size: tuple[int, int] | None = None
+    """Height and width of the images to which a scan is brought, of which each has channels of its
+    own; None: the scan as it is."""
 
     @classmethod
     def for_model(cls, files: FileSet, card: Card) -> OpenSet:
         """Return the set with the channels that a model sees."""
-        return cls(files, card.kind, card.window if card.alone else None)
+        return cls(files, card.kind, card.window if card.alone else None, card.size)
 
     @cached_property
     def turntable(self) -> Turntable:
@@ -107,7 +112,11 @@ class OpenSet:
             image = _image_of_tiles(read, self.tile, self.kind, views)
             return ScanImage(read, (slice(None), slice(None)), image, views, rows)
         box = bounding_box(read.valid)
-        image = channel_image(read.part(box), self.kind, views)
+        part = read.part(box)
+        if self.size is None:
+            image = channel_image(part, self.kind, views)
+        else:
+            image = _image_of_phases(part, self.size, self.kind)
         return ScanImage(read, box, image, views, rows)
 
 
@@ -122,6 +131,30 @@ def _image_of_tiles(scan: Scan, side: int, kind: ChannelKind, views: Views) -> F
         row, column = (side * place for place in divmod(int(number), valid.shape[1] // side))
         image[:, row : row + side, column : column + side] = tile
     return image[:, :height, :width]
+
+
+def phases(shape: tuple[int, int], size: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows and columns of images of every n-th pixel, which together have every pixel.
+
+    The number n is the smallest with which an image of ``shape`` fits into ``size``.
+
+    >>> [(rows.start, columns.start) for rows, columns in phases((2, 3), (2, 2))]  # n is 2
+    [(0, 0), (0, 1), (1, 0), (1, 1)]
+    """
+    step = stride_of(shape, size)
+    for row in range(min(step, shape[0])):
+        for column in range(min(step, shape[1])):
+            yield slice(row, None, step), slice(column, None, step)
+
+
+def _image_of_phases(scan: Scan, size: tuple[int, int], kind: ChannelKind) -> Floats:
+    """Return the channels of a scan that is seen as images of every n-th pixel."""
+    image = np.zeros((len(CHANNEL_NAMES[kind]), *scan.intensity.shape), np.float32)
+    for place in phases(scan.intensity.shape, size):
+        part = scan.part(place)
+        if part.valid.any():
+            image[(..., *place)] = channel_image(part, kind, Views([]))
+    return image
 
 
 COMPARED = ("views", "all")

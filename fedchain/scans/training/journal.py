@@ -92,15 +92,20 @@ class Journal:
         for path in (self.out / cloud, self.out / f"{name}.keep.npy"):
             if path.exists() and not ours and not self.force:
                 raise RunRefused(f"{path}: is there already; give --force to replace it")
-        self._write({"begun": (*self.entries.begun, name)})
+        self.write({"begun": (*self.entries.begun, name)})
 
     def end(self, filtered: Filtered) -> None:
         """Note that a scan is filtered and its files are written."""
         begun = tuple(name for name in self.entries.begun if name != filtered.name)
         scans = {**self.entries.scans, filtered.name: filtered}
-        self._write({"begun": begun, "scans": scans})
+        self.write({"begun": begun, "scans": scans})
 
-    def _write(self, changes: Mapping[str, object]) -> None:
+    def write(self, changes: Mapping[str, object]) -> None:
+        """Write the journal with changed entries.
+
+        Raises:
+            RunError: the journal cannot be written.
+        """
         self.entries = self.entries.model_copy(update=changes)
         write_whole(self.out / JOURNAL, self.entries.model_dump_json(indent=1) + "\n")
 
@@ -117,13 +122,16 @@ def open_journal(out: Path, model: str, *, even_unlike: bool, force: bool) -> Jo
     Raises:
         RunRefused: the results in the folder are of another model or setting.
         DataError: the journal is damaged.
-        RunError: the folder cannot be read.
+        RunError: the folder cannot be read or written.
     """
     path, wanted = out / JOURNAL, Entries(version=1, model=model, even_unlike=even_unlike)
     try:
         there = Entries.model_validate_json(read_bytes(path, LARGEST_JOURNAL))
     except FileNotFoundError:
-        return Journal(out, wanted, force)
+        return _begun(Journal(out, wanted, force))
+    except NotADirectoryError as error:
+        words = "is no folder, or lies below a file; allowed: a folder, or a new name"
+        raise RunRefused(f"{out}: {words}") from error
     except OSError as error:
         raise cannot(path, "be read", error) from error
     except ValidationError as error:
@@ -136,4 +144,10 @@ def open_journal(out: Path, model: str, *, even_unlike: bool, force: bool) -> Jo
             f"{out}: has scans that another model or setting has filtered; give --force to "
             "replace them, or another folder"
         )
-    return Journal(out, wanted.model_copy(update={"begun": tuple(there.scans)}), force)
+    return _begun(Journal(out, wanted.model_copy(update={"begun": tuple(there.scans)}), force))
+
+
+def _begun(journal: Journal) -> Journal:
+    """Write a new journal, so that a folder that cannot be written is known before the work."""
+    journal.write({})
+    return journal

@@ -36,6 +36,7 @@ WEIGHTS_PREFIX = "weights/"
 """Beginning of the names of the arrays with weights."""
 Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=8, le=2048)]
 
 
 class Channel(Section):
@@ -62,8 +63,11 @@ class Card(Section):
     """Kind of channels that the model sees."""
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=256)]
     """The channels, in the order of the model's input."""
-    window: Annotated[int, Field(ge=8, le=2048)]
+    window: Side
     """Pixels along a side of the square that the model sees at once."""
+    size: tuple[Side, Side] | None = None
+    """Height and width of the image to which a scan as a whole is brought, as in a federated task
+    whose records are scans; None if the model sees windows."""
     margin: Annotated[int, Field(ge=0, le=512)]
     """Pixels at each side of a window for which the model's answer is not used."""
     alone: bool = False
@@ -83,6 +87,11 @@ class Card(Section):
     fedchain: str = __version__
     """Version of fedchain that wrote the file."""
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of what the model sees at once."""
+        return self.size or (self.window, self.window)
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -94,21 +103,34 @@ class TrainedModel:
     """The model with its weights, ready to be called."""
 
 
-def module_of(block: Mapping[str, Any], channels: int, window: int, where: str) -> nn.Module:
+def module_of(
+    block: Mapping[str, Any], channels: int, sides: tuple[int, int], where: str
+) -> nn.Module:
     """Make the model of a block, without trained weights.
 
+    Args:
+        block: the model's block: its kind and its parameters.
+        channels: number of channels of an image.
+        sides: height and width of an image, in pixels.
+        where: beginning of error messages.
+
     Raises:
-        DataError: the block is wrong, names code of the user's own, or does not fit the images;
-            ``where`` begins the message.
+        DataError: the block is wrong, names code of the user's own, does not fit the images, or
+            gives another number of logits than one for each pixel.
     """
     if ":" in str(block.get("kind", "")):
         raise DataError(f"{where}: names the code {block['kind']!r}; allowed: models of fedchain")
     try:
         part = models.check(dict(block))
-        module = models.build(part, (channels, window, window), 1)
+        module = models.build(part, (channels, *sides), 1)
     except (ScenarioError, PartError, ValueError) as error:
         raise DataError(f"{where}: has no usable model: {error}") from error
-    return module
+    with torch.inference_mode():
+        logits: torch.Tensor = module.eval()(torch.zeros(1, channels, *sides))
+    if logits.numel() != sides[0] * sides[1]:
+        words = f"{part.kind} gives {logits.numel()} numbers for {sides[0]} x {sides[1]} pixels"
+        raise DataError(f"{where}: {words}; allowed: a model of masks, one number for each pixel")
+    return module.train()
 
 
 def write_model(path: Path, trained: TrainedModel) -> None:
@@ -132,7 +154,7 @@ def read_model(path: Path) -> TrainedModel:
     file = contents(path, LARGEST_MODEL)
     arrays = arrays_of(file, LARGEST_MODEL)
     card = _card_of(file, arrays.pop("card", None))
-    module = module_of(card.model, len(card.channels), card.window, str(path))
+    module = module_of(card.model, len(card.channels), card.sides, str(path))
     load_arrays(module, {n.removeprefix(WEIGHTS_PREFIX): each for n, each in arrays.items()}, file)
     return TrainedModel(card, module.eval())
 

@@ -92,14 +92,15 @@ def train_folder(
     if not listed.pairs:
         raise DataError(
             f"{folder}: holds no pair; allowed: clean_X beside another file whose name ends in "
-            "_X, such as clean_004.cogs and gpu_004.cogs, or NPZ files with a mask keep"
+            "_X, such as clean_004.cogs and gpu_004.cogs, or NPZ, PLY or PCD files with a mask keep"
         )
     kind, place = recipe.channels or kind_for(listed), device_of(device)
     recipe = recipe.suited_to(kind)
     examples = read_examples(listed, kind, progress)
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
     channels = statistics_of(examples, CHANNEL_NAMES[kind], recipe.seed)
-    block, seen = recipe.model.plain(), (len(channels), recipe.window, "model")
+    block = recipe.model.plain()
+    seen = (len(channels), (recipe.window, recipe.window), "model")
     state = begin(seeded(lambda: module_of(block, *seen), recipe.seed)().to(place))
     key, checkpoint = _key(listed, kind, recipe), checkpoints.checkpoint_of(out)
     if force:
@@ -132,7 +133,7 @@ def _check_target(out: Path, force: bool) -> None:
     except OSError as error:
         raise cannot(out, "be written", error) from error
     if out.is_dir():
-        raise RunRefused(f"{out}: is a folder; give the name of the model file to write")
+        raise RunRefused(f"{out}: is a folder; allowed: the name of a model file, cleaner.npz say")
     if out.exists() and not force:
         raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
 

@@ -1,5 +1,6 @@
 import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scan_bytes import (
     in_millimetres,
     near,
     ply_bytes,
+    range_grid_bytes,
     same,
     seen_scan,
 )
@@ -140,6 +142,66 @@ def test_lists_of_a_range_grid_put_vertices_on_pixels_in_any_order(tmp_path):
     assert scan.valid.tolist() == [[True, False], [True, True]]
     assert scan.positions[0, 0].tolist() == [0, 1, 40]
     assert scan.positions[1, 1].tolist() == [1, 0, 40]
+
+
+def sparse_scan(height=70, width=60):
+    """Return a scan with one row of points and three pixels below it; the others are empty."""
+    scan = example_scan(height, width)
+    empty = np.ones((height, width), bool)
+    empty[20], empty[65, 3:6] = False, False
+    hole = np.where(empty, np.float32(np.nan), np.float32(0))
+    return replace(
+        scan,
+        positions=scan.positions + hole[..., None],
+        normals=scan.normals + hole[..., None],
+        intensity=scan.intensity + hole,
+    )
+
+
+def test_a_scan_whose_pixels_are_mostly_empty_is_written_with_its_points_alone(tmp_path):
+    scan = sparse_scan()
+    write_scan(tmp_path / "a.ply", scan)
+    points = int(scan.valid.sum())
+    assert f"element vertex {points}\n".encode() in (tmp_path / "a.ply").read_bytes()
+    assert (tmp_path / "a.ply").stat().st_size < 70 * 60 + 32 * points + 600
+    assert same(read_scan(tmp_path / "a.ply"), scan)
+    write_scan(tmp_path / "b.ply", example_scan())  # three of ten pixels are empty
+    assert b"range_grid" not in (tmp_path / "b.ply").read_bytes()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_range_grids_are_read_in_every_order_of_bytes_over_long_runs(order, tmp_path):
+    (tmp_path / "a.ply").write_bytes(range_grid_bytes(sparse_scan(), order))
+    assert same(read_scan(tmp_path / "a.ply"), sparse_scan())
+
+
+def test_lists_of_a_range_grid_may_have_long_counts_and_other_elements_behind_them(tmp_path):
+    wide = (
+        "",
+        "element range_grid 4\nproperty list short ushort at\nelement tail 3\nproperty char c\n",
+    )
+    data = ply(DOUBLES, SQUARE[:3], wide, ORDERS[2])
+    data += struct.pack(">hHhhHhH", 1, 2, 0, 1, 0, 1, 1) + bytes(3)
+    (tmp_path / "a.ply").write_bytes(data)
+    assert read_scan(tmp_path / "a.ply").positions[1, 0].tolist() == [0, 0, 40]
+    empty_at_the_end = struct.pack(">hHhHhHh", 1, 2, 1, 0, 1, 1, 0)
+    (tmp_path / "a.ply").write_bytes(data[:-17] + empty_at_the_end + bytes(3))
+    assert read_scan(tmp_path / "a.ply").valid.tolist() == [[True, True], [True, False]]
+
+
+@pytest.mark.parametrize(
+    ("lists", "match"),
+    [
+        (b"\0\2\1\0\0\0\0\0\0\0\0", "has 2 points in one pixel; allowed: one or none"),
+        (b"\0\0\0\1\3\0\0\0", "a vertex beyond its 3 vertices"),
+        (b"\0\0\0\1\xff\xff\xff\xff", "a vertex beyond its 3 vertices"),
+        (b"\0\0\0\1\0\0\0", "is truncated: range_grid ends after byte"),
+        (b"\1\0\0\0\0\1\0\0\0\0", "is truncated: the rows of range_grid end at byte"),
+    ],
+)
+def test_a_range_grid_of_damaged_bytes_is_refused(lists, match, tmp_path):
+    data = ply(DOUBLES, SQUARE[:3], RANGE, ORDERS[1]) + lists
+    refused(tmp_path / "a.ply", data, match)
 
 
 @pytest.mark.parametrize(

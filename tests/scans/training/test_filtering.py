@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from training_scans import bumpy, by_light, folder_of_pairs, write_npz
 
-from fedchain.errors import DataError, RunRefused
+from fedchain.errors import DataError, RunError, RunRefused
 from fedchain.scans.formats import read_scan
 from fedchain.scans.training.filtering import filter_folder
 from fedchain.scans.training.images import RowCells
@@ -139,3 +139,21 @@ def test_a_cloud_without_grid_or_camera_is_named_as_failed(tmp_path):
     done = filter_folder(folder, by_light(), "m", tmp_path / "out")
     assert list(done.failed) == ["cloud"]
     assert "no grid" in done.failed["cloud"]
+
+
+def test_a_folder_of_results_that_cannot_be_written_is_refused_before_a_scan_is_read(tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans", pairs=1, more=0)
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(
+        RunRefused,
+        match="file: is no folder, or lies below a file; allowed: a folder, or a new name",
+    ):
+        filter_folder(folder, by_light(), "a", tmp_path / "file")
+    (tmp_path / "out").symlink_to(tmp_path / "gone" / "out")
+    nothing = []
+    with pytest.raises(RunError, match="cannot be written"):
+        filter_folder(
+            folder, by_light(), "a", tmp_path / "out",
+            progress=lambda *told: nothing.append(told),
+        )  # fmt: skip
+    assert not nothing

@@ -27,7 +27,7 @@ def small() -> TrainedModel:
         model=BLOCK, kind="picture", channels=(channel,), window=16, margin=2, threshold=0.3,
         trained_on="two scans", training={"steps": 3}, scores={"model": {"iou": 0.5}},
     )  # fmt: skip
-    return TrainedModel(card, seeded(lambda: module_of(BLOCK, 1, 16, "test"), 1)().eval())
+    return TrainedModel(card, seeded(lambda: module_of(BLOCK, 1, (16, 16), "test"), 1)().eval())
 
 
 def arrays_in(path):
@@ -97,3 +97,15 @@ def test_pickled_objects_in_a_model_file_are_never_loaded(tmp_path):
         archive.writestr("weights/more.npy", evil.read(f"{NAME}.npy"))
     with pytest.raises(DataError):
         read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("block", "numbers"), [({"kind": "mlp"}, 1), ({"kind": "unet", "width": 1, "valid": True}, 16)]
+)
+def test_a_model_that_gives_no_number_for_each_pixel_is_refused(block, numbers):
+    side = 188 if block["kind"] == "unet" else 16
+    words = (
+        f"{block['kind']} gives {numbers} numbers for {side} x {side} pixels; allowed: a model of"
+    )
+    with pytest.raises(DataError, match=words):
+        module_of(block, 1, (side, side), "model")

@@ -271,7 +271,7 @@ def test_the_truth_of_the_points_held_out_changes_no_weight():
     weights = []
     for each in (held, turned):
         block = {"kind": "pixels", "hidden": 2}
-        state = begin(seeded(lambda block=block: module_of(block, 1, 16, "test"), 0)())
+        state = begin(seeded(lambda block=block: module_of(block, 1, (16, 16), "test"), 0)())
         schedule = StepSchedule(4, 4, 16, 2, 0.1, 4, 1, 0)
         loss = losses.build(Recipe().loss)
         optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
@@ -296,3 +296,9 @@ def test_comparisons_with_other_views_are_judged_point_by_point_unless_a_model_i
     assert (linear.model.kind, linear.steps, linear.threshold) == ("pixels", 400, 0.5)
     chosen = Recipe.of({"model.width": 4})
     assert chosen.suited_to("views") is chosen
+
+
+def test_a_folder_in_place_of_the_model_file_is_refused_before_the_training(tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans")
+    with pytest.raises(RunRefused, match="scans: is a folder; allowed: the name of a model file"):
+        train_folder(folder, folder, QUICK, force=True)
