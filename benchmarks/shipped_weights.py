@@ -121,7 +121,7 @@ def scores_together(made: TrainedModel, folder: Path) -> Mapping[str, float]:
             read = opened.image(file)
             keep.append(truth_of(file, read.scan)[read.box][read.valid])
             chance.append(chances(made, read.image, read.valid)[read.valid])
-    right, found = np.concatenate(keep), np.concatenate(chance)
+    right, found = np.concatenate(keep)[None], np.concatenate(chance)[None]
     whole = np.ones(right.shape, bool)
     return scores_of(Judged(whole, right, found >= made.card.threshold, found))
 

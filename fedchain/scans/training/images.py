@@ -14,8 +14,8 @@ from fedchain.scans.formats import read_any, read_scan
 from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
 from fedchain.scans.tasks.folder import channels_of
-from fedchain.scans.tasks.pairs import points_to_keep
 from fedchain.scans.tasks.images import stride_of
+from fedchain.scans.tasks.pairs import points_to_keep
 from fedchain.scans.tasks.tiles import cut_tiles, padded
 from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
 from fedchain.scans.training.model_file import Card
