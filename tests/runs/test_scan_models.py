@@ -74,6 +74,9 @@ def test_the_model_of_a_block_has_the_weights_on_the_chain(run):
     assert np.allclose(flat_weights(trained.module), head, atol=1e-6)
     assert trained.card.alone
     assert (trained.card.kind, trained.card.window, trained.card.threshold) == ("picture", 16, 0.5)
+    task: Part = run.scenario.task
+    whole = Part(task.kind, {**task.parameters, "record": "scan"})
+    assert not scan_models._card(run, whole, block).alone
     first, _ = scan_model_of(run.folder, height=0)
     assert not np.allclose(flat_weights(first.module), head, atol=1e-6)
 

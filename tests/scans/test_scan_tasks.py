@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -320,6 +321,14 @@ def test_views_are_the_scans_that_no_holder_has_and_no_cleaned_ones(turntable):
     assert "held out: 45" in task.note
     assert {"view_distance", "statistical", "component_size"} <= task.baselines.keys()
     assert all(len(metrics) == 7 for metrics in task.baselines.values())
+
+
+def test_a_declared_file_that_is_no_view_is_named_in_a_warning(turntable, tmp_path, caplog):
+    folder = shutil.copytree(turntable, tmp_path / "copy")
+    (folder / "notes.npz").write_bytes(b"PK")
+    task = turntable_task(folder, views=["*.npz"])
+    assert "notes.npz" not in task.public_scans
+    assert "notes.npz: is no public view: " in caplog.text
 
 
 def test_channels_of_the_views_come_with_views_and_others_without(turntable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -43,6 +44,7 @@ from fedchain.scans.turntable import (
 )
 from fedchain.scans.turntable.images import grid_channels
 
+_log = logging.getLogger(__name__)
 RecordUnit = Literal["tile", "scan"]
 """What a record is: a tile, or all tiles of a scan."""
 
@@ -188,7 +190,10 @@ def _public(
     if not compares:
         return None
     found = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
-    return read_set(sorted(found - set(private)))
+    public = read_set(sorted(found - set(private)))
+    for file, why in public.left_out.items():
+        _log.warning("%s: is no public view: %s", file, why)
+    return public
 
 
 def _cleaned(

@@ -100,8 +100,7 @@ class OpenSet:
             rows = RowCells(read_file_points(file.path, None)[1].valid, member.pixels)
             read = member.scan
         if self.kind in COMPARED:
-            truth = () if file.truth is None else (file.truth,)
-            views = self.turntable.views(file.path, truth)
+            views = self.turntable.views(file.path)
             if not views.views:
                 raise DataError(
                     f"{file.path}: no other scan of its set is a view of it, and channels "

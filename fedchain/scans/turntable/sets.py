@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,28 +69,24 @@ class ScanSet:
             raise DataError(f"{path}: {_unfit(len(self._sights))}; allowed: an organised scan")
         return Member(found.scan, found.pixels)
 
-    def views(self, path: Path, without: Collection[Path] = ()) -> Views:
+    def views(self, path: Path) -> Views:
         """Return other scans of the set as views of the scan in ``path``: the 16 nearest cameras.
 
         Scans from the same place are no other view of each other. A scan whose camera is not known
         has no views.
-
-        Args:
-            path: the scan that is compared with the views.
-            without: other files that must not be a view, such as its cleaned version.
         """
         own = self.cameras.get(path)
-        return Views([]) if own is None else self._nearest(own, {path, *without})
+        return Views([]) if own is None else self._nearest(own)
 
     def views_of(self, scan: Scan) -> Views:
         """Return scans of the set as views of a scan that does not belong to it, as ``views``."""
-        return Views([]) if scan.view is None else self._nearest(scan.view, ())
+        return Views([]) if scan.view is None else self._nearest(scan.view)
 
-    def _nearest(self, own: Camera, without: Collection[Path]) -> Views:
+    def _nearest(self, own: Camera) -> Views:
         away = {
             other: float(np.abs(camera.position - own.position).sum())
             for other, camera in self.cameras.items()
-            if other not in without and not _same_pose(camera, own)
+            if not _same_pose(camera, own)
         }
         nearest = sorted(away, key=away.__getitem__)[:MOST_VIEWS]
         return Views([self._view(other) for other in nearest])

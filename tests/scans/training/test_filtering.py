@@ -56,6 +56,8 @@ def test_results_of_another_model_are_refused_and_replaced_only_by_force(tmp_pat
     before = bytes_in(out)
     with pytest.raises(RunRefused, match="another model or setting"):
         filter_folder(folder, by_light(threshold=0.0), "other", out)
+    with pytest.raises(RunRefused, match="another model or setting"):
+        filter_folder(folder, by_light(), "m", out, even_unlike=True)
     assert bytes_in(out) == before
     done = filter_folder(folder, by_light(threshold=0.0), "other", out, force=True)
     assert not done.before

@@ -1,17 +1,22 @@
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from training_scans import bumpy, folder_of_pairs, write_npz
+from turntable_scans import camera_at, scan_of
 
 from fedchain.errors import DataError, RunRefused, ScenarioError
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses
+from fedchain.scans.formats import write_scan
 from fedchain.scans.simulator.folder import simulate_folder
-from fedchain.scans.training import checkpoints, training
+from fedchain.scans.training import checkpoints, optimisation, training
+from fedchain.scans.training.cleaning import normalised
 from fedchain.scans.training.examples import hold_out, statistics_of
 from fedchain.scans.training.folders import list_folder
+from fedchain.scans.training.images import kind_for
 from fedchain.scans.training.model_file import arrays_by_name, module_of, read_model
 from fedchain.scans.training.optimisation import (
     Example,
@@ -169,6 +174,8 @@ def test_every_fifth_tile_or_scan_is_held_out():
     tiles = held.held_out.reshape(5, 8, 6, 8).any(axis=(1, 3))
     assert tiles.sum() == 30 // 5
     assert (held.held_out.reshape(5, 8, 6, 8).all(axis=(1, 3)) == tiles).all()
+    two = hold_out([example("a"), example("b")], "tiles", 8, 0)
+    assert (two[0].held_out != two[1].held_out).any()
     three = [example(str(i), i) for i in range(3)]
     assert [e.held_out.all() for e in hold_out(three, "auto", 8, 0)] == [False, False, True]
     seven = hold_out([example(str(i), i) for i in range(7)], "auto", 8, 0)
@@ -189,6 +196,10 @@ def test_statistics_and_training_never_see_the_points_that_are_held_out(tmp_path
     assert before.mean == pytest.approx(own.mean())
     assert before.deviation == pytest.approx(own.std())
     assert (own < before.low).mean() < 0.006
+    scaled = normalised(held.image, held.valid, [before])[0]
+    assert not scaled[~held.valid].any()
+    assert scaled[held.valid & ~held.held_out].std() == pytest.approx(1, abs=1e-4)
+    assert scaled[held.valid & ~held.held_out].mean() == pytest.approx(0, abs=1e-4)
 
 
 def test_the_rate_rises_from_a_25th_to_its_peak_and_falls_to_nearly_nothing():
@@ -302,3 +313,39 @@ def test_a_folder_in_place_of_the_model_file_is_refused_before_the_training(tmp_
     folder = folder_of_pairs(tmp_path / "scans")
     with pytest.raises(RunRefused, match="scans: is a folder; allowed: the name of a model file"):
         train_folder(folder, folder, QUICK, force=True)
+
+
+def first_moments(module, images, targets, seed=0):
+    """Return Adam's means of the gradients after one step, in which torch's own seed is another."""
+    state, schedule = begin(module), StepSchedule(9, 2, 2, 0, 0.1, 9, 1, 0)
+    crops = torch.tensor(images)[:, None], torch.tensor(targets)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        optimisation._make_step(state, crops, losses.build(Recipe().loss), schedule)
+    return torch.cat([each.ravel() for each in state.first.values()])
+
+
+def test_every_point_of_a_step_counts_the_same():
+    nan = np.nan
+    module = torch.nn.Conv2d(1, 1, 1)
+    images, targets = [[[1.0, 2.0]], [[3.0, 4.0]]], [[[1.0, 0.0]], [[1.0, nan]]]
+    apart = first_moments(deepcopy(module), images, targets)
+    together = first_moments(module, [[[1.0, 2.0, 3.0]]], [[[1.0, 0.0, 1.0]]])
+    assert apart.numpy() == pytest.approx(together.numpy())
+
+
+def test_dropout_depends_on_the_step_alone():
+    module = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Conv2d(1, 1, 1))
+    images, targets = np.arange(64.0).reshape(1, 8, 8).tolist(), np.ones((1, 8, 8)).tolist()
+    one, other = (first_moments(deepcopy(module), images, targets, seed) for seed in (1, 2))
+    assert torch.equal(one, other)
+
+
+def test_channels_are_views_where_the_first_pair_has_a_camera_and_others_beside_it(tmp_path):
+    scan = scan_of(camera_at(0))
+    write_scan(tmp_path / "a.npz", replace(scan, keep=scan.valid))
+    assert kind_for(list_folder(tmp_path)) == "local"
+    write_scan(tmp_path / "b.npz", scan_of(camera_at(45)))
+    assert kind_for(list_folder(tmp_path)) == "views"
+    write_scan(tmp_path / "a.npz", replace(scan, keep=scan.valid, view=None))
+    assert kind_for(list_folder(tmp_path)) == "local"
