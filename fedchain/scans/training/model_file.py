@@ -35,7 +35,7 @@ WEIGHTS_PREFIX = "weights/"
 """Beginning of the names of the arrays with weights."""
 Finite = Annotated[float, Field(ge=-1e30, le=1e30)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[int, Field(ge=8, le=2048)]
+WindowSide = Annotated[int, Field(ge=8, le=2048)]
 
 
 class Channel(Section):
@@ -62,9 +62,9 @@ class Card(Section):
     """Kind of channels that the model sees."""
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=256)]
     """The channels, in the order of the model's input."""
-    window: Side
+    window: WindowSide
     """Pixels along a side of the square that the model sees at once."""
-    size: tuple[Side, Side] | None = None
+    size: tuple[WindowSide, WindowSide] | None = None
     """Height and width of the image to which a scan as a whole is brought, as in a federated task
     whose records are scans; None if the model sees windows."""
     margin: Annotated[int, Field(ge=0, le=512)]
