@@ -20,28 +20,27 @@ import numpy as np
 from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, losses, models
 from fedchain.registry import Part
-from fedchain.scans.baselines import Baseline, classical, learned
+from fedchain.scans.baselines import classical, learned
 from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import Scan, bounding_box
 from fedchain.scans.segmentation import mask_metrics, targets_of
 from fedchain.scans.training.cleaning import logits_in
 from fedchain.scans.training.examples import statistics_of
 from fedchain.scans.training.optimisation import Example, StepSchedule, begin, optimise
+from fedchain.scans.training.training import DEFAULT_MODEL
 from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image, read_set
 from fedchain.scans.turntable.refinement import refined_poses, refined_scan
 
 BCE = Part("bce", {"keep_weight": 0.5})
 SIDE, MARGIN, SEEDS = 96, 16, (0, 1, 2)
 MODELS = {
-    # The model, its channels, its steps, the largest learning rate, and the chance to be kept
-    # below which a point is erased.
-    "single pixels": (Part("pixels", {"hidden": 0}), "views", 400, 0.1, 0.7),
-    "single pixels, 16 hidden": (Part("pixels", {"hidden": 16}), "views", 400, 0.01, 0.7),
+    # The model, its steps, the largest learning rate, and the chance to be kept below which a point
+    # is erased.
+    "single pixels": (Part("pixels", {"hidden": 0}), 400, 0.1, 0.7),
+    "single pixels, 16 hidden": (Part("pixels", {"hidden": 16}), 400, 0.01, 0.7),
     # What `fedchain scan train` does without options.
-    "U-Net": (
-        Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"}), "views", 200, 3e-3, 0.2
-    ),
-}  # fmt: skip
+    "U-Net": (DEFAULT_MODEL, 200, 3e-3, 0.2),
+}
 
 
 def scans_of(folder: Path, refined: bool) -> tuple[dict[str, Scan], dict[str, np.ndarray]]:
@@ -70,8 +69,8 @@ def measured(kept: np.ndarray, rank: np.ndarray | None, example: Example) -> Map
 
 def trained(name: str, training: Example, test: Example, seed: int) -> Mapping[str, float]:
     """Train a model on one scan, and measure it on another."""
-    part, kind, steps, rate, threshold = MODELS[name]
-    channels = statistics_of([training], CHANNEL_NAMES[kind], 0)
+    part, steps, rate, threshold = MODELS[name]
+    channels = statistics_of([training], CHANNEL_NAMES["views"], 0)
     state = begin(seeded(lambda: models.build(part, (len(channels), SIDE, SIDE), 1), seed)())
     schedule = StepSchedule(
         steps=steps, batch=6, window=SIDE, margin=MARGIN, learning_rate=rate, check_every=steps,
@@ -93,41 +92,36 @@ def main() -> None:
     frame = "refined" if asked.refined else "stored"
     for clean in (False, True):
         views = {n: ScanView.of(s) for n, s in scans.items() if clean or not n.startswith("clean_")}
-        parts: dict[str, tuple[Scan, Views, dict[str, Example]]] = {}
+        parts: dict[str, tuple[Scan, Views, Example]] = {}
         for name, keep in masks.items():
             box = bounding_box(scans[name].valid)
             part = scans[name].part(box)
             others = Views([view for other, view in views.items() if other != name])
             nothing = np.zeros(part.valid.shape, bool)
-            parts[name] = (part, others, {
-                kind: Example(
-                    name, channel_image(part, kind, others), part.valid, keep[box], nothing
-                )
-                for kind in ("views",)
-            })  # fmt: skip
-        for test, (scan, others, examples) in parts.items():
+            image = channel_image(part, "views", others)
+            parts[name] = part, others, Example(name, image, part.valid, keep[box], nothing)
+        for test, (scan, others, example) in parts.items():
             (training,) = (parts[other][2] for other in parts if other != test)
             print(
-                f"\ntrained on {training['views'].name}, measured on {test}, {frame} poses, "
+                f"\ntrained on {training.name}, measured on {test}, {frame} poses, "
                 f"cleaned scan among the views: {'yes' if clean else 'no'}"
             )
-            show(table_of(scan, others, training, examples))
+            show(table_of(scan, others, training, example))
 
 
 def table_of(
-    scan: Scan, views: Views, training: Mapping[str, Example], test: Mapping[str, Example]
+    scan: Scan, views: Views, training: Example, test: Example
 ) -> dict[str, tuple[Mapping[str, float], float]]:
     """Return the metrics and the seconds of the processor of every filter and model."""
     found: dict[str, tuple[Mapping[str, float], float]] = {}
-    own, other = test["views"], training["views"]
     for name, made in classical(scan, views).items():
-        found[name] = (measured(made.kept, made.rank, own), 0.0)
-    for name, chances in learned([other.image], [other.valid], [other.keep]).items():
-        chance = chances(own.image)
-        found[name] = (measured(*vars(Baseline(chance >= 0.7, chance)).values(), own), 0.0)
-    for name, (_, kind, *_) in MODELS.items():
+        found[name] = (measured(made.kept, made.rank, test), 0.0)
+    for name, chances in learned([training.image], [training.valid], [training.keep]).items():
+        chance = chances(test.image)
+        found[name] = (measured(chance >= 0.7, chance, test), 0.0)
+    for name in MODELS:
         begun = time.process_time()
-        each = [trained(name, training[kind], test[kind], seed) for seed in SEEDS]
+        each = [trained(name, training, test, seed) for seed in SEEDS]
         mean = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
         found[name] = (mean, (time.process_time() - begun) / len(SEEDS))
     return found

@@ -3,14 +3,14 @@
     python benchmarks/scan_walk.py OUT
 
 Does what the walk's commands do: simulates turntables, trains a model on some of their scans,
-cleans the others and compares them with the truth. Prints the mean scores as JSON.
+cleans the others and compares them with the truth. Prints the mean scores as JSON. OUT is a new
+folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ from fedchain.scans.training.evaluation import evaluate_folder
 from fedchain.scans.training.folders import list_folder
 from fedchain.scans.training.images import OpenSet, truth_of
 from fedchain.scans.training.model_file import TrainedModel, read_model
-from fedchain.scans.training.training import Recipe, train_folder
+from fedchain.scans.training.recipe import Recipe
+from fedchain.scans.training.training import train_folder
 from fedchain.scans.turntable import Views, channel_image
 
 CLEANED_BY_HAND, UNSEEN = "*_00[0-5]", "*_00[67]"
@@ -42,7 +43,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT")
     out = parser.parse_args().out
-    shutil.rmtree(out, ignore_errors=True)
     scans, recipe = out / "scans", Recipe.of({"channels": "all"})
     list(simulate_folder(scans))
     made = train_folder(scans, out / "cleaner.npz", recipe, scans=CLEANED_BY_HAND)

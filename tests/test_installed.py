@@ -87,6 +87,7 @@ def programs(wheel, tmp_path_factory):
 
 def test_the_wheel_has_the_scenarios_and_nothing_of_the_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
+    assert "fedchain/scans/training/shipped.npz" in names
     files = {path.relative_to(HOME / "scenarios") for path in (HOME / "scenarios").glob("**/*.*")}
     wanted = {path.as_posix() for path in files if path.suffix in {".yaml", ".md", ".py"}}
     shipped = [name for name in names if name.startswith("fedchain/shipped/")]

@@ -75,7 +75,8 @@ def train(
     A pair is clean_X beside another file whose name ends in _X, or a file (NPZ, PLY, PCD) that has
     the mask keep. An interrupted training goes on with the same command.
     """
-    from fedchain.scans.training.training import Recipe, train_folder
+    from fedchain.scans.training.recipe import Recipe
+    from fedchain.scans.training.training import train_folder
     from fedchain.scenario import parse_overrides
 
     recipe = Recipe.of({"seed": seed, **parse_overrides(set_ or [])})
@@ -192,9 +193,8 @@ def _model(
 def _warnings(done: FilteredFolder) -> Iterator[str]:
     for each in done.scans:
         if each.unlike:
-            channels = ", ".join(f"{name} {share:.0%}" for name, share in each.unlike.items())
             became = "kept whole (--even-unlike erases)" if each.whole else "erased all the same"
-            yield f"{each.name}: unlike the training scans, {became}; points outside: {channels}"
+            yield f"{each.name}: unlike the training scans, {became}: {'; '.join(each.unlike)}"
 
 
 def _filtered_lines(

@@ -23,6 +23,8 @@ app = typer.Typer()
 
 AXES = {"x": 0, "y": 1, "z": 2}
 """Axes of a mesh file by name."""
+MOST_PIXELS = 1 << 24
+"""Most pixels of a training step that is measured; five full scans of a PhoXi scanner."""
 
 
 @app.command(
@@ -160,6 +162,9 @@ def benchmark(
     counts = [int(part) for part in threads.split(",") if part.isdecimal() and 0 < int(part) < 1025]
     if len(counts) != threads.count(",") + 1:
         refuse(f"--threads: must be numbers from 1 to 1024, got {threads}")
+    height, width = _size(size)
+    if batch * height * width > MOST_PIXELS:
+        refuse(f"--size: {batch} scans of {size} pixels; allowed: {MOST_PIXELS:,} pixels together")
     part, steps = models.check({"kind": model}, ("model",)), 0
     with progress_bar("Measuring", form is not Format.json) as show:
 
@@ -170,7 +175,7 @@ def benchmark(
 
         try:
             rows = measure_backends(
-                model=part, size=_size(size), batch=batch, repeats=repeats, threads=counts,
+                model=part, size=(height, width), batch=batch, repeats=repeats, threads=counts,
                 training=training, progress=tell,
             )  # fmt: skip
         except ValueError as error:

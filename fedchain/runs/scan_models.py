@@ -29,13 +29,14 @@ def scan_model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel
         height: the height of the block on the main chain; None: the last one.
 
     Raises:
-        RunRefused: the run is on no scans, there is no such block, or its weights were not kept.
+        RunRefused: the run's task is none of ``SIDES``, there is no such block, or its weights were
+            not kept.
     """
     run = Run.open(folder)
     task = run.scenario.task
     if task.kind not in SIDES:
         allowed = ", ".join(SIDES)
-        raise RunRefused(f"{folder}: learns {task.kind}, not scans; allowed tasks: {allowed}")
+        raise RunRefused(f"{folder}: has the task {task.kind}; allowed: {allowed}")
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = _block_at(run, store, height)
         try:

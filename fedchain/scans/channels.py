@@ -68,10 +68,8 @@ def local_channels(positions: Floats, intensity: Floats, camera: Floats, up: Arr
     sight = camera - filled
     distance = lengths_of(sight)
     normals = np.where(valid[..., None], normals_of(positions, camera), 0)
-    turned, counts = (
-        np.moveaxis(normals, -1, 0),
-        {side: box_sums(valid, side) for side in RELIEF_WINDOWS},
-    )
+    turned = np.moveaxis(normals, -1, 0)
+    counts = {side: box_sums(valid, side) for side in RELIEF_WINDOWS}
     bright = _octaves(np.where(valid, intensity, 1))
     mean = np.stack([box_sums(np.where(valid, part, 0), RELIEF_WINDOWS[0]) for part in turned])
     channels = [

@@ -154,7 +154,8 @@ def border_weighted_bce(
     The loss of an example is the mean of w times the cross-entropy over the pixels that hold a
     point. The weight w balances the two classes. For a point to erase, border exp(-(d1 + d2)^2 / (2
     sigma^2)) is added, where d1 and d2 are the distances to the nearest and the second nearest
-    connected part of the points to keep. The weights are computed from the mask at every call.
+    connected part of the points to keep. The weights are computed from the mask at every call,
+    which takes long for a mask of hundreds of parts.
 
     Args:
         border: largest weight that the nearness of two parts adds; 10 in the paper.

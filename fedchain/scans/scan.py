@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -59,6 +59,20 @@ class Scan:
     def valid(self) -> Mask:
         """Pixels that hold a point, shape (height, width)."""
         return np.asarray(np.isfinite(self.positions).all(axis=-1))
+
+    def only(self, keep: Mask) -> Scan:
+        """Return the scan of which only some points remain; it has no mask ``keep``.
+
+        ``keep`` has the pixels whose point remains, shape (height, width).
+        """
+        nan = np.float32(np.nan)
+        return replace(
+            self,
+            positions=np.where(keep[..., None], self.positions, nan),
+            normals=np.where(keep[..., None], self.normals, nan),
+            intensity=np.where(keep, self.intensity, nan),
+            keep=None,
+        )
 
     def part(self, box: tuple[slice, slice]) -> Scan:
         """Return the part of the scan within a box: a slice of rows and a slice of columns.

@@ -116,6 +116,7 @@ WRONG = {
     "a run and a model": ("filter", "{folder}", "-o", "{new}", "--model=m", "--from-run=r"),
     "a size that is none": ("simulate", "-o", "{new}", "--size", "big"),
     "a length without a mesh": ("simulate", "-o", "{new}", "--length", "0.1"),
+    "a size beyond all memory": ("benchmark", "--size", "900000x900000"),
     "no threads": ("benchmark", "--threads", "0"),
 }
 

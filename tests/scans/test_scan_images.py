@@ -187,6 +187,7 @@ def test_baselines_measures_and_pictures_are_of_the_held_out_scans(folder):
     assert list(task.pictures(outputs, 1)) == ["scan-test0"]
 
 
+@pytest.mark.long
 @beside_shared
 def test_the_second_real_set_has_85_scans_of_which_a_seventh_are_objects():
     block = {"kind": "scan_images", "path": str(MOSD), "held_out": "test*"}

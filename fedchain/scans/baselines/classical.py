@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fedchain.arrays import Array
+from fedchain.learning.task import Metrics, Records
 from fedchain.scans import segmentation
 from fedchain.scans.scan import Floats, Mask, Scan
 from fedchain.scans.turntable.views import Views, metres_of
@@ -60,6 +61,29 @@ def classical(scan: Scan, views: Views) -> Mapping[str, Baseline]:
         channels = views.channels(scan.positions[valid])
         distance = _on_grid(metres_of(channels[0]), valid)
         found["view_distance"] = Baseline(valid & (distance <= FAR_M), -distance)
+    return found
+
+
+def baseline_metrics(
+    scans: Sequence[Mapping[str, Baseline]],
+    measured: Records,
+    images_of: Callable[[int, Array], Array],
+) -> dict[str, Metrics]:
+    """Return the metrics of the classical filters on records, by the name of the filter.
+
+    Args:
+        scans: what ``classical`` makes of each scan.
+        measured: the records of all these scans, in the same order.
+        images_of: function that cuts a grid (height, width) of scan k into the images of the
+            records, shape (images, image height, image width).
+    """
+    found = {}
+    for name in scans[0]:
+        made = [one[name] for one in scans]
+        kept = np.concatenate([images_of(k, one.kept) for k, one in enumerate(made)])
+        ranks = [images_of(k, one.rank) for k, one in enumerate(made) if one.rank is not None]
+        scores = -np.concatenate(ranks) if ranks else None
+        found[name] = segmentation.mask_metrics(kept, measured, scores)
     return found
 
 

@@ -25,7 +25,7 @@ from fedchain.errors import DataError
 from fedchain.files import write_whole
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.contents import Contents, contents
-from fedchain.scans.formats.file_points import FilePoints
+from fedchain.scans.formats.file_points import FARTHEST_M, FilePoints
 from fedchain.scans.formats.notes import view_of
 from fedchain.scans.formats.png import grey_bytes, read_grey
 from fedchain.scans.scan import Mask, bounding_box
@@ -50,7 +50,7 @@ def read_depth(file: Contents) -> FilePoints:
     """Read a depth picture, and the camera beside it.
 
     Raises:
-        DataError: a file lacks, is damaged, or is no picture of 16 bits or no camera.
+        DataError: a file is missing, is damaged, or is no picture of 16 bits or no camera.
     """
     depths = read_grey(file, 16)
     step, view = _camera(contents(file.path.with_suffix(".json"), LONGEST_JSON))
@@ -100,7 +100,10 @@ def _camera(file: Contents) -> tuple[float, Camera]:
     parts = [_numbers(file, values, name, shape).ravel() for name, shape in shapes.items()]
     view = view_of(np.concatenate(parts))
     if view is None:
-        raise file.fail("has no camera; allowed: an orthonormal basis, focal lengths above 0")
+        raise file.fail(
+            "has no camera; allowed: an orthonormal, right-handed basis, focal lengths above 0, "
+            f"and no number beyond {FARTHEST_M:g}"
+        )
     step = float(_numbers(file, values, "metres_per_step", ()))
     if not 0 < step <= FARTHEST_STEP_M:
         raise file.fail(f"has {step} metres_per_step; allowed: above 0, at most {FARTHEST_STEP_M}")

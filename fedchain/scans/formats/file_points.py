@@ -91,8 +91,8 @@ def in_metres(file: Contents, points: FilePoints, unit: LengthUnit | None) -> Fi
     """
     if points.unit is None and unit is None and _spread(points.points) > WIDE_M:
         logging.getLogger(__name__).warning(
-            "%s: its points lie more than %g m from their middle; "
-            "if they are in millimetres, say unit mm",
+            "%s: its points lie more than %g m from their middle; if they are in millimetres, "
+            "say unit mm",
             file.path,
             WIDE_M,
         )

@@ -102,5 +102,7 @@ def _loaded(file: Contents) -> Any:
         return trimesh.load_mesh(
             io.BytesIO(file.data), file_type=ending, process=False, skip_materials=True
         )
+    except ImportError as error:  # trimesh guesses other encodings with another package
+        raise file.fail("is a damaged mesh, or text that is not UTF-8") from error
     except Exception as error:  # damaged bytes raise whatever trimesh's parsers meet
         raise file.fail(f"is a damaged mesh: {str(error)[:200]}") from error

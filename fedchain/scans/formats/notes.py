@@ -67,12 +67,16 @@ def numbers_of(view: Camera) -> Array:
 
 @np.errstate(all="ignore")  # damaged numbers give no camera
 def view_of(numbers: Array) -> Camera | None:
-    """Return the camera of 21 numbers, or None if no camera has such numbers."""
+    """Return the camera of 21 numbers, or None if no camera has such numbers.
+
+    The basis must be orthonormal and right-handed, the focal lengths above 0, and no number beyond
+    ``FARTHEST_M``.
+    """
     if numbers.shape != (CAMERA_NUMBERS,) or not (np.abs(numbers) <= FARTHEST_M).all():
         return None
     basis = numbers[:9].astype(np.float64).reshape(3, 3)
     error = np.abs(basis @ basis.T - np.eye(3)).max()
-    if error > BASIS_ERROR or not (numbers[12:14] > 0).all():
+    if error > BASIS_ERROR or np.linalg.det(basis) < 0 or not (numbers[12:14] > 0).all():
         return None
     return camera_from(numbers)
 
@@ -96,4 +100,4 @@ def _numbers(file: Contents, words: list[str]) -> Array:
     try:
         return np.array([float(word) for word in words])
     except ValueError as error:
-        raise file.fail(f"has a camera that is no place: {error}") from error
+        raise file.fail(f"has a camera with something else than numbers: {error}") from error

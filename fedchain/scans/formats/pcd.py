@@ -144,7 +144,7 @@ def _viewpoint(file: Contents, words: list[str]) -> tuple[float, ...]:
     try:
         numbers = tuple(float(word) for word in words)
     except ValueError as error:
-        raise file.fail(f"has a VIEWPOINT that is no place: {error}") from error
+        raise file.fail(f"has a VIEWPOINT with something else than numbers: {error}") from error
     if len(numbers) not in (0, 7):
         raise file.fail(f"has {len(numbers)} numbers as VIEWPOINT; allowed: 7")
     return numbers

@@ -63,7 +63,7 @@ def read_picture_set(path: Path) -> PictureSet:
         path: path of NAME.intensity.png.
 
     Raises:
-        DataError: a picture lacks, is damaged, or has another size than the first.
+        DataError: a picture is missing, is damaged, or has another size than the first.
     """
     grids: list[Array] = []
     for name in CHANNELS:

@@ -47,7 +47,8 @@ class Converted:
     points: int
     """Number of points."""
     grid: tuple[int, int] | None
-    """Height and width of the grid that was written, or None without a grid."""
+    """Height and width of the grid that was written (of a picture set, before it was cropped), or
+    None without a grid."""
     lost: tuple[str, ...]
     """What the source holds and the target cannot hold, in words."""
 
@@ -63,6 +64,8 @@ def _whole(parts: Callable[[FilePoints], Iterable[str | bytes]], *holds: FilePar
 
 
 def _write_pictures(path: Path, points: FilePoints) -> tuple[str, ...]:
+    if points.grid is None:
+        raise DataError(f"{path}: a picture set needs a grid, which the points lack")
     picture_set.write_picture_set(path, scan_of(Contents(path, b""), points))
     return ("the positions (the set has channels of 8 bits, cropped to the points)",)
 

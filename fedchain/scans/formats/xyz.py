@@ -9,6 +9,7 @@ z and colours if the last three are whole numbers from 0 to 255 that are no unit
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator
 
@@ -71,7 +72,7 @@ def read_xyz(file: Contents) -> FilePoints:
 def _opening(file: Contents) -> tuple[list[str], str, int]:
     """Return the comments at the beginning, the first other line, and where that line begins."""
     notes: list[str] = []
-    at = 0
+    at = len(codecs.BOM_UTF8) if file.data.startswith(codecs.BOM_UTF8) else 0
     while at < min(len(file.data), LONGEST_HEADER):
         end = file.data.find(b"\n", at, at + LONGEST_LINE)
         stop = end + 1 if end >= 0 else min(len(file.data), at + LONGEST_LINE)

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from fedchain.errors import DataError, cannot
 from fedchain.scans.formats import write_scan
-from fedchain.scans.scan import Mask, Scan
+from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.parts import Solid
 from fedchain.scans.simulator.stations import station_of
 from fedchain.scans.simulator.turntables import STEPS_OF_RING, simulate_turntable
@@ -89,18 +87,9 @@ def _write_pair(folder: Path, number: int, ending: str, scan: Scan, family: str)
     dirty, clean = (folder / f"{name}_{number:03d}{ending}" for name in ("scan", "clean"))
     assert scan.keep is not None
     write_scan(dirty, replace(scan, keep=None))
-    write_scan(clean, _without(scan, ~scan.keep))
+    write_scan(clean, scan.only(scan.keep))
     points, kept = int(scan.valid.sum()), int(scan.keep.sum())
     return Written(dirty=dirty, clean=clean, family=family, points=points, outliers=points - kept)
-
-
-def _without(scan: Scan, erased: Mask) -> Scan:
-    """Return the scan without the points of some pixels, and without a mask."""
-    positions, normals, light = (
-        np.where(erased[..., None] if array.ndim == 3 else erased, np.float32(np.nan), array)
-        for array in (scan.positions, scan.normals, scan.intensity)
-    )
-    return replace(scan, positions=positions, normals=normals, intensity=light, keep=None)
 
 
 def _check(turntables: int, views: int, size: tuple[int, int], ending: str) -> None:

@@ -21,7 +21,7 @@ RAYS_AT_ONCE = 8192
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """How a surface answers to light."""
+    """How a surface reflects light."""
 
     albedo: float
     """Largest share of light that the surface scatters, among the light that it does not mirror;

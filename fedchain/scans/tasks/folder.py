@@ -27,7 +27,7 @@ from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.baselines import Baseline, classical
+from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.features import features_of, lengths_of, normals_of
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
@@ -260,15 +260,8 @@ def tile_records(scans: Sequence[Cleaned]) -> Records:
 
 def baselines_of(scans: Sequence[Cleaned], measured: Records) -> dict[str, Metrics]:
     """Return the metrics of the classical filters, which see whole scans before they are cut."""
-    each = [(scan, classical(scan.scan, scan.views)) for scan in scans]
-
-    def metrics(name: str) -> Metrics:
-        made: list[tuple[Cleaned, Baseline]] = [(scan, found[name]) for scan, found in each]
-        kept = np.concatenate([scan.tiles_of(one.kept) for scan, one in made])
-        ranks = [scan.tiles_of(one.rank) for scan, one in made if one.rank is not None]
-        return segmentation.mask_metrics(kept, measured, -np.concatenate(ranks) if ranks else None)
-
-    return {name: metrics(name) for name in each[0][1]}
+    filtered = [classical(scan.scan, scan.views) for scan in scans]
+    return baseline_metrics(filtered, measured, lambda k, grid: scans[k].tiles_of(grid))
 
 
 def pictures_of(outputs: Array, many: int, scans: Sequence[Cleaned]) -> Mapping[str, Picture]:

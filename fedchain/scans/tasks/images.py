@@ -14,7 +14,6 @@ from fedchain.arrays import Array, read_only
 from fedchain.errors import DataError
 from fedchain.learning.task import (
     TASK_SHAPES,
-    Metrics,
     Records,
     Shapes,
     Task,
@@ -26,7 +25,7 @@ from fedchain.learning.task import (
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
-from fedchain.scans.baselines import classical
+from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Mask, Scan, bounding_box
 from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
@@ -122,6 +121,7 @@ def scan_images(
     whole = _records([image for image in images if image.name not in test])
     shown = [image for image in images if image.name in test]
     measured, every = _records(shown), np.arange(whole.count)
+    filtered = [classical(image.scan, Views([])) for image in shown]
     dealt = splits.build(split, every, every, holders, stream(seed, "split"))
     return Task(
         name="scan_images",
@@ -131,7 +131,9 @@ def scan_images(
         loss=losses.build(loss),
         measure=segmentation.measure,
         score="iou",
-        baselines=_baselines(shown, measured),
+        baselines=baseline_metrics(
+            filtered, measured, lambda _, grid: padded_to(grid, (height, width), 0)[None]
+        ),
         record="scan",
         note=f"{whole.count} scans of {height} x {width} pixels; {len(test)} held out",
         pictures=lambda outputs, many: _pictures(outputs, many, shown),
@@ -188,20 +190,6 @@ def _image(
 def _records(images: Sequence[Image]) -> Records:
     channels = np.stack([image.channels for image in images])
     return Records(read_only(channels), read_only(np.stack([image.target for image in images])))
-
-
-def _baselines(images: Sequence[Image], measured: Records) -> dict[str, Metrics]:
-    """Return the metrics of the classical filters."""
-    size = measured.targets.shape[1:]
-    each = [classical(image.scan, Views([])) for image in images]
-
-    def metrics(name: str) -> Metrics:
-        made = [found[name] for found in each]
-        kept = np.stack([padded_to(one.kept, size, False) for one in made])
-        ranks = [padded_to(one.rank, size, 0.0) for one in made if one.rank is not None]
-        return segmentation.mask_metrics(kept, measured, -np.stack(ranks) if ranks else None)
-
-    return {name: metrics(name) for name in each[0]}
 
 
 def _pictures(outputs: Array, many: int, images: Sequence[Image]) -> Mapping[str, Picture]:

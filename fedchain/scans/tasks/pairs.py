@@ -43,16 +43,33 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 
 
 def scan_and_mask(dirty: Path, clean: Path | None) -> tuple[Scan, Mask]:
-    """Read a scan, and the mask of the points to keep.
+    """Read a scan, and the mask of the points to keep: see ``points_to_keep``."""
+    scan = read_scan(dirty)
+    keep = points_to_keep(scan, dirty, clean)
+    if (scan.intensity[scan.valid] == 1).all():
+        _log.warning(
+            "%s: has no brightness: every point has intensity 1, and the model learns from shape "
+            "alone; PLY: intensity, Texture32, or red, green and blue; NPZ: intensity",
+            dirty,
+        )
+    return scan, keep
 
-    The points to keep are those of the cleaned file or, if it has a mask ``keep``, of this mask.
-    Without a cleaned file, the scan's own file must have the mask.
+
+def points_to_keep(scan: Scan, dirty: Path, clean: Path | None) -> Mask:
+    """Return the mask of the points of a scan that remain after cleaning, shape (height, width).
+
+    They are those of the cleaned file or, if it has a mask ``keep``, of this mask. Without a
+    cleaned file, the scan's own file must have the mask.
+
+    Args:
+        scan: the scan before cleaning.
+        dirty: its file.
+        clean: the cleaned file, or None.
 
     Raises:
-        DataError: a file cannot be read, the grids differ in size, the cleaned file has points that
-            the original lacks, there is no mask, or the cleaning left no point.
+        DataError: the cleaned file cannot be read, has another grid than the scan or points that
+            the scan lacks; there is no mask; or the cleaning left no point.
     """
-    scan = read_scan(dirty)
     after = scan if clean is None else read_scan(clean)
     if clean is None and scan.keep is None:
         raise DataError(
@@ -68,17 +85,11 @@ def scan_and_mask(dirty: Path, clean: Path | None) -> tuple[Scan, Mask]:
     if new := int((keep & ~scan.valid).sum()):
         raise DataError(
             f"{clean}: has {new} points that {dirty.name} lacks; allowed: a scan from which points "
-            "were erased (are task.dirty and task.clean swapped?)"
-        )
-    if (scan.intensity[scan.valid] == 1).all():
-        _log.warning(
-            "%s: has no brightness: every point has intensity 1, and the model learns from shape "
-            "alone; PLY: intensity, Texture32, or red, green and blue; NPZ: intensity",
-            dirty,
+            "were erased (are the two swapped?)"
         )
     if not keep.any():
         raise DataError(f"{clean or dirty}: keeps no point of {dirty.name}; allowed: at least one")
-    return scan, keep
+    return keep
 
 
 def held_out_of(folder: Path, names: list[str], held_out: int | str, needed: int) -> set[str]:

@@ -139,17 +139,27 @@ def _logits_of_phases(
     return found
 
 
-def unlike(card: Card, image: Floats, valid: Mask) -> dict[str, float]:
-    """Return the channels in which a scan is unlike the scans that the model was trained on.
+def unlike(card: Card, image: Floats, valid: Mask, views: int) -> tuple[str, ...]:
+    """Say in what a scan is unlike the scans that the model was trained on.
+
+    Args:
+        card: the model's card, which has the statistics of the training scans.
+        image: channels of the scan, shape (channels, height, width).
+        valid: pixels that hold a point, shape (height, width).
+        views: number of other scans that the channels compare this one with.
 
     Returns:
-        For each channel in which more than half of the points lie outside of the range of the
-        training scans (their quantiles .005 and .995): the share of these points.
+        A reason for each channel in which more than half of the points lie outside of the range of
+        the training scans (their quantiles .005 and .995), and one if the scan is compared with
+        fewer scans than every training scan was.
     """
-    found = {}
+    found = []
+    if views < card.views:
+        found.append(f"{views} other views, trained with {card.views} or more")
     for channel, values in zip(card.channels, image, strict=True):
         own = values[valid]
         outside = float(((own < channel.low) | (own > channel.high)).mean()) if len(own) else 0.0
         if outside > UNLIKE:
-            found[channel.name] = outside
-    return found
+            low, high = f"{channel.low:.3g}", f"{channel.high:.3g}"
+            found.append(f"{outside:.0%} of the points have {channel.name} not in {low} to {high}")
+    return tuple(found)

@@ -20,11 +20,7 @@ from fedchain.scans.pictures import ERASED, KEPT, LOST, MISSED, draw_panels
 from fedchain.scans.scan import Floats, Mask
 from fedchain.scans.training.cleaning import chances
 from fedchain.scans.training.folders import ScanFile, ScanFolder, list_folder
-from fedchain.scans.training.images import (
-    OpenSet,
-    ScanImage,
-    truth_of,
-)
+from fedchain.scans.training.images import OpenSet, ScanImage, truth_of
 from fedchain.scans.training.model_file import TrainedModel
 from fedchain.scans.training.scores import SCAN_METRICS, Judged, mean_of, scores_of
 from fedchain.scans.turntable import Views, channel_image
@@ -33,6 +29,8 @@ THE_MODEL = "model"
 """Name of the model among the methods."""
 SCORES_FILE = "scores.csv"
 """Name of the table of scores, in the folder of results."""
+DRAWN_ENDINGS = (".png", ".ply")
+"""Endings of the picture and of the coloured cloud of a scan."""
 PARTS = 5
 """Largest number of parts into which the scans are divided for the baselines that learn."""
 SAMPLED_POINTS = 20_000
@@ -83,13 +81,13 @@ def evaluate_folder(
 
     Raises:
         DataError: the folder holds no pair.
-        RunRefused: ``out`` has scores already.
+        RunRefused: ``out`` is the folder itself, or has such files already.
     """
-    if out is not None and (out / SCORES_FILE).exists() and not force:
-        raise RunRefused(f"{out / SCORES_FILE}: is there already; give --force, or another folder")
     listed = list_folder(folder, without=out).only(scans)
     if not listed.pairs:
         raise DataError(f"{folder}: holds no pair to compare with; allowed: scans with a truth")
+    if out is not None and not force:
+        _check_free(out, listed)
     rivals = _rivals(listed, trained)
     found, failed, files = dict[str, dict[str, ScanScores]](), dict[str, str](), list[Path]()
     for file, opened in _pairs(listed, trained):
@@ -109,6 +107,13 @@ def evaluate_folder(
         write_whole(out / SCORES_FILE, _table(found, mean))
         files.append(out / SCORES_FILE)
     return FolderEvaluation(listed, found, mean, failed, tuple(files))
+
+
+def _check_free(out: Path, listed: ScanFolder) -> None:
+    drawn = [f"{file.name}{ending}" for file in listed.pairs for ending in DRAWN_ENDINGS]
+    for path in (out / name for name in (SCORES_FILE, *drawn)):
+        if path.exists():
+            raise RunRefused(f"{path}: is there already; give --force, or another folder")
 
 
 def _pairs(listed: ScanFolder, trained: TrainedModel) -> Iterator[tuple[ScanFile, OpenSet]]:
@@ -162,20 +167,15 @@ def _rivals(
         own = sampled[file.name][0]
         if own not in fitted:
             others = [points for part, points in sampled.values() if part != own]
-            images, valids, keeps = (
-                [o[0] for o in others],
-                [o[1] for o in others],
-                [o[2] for o in others],
-            )
-            fitted[own] = learned(images, valids, keeps) if others else {}
+            fitted[own] = _learned_from(others) if others else {}
         return fitted[own]
 
     return rivals
 
 
-def _fit(samples: Sequence[SampledPoints]) -> Mapping[str, Chances]:
-    images = [image for image, _, _ in samples]
-    return learned(images, [valid for _, valid, _ in samples], [keep for _, _, keep in samples])
+def _learned_from(samples: Sequence[SampledPoints]) -> Mapping[str, Chances]:
+    images, valids, keeps = zip(*samples, strict=True)
+    return learned(images, valids, keeps)
 
 
 def _sample(read: ScanImage, file: ScanFile) -> SampledPoints:
@@ -187,12 +187,12 @@ def _sample(read: ScanImage, file: ScanFile) -> SampledPoints:
 
 
 def _draw(path: Path, read: ScanImage, judged: Judged) -> list[Path]:
-    """Write the picture and the coloured cloud of a scan."""
+    """Write the picture and the coloured cloud of a scan; ``path`` has no ending yet."""
     part = read.scan.part(read.box)
     image, into = channel_image(part, "picture", Views([])), io.BytesIO()
     picture = draw_panels(image, judged.valid, judged.keep, judged.kept)
     Image.fromarray(picture).save(into, "PNG")
-    png, ply = (path.with_name(path.name + ending) for ending in (".png", ".ply"))
+    png, ply = (path.with_name(path.name + ending) for ending in DRAWN_ENDINGS)
     write_whole(png, into.getvalue())
     write_whole(ply, coloured_cloud(part.positions, judged))
     return [png, ply]

@@ -54,7 +54,9 @@ def read_examples(folder: ScanFolder, kind: ChannelKind, progress: ScanProgress)
             read = opened.image(file)
             keep = truth_of(file, read.scan)[read.box]
             nothing = np.zeros(keep.shape, bool)
-            found.append(Example(file.name, read.image, read.valid, keep, nothing))
+            found.append(
+                Example(file.name, read.image, read.valid, keep, nothing, len(read.views.views))
+            )
     if all((example.keep == example.valid).all() for example in found):
         raise DataError(
             f"{folder.path}: every cleaned scan has all points of its original, so there is "

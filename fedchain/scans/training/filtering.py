@@ -13,7 +13,7 @@ from fedchain.arrays import Flags
 from fedchain.errors import DataError, RunRefused
 from fedchain.files import write_whole
 from fedchain.scans.formats import WRITERS, read_cloud, write_cloud, write_scan
-from fedchain.scans.scan import Cloud, Mask, Scan
+from fedchain.scans.scan import Cloud, Mask
 from fedchain.scans.training.cleaning import chances, unlike
 from fedchain.scans.training.folders import KEEP, ScanFile, ScanFolder, digest_of, list_folder
 from fedchain.scans.training.images import OpenSet
@@ -94,7 +94,7 @@ def _filter(
 ) -> Filtered:
     """Clean one scan, write its files, and note it in the journal."""
     read = opened.image(file)
-    outside = unlike(trained.card, read.image, read.valid)
+    outside = unlike(trained.card, read.image, read.valid, len(read.views.views))
     whole = bool(outside) and not journal.entries.even_unlike
     keep = read.scan.valid.copy()
     if not whole:
@@ -103,10 +103,9 @@ def _filter(
     cloud = file.name + (ending if ending in WRITERS else ".ply")
     journal.begin(file.name, cloud)
     path = journal.out / cloud
-    path.parent.mkdir(parents=True, exist_ok=True)
     if read.rows is None:
         mask, points = keep, int(read.scan.valid.sum())
-        write_scan(path, erased(read.scan, keep))
+        write_scan(path, read.scan.only(keep))
     else:
         mask, points = read.rows.in_file_order(keep), int(read.rows.filled.sum())
         write_cloud(path, part_of(read_cloud(file.path), mask[read.rows.filled]))
@@ -122,18 +121,6 @@ def _filter(
     )
     journal.end(filtered)
     return filtered
-
-
-def erased(scan: Scan, keep: Mask) -> Scan:
-    """Return a scan of which only some points remain; ``keep`` has shape (height, width)."""
-    nan = np.float32(np.nan)
-    return replace(
-        scan,
-        positions=np.where(keep[..., None], scan.positions, nan),
-        normals=np.where(keep[..., None], scan.normals, nan),
-        intensity=np.where(keep, scan.intensity, nan),
-        keep=None,
-    )
 
 
 def part_of(cloud: Cloud, keep: Flags) -> Cloud:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fedchain.errors import DataError
+from fedchain.errors import DataError, RunRefused
 from fedchain.scans.formats import holds_keep
 from fedchain.system import is_plain
 
@@ -113,9 +113,12 @@ def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
     Raises:
         DataError: the folder does not exist, cannot be read or has no scan, or two files may be the
             original of a cleaned scan.
+        RunRefused: ``without`` is the folder itself, where results would replace scans.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give a folder with scans")
+    if without is not None and without.resolve() == folder.resolve():
+        raise RunRefused(f"{without}: is the folder with the scans; give another folder to write")
     left_out: dict[str, str] = {}
     found = defaultdict[Path, list[Path]](list)
     for path in _files(folder, None if without is None else without.resolve()):

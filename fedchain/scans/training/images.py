@@ -15,6 +15,7 @@ from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Floats, Mask, Scan, bounding_box
 from fedchain.scans.tasks.folder import channels_of
 from fedchain.scans.tasks.images import stride_of
+from fedchain.scans.tasks.pairs import points_to_keep
 from fedchain.scans.tasks.tiles import cut_tiles, padded
 from fedchain.scans.training.folders import FileSet, ScanFile, ScanFolder
 from fedchain.scans.training.model_file import Card
@@ -89,7 +90,8 @@ class OpenSet:
         """Read a scan of the set and compute its channels.
 
         Raises:
-            DataError: the file cannot be read, or has no grid and fits no camera of the set.
+            DataError: the file cannot be read, has no grid and fits no camera of the set, or has no
+                views that its channels compare it with.
         """
         read, rows, views = read_any(file.path), None, Views([])
         if isinstance(read, Cloud):
@@ -100,6 +102,12 @@ class OpenSet:
         if self.kind in COMPARED:
             truth = () if file.truth is None else (file.truth,)
             views = self.turntable.views(file.path, truth)
+            if not views.views:
+                raise DataError(
+                    f"{file.path}: no other scan of its set is a view of it, and channels "
+                    f"{self.kind} compare it with views; allowed: scans of one turntable, whose "
+                    "files hold their cameras, or a model of local channels"
+                )
         if self.tile is not None:
             image = _image_of_tiles(read, self.tile, self.kind, views)
             return ScanImage(read, (slice(None), slice(None)), image, views, rows)
@@ -168,24 +176,6 @@ def kind_for(folder: ScanFolder) -> ChannelKind:
 
 
 def truth_of(file: ScanFile, scan: Scan) -> Mask:
-    """Return which points of a scan remain after cleaning, shape (height, width).
-
-    Raises:
-        DataError: the cleaned file cannot be read, has another grid than the scan or points that
-            the scan lacks, or keeps nothing.
-    """
-    if file.truth is None:
-        raise DataError(f"{file.path}: has no cleaned scan beside it; allowed: pairs")
-    clean = scan if file.truth == file.path else read_scan(file.truth)
-    if clean.intensity.shape != scan.intensity.shape:
-        raise DataError(
-            f"{file.truth}: has {clean.intensity.shape} pixels; "
-            f"allowed: {scan.intensity.shape}, those of {file.path.name}"
-        )
-    keep = clean.valid if clean.keep is None else clean.valid & clean.keep
-    if new := int((keep & ~scan.valid).sum()):
-        words = f"has {new} points that {file.path.name} lacks"
-        raise DataError(f"{file.truth}: {words}; allowed: a scan from which points were erased")
-    if not keep.any():
-        raise DataError(f"{file.truth}: keeps no point of {file.path.name}; allowed: at least one")
-    return keep
+    """Return which points of one scan of a pair remain after cleaning: see ``points_to_keep``."""
+    clean = None if file.truth == file.path else file.truth
+    return points_to_keep(scan, file.path, clean)

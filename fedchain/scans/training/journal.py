@@ -32,9 +32,8 @@ class Filtered(Section):
     """Points of the scan before filtering."""
     kept: PointCount
     """Points that remain."""
-    unlike: dict[str, float]
-    """Channels in which the scan is unlike the training scans, with the share of its points that
-    lie outside of their range."""
+    unlike: tuple[str, ...]
+    """In what the scan is unlike the training scans, in words."""
     whole: bool
     """Whether every point was kept because the scan is unlike the training scans."""
 

@@ -6,6 +6,7 @@ A model file is an NPZ file of plain arrays: ``card`` has the bytes of a JSON te
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class Card(Section):
     alone: bool = False
     """Whether the channels of a window are computed from the window alone, as in a federated task
     whose records are tiles."""
+    views: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Least number of other scans that a training scan was compared with."""
     threshold: Share
     """Probability to keep a point below which the point is erased."""
     trained_on: str
@@ -160,6 +163,17 @@ def arrays_by_name(module: nn.Module) -> dict[str, Array]:
     """Return copies of a model's weights as float32 arrays by name."""
     state = module.state_dict()
     return {name: value.numpy(force=True).copy() for name, value in state.items()}
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Return the SHA-256 digest of a model's weights in hexadecimal digits.
+
+    A card states by it which weights its scores belong to.
+    """
+    told = hashlib.sha256()
+    for name, array in sorted(arrays_by_name(module).items()):
+        told.update(f"{name} {array.shape}".encode() + array.astype("<f4").tobytes())
+    return told.hexdigest()
 
 
 def load_arrays(module: nn.Module, arrays: Mapping[str, Array], file: Contents) -> None:

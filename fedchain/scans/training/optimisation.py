@@ -41,6 +41,8 @@ class Example:
     """Pixels whose point remains, shape (height, width)."""
     held_out: Mask
     """Pixels that are measured and not learned from, shape (height, width)."""
+    views: int = 0
+    """Number of other scans that the channels compare this one with."""
 
 
 @dataclass(frozen=True)
@@ -135,24 +137,28 @@ def optimise(
     """
     places = [np.flatnonzero(each.valid & ~each.held_out) for each in examples]
     measured = any((each.held_out & each.valid).any() for each in examples)
-    while state.step < schedule.steps:
+    while not _is_over(state, schedule):
         crops = _crops(examples, channels, places, schedule, state.step)
         _make_step(state, crops, loss, schedule)
         stepped(state.step, schedule.steps)
         if state.step % schedule.check_every and state.step < schedule.steps:
             continue
-        state.history.append(
-            (
-                state.step,
-                held_out_loss(state.module, examples, channels, schedule) if measured else math.nan,
-            )
-        )
+        found = held_out_loss(state.module, examples, channels, schedule) if measured else math.nan
+        state.history.append((state.step, found))
         if state.best_step == state.step:
             state.best = {n: each.detach().clone() for n, each in state.module.state_dict().items()}
         checked(state)
-        if state.step - state.best_step >= schedule.patience * schedule.check_every:
-            break
     state.module.load_state_dict(state.best)
+
+
+def _is_over(state: TrainingState, schedule: StepSchedule) -> bool:
+    """Return whether every step is done, or the loss has not fallen for too long.
+
+    The answer follows from the state alone, so that a training that was interrupted after its last
+    measurement makes no further step.
+    """
+    waited = state.step - state.best_step
+    return state.step >= schedule.steps or waited >= schedule.patience * schedule.check_every
 
 
 def _crops(
@@ -219,7 +225,8 @@ def make_adam_step(state: TrainingState, gradients: Sequence[torch.Tensor], rate
     Reference:
         Kingma and Ba, "Adam", 2015, algorithm 1.
     """
-    # torch.optim would do, but importing it takes longer than a short training.
+    # The first optimiser of torch.optim imports torch's compiler: 1.7 seconds of a processor, as
+    # long as a short training.
     corrections = 1 - BETAS[0] ** state.step, 1 - BETAS[1] ** state.step
     for (name, weights), gradient in zip(state.module.named_parameters(), gradients, strict=True):
         first, second = state.first[name], state.second[name]

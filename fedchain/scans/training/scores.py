@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.scans.ranking import ranking_metrics
+from fedchain.learning.task import Records
 from fedchain.scans.scan import Floats, Mask
+from fedchain.scans.segmentation import mask_metrics, targets_of
 
 SCAN_METRICS = ("iou", "precision", "recall", "f1", "ap", "auc")
 """Names of the metrics: IoU of the kept points; precision, recall and F1 of the erased points;
@@ -30,32 +31,26 @@ class Judged:
 
 
 def scores_of(judged: Judged) -> Mapping[str, float]:
-    """Return the metrics of one scan.
+    """Return the metrics of one scan, as ``mask_metrics`` computes them.
 
-    A ratio 0 / 0 counts as 1 in the IoU, and as 0 elsewhere. AP and AUC are those of the points to
-    erase, ranked by ``1 - chance``; they are left out if nothing is ranked, and AUC also if a scan
-    has points of one class only.
+    AP and AUC are those of the points to erase, ranked by ``1 - chance``. Both are left out if
+    nothing is ranked or no point is to be erased, and AUC also if no point is to be kept.
 
     >>> two, first = np.ones((1, 2), bool), np.array([[True, False]])
     >>> scores_of(Judged(two, first, first, np.array([[0.9, 0.2]])))["auc"]
     1.0
     """
-    keep, kept = judged.keep[judged.valid], judged.kept[judged.valid]
-    found, erased, outliers = (int(m.sum()) for m in (~keep & ~kept, ~kept, ~keep))
-    both, either = int((keep & kept).sum()), int((keep | kept).sum())
-    scores = {
-        "iou": both / either if either else 1.0,
-        "precision": found / max(erased, 1),
-        "recall": found / max(outliers, 1),
-        "f1": 2 * found / max(erased + outliers, 1),
+    record = Records(np.zeros((1, 0)), targets_of(judged.keep, judged.valid)[None])
+    ranks = None if judged.chance is None else -judged.chance[None]
+    found = mask_metrics(judged.kept[None], record, ranks)
+    keep = judged.keep[judged.valid]
+    ranked = judged.chance is not None and not keep.all()
+    missing = {"ap": not ranked, "auc": not ranked or not keep.any()}
+    return {
+        name: found["iou" if name == "iou" else f"outlier_{name}"]
+        for name in SCAN_METRICS
+        if not missing.get(name)
     }
-    if judged.chance is None or not outliers:
-        return scores
-    ap, auc = ranking_metrics(-judged.chance[judged.valid], ~keep)
-    scores["ap"] = ap
-    if keep.any():
-        scores["auc"] = auc
-    return scores
 
 
 def mean_of(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from fedchain.errors import DataError, RunRefused, ScenarioError, cannot
+from fedchain.errors import DataError, RunRefused, cannot
 from fedchain.learning.models import seeded
-from fedchain.learning.task import losses, models
-from fedchain.registry import Part, Section, examine_keys, plain_value
-from fedchain.scans import segmentation
+from fedchain.learning.task import losses
+from fedchain.registry import plain_value
 from fedchain.scans.training import checkpoints
 from fedchain.scans.training.cleaning import chances, device_of
 from fedchain.scans.training.examples import (
-    HeldOutWay,
     ScanProgress,
     hold_out,
     read_examples,
@@ -29,96 +25,20 @@ from fedchain.scans.training.images import kind_for
 from fedchain.scans.training.model_file import (
     Card,
     Channel,
-    Share,
     TrainedModel,
     module_of,
     write_model,
 )
 from fedchain.scans.training.optimisation import (
     Example,
-    StepSchedule,
     TrainingState,
     begin,
     optimise,
 )
+from fedchain.scans.training.recipe import Recipe
 from fedchain.scans.training.scores import Judged, mean_of, scores_of
 from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind
 from fedchain.version import __version__
-
-DEFAULT_MODEL = Part("gajdosech_unet", {"levels": 2, "width": 8, "norm": "group"})
-"""Default model: a U-Net of two levels, which trains in a minute on one core."""
-
-
-class Recipe(Section):
-    """How a model is trained.
-
-    The defaults were chosen on real scans of a structured-light scanner: even crops, because
-    crops around outliers would make the model expect too many of them, and a low threshold.
-    """
-
-    model: Annotated[Part, models] = DEFAULT_MODEL
-    """Model that turns channels into one logit per pixel."""
-    loss: Annotated[Part, losses] = segmentation.BCE
-    """Loss over the pixels that hold a point."""
-    channels: ChannelKind | None = None
-    """Kind of channels; None: ``views`` if the scans have cameras, else ``local``."""
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 200
-    """Number of steps of Adam."""
-    batch: Annotated[int, Field(ge=1, le=1024)] = 6
-    """Crops in a step."""
-    window: Annotated[int, Field(ge=16, le=1024)] = 96
-    """Pixels along a side of a crop, and of the windows in which scans are cleaned."""
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-3
-    """Largest learning rate of the one cycle."""
-    threshold: Share = 0.2
-    """Probability to keep a point below which the point is erased."""
-    held_out: HeldOutWay = "auto"
-    """What is measured and not learned from."""
-    check_every: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """Steps between two measurements."""
-    patience: Annotated[int, Field(ge=1, le=1_000_000)] = 5
-    """Measurements without an improvement after which the training stops."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of weights, crops and held-out tiles."""
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe with some values replaced; keys are dotted paths: ``model.width``.
-
-        Raises:
-            ScenarioError: a key is unknown, or a value is not allowed.
-
-        >>> Recipe.of({"steps": 400, "model.width": 4}).model.parameters["width"]
-        4
-        """
-        given: dict[str, Any] = {}
-        for path, value in values.items():
-            block, _, key = path.rpartition(".")
-            place = given.setdefault(block, {}) if block else given
-            place[key] = value
-        checked, problems = examine_keys(cls, given, ())
-        if problems:
-            raise ScenarioError(problems)
-        return cls.model_construct(**checked)
-
-    @property
-    def margin(self) -> int:
-        """Pixels at each side of a window for which the model's answer is not used."""
-        return self.window // 6
-
-    @property
-    def schedule(self) -> StepSchedule:
-        """The recipe's steps."""
-        return StepSchedule(
-            steps=self.steps,
-            batch=self.batch,
-            window=self.window,
-            margin=self.margin,
-            learning_rate=self.learning_rate,
-            check_every=self.check_every,
-            patience=self.patience,
-            seed=self.seed,
-        )
 
 
 @dataclass(frozen=True)
@@ -164,16 +84,10 @@ def train_folder(
 
     Raises:
         DataError: the folder has no usable pairs.
-        RunRefused: the model file is there already, or the checkpoint is of another training.
+        RunRefused: the model file is there already, the checkpoint is of another training, or the
+            training did not end with finite weights.
     """
-    try:  # before the training, whose result would otherwise be lost
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot(out, "be written", error) from error
-    if out.is_dir():
-        raise RunRefused(f"{out}: is a folder; allowed: the name of a model file, cleaner.npz say")
-    if out.exists() and not force:
-        raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
+    _check_target(out, force)  # before the training, whose result would otherwise be lost
     listed = list_folder(folder).only(scans)
     if not listed.pairs:
         raise DataError(
@@ -181,6 +95,7 @@ def train_folder(
             "_X, such as clean_004.cogs and gpu_004.cogs, or NPZ, PLY or PCD files with a mask keep"
         )
     kind, place = recipe.channels or kind_for(listed), device_of(device)
+    recipe = recipe.suited_to(kind)
     examples = read_examples(listed, kind, progress)
     examples = hold_out(examples, recipe.held_out, recipe.window, recipe.seed)
     channels = statistics_of(examples, CHANNEL_NAMES[kind], recipe.seed)
@@ -200,10 +115,27 @@ def train_folder(
         lambda state: checkpoints.save_checkpoint(checkpoint, key, state),
         lambda done, total: progress(done, total, "Training"),
     )
+    if not all(bool(each.isfinite().all()) for each in state.module.parameters()):
+        checkpoint.unlink(missing_ok=True)  # the same steps would lead to the same weights
+        raise RunRefused(
+            f"{out}: not written, since the weights are not finite with learning_rate "
+            f"{recipe.learning_rate:g}; allowed: a smaller one"
+        )
     trained = _finished(folder, recipe, kind, channels, examples, state)
     write_model(out, trained)
     checkpoint.unlink(missing_ok=True)
     return FinishedTraining(trained, listed, state.history, state.best_step, state.step)
+
+
+def _check_target(out: Path, force: bool) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot(out, "be written", error) from error
+    if out.is_dir():
+        raise RunRefused(f"{out}: is a folder; allowed: the name of a model file, cleaner.npz say")
+    if out.exists() and not force:
+        raise RunRefused(f"{out}: is there already; give --force to replace it, or another file")
 
 
 def _finished(
@@ -221,6 +153,7 @@ def _finished(
         channels=tuple(channels),
         window=recipe.window,
         margin=recipe.margin,
+        views=min(each.views for each in examples),
         threshold=recipe.threshold,
         trained_on=_sentence(folder, examples),
         training=_numbers(examples, recipe, state),

@@ -56,12 +56,6 @@ def refined_poses(scans: Mapping[str, Scan]) -> Mapping[str, Refined]:
     Raises:
         MissingExtra: small_gicp is not installed.
     """
-    try:
-        import small_gicp
-    except ImportError as error:
-        raise MissingExtra(
-            "refined poses need small_gicp, which is not installed: pip install 'fedchain[scans]'"
-        ) from error
     clouds = {
         name: _averaged(scan.positions[scan.valid].astype(np.float64))
         for name, scan in scans.items()
@@ -71,14 +65,8 @@ def refined_poses(scans: Mapping[str, Scan]) -> Mapping[str, Refined]:
     for _ in range(REFINEMENTS):
         for name, cloud in clouds.items():
             others = [_moved(clouds[o], poses[o]) for o in clouds if o != name]
-            if not others:
-                continue
-            result = small_gicp.align(
-                np.concatenate(others), cloud, init_T_target_source=poses[name],
-                registration_type="GICP", downsampling_resolution=VOXEL_M,
-                max_correspondence_distance=REACH_M, num_threads=1,
-            )  # fmt: skip
-            found[name] = _judged(np.asarray(result.T_target_source), result.num_inliers, cloud)
+            target = np.concatenate([np.zeros((0, 3)), *others])
+            found[name] = _registered(cloud, target, poses[name])
             poses[name] = _matrix(found[name])
     return found
 
@@ -92,6 +80,25 @@ def refined_scan(scan: Scan, pose: Refined) -> Scan:
     return replace(
         scan, positions=positions, normals=scan.normals @ turn.T, camera=camera, view=view
     )
+
+
+def _registered(cloud: Matrix, target: Matrix, pose: Matrix) -> Refined:
+    """Register averaged points to those of all other scans, from a pose (4, 4) on."""
+    try:
+        import small_gicp
+    except ImportError as error:
+        raise MissingExtra(
+            "refined poses need small_gicp, which is not installed: pip install 'fedchain[scans]'"
+        ) from error
+    most = min(len(cloud), len(target))
+    if most < LEAST_INLIERS:  # small_gicp ends the process if a cloud is empty
+        why = f"at most {most} inliers; allowed: at least {LEAST_INLIERS}"
+        return Refined(np.eye(3), np.zeros(3), 0, 0.0, 0.0, why)
+    result = small_gicp.align(
+        target, cloud, init_T_target_source=pose, registration_type="GICP",
+        downsampling_resolution=VOXEL_M, max_correspondence_distance=REACH_M, num_threads=1,
+    )  # fmt: skip
+    return _judged(np.asarray(result.T_target_source), result.num_inliers, cloud)
 
 
 def _judged(matrix: Matrix, inliers: int, cloud: Matrix) -> Refined:

@@ -81,3 +81,13 @@ def test_without_trimesh_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trimesh", None)
     with pytest.raises(MissingExtra, match=r"pip install 'fedchain\[scans\]'"):
         write_mesh(tmp_path / "a.stl", TETRAHEDRON)
+
+
+def test_a_text_that_is_not_utf8_is_named_as_such_without_a_package_that_guesses(
+    tmp_path, monkeypatch
+):
+    for package in ("chardet", "charset_normalizer"):
+        monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "a.obj").write_bytes(b"# \xe9\xff\nv 0 0 0\n")
+    with pytest.raises(DataError, match=r"a\.obj: is a damaged mesh, or text that is not UTF-8"):
+        read_mesh(tmp_path / "a.obj")

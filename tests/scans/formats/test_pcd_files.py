@@ -96,7 +96,7 @@ def test_normals_are_called_as_pcl_calls_them_and_the_mask_is_in_the_header(tmp_
         ("FIELDS x ", "FIELDS ", "other numbers of SIZE"),
         ("DATA binary", "DATA zip", "has DATA zip"),
         ("VIEWPOINT", "VIEWPOINT 1", "8 numbers as VIEWPOINT"),
-        ("VIEWPOINT", "VIEWPOINT x", "no place"),
+        ("VIEWPOINT", "VIEWPOINT x", "else than numbers"),
         ("WIDTH 9\n", "", "has no WIDTH"),
     ],
 )

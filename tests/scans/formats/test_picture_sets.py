@@ -9,9 +9,10 @@ from scan_bytes import example_scan, seen_scan
 
 from fedchain.errors import DataError
 from fedchain.scans.features import CHANNELS, features_of, lengths_of
-from fedchain.scans.formats import read_scan, write_scan
+from fedchain.scans.formats import read_scan, write_cloud, write_scan
 from fedchain.scans.formats.picture_set import picture_set_of, read_picture_set, write_picture_set
 from fedchain.scans.formats.png import grey_bytes
+from fedchain.scans.scan import Cloud
 
 
 @settings(
@@ -48,6 +49,11 @@ def test_the_pictures_are_the_channels_of_the_cropped_scan(tmp_path):
     found = read_picture_set(tmp_path / "a.intensity.png")
     assert (found.valid == part.valid).all()
     assert found.keep is None
+
+
+def test_a_cloud_cannot_be_written_as_a_set(tmp_path):
+    with pytest.raises(DataError, match=r"a\.intensity\.png: a picture set needs a grid"):
+        write_cloud(tmp_path / "a.intensity.png", Cloud(points=np.ones((2, 3), np.float32)))
 
 
 def test_the_mask_of_an_older_set_does_not_stay_beside_a_scan_without_one(tmp_path):

@@ -286,7 +286,10 @@ def test_points_tens_of_metres_apart_without_a_unit_are_warned_about(tmp_path, c
 
 @pytest.mark.parametrize(
     ("view", "match"),
-    [("comment camera 1 x 3\n", "no place"), (f"comment view{' 1' * 21}\n", "allowed: a camera")],
+    [
+        ("comment camera 1 x 3\n", "else than numbers"),
+        (f"comment view{' 1' * 21}\n", "allowed: a camera"),
+    ],
 )
 def test_a_note_of_the_camera_that_is_none_is_refused(view, match, tmp_path):
     refused(tmp_path / "a.ply", ply(DOUBLES, SQUARE, (view, "")), match)

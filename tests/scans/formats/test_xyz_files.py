@@ -11,7 +11,7 @@ from fedchain.scans.scan import Cloud
 
 
 def read(tmp_path, text):
-    (tmp_path / "a.xyz").write_text(text)
+    (tmp_path / "a.xyz").write_text(text, encoding="utf-8")
     return read_cloud(tmp_path / "a.xyz")
 
 
@@ -27,6 +27,8 @@ def read(tmp_path, text):
         "//X,Y,Z\n1,2,3\n4,5,6\n",
         "X,Y,Z\n1 2 3\n4 5 6\n",
         "# z y x\n3 2 1\n6 5 4\n",
+        "\ufeff1 2 3\n4 5 6\n",
+        "\ufeffz y x\n3 2 1\n6 5 4\n",
         "1 2 3\n4 5 6\nnan nan nan\n",
     ],
 )

@@ -9,6 +9,7 @@ from fedchain.errors import DataError, RunRefused
 from fedchain.scans.formats import read_cloud
 from fedchain.scans.pictures import ERASED, KEPT, LOST, MISSED
 from fedchain.scans.training.evaluation import coloured_cloud, evaluate_folder
+from fedchain.scans.training.filtering import filter_folder
 from fedchain.scans.training.scores import Judged, scores_of
 
 SQUARE = np.ones((2, 2), bool)
@@ -53,8 +54,21 @@ def test_what_is_written_shows_the_scans_and_every_score(tmp_path):
     rows = list(csv.DictReader((out / "scores.csv").read_text().splitlines()))
     assert len(rows) == 3 * 8
     assert {row["scan"] for row in rows} == {"scan_000", "scan_001", "mean"}
-    with pytest.raises(RunRefused, match=r"scores\.csv: is there already"):
-        evaluate_folder(folder, by_light(), out)
+    for name in ("scores.csv", "scan_000.png"):
+        with pytest.raises(RunRefused, match=f"{name}: is there already"):
+            evaluate_folder(folder, by_light(), out)
+        (out / name).unlink()
+
+
+def test_results_never_replace_the_scans(tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans")
+    for force in (False, True):
+        with pytest.raises(RunRefused, match="is the folder with the scans"):
+            evaluate_folder(folder, by_light(), folder, force=force)
+        with pytest.raises(RunRefused, match="is the folder with the scans"):
+            filter_folder(folder, by_light(), "m", folder, force=force)
+    assert not list(folder.glob("*.ply"))
+    assert not list(folder.glob("*.json"))
 
 
 def test_a_learned_baseline_never_learns_from_the_scan_that_it_is_judged_on(tmp_path):

@@ -8,7 +8,8 @@ from training_scans import bumpy, folder_of_pairs, write_npz
 from fedchain.errors import DataError, RunRefused, ScenarioError
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses
-from fedchain.scans.training import checkpoints
+from fedchain.scans.simulator.folder import simulate_folder
+from fedchain.scans.training import checkpoints, training
 from fedchain.scans.training.examples import hold_out, statistics_of
 from fedchain.scans.training.folders import list_folder
 from fedchain.scans.training.model_file import arrays_by_name, module_of, read_model
@@ -20,7 +21,8 @@ from fedchain.scans.training.optimisation import (
     optimise,
     rate_at,
 )
-from fedchain.scans.training.training import Recipe, train_folder
+from fedchain.scans.training.recipe import Recipe
+from fedchain.scans.training.training import train_folder
 
 QUICK = Recipe.of(
     {"steps": 6, "batch": 2, "window": 16, "check_every": 2, "channels": "picture",
@@ -118,6 +120,44 @@ def test_a_training_stops_when_the_loss_on_the_held_out_points_no_longer_falls(t
     assert made.steps < 100
 
 
+def test_a_training_that_is_interrupted_after_its_last_measurement_makes_no_further_step(
+    tmp_path, monkeypatch
+):
+    folder, save = folder_of_pairs(tmp_path / "scans"), checkpoints.save_checkpoint
+    recipe = QUICK.model_copy(
+        update={"steps": 100, "learning_rate": 10.0, "patience": 1, "check_every": 1}
+    )
+    whole = train_folder(folder, tmp_path / "whole.npz", recipe)
+
+    def save_and_stop(path, key, state):
+        save(path, key, state)
+        if state.step == whole.steps:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_folder(folder, tmp_path / "broken.npz", recipe)
+    resumed = train_folder(folder, tmp_path / "broken.npz", recipe)
+    assert (resumed.steps, resumed.history) == (whole.steps, whole.history)
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path, monkeypatch):
+    def diverge(state, *_):
+        next(state.module.parameters()).data.fill_(np.nan)
+
+    monkeypatch.setattr(training, "optimise", diverge)
+    out = tmp_path / "model.npz"
+    with pytest.raises(RunRefused, match=r"not finite with learning_rate 0\.003"):
+        train_folder(folder_of_pairs(tmp_path / "scans"), out, QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["scans"]
+
+
+def test_channels_that_compare_with_views_need_a_view(tmp_path):
+    recipe = QUICK.model_copy(update={"channels": "views"})
+    with pytest.raises(DataError, match=r"scan_000\.npz: no other scan of its set is a view of it"):
+        train_folder(folder_of_pairs(tmp_path / "scans"), tmp_path / "model", recipe)
+
+
 def example(name="a", seed=0):
     scan = bumpy(seed)
     image = np.nan_to_num(scan.intensity)[None]
@@ -166,6 +206,11 @@ def test_a_recipe_refuses_unknown_keys_and_values_with_what_is_allowed():
         Recipe.of({"model.widht": 3})
     with pytest.raises(ScenarioError, match="steps"):
         Recipe.of({"steps": 0})
+    with pytest.raises(ScenarioError, match="model: needs a block with a kind"):
+        Recipe.of({"model": "unet", "model.width": 3})
+    block = {"kind": "unet"}
+    assert Recipe.of({"model.width": 3, "model": block}).model.parameters["width"] == 3
+    assert block == {"kind": "unet"}
 
 
 def test_pairs_without_an_outlier_teach_nothing(tmp_path):
@@ -232,6 +277,25 @@ def test_the_truth_of_the_points_held_out_changes_no_weight():
         optimise(state, [each], channels, loss, schedule, lambda _: None, lambda *_: None)
         weights.append({n: w.detach().numpy().copy() for n, w in state.module.named_parameters()})
     assert same(*weights)
+
+
+def test_the_card_states_the_least_number_of_views_of_a_training_scan(tmp_path):
+    (tmp_path / "scans").mkdir()
+    for views in (3, 2):
+        list(simulate_folder(tmp_path / "made", turntables=1, views=views, size=(32, 40)))
+        (tmp_path / "made" / "turntable_00").rename(tmp_path / "scans" / f"{views}")
+        (tmp_path / "made").rmdir()
+    recipe = Recipe.of({"channels": "views", "model.kind": "pixels", "steps": 1, "window": 16})
+    made = train_folder(tmp_path / "scans", tmp_path / "model", recipe)
+    assert made.trained.card.views == 1
+
+
+def test_comparisons_with_other_views_are_judged_point_by_point_unless_a_model_is_chosen():
+    assert Recipe.of({}).suited_to("local").model.kind == "gajdosech_unet"
+    linear = Recipe.of({"threshold": 0.5}).suited_to("views")
+    assert (linear.model.kind, linear.steps, linear.threshold) == ("pixels", 400, 0.5)
+    chosen = Recipe.of({"model.width": 4})
+    assert chosen.suited_to("views") is chosen
 
 
 def test_a_folder_in_place_of_the_model_file_is_refused_before_the_training(tmp_path):

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import turntable_scans
 from turntable_scans import camera_at, scan_of
 
 from fedchain.scans.turntable import refinement
@@ -15,6 +18,28 @@ def test_a_scan_with_too_few_points_in_common_keeps_its_pose():
         assert "inliers; allowed: at least 1500" in pose.refused
         assert np.array_equal(pose.rotation, np.eye(3))
         assert not pose.shift.any()
+
+
+def test_a_scan_that_is_off_moves_back_onto_the_others(monkeypatch):
+    monkeypatch.setattr(turntable_scans, "SIZE", (60, 80))
+    lens = {"focal": [180.0, 181.0], "centre": [39.0, 29.0]}
+    monkeypatch.setattr(turntable_scans, "LENS", lens)
+    monkeypatch.setattr(refinement, "REACH_M", 6e-3)  # the pixels are 1.4 mm wide
+    scans = {str(angle): scan_of(camera_at(angle)) for angle in (0, 30, 60)}
+    shift = np.array([8e-4, 0, 5e-4])
+    off = (scans["30"].positions + shift).astype(np.float32)
+    pose = refined_poses({**scans, "30": replace(scans["30"], positions=off)})["30"]
+    assert pose.refused == ""
+    assert pose.shift == pytest.approx(-shift, abs=5e-5)
+    assert pose.moved_m == pytest.approx(np.linalg.norm(shift), abs=5e-4)
+
+
+def test_a_scan_without_others_or_without_points_keeps_its_pose():
+    one = scan_of(camera_at(0))
+    empty = replace(one, positions=np.full_like(one.positions, np.nan))
+    for scans in ({"one": one}, {"one": one, "empty": empty}):
+        poses = refined_poses(scans)
+        assert [pose.refused[:9] for pose in poses.values()] == ["at most 0"] * len(scans)
 
 
 def test_a_scan_that_would_move_too_far_keeps_its_pose(monkeypatch):
