@@ -10,7 +10,7 @@ import typer
 
 from fedchain.commands import options
 from fedchain.commands.formats import Format, print_result, progress_bar, refuse, repeatable, table
-from fedchain.names import command
+from fedchain.names import command, counted_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,7 +61,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change the recipe: steps=400, channels=local, model.width=4, loss.kind=dice.",
+            help="Change the recipe of docs/scans.md: steps=400, channels=local, loss.kind=dice.",
         ),
     ] = None,
     scans: PairPattern = "*",
@@ -73,8 +73,7 @@ def train(
     """Train a model on the pairs of a folder: scans, and the same scans cleaned.
 
     A pair is clean_X beside another file whose name ends in _X, or a file (NPZ, PLY, PCD) that has
-    the mask keep. The recipe (docs/scans.md) trains in about a minute. An interrupted training
-    goes on with the same command.
+    the mask keep. An interrupted training goes on with the same command.
     """
     from fedchain.scans.training.recipe import Recipe
     from fedchain.scans.training.training import train_folder
@@ -104,9 +103,10 @@ def _training_lines(made: FinishedTraining, folder: Path, out: Path) -> Iterator
     from fedchain.scans.training.images import COMPARED
 
     card = made.trained.card
-    read, whole = made.folder.pairs, made.folder.scans
+    pairs = counted_words(len(made.folder.pairs), "pair")
+    whole = counted_words(len(made.folder.scans), "scan")
     views = "" if card.kind not in COMPARED else "; the other scans serve as views"
-    yield f"read      {len(read)} pairs of {len(whole)} scans in {folder}{views}"
+    yield f"read      {pairs} of {whole} in {folder}{views}"
     yield from _left_out(made.folder)
     yield (
         f"model     {card.model['kind']}, channels {card.kind} ({len(card.channels)}), "
@@ -203,11 +203,10 @@ def _filtered_lines(
     from fedchain.scans.training.images import COMPARED
 
     yield f"model     trained on {trained.card.trained_on}"
-    cleaned = sum(len(each.cleaned) for each in done.folder.sets)
-    views = (
-        f", {cleaned} cleaned scans as views" if cleaned and trained.card.kind in COMPARED else ""
-    )
-    yield f"read      {len(done.folder.scans)} scans in {folder}{views}"
+    cleaned, views = sum(len(each.cleaned) for each in done.folder.sets), ""
+    if cleaned and trained.card.kind in COMPARED:
+        views = f" and {counted_words(cleaned, 'cleaned scan')} to compare with"
+    yield f"read      {counted_words(len(done.folder.scans), 'scan')} in {folder}{views}"
     yield from _left_out(done.folder)
     rows = (
         (
@@ -263,7 +262,9 @@ def evaluate(
 
 
 def _evaluation_lines(found: FolderEvaluation, folder: Path) -> Iterator[RenderableType]:
-    yield f"read      {len(found.scans)} pairs of {len(found.folder.scans)} scans in {folder}"
+    pairs = len(found.scans)
+    whole = counted_words(len(found.folder.scans), "scan")
+    yield f"read      {counted_words(pairs, 'pair')} of {whole} in {folder}"
     yield from _left_out(found.folder)
     rows = (
         (name, *(_cell(methods["model"], m) for m in ("iou", "f1", "ap")),
@@ -271,7 +272,7 @@ def _evaluation_lines(found: FolderEvaluation, folder: Path) -> Iterator[Rendera
         for name, methods in found.scans.items()
     )  # fmt: skip
     yield table(("scan", "iou", "f1", "ap", "iou of keeping everything"), rows)
-    yield f"mean of {len(found.scans)} scans"
+    yield f"mean of {counted_words(pairs, 'scan')}"
     yield _scores_table(found.mean)
     if found.files:
         yield f"files     {len(found.files)} files; every score: {found.files[-1]}"

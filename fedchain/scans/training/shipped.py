@@ -18,7 +18,7 @@ def shipped_model() -> Path:
     """
     if not SHIPPED.exists():
         raise DataError(
-            f"{SHIPPED}: this fedchain comes without trained weights; give --model MODEL, "
-            "a file that fedchain scan train has written"
+            "no model: this fedchain comes without trained weights; allowed: --model MODEL, a "
+            "file that fedchain scan train has written, or --from-run RUN"
         )
     return SHIPPED

@@ -178,14 +178,14 @@ def test_range_grids_are_read_in_every_order_of_bytes_over_long_runs(order, tmp_
 def test_lists_of_a_range_grid_may_have_long_counts_and_other_elements_behind_them(tmp_path):
     wide = (
         "",
-        "element range_grid 4\nproperty list short ushort at\nelement tail 3\nproperty char c\n",
+        "element range_grid 4\nproperty list short ushort at\nelement tail 4\nproperty char c\n",
     )
     data = ply(DOUBLES, SQUARE[:3], wide, ORDERS[2])
-    data += struct.pack(">hHhhHhH", 1, 2, 0, 1, 0, 1, 1) + bytes(3)
+    data += struct.pack(">hHhhHhH", 1, 2, 0, 1, 0, 1, 1) + b"\0\1\0\0"
     (tmp_path / "a.ply").write_bytes(data)
     assert read_scan(tmp_path / "a.ply").positions[1, 0].tolist() == [0, 0, 40]
     empty_at_the_end = struct.pack(">hHhHhHh", 1, 2, 1, 0, 1, 1, 0)
-    (tmp_path / "a.ply").write_bytes(data[:-17] + empty_at_the_end + bytes(3))
+    (tmp_path / "a.ply").write_bytes(data[:-18] + empty_at_the_end + bytes(3))
     assert read_scan(tmp_path / "a.ply").valid.tolist() == [[True, True], [True, False]]
 
 
