@@ -94,7 +94,7 @@ def read_file_points(path: Path, unit: LengthUnit | None) -> tuple[Contents, Fil
         return Contents(path, b""), read_motorcycle()
     ending = path.suffix.lower()
     if path.name.lower().endswith(picture_set.SET_ENDING):
-        words = "is a set of pictures, which hold no points; allowed: read_picture_set"
+        words = "is a set of pictures, without points; allowed: points, or read_picture_set"
         raise DataError(f"{path}: {words}")
     if ending not in READERS:
         known = ", ".join(READERS)
