@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from maker import Maker, Text
 from momentum_tables import means_table
@@ -164,11 +165,15 @@ def of_composition(outcomes: Sequence[Outcome]) -> str:
     return composition_table(dict(zip(COMPOSITION, pairs, strict=True)))
 
 
-def row_of(outcome: Outcome, metric: str) -> Mapping[str, float]:
-    """Return a metric of a sweep over attacks, by the attack."""
+def row_of(
+    outcome: Outcome, metric: str, where: Mapping[str, str] = MappingProxyType({})
+) -> Mapping[str, float]:
+    """Return a metric of a sweep over attacks, by the attack, of the runs with some grid values."""
     points, words = points_of(outcome.folder), labels(ATTACK, grid_of(outcome.folder)[ATTACK])
     return {
-        word: statistics.mean(float(row[metric] or "nan") for row in chosen(points, {ATTACK: text}))
+        word: statistics.mean(
+            float(row[metric] or "nan") for row in chosen(points, {**where, ATTACK: text})
+        )
         for text, word in words.items()
     }
 

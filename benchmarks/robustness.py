@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import compositions
+import scan_attacks
 from maker import Maker, Text
 from page_tables import Made, Outcome, grid_of, points_of, short, table, values_of
 from robustness_tables import (
@@ -122,11 +123,7 @@ MAKERS: dict[str, Maker] = {
         minutes=8,
         texts={"": Text(PAGE, of_settings(settings_table, list(SETTINGS)))},
     ),
-    "scans_and_attackers": Maker(
-        commands=(sweep("scans_and_attackers"),),
-        minutes=6,
-        texts={"": Text(PAGE, of_cells(worst_table, metric="iou"))},
-    ),
+    **scan_attacks.MAKERS,
     "byzantine_share": Maker(
         commands=(sweep("byzantine_share"),),
         minutes=3,

@@ -180,6 +180,37 @@ def composition_table(found: Mapping[str, tuple[Row, Row]]) -> str:
     return table([*heads, *more], lines)
 
 
+def gain_table(found: Mapping[str, Mapping[str, Row]], floor: float) -> str:
+    """Return what each rule keeps of its gain on scans, beside the success of a backdoor.
+
+    Args:
+        found: for each rule, the IoU and the success of the backdoor by the attack.
+        floor: the IoU of the better baseline, above which a rule gains.
+    """
+    lines = []
+    for rule, row in found.items():
+        (attack, worst), clean = worst_of(row["iou"]), row["iou"][NO_ATTACKERS]
+        kept = percent((worst - floor) / (clean - floor))
+        cells = short(clean), short(worst), kept, code(attack), successes(row["backdoor"])
+        lines.append([code(rule), *cells])
+    lines.append(["the better baseline", short(floor), "", "", "", ""])
+    heads = "rule", "nobody attacks", "worst", "gain kept", "under the attack", "backdoor"
+    return table(heads, lines)
+
+
+def attack_table(row: Mapping[str, float], floor: float) -> str:
+    """Return a rule's IoU under each attack, and what it keeps of its gain above a baseline.
+
+    The attacks are sorted, the worst one first.
+    """
+    gain = row[NO_ATTACKERS] - floor
+    lines = [
+        [head_of(attack), short(value), percent((value - floor) / gain)]
+        for attack, value in sorted(row.items(), key=lambda pair: pair[1])
+    ]
+    return table(["attack", "IoU", "gain kept"], lines)
+
+
 def successes(row: Mapping[str, float]) -> str:
     """Return how often a backdoor works without attackers, and under the attack that installs it.
 

@@ -96,6 +96,32 @@ def test_a_composition_is_compared_with_the_mean_and_keeps_part_of_its_own_accur
     assert len(made[0]) == len(made[2])
 
 
+def test_a_rule_on_scans_keeps_a_part_of_its_gain_over_the_better_baseline(tables):
+    row = {"iou": {"nobody": 0.6, "alie": 0.58, "poisoned": 0.5}, "backdoor": {"nobody": 0.1}}
+    row["backdoor"] |= {"alie": math.nan, "poisoned": 0.3}
+    assert lines_of(tables.gain_table({"dnc": row}, 0.2))[2:] == [
+        ["`dnc`", ".600", ".500", "75 %", "`poisoned`", ".100 / .300"],
+        ["the better baseline", ".200", "", "", "", ""],
+    ]
+    assert lines_of(tables.attack_table(row["iou"], 0.2))[2:] == [
+        ["`poisoned`", ".500", "75 %"],
+        ["`alie`", ".580", "95 %"],
+        ["nobody attacks", ".600", "100 %"],
+    ]
+
+
+def test_the_floor_of_scans_is_the_better_baseline_of_each_seed(compositions, tmp_path):
+    rows = ["attacks[0],seed,run,status,error,iou"]
+    for seed, scores in enumerate(((0.2, 0.1), (0.1, 0.3))):
+        rows += [f"a,{seed},r{seed},finished,,0.5", f"b,{seed},r{seed},finished,,0.6"]
+        folder = tmp_path / "runs" / f"r{seed}"
+        folder.mkdir(parents=True)
+        named = {name: {"iou": score} for name, score in zip("xy", scores, strict=True)}
+        (folder / "manifest.json").write_text(json.dumps({"baselines": named}))
+    outcome = swept(tmp_path, {}, rows)
+    assert importlib.import_module("scan_attacks").floor_of(outcome) == pytest.approx(0.25)
+
+
 def test_only_the_attacks_that_install_a_backdoor_have_its_success(tables):
     assert tables.successes({"alie": math.nan, "nobody": 0.3, "a": 0.4, "b": 0.5}) == ".300 / .500"
 
