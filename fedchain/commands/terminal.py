@@ -184,7 +184,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
         (name, short_number(value), *(short_number(b.get(name)) for b in baselines.values()))
         for name, value in metrics.items()
     )
-    shown = [table(("metric", "model", *baselines), rows)] if metrics else []
+    heads = (name.replace("_", " ") for name in baselines)  # which break between words
+    shown = [table(("metric", "model", *heads), rows)] if metrics else []
     return [*shown, *closing_lines(summary)]
 
 
