@@ -14,7 +14,10 @@ from sweep_cells import ATTACK, BACK, MOMENTUM, PAGE, RULE, cells_of, labels, sw
 
 DNC = "{kind: dnc, byzantine: 8, scale: unit}"
 """The rule of robust_and_private."""
-RULES = f"{{kind: mean, scale: unit, weights: equal}},{DNC}"
+RULES = (
+    f"{{kind: mean, scale: unit, weights: equal}},{DNC},{{kind: average_of, rules: "
+    "[{kind: caf, byzantine: 4, scale: unit}, {kind: dnc, byzantine: 4, scale: unit}]}"
+)
 MOMENTA = "null,{kind: ema, beta: 0.5},{kind: ema, beta: 0.9}"
 OF_SCANS = "kind: backdoor, portion: 1.0"
 NOBODY = backdoor(("count: 0", OF_SCANS))
