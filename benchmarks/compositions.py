@@ -102,12 +102,6 @@ UNDEFENDED = (
     "{kind: adaptive, count: 4, knowledge: omniscient}'",
 )
 """The same federation with the mean, under the attacks that harm it most."""
-FEWER = (
-    f"'{ATTACK}={{kind: poisoned, records: {{kind: backdoor}}, count: 0}},"
-    "{kind: poisoned, records: {kind: backdoor}, count: 4},"
-    "{kind: adaptive, budget: 60, count: 4, knowledge: omniscient}'"
-)
-"""The attacks without noise, where colluders have nothing to hide in."""
 UNDEFENDED_SLOWLY = (
     "'aggregation={kind: mean, scale: median_clip, weights: equal}'",
     "'nodes.momentum={kind: ema, beta: 0.9}'",
@@ -283,9 +277,9 @@ MAKERS: dict[str, Maker] = {
     ),
     "robust_and_private": Maker(
         commands=tuple(
-            sweep("robust_and_private", *each, *rule, seeds=3 if NOISELESS in each else None)
+            sweep("robust_and_private", *each, *rule)
             for each in COMPOSITION.values()
-            for rule in ((FEWER,) if NOISELESS in each else (), UNDEFENDED)
+            for rule in ((), UNDEFENDED)
         ),
         minutes=10,
         texts={"": Text(PAGE, of_composition)},
