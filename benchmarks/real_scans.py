@@ -27,7 +27,7 @@ from fedchain.scans.segmentation import mask_metrics, targets_of
 from fedchain.scans.training.cleaning import logits_in
 from fedchain.scans.training.examples import statistics_of
 from fedchain.scans.training.optimisation import Example, StepSchedule, begin, optimise
-from fedchain.scans.training.training import DEFAULT_MODEL
+from fedchain.scans.training.recipe import DEFAULT_MODEL
 from fedchain.scans.turntable import CHANNEL_NAMES, ScanView, Views, channel_image, read_set
 from fedchain.scans.turntable.refinement import refined_poses, refined_scan
 
