@@ -93,29 +93,29 @@ def of_momentum(outcomes: Sequence[Outcome]) -> str:
     return table(["momentum", *map(code, rules.values())], lines)
 
 
-FEWER = f"'{ATTACK}={HARDEST}'"
+FEWER_ATTACKS = f"'{ATTACK}={HARDEST}'"
 SETTINGS: dict[str, tuple[str, ...]] = {
     "one of three compute nodes withholds its blocks": (
         "'attacks=[{kind: adaptive, count: 4}, {kind: withholding, nodes: [2]}]'",
         "nodes.compute=3",
         "privacy.spare_releases=20",
     ),
-    "no noise": (FEWER, NOISELESS),
+    "no noise": (FEWER_ATTACKS, NOISELESS),
     "momentum .9": (
-        FEWER,
+        FEWER_ATTACKS,
         "'nodes.momentum={kind: ema, beta: 0.9}'",
     ),
     "Dirichlet 1": (
-        FEWER,
+        FEWER_ATTACKS,
         f"'task.split={SKEWED}'",
     ),
     "Dirichlet .1": (
-        FEWER,
+        FEWER_ATTACKS,
         "'task.split={kind: dirichlet, alpha: 0.1}'",
     ),
 }
-"""What differs from attacks_and_rules in each of its repetitions with one seed. The withholding node
-meets every attack, the other settings the five hardest ones."""
+"""What differs from attacks_and_rules in each of its repetitions with one seed. With a withholding
+node there is every attack, in the other settings five hard ones."""
 MAKERS: dict[str, Maker] = {
     "attacks_and_rules": Maker(
         commands=(sweep("attacks_and_rules"),),
