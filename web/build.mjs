@@ -38,7 +38,7 @@ const common = {
   loader: { ".woff2": "dataurl" },
 };
 
-const LIBRARIES = ["preact", "@preact/signals", "uplot", "d3-shape", "d3-array", "@noble/hashes"];
+const LIBRARIES = ["preact", "@preact/signals", "d3-shape", "d3-array", "@noble/hashes"];
 
 async function buildPage(out) {
   await build({
