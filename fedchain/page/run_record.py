@@ -142,7 +142,8 @@ def _model_words(scenario: Mapping[str, Any], rules: Rules) -> str:
 def _inner_model(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the model of a task, or of the task inside it."""
     while isinstance(task, Mapping):
-        if isinstance(task.get("model"), Mapping):
-            return task["model"]
+        found: object = task.get("model")
+        if isinstance(found, Mapping):
+            return found
         task = task.get("of", ())
     return {}
