@@ -24,7 +24,8 @@ from fedchain.reports.study import (
     over_seeds,
     total_epsilon,
 )
-from fedchain.reports.words import baseline_words, key_words, metric_words, value_words
+from fedchain.reports.words import baseline_words, key_words, value_words
+from fedchain.results.finding import metric_words
 from fedchain.statistics import Interval
 
 TABLE_KINDS = ("csv", "md", "tex")

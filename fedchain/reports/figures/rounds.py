@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
 from fedchain.reports.study import Recorded, Study, finite_value, without
-from fedchain.reports.words import epsilon_words, group_words, labelled, metric_words
+from fedchain.reports.words import epsilon_words, group_words, labelled
+from fedchain.results.finding import metric_words
 from fedchain.results.tables import attackers_share, sent_by_attackers
 from fedchain.statistics import interval
 
