@@ -86,7 +86,7 @@ def assemble() -> Any:
     app.callback()(_options)
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
-    command = get_command(app)
+    command: Any = get_command(app)
     panels = {name: panel for panel, names in PANELS.items() for name in names}
     for name, inner in command.commands.items():
         inner.rich_help_panel = panels.get(name)
