@@ -80,9 +80,9 @@ export function viewOf(
   const gram = gramFor(record, inBlock);
   const withSum = inBlock.map((one) => one.cosine!);
   const ranked = ranking(withSum);
-  const counts = knownCounts(run, inBlock, rule);
+  const counts = gram && countsOf(record!.records, rule.weights);
   const chainKeep = rule.keep === null ? null : Math.min(rule.keep, inBlock.length);
-  const movable = chainKeep !== null && counts !== null && inBlock.length > 1;
+  const movable = chainKeep !== null && gram !== null && inBlock.length > 1;
   const kept = movable && keep !== null ? Math.min(Math.max(1, keep), inBlock.length) : chainKeep;
   const moved = kept !== chainKeep;
   const chosen = moved ? keptOf(ranked, kept!) : inBlock.map((one) => one.used);
@@ -92,8 +92,10 @@ export function viewOf(
   const factors = factorsOf(norms, rule.scale);
   const honest = inBlock.map((one) => one.attack === "");
   const step = gram && rule.linear ? measured(gram, stepOf(shares, factors)) : null;
-  const evenly = sharesOf(honest, counts ?? inBlock.map(() => 1));
-  const mean = gram && honest.includes(true) ? measured(gram, stepOf(evenly, factors)) : null;
+  const mean =
+    gram && honest.includes(true)
+      ? measured(gram, stepOf(sharesOf(honest, counts!), factors))
+      : null;
   const used = (attacks: boolean) => rows.filter((row) => row.used && !!row.attack === attacks).length;
   return {
     reading: rule,
@@ -125,17 +127,6 @@ function gramFor(record: GramRecord | undefined, inBlock: readonly MessageRecord
     record?.ids.length === inBlock.length &&
     inBlock.every((one, place) => one.id === record.ids[place]);
   return same ? readGram(bytesOf(record.cosines), record.norms) : null;
-}
-
-/** How much each message counts; null where a number of records is needed and unknown. */
-function knownCounts(
-  run: RunRecord,
-  inBlock: readonly MessageRecord[],
-  rule: Reading,
-): number[] | null {
-  if (rule.weights === "equal") return inBlock.map(() => 1);
-  const records = inBlock.map((one) => (one.members === 0 ? 0 : run.records[one.holder]));
-  return records.every((one) => typeof one === "number") ? countsOf(records, rule.weights) : null;
 }
 
 function rowOf(
