@@ -148,7 +148,7 @@ function Controls({ scene }: { scene: Scene }) {
         />
       )}
       {view.moved && (
-        <button class="badge" onClick={() => (keep.value = null)}>
+        <button class="back" onClick={() => (keep.value = null)}>
           {say("compass.back", { keep: view.chainKeep! })}
         </button>
       )}

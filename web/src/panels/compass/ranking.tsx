@@ -114,10 +114,10 @@ function Bar({ row, longest, attacks }: { row: Row; longest: number; attacks: bo
     norm: three(row.norm), noise: three(row.noise),
   });
   return (
-    <svg class={`norm ${attacks ? "attacks" : "honest"}`} width={BAR + 10} height={12} role="img" aria-label={words}>
+    <svg class={`bar ${attacks ? "attacks" : "honest"}`} width={BAR + 10} height={12} role="img" aria-label={words}>
       <title>{words}</title>
-      <rect class="noise" x={0.5} y={1.5} width={noise} height={9} fill={`url(#${HATCH})`} />
-      <rect class="rest" x={0.5 + noise} y={1.5} width={Math.max(0, whole - noise)} height={9} />
+      <rect class="of-noise" x={0.5} y={1.5} width={noise} height={9} fill={`url(#${HATCH})`} />
+      <rect class="of-signal" x={0.5 + noise} y={1.5} width={Math.max(0, whole - noise)} height={9} />
       {row.norm > longest && <path d={`M${BAR + 3} 2l4 4l-4 4`} />}
     </svg>
   );
@@ -128,7 +128,7 @@ function BarKey({ noise }: { noise: boolean }) {
   return (
     <>
       {say("compass.bar")}{" "}
-      <svg class="norm" width={16} height={12} aria-hidden="true"><rect class="noise" x={0.5} y={1.5} width={14} height={9} fill={`url(#${HATCH})`} /></svg>{" "}
+      <svg class="bar" width={16} height={12} aria-hidden="true"><rect class="of-noise" x={0.5} y={1.5} width={14} height={9} fill={`url(#${HATCH})`} /></svg>{" "}
       {say("compass.bar_noise")}
     </>
   );
@@ -139,7 +139,7 @@ function Hatch() {
     <svg class="unseen" aria-hidden="true">
       <defs>
         <pattern id={HATCH} width={4} height={4} patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-          <rect class="hatch" width={1.5} height={4} />
+          <rect class="bar-hatch" width={1.5} height={4} />
         </pattern>
       </defs>
     </svg>

@@ -64,7 +64,7 @@ function NoiseTick({ x, value, width }: { x: number; value: number; width: numbe
   const words = say("compass.noise", { cosine: share(value) });
   const half = 3.6 * words.length;
   return (
-    <g class="noise">
+    <g class="noise-alone">
       <path d={`M${x} 16V${BASE}`} />
       <text class="soft" x={Math.min(width - half, Math.max(half, x))} y={12} text-anchor="middle">{words}</text>
     </g>

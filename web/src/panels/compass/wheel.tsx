@@ -186,7 +186,7 @@ function Dots({ scene, plan }: { scene: Scene; plan: Plan }) {
   return (
     <>
       {plan.labels.map(({ text, from, x, y, side }) => (
-        <g class="label">
+        <g class="named">
           <path d={`M${from.x + side * 7} ${from.y}L${x - side * 4} ${y}`} />
           <text x={x} y={y + 4} text-anchor={side > 0 ? "start" : "end"}>{text}</text>
         </g>
