@@ -45,7 +45,6 @@ export function Masks() {
       formula={<Formula one={one} />}
       code="fedchain/scans/segmentation.py:mask_metrics"
     >
-      <Lines />
       <Large one={one} wipe={wipe} depth={depth} finding={finding} onWipe={setWipe} />
       <Legend />
       {all.length > 1 && (
@@ -122,6 +121,7 @@ function Large({ one, wipe, depth, finding, onWipe }: LargeProps) {
             }}
             onPointerMove={(event) => event.currentTarget.hasPointerCapture(event.pointerId) && drag(event)}
           >
+            <Lines />
             <clipPath id="masks-left"><rect width={x} height={height} /></clipPath>
             <clipPath id="masks-right"><rect x={x} width={width - x} height={height} /></clipPath>
             <g clip-path="url(#masks-left)"><Greys picture={one.picture} depth={depth} /></g>

@@ -36,19 +36,17 @@ export function States({ states, width }: { states: Uint8Array; width: number })
 const FALLING = "masks-falling";
 const RISING = "masks-rising";
 
-/** The lines across wrong pixels; once a page. */
+/** The lines across wrong pixels, of every mask on the page. */
 export function Lines() {
   const lines = [[FALLING, "M0 0L1 1"], [RISING, "M0 1L1 0"]] as const;
   return (
-    <svg class="unseen" aria-hidden="true">
-      <defs>
-        {lines.map(([id, path]) => (
-          <pattern id={id} width={1} height={1} patternUnits="userSpaceOnUse">
-            <path class="line-across" d={path} />
-          </pattern>
-        ))}
-      </defs>
-    </svg>
+    <defs>
+      {lines.map(([id, path]) => (
+        <pattern id={id} width={1} height={1} patternUnits="userSpaceOnUse">
+          <path class="line-across" d={path} />
+        </pattern>
+      ))}
+    </defs>
   );
 }
 
