@@ -70,7 +70,7 @@ function Picture({ run: { compute, holders, attackers, groups }, trips: now, fin
         <svg class="network" width={size} height={size} role="img" aria-label={finding}>
           <Links links={links.value.length <= MOST_LINKS ? links.value : []} layout={layout} />
           <Nodes layout={layout} size={size} attacking={attacking} />
-          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusals.value} attacks={attackIds()} length={lengthNow()} />}
+          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusals.value} attacks={attackIds()} times={times(now)} />}
         </svg>
       )}
     </div>
@@ -93,11 +93,6 @@ function times(now: readonly TripRecord[]): [number, number] {
   const [start, end] = span(rounds.value, told.value, round.value);
   const first = now.reduce((least, trip) => Math.min(least, trip.left_s), start);
   return [first, now.reduce((most, trip) => Math.max(most, trip.left_s + duration(trip)), end)];
-}
-
-function lengthNow(): number {
-  const [start, end] = times(trips.value.get(round.value) ?? []);
-  return end - start;
 }
 
 /** The moment of the round, by hand: the timeline plays it. */

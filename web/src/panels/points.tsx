@@ -1,6 +1,6 @@
 // Which points does the model remove? A cloud before and after, turned together, and a lasso.
 import { useMemo, useState } from "preact/hooks";
-import { share, three, whole } from "../format";
+import { plain, share, three, whole } from "../format";
 import { Panel } from "../parts/Panel";
 import { Range } from "../parts/Range";
 import type { TableContent } from "../parts/Table";
@@ -16,7 +16,7 @@ import { inside, projected, scored, type Selection, type Turn, type ViewName, VI
 import { Flat, hasWebGL, Turned } from "./points/views";
 
 const NARROW = 420;
-const LARGEST = 460;
+const LARGEST = 600;
 const BEGIN: Turn = { yaw: -0.5, pitch: 0.35 };
 const NAMES = ["top", "front", "side"] as const;
 
@@ -146,19 +146,20 @@ function Turns({ turn, onTurn }: { turn: Turn; onTurn: (turn: Turn) => void }) {
   const radians = (value: number) => (value * Math.PI) / 180;
   return (
     <>
-      <Range label={say("points.turn")} min={-180} max={180} step={5} value={yaw} words={`${yaw}°`} onValue={(value) => onTurn({ ...turn, yaw: radians(value) })} />
-      <Range label={say("points.tilt")} min={-90} max={90} step={5} value={pitch} words={`${pitch}°`} onValue={(value) => onTurn({ ...turn, pitch: radians(value) })} />
+      <Range label={say("points.turn")} min={-180} max={180} step={5} value={yaw} words={`${plain(yaw)}°`} onValue={(value) => onTurn({ ...turn, yaw: radians(value) })} />
+      <Range label={say("points.tilt")} min={-90} max={90} step={5} value={pitch} words={`${plain(pitch)}°`} onValue={(value) => onTurn({ ...turn, pitch: radians(value) })} />
       {NAMES.map((view: ViewName) => <button onClick={() => onTurn(VIEWS[view])}>{say(`points.${view}`)}</button>)}
     </>
   );
 }
 
+/** The marks as letters, since a picture in SVG could be taken for the one to save. */
 function Legend() {
-  const marks = [["dot", "M7 7h0"], ["cross", "M4 4l6 6m0 -6l-6 6"], ["ring", "M4 7a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"]] as const;
+  const marks = [["dot", "•"], ["cross", "✕"], ["ring", "○"]] as const;
   return (
     <p class="note keys">
-      {marks.map(([kind, path]) => (
-        <span><svg width={14} height={14} aria-hidden="true"><path class={`mark-${kind}`} d={path} /></svg> {say(`points.${kind}`)}</span>
+      {marks.map(([kind, sign]) => (
+        <span><span class={`of-${kind}`} aria-hidden="true">{sign}</span> {say(`points.${kind}`)}</span>
       ))}
     </p>
   );

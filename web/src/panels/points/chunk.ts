@@ -30,7 +30,7 @@ void main() {
   kind = mark;
   float shape = mod(mark, 4.0);
   gl_Position = shape < 0.5 ? vec4(2.0, 2.0, 2.0, 1.0) : vec4(${FILL} * seen.xy, -0.5 * seen.z, 1.0);
-  gl_PointSize = unit * (shape < 1.5 ? 2.5 : 9.0);
+  gl_PointSize = unit * (shape < 1.5 ? 1.0 : 2.5);
 }`;
 
 const FRAGMENT = `
@@ -65,7 +65,7 @@ export function drawingOf(canvas: HTMLCanvasElement, places: Float32Array): Draw
   const geometry = new Geometry(gl, { position: { size: 3, data: places }, mark: marks });
   const uniforms = {
     turn: { value: new Float32Array(9) },
-    unit: { value: renderer.dpr },
+    unit: { value: 0 },
     dot_: { value: [0, 0, 0] }, cross_: { value: [0, 0, 0] }, ring: { value: [0, 0, 0] }, chosen: { value: [0, 0, 0] },
   };
   const program = new Program(gl, { vertex: VERTEX, fragment: FRAGMENT, uniforms });
@@ -77,6 +77,7 @@ export function drawingOf(canvas: HTMLCanvasElement, places: Float32Array): Draw
     },
     draw(turn, size, colours) {
       if (renderer.width !== size) renderer.setSize(size, size);
+      uniforms.unit.value = renderer.dpr * dotSize(marks.data.length);
       uniforms.turn.value = columns(rotation(turn));
       uniforms.dot_.value = [...colours.dot];
       uniforms.cross_.value = [...colours.cross];
@@ -88,6 +89,11 @@ export function drawingOf(canvas: HTMLCanvasElement, places: Float32Array): Draw
       gl.getExtension("WEBGL_lose_context")?.loseContext();
     },
   };
+}
+
+/** Pixels of a dot: fewer where there are many points. Crosses and rings are two and a half times as wide. */
+function dotSize(count: number): number {
+  return count < 2000 ? 3.6 : count < 8000 ? 3 : 2.2;
 }
 
 /** A matrix column by column, as WebGL has it. */
