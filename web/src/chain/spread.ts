@@ -14,7 +14,7 @@ export function dnc(vectors: Vectors, rule: Part): Vector {
   const few = fewOf(rule.byzantine!), turns = rule.iterations as number, count = sizeOf(vectors);
   enough(vectors, Math.max(2, turns) * few + 1);
   const products = gram(vectors);
-  let counts = filled(count, 1);
+  let counts: Vector = filled(count, 1);
   for (let turn = 1; turn <= turns; turn++) {
     const { squares } = spreadAlong(products, counts);
     const whole = orderedSum(squares.map((value, at) => value * counts[at]!));
@@ -29,7 +29,7 @@ export function caf(vectors: Vectors, rule: Part): Vector {
   const few = fewOf(rule.byzantine!), count = sizeOf(vectors);
   enough(vectors, 2 * few + 1);
   const products = gram(vectors);
-  let counts = filled(count, 1), best = counts;
+  let counts: Vector = filled(count, 1), best = counts;
   let { squares, variance: least } = spreadAlong(products, counts);
   for (;;) {
     const farthest = greatest(squares.filter((_, at) => counts[at]! > 0));
@@ -76,7 +76,7 @@ function leading(matrix: Matrix): { vector: Vector; value: number } {
   power.forEach((row, at) => {
     if (row[at]! > power[place]![place]!) place = at;
   });
-  let vector = Float64Array.from(power, (row) => row[place]!);
+  let vector: Vector = Float64Array.from(power, (row) => row[place]!);
   for (let turn = 0; turn < STEPS; turn++) vector = evened([applied(power, vector)])[0]!;
   const own = orderedSum(vector.map((entry) => entry * entry));
   const image = applied(matrix, vector);
