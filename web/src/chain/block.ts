@@ -87,7 +87,11 @@ export function readMessages(read: Reader, rules: Rules): Message[] {
   const count = read.uint(4), most = mostMessages(rules);
   need(count <= most, () => `messages: are ${count}; at most ${most} are allowed`);
   const messages: Message[] = [];
-  for (let at = 0; at < count; at++) messages.push(readMessage(read.take(read.uint(4))));
+  for (let at = 0; at < count; at++) {
+    const size = read.uint(4), left = read.data.length - read.at;
+    need(size <= left, () => `file: a message of ${size} bytes; at most ${left} are allowed`);
+    messages.push(readMessage(read.take(size)));
+  }
   const left = read.data.length - read.at;
   need(!left, () => `messages: end ${left} bytes before the block`);
   return messages;
@@ -153,7 +157,7 @@ export function checkMessages(messages: Message[], header: Header, rules: Rules)
   const own = messages.filter((message) => message.records && !isZero(message));
   need(distinct(own.map((message) => message.payload)), "messages: two have the same payload");
   const roots = messages.filter((message) => !message.records).length;
-  need(roots <= 1, "messages: two are of a public root; at most one is allowed");
+  need(roots <= 1, "messages: two are of a public root; one is allowed");
   for (const message of messages) checkMessage(message, rules, header);
 }
 

@@ -122,12 +122,9 @@ function checkPlace(said: Message, place: Place): void {
 
 function checkNorm(said: Message, rules: Rules): void {
   const { norm } = said;
-  if (isZero(said)) {
-    need(Object.is(norm, 0), () => `norm: is ${norm} as exponent is 0; a zero message has 0`);
-  } else {
-    const right = norm > 0 && norm <= rules.maxNorm && norm < Infinity;
-    need(right, () => `norm: is ${norm} as exponent is ${said.exponent}; must be above 0, at most ${rules.maxNorm}, finite`);
-  }
+  const allowed = Object.is(norm, 0) || (norm > 0 && norm <= rules.maxNorm && norm < Infinity);
+  need(allowed, () => `norm: is ${norm}; must be above 0, finite, at most ${rules.maxNorm}, or 0 for a zero gradient`);
+  need((norm === 0) === isZero(said), () => `norm: is ${norm} as exponent is ${said.exponent}; both are 0 in a zero message alone`);
 }
 
 function checkDirection(said: Message, rules: Rules): void {
