@@ -15,6 +15,7 @@ export function Privacy() {
     const part = noisePart(messages.value.get(at) ?? [], run.value!.noise_norm);
     return part ? [part] : [];
   }));
+  const rows = useComputed(() => (parts.value.length ? table(parts.value) : undefined));
   const record = run.value!;
   const without = record.epsilon_budget === null && roundRecord.value?.epsilon == null;
   return (
@@ -22,7 +23,7 @@ export function Privacy() {
       id="privacy"
       title={say("privacy.title")}
       finding={without ? say("privacy.without") : finding(parts.value)}
-      table={parts.value.length ? table(parts.value) : undefined}
+      table={rows.value}
       formula={<NoiseFormula />}
       code="fedchain/page/noise.py:noise_norms"
     >

@@ -34,7 +34,7 @@ export function NoisePicture({ parts }: { parts: readonly NoisePart[] }) {
         <path class="rest" d={rest(parts) ?? ""} />
         <path class="noise" d={noise(parts) ?? ""} />
         <path class="norm" d={norm(parts) ?? ""} />
-        <line class="cursor-line" x1={x(round.value)} x2={x(round.value)} y1={EDGE.top} y2={bottom} />
+        <Cursor x={x} />
         <Ends x={right + 6} norm={[y(end.norm), three(end.norm)]} noise={[y(end.noise), three(end.noise)]} />
         {roundTicks(first, last, (right - EDGE.left) / 60).map((at) => (
           <text class="tick" x={x(at)} y={HEIGHT - 6} text-anchor="middle">{at}</text>
@@ -42,6 +42,12 @@ export function NoisePicture({ parts }: { parts: readonly NoisePart[] }) {
       </svg>
     </div>
   );
+}
+
+/** The shown round, by itself: moving through rounds draws no curve anew. */
+function Cursor({ x }: { x: (round: number) => number }) {
+  const at = x(round.value);
+  return <line class="cursor-line" x1={at} x2={at} y1={EDGE.top} y2={HEIGHT - EDGE.bottom} />;
 }
 
 interface EndsProps {
