@@ -170,9 +170,9 @@ class PageServer:
         try:
             self._socket = socket.create_server((LOOPBACK, port))
         except OSError as error:
+            why = os.strerror(error.errno or 0)
             raise RunRefused(
-                f"port {port}: cannot be used: {os.strerror(error.errno or 0)}; --port takes another, and 0 any "
-                "free one"
+                f"port {port}: cannot be used: {why}; --port takes another, and 0 any free one"
             ) from error
         config = uvicorn.Config(
             PageApp(runs).guarded(),
