@@ -89,6 +89,7 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
   const [shown, setShown] = useState(false);
   const left = width >= WIDE ? Math.floor(width * 0.48) : width;
   const hidden = width < NARROW && !shown;
+  const beside = width >= WIDE ? width - left - 20 : width;
   const drawsStrip = scene.view.reading.as !== "columns";
   return (
     <div class={width >= WIDE ? "compass wide" : "compass"} ref={box}>
@@ -106,7 +107,7 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
             {width >= NARROW && drawsStrip && <Strip scene={scene} width={left} />}
             <Key truth={scene.truth} linear={scene.view.step !== null} />
           </div>
-          <Ranking scene={scene} narrow={width < NARROW} onPoint={onPoint} />
+          <Ranking scene={scene} narrow={beside < (scene.view.reading.as === "score" ? 520 : 400)} onPoint={onPoint} />
         </>
       )}
     </div>
@@ -174,7 +175,7 @@ function tableOf(scene: Scene): TableContent {
     if (scored) cells.splice(4, 0, three(row.score));
     return cells;
   });
-  return { caption: say("compass.ranking"), head, rows };
+  return { caption: say("compass.numbers"), head, rows };
 }
 
 function reasonOf(view: View, reason: string): string {
