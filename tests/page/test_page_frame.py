@@ -47,7 +47,7 @@ def test_the_first_screen_says_the_finding_the_score_and_epsilon(visit, records)
     header = page.inner_text(".top")
     assert run["name"] in header
     assert f"round {run['rounds']} of {run['rounds']}" in header
-    assert f"ε {last(records, 'round')['epsilon']:.2f} of 30" in header
+    assert f"ε\u00a0{last(records, 'round')['epsilon']:.2f} of 30" in header
 
 
 def test_keys_move_through_rounds_and_steps_but_not_in_fields(visit, records):
@@ -123,7 +123,7 @@ def test_a_round_told_again_replaces_the_old_one_and_leaves_a_mark(visit, record
     first = next(record for record in records if record["is"] == "round")
     again = {**first, "block": "ab" * 32, "epsilon": 12.5}
     page = visit([*records, again], at="#r=1")
-    assert "ε 12.50" in page.inner_text(".top")
+    assert "ε\u00a012.50" in page.inner_text(".top")
     assert "reorganised" in page.locator(".track svg").get_attribute("aria-label")
 
 
