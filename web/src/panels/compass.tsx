@@ -30,8 +30,8 @@ export function Compass() {
   if (lacks || !run.value) {
     return <Panel id="compass" title={say("compass.title")} finding="" empty={lacks ?? say("compass.no_run")} />;
   }
-  const record = grams.value.get(roundRecord.value?.block ?? "");
-  const view = viewOf(run.value, roundMessages.value, record, keep.value);
+  const record = grams.value.get(roundRecord.value!.block);
+  const view = viewOf(run.value, roundRecord.value!, roundMessages.value, record, keep.value);
   const finding = findingOf(view, run.value.rule.kind, round.value, truth.value);
   const { groups, judged_by: judgedBy, rule } = run.value;
   const onKeep = (kept: number) => (keep.value = kept === view.chainKeep ? null : kept);
@@ -57,7 +57,7 @@ export function Compass() {
 /** What the run lacks for this panel; null if there is something to show. */
 function lacking(): string | null {
   if (run.value && run.value.weights === 0) return say("compass.no_messages");
-  if (rounds.value.size === 0) return say("compass.no_round");
+  if (roundRecord.value === null) return say("compass.no_round");
   return told(roundMessages.value).inBlock.length === 0 ? say("compass.empty_block") : null;
 }
 
@@ -105,7 +105,12 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
             )}
             {scene.view.gram !== null && !hidden && <Wheel scene={scene} width={left} />}
             {width >= NARROW && drawsStrip && <Strip scene={scene} width={left} />}
-            <Key truth={scene.truth} linear={scene.view.step !== null} />
+            {scene.view.thinned && (
+              <p class="note">
+                {say("compass.thinned", { shown: scene.view.rows.length, of: scene.view.messages })}
+              </p>
+            )}
+            <Key scene={scene} />
           </div>
           <Ranking scene={scene} narrow={beside < (scene.view.reading.as === "score" ? 520 : 400)} onPoint={onPoint} />
         </>
@@ -114,10 +119,11 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
   );
 }
 
-function Key({ truth, linear }: { truth: boolean; linear: boolean }) {
+function Key({ scene: { truth, view } }: { scene: Scene }) {
+  const linear = view.step !== null;
   const kinds = [
     ["used", true, false], ["left", false, false],
-    ...(truth ? [["attacker_used", true, true], ["attacker_left", false, true]] as const : []),
+    ...(truth && view.attackers > 0 ? [["attacker_used", true, true], ["attacker_left", false, true]] as const : []),
   ] as const;
   return (
     <p class="note keys">
@@ -169,7 +175,7 @@ function tableOf(scene: Scene): TableContent {
   const rows = view.order.map((place, rank) => {
     const row = view.rows[place]!;
     const cells = [
-      rank + 1, scene.name(row), `${row.angle.toFixed(1)}°`, digits(row.cosine), three(row.norm),
+      view.thinned ? "–" : rank + 1, scene.name(row), `${row.angle.toFixed(1)}°`, digits(row.cosine), three(row.norm),
       three(row.noise), share(row.share), fateOf(row, scene.attacks(row)) + reasonOf(view, row.reason),
     ];
     if (scored) cells.splice(4, 0, three(row.score));

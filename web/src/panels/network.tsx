@@ -32,7 +32,7 @@ export function Network() {
       code="fedchain/network/spreading.py:quickest"
     >
       <Picture run={run.value} trips={now} finding={finding} />
-      <p class="note keys"><Key moves={now.length > 0} /></p>
+      <p class="note keys"><Key trips={now} /></p>
       {now.length === 0 && <p class="note">{say("network.static", { name: run.value.name })}</p>}
       <Log />
     </Panel>
@@ -111,8 +111,20 @@ function Time({ trips: now }: { trips: readonly TripRecord[] }) {
   );
 }
 
-function Key({ moves }: { moves: boolean }) {
-  const kinds = ["compute", "holder", ...(truth.value ? ["attacker"] as const : []), ...(moves ? ["message", "block"] as const : [])] as const;
+/** The kinds of marks that this run can show. */
+function kindsOf({ holders, attackers }: RunRecord, now: readonly TripRecord[]) {
+  const known = [
+    ["compute", true],
+    ["holder", (holders ?? 0) > 0],
+    ["attacker", truth.value && Object.keys(attackers).length > 0],
+    ["message", now.some((trip) => trip.what === "message")],
+    ["block", now.length > 0],
+  ] as const;
+  return known.filter(([, shown]) => shown).map(([kind]) => kind);
+}
+
+function Key({ trips: now }: { trips: readonly TripRecord[] }) {
+  const kinds = kindsOf(run.value!, now);
   return (
     <>
       {kinds.map((kind) => (

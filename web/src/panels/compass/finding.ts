@@ -5,8 +5,8 @@ import { say } from "../../words";
 import type { View } from "./view";
 
 export function findingOf(view: View, rule: string, round: number, truth: boolean): string {
-  const used = view.rows.filter((row) => row.used).length;
-  const numbers = { round, used, of: view.rows.length, rule, n: used };
+  const { used, messages: of } = view;
+  const numbers = { round, used, of, rule, n: used };
   const first = say(view.moved ? "compass.would_use" : "compass.uses", numbers);
   const whose = truth && view.attackers > 0 ? attackers(view) : within(view);
   const agreement = truth && view.agreement !== null ? agrees(view) : "";

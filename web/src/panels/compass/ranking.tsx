@@ -36,7 +36,7 @@ export function Ranking({ scene, narrow, onPoint }: RankingProps) {
           {view.order.map((place, rank) => (
             <>
               {rank === cutAfter && (
-                <tr class="cut"><td colSpan={columns.length + 2}>{say("compass.cut", { n: cutAfter })}</td></tr>
+                <tr class="cut"><td colSpan={columns.length + 2}>{say("compass.cut", { n: view.used })}</td></tr>
               )}
               <Line {...{ scene, narrow, place, rank, longest, onPoint }} />
             </>
@@ -86,7 +86,7 @@ function Line({ scene, narrow, place, rank, longest, onPoint }: LineProps) {
       onPointerEnter={() => onPoint(place)}
       onPointerLeave={() => onPoint(null)}
     >
-      <td>{rank + 1}</td>
+      <td>{scene.view.thinned ? "–" : rank + 1}</td>
       <th scope="row">
         <svg class="key" width={14} height={14} aria-hidden="true"><Mark x={7} y={7} used={row.used} attacks={attacks} /></svg>
         <span class={scene.truth ? "" : "hash"}>{scene.name(row)}</span>
@@ -100,10 +100,11 @@ function Line({ scene, narrow, place, rank, longest, onPoint }: LineProps) {
   );
 }
 
-/** The share of a message where shares differ. */
+/** The share of a message where shares differ by more than a quarter; the table has all of them. */
 function shareWords(view: View, row: Row): string {
-  const even = view.rows.every((one) => !one.used || Math.abs(one.share - row.share) < 1e-6);
-  return row.used && !even ? say("compass.share", { share: share(row.share) }) : "";
+  const shares = view.rows.filter((one) => one.used).map((one) => one.share);
+  const differ = Math.max(...shares) > 1.25 * Math.min(...shares);
+  return row.used && differ ? say("compass.share", { share: share(row.share) }) : "";
 }
 
 /** The norm as a bar, hatched up to the norm that noise alone is expected to have. */

@@ -1,6 +1,8 @@
 /** What the compass shows of one round: the block's messages, their fate, and the step. */
 
-import { bytesOf, type GramRecord, type MessageRecord, type RunRecord } from "../../records";
+import {
+  bytesOf, type GramRecord, type MessageRecord, type RoundRecord, type RunRecord,
+} from "../../records";
 import { cosineOf, degrees, type Gram, noiseAlone, readGram } from "./gram";
 import { type Reading, reading } from "./rules";
 import {
@@ -29,6 +31,10 @@ export interface View {
   readonly reading: Reading;
   /** The messages of the block, in ascending order of their ids. */
   readonly rows: readonly Row[];
+  /** Number of messages in the block, of which the page may have only some, and of those used. */
+  readonly messages: number;
+  readonly used: number;
+  readonly thinned: boolean;
   /** Messages that came too late for any block of the main chain. */
   readonly late: readonly MessageRecord[];
   /** Places of the rows from the best to the worst, as the rule judges them. */
@@ -71,6 +77,7 @@ export function told(messages: readonly MessageRecord[]): {
 /** The view of a round. `keep` is the reader's number of messages to keep, null for the chain's. */
 export function viewOf(
   run: RunRecord,
+  round: RoundRecord,
   messages: readonly MessageRecord[],
   record: GramRecord | undefined,
   keep: number | null,
@@ -81,7 +88,10 @@ export function viewOf(
   const withSum = inBlock.map((one) => one.cosine!);
   const ranked = ranking(withSum);
   const counts = gram && countsOf(record!.records, rule.weights);
-  const chainKeep = rule.keep === null ? null : Math.min(rule.keep, inBlock.length);
+  const thinned = inBlock.length < round.messages;
+  const chainUsed = inBlock.filter((one) => one.used).length;
+  const most = thinned ? chainUsed : inBlock.length;
+  const chainKeep = rule.keep === null ? null : Math.min(rule.keep, most);
   const movable = chainKeep !== null && gram !== null && inBlock.length > 1;
   const kept = movable && keep !== null ? Math.min(Math.max(1, keep), inBlock.length) : chainKeep;
   const moved = kept !== chainKeep;
@@ -96,10 +106,14 @@ export function viewOf(
     gram && honest.includes(true)
       ? measured(gram, stepOf(sharesOf(honest, counts!), factors))
       : null;
-  const used = (attacks: boolean) => rows.filter((row) => row.used && !!row.attack === attacks).length;
+  const used = rows.filter((row) => row.used).length;
+  const attackersUsed = rows.filter((row) => row.used && row.attack !== "").length;
   return {
     reading: rule,
     rows,
+    messages: round.messages,
+    used: thinned ? round.used : used,
+    thinned,
     late,
     order: rule.as === "score" ? byScore(rows) : ranked,
     gram,
@@ -114,10 +128,10 @@ export function viewOf(
     step,
     mean,
     agreement: step && mean ? cosineOf(gram!, step.parts, mean.parts) : null,
-    attackers: rows.length - honest.filter(Boolean).length,
-    attackersUsed: used(true),
-    honest: honest.filter(Boolean).length,
-    honestUsed: used(false),
+    attackers: round.byzantine,
+    attackersUsed,
+    honest: round.messages - round.byzantine,
+    honestUsed: (thinned ? round.used : used) - attackersUsed,
   };
 }
 

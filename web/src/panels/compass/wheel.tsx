@@ -7,6 +7,7 @@ import { type Scene } from "./scene";
 import { keepAt, type Step } from "./selection";
 
 const MOST_RADIUS = 168;
+const SMALL = 110;
 const LEAST_RADIUS = 64;
 const LETTER = 8;
 
@@ -46,12 +47,15 @@ export function Wheel({ scene, width }: { scene: Scene; width: number }) {
   );
 }
 
-/** The largest wheel whose dots and labels find room side by side. */
+/** The largest wheel whose dots and labels find room side by side. Where it would be small, labels
+ * that lie over dots are left out: the table has all names. */
 function planOf(scene: Scene, width: number): Plan {
-  for (let radius = MOST_RADIUS; ; radius -= 4) {
-    const plan = planWith(scene, width, radius);
-    if (radius <= LEAST_RADIUS || fits(plan, width)) return plan;
-  }
+  const radii = [];
+  for (let radius = MOST_RADIUS; radius >= LEAST_RADIUS; radius -= 4) radii.push(radius);
+  const plans = radii.map((radius) => planWith(scene, width, radius));
+  const whole = plans.find((plan) => plan.radius >= SMALL && plan.labels.every(isClear(plan)) && hasRoom(plan, width));
+  const plan = whole ?? plans.find((one) => hasRoom(one, width)) ?? plans.at(-1)!;
+  return { ...plan, labels: plan.labels.filter(isClear(plan)) };
 }
 
 function planWith(scene: Scene, width: number, radius: number): Plan {
@@ -76,14 +80,16 @@ function planWith(scene: Scene, width: number, radius: number): Plan {
   return { radius, stacks, labels, upper, height: top + bottom, x: width / 2, y: top };
 }
 
-/** Whether all dots lie within the width, clear of the labels, which lie outside the wheel. */
-function fits(plan: Plan, width: number): boolean {
-  const { stacks, labels, radius } = plan;
+function hasRoom({ stacks }: Plan, width: number): boolean {
+  return [...stacks.dots, ...stacks.more].every((one) => Math.abs(one.x) + 8 <= width / 2);
+}
+
+/** Whether a label lies beside the wheel and over no dot. */
+function isClear({ stacks, radius }: Plan): (label: Label) => boolean {
   const drawn = [...stacks.dots, ...stacks.more];
-  const clear = (label: Label) =>
-    Math.abs(label.x) >= radius + 12 &&
-    drawn.every((one) => one.x * label.side + 12 < Math.abs(label.x) || Math.abs(one.y - label.y) > 14);
-  return stacks.dots.every((dot) => Math.abs(dot.x) + 7 <= width / 2) && labels.every(clear);
+  return ({ x, y, side }) =>
+    Math.abs(x) >= radius + 12 &&
+    drawn.every((one) => one.x * side + 12 < Math.abs(x) || Math.abs(one.y - y) > 14);
 }
 
 function signed(angle: number, loading: number): number {
@@ -135,7 +141,7 @@ function Ray({ angle, solid, dotted, used, attacks, pointed }: RayProps) {
 function Arrows({ scene, radius }: { scene: Scene; radius: number }) {
   const { view, truth } = scene;
   const step = view.step && view.step.length > 0 ? placed(scene, view.step, radius) : null;
-  const mean = truth && view.mean ? placed(scene, view.mean, radius) : null;
+  const mean = truth && step && view.mean ? placed(scene, view.mean, radius) : null;
   const same = step !== null && mean !== null && view.agreement! > 0.985;
   const right = step !== null && (same || !mean ? isFreer(scene, step.angle) : step.angle >= mean.angle);
   return (

@@ -6,6 +6,8 @@ import { between, type Layout, tick } from "./layout";
 
 /** Share of a round for which a node shows that something has arrived. */
 const FLASH = 0.03;
+/** More compute nodes than this have no room for their names. */
+const MOST_NAMED = 40;
 
 export function Links({ links, layout }: { links: readonly LinkRecord[]; layout: Layout }) {
   const lines = links.flatMap(({ a, b }) => {
@@ -23,6 +25,7 @@ interface NodesProps {
 }
 
 export function Nodes({ layout, size, attacking }: NodesProps) {
+  const named = !layout.spots.has(`c${MOST_NAMED}`);
   return (
     <>
       {[...layout.spots].map(([name, spot]) => {
@@ -34,7 +37,7 @@ export function Nodes({ layout, size, attacking }: NodesProps) {
             <title>{name}</title>
             <circle r={compute ? 11 : 5} />
             {!compute && attacks && <path d="M-3 -3L3 3M-3 3L3 -3" />}
-            {compute && layout.spots.size <= 80 && <text text-anchor="middle" y={4}>{name}</text>}
+            {compute && named && <text text-anchor="middle" y={4}>{name}</text>}
           </g>
         );
       })}
