@@ -32,7 +32,7 @@ export function Compass() {
   }
   const record = grams.value.get(roundRecord.value!.block);
   const view = viewOf(run.value, roundRecord.value!, roundMessages.value, record, keep.value);
-  const finding = findingOf(view, run.value.rule.kind, round.value, truth.value);
+  const finding = findingOf(view, run.value, round.value, truth.value);
   const { groups, judged_by: judgedBy, rule } = run.value;
   const onKeep = (kept: number) => (keep.value = kept === view.chainKeep ? null : kept);
   const scene = sceneOf(view, {

@@ -59,11 +59,12 @@ interface PictureProps {
   finding: string;
 }
 
-function Picture({ run: { compute, holders, attackers, groups }, trips: now, finding }: PictureProps) {
+function Picture({ run: { compute, noise_norm: participants, attackers }, trips: now, finding }: PictureProps) {
   const [box, width] = useWidth();
   const size = Math.min(width, LARGEST);
-  const layout = layoutOf(places.value, compute ?? 0, holders ?? 0, size);
-  const attacking = new Set(truth.value && !groups && isOneEach(layout, holders ?? 0) ? Object.keys(attackers) : []);
+  const layout = layoutOf(places.value, compute ?? 0, participants.length, size);
+  const shown = truth.value && isOneEach(layout, participants.length);
+  const attacking = new Set(shown ? Object.keys(attackers) : []);
   return (
     <div ref={box}>
       {size > 0 && (
@@ -77,9 +78,9 @@ function Picture({ run: { compute, holders, attackers, groups }, trips: now, fin
   );
 }
 
-/** Whether every holder has a place of its own: with cohorts, places are slots of changing holders. */
-function isOneEach(layout: Layout, holders: number): boolean {
-  return layout.spots.has(`h${holders - 1}`) && !layout.spots.has(`h${holders}`);
+/** Whether every participant has a place of its own: with cohorts, places are slots of changing holders. */
+function isOneEach(layout: Layout, participants: number): boolean {
+  return layout.spots.has(`h${participants - 1}`) && !layout.spots.has(`h${participants}`);
 }
 
 /** Ids of the messages of attackers, where the page may show them. */
@@ -112,10 +113,10 @@ function Time({ trips: now }: { trips: readonly TripRecord[] }) {
 }
 
 /** The kinds of marks that this run can show. */
-function kindsOf({ holders, attackers }: RunRecord, now: readonly TripRecord[]) {
+function kindsOf({ holders, attackers, groups }: RunRecord, now: readonly TripRecord[]) {
   const known = [
     ["compute", true],
-    ["holder", (holders ?? 0) > 0],
+    [groups ? "group" : "holder", (holders ?? 0) > 0],
     ["attacker", truth.value && Object.keys(attackers).length > 0],
     ["message", now.some((trip) => trip.what === "message")],
     ["block", now.length > 0],
@@ -134,7 +135,7 @@ function Key({ trips: now }: { trips: readonly TripRecord[] }) {
               {kind === "message" && <circle class="flying" r={3} />}
               {kind === "block" && <rect class="flying" x={-4} y={-4} width={8} height={8} />}
               {kind === "compute" && <circle class="node compute" r={6} />}
-              {kind === "holder" && <circle class="node" r={4} />}
+              {(kind === "holder" || kind === "group") && <circle class="node" r={4} />}
               {kind === "attacker" && <g class="node attacks"><circle r={4} /><path d="M-3 -3L3 3M-3 3L3 -3" /></g>}
             </g>
           </svg>{" "}

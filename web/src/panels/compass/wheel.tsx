@@ -50,11 +50,14 @@ export function Wheel({ scene, width }: { scene: Scene; width: number }) {
 /** The largest wheel whose dots and labels find room side by side. Where it would be small, labels
  * that lie over dots are left out: the table has all names. */
 function planOf(scene: Scene, width: number): Plan {
-  const radii = [];
-  for (let radius = MOST_RADIUS; radius >= LEAST_RADIUS; radius -= 4) radii.push(radius);
-  const plans = radii.map((radius) => planWith(scene, width, radius));
-  const whole = plans.find((plan) => plan.radius >= SMALL && plan.labels.every(isClear(plan)) && hasRoom(plan, width));
-  const plan = whole ?? plans.find((one) => hasRoom(one, width)) ?? plans.at(-1)!;
+  let roomy: Plan | null = null;
+  for (let radius = MOST_RADIUS; radius >= (roomy ? SMALL : LEAST_RADIUS); radius -= 6) {
+    const plan = planWith(scene, width, radius);
+    if (!hasRoom(plan, width)) continue;
+    if (plan.labels.every(isClear(plan))) return plan;
+    roomy ??= plan;
+  }
+  const plan = roomy ?? planWith(scene, width, LEAST_RADIUS);
   return { ...plan, labels: plan.labels.filter(isClear(plan)) };
 }
 
