@@ -6,20 +6,19 @@ import { Range } from "../parts/Range";
 import type { TableContent } from "../parts/Table";
 import { Toggle } from "../parts/Toggle";
 import { useWidth } from "../size";
-import { grams, keep, messages, round, roundMessages, roundRecord, rounds, run, truth } from "../state";
+import { grams, keep, messages, round, roundMessages, roundRecord, rounds, run, told, truth } from "../state";
 import { say } from "../words";
 import { findingOf } from "./compass/finding";
 import { Formula } from "./compass/formula";
-import { readGram } from "./compass/gram";
+import { gramOf } from "./compass/gram";
 import { Mark } from "./compass/mark";
 import { Ranking } from "./compass/ranking";
 import { codeOf } from "./compass/rules";
 import { digits, fateOf, type Scene, sceneOf } from "./compass/scene";
 import { Sides } from "./compass/sides";
 import { Strip } from "./compass/strip";
-import { told, type View, viewOf } from "./compass/view";
+import { inBlockOf, type View, viewOf } from "./compass/view";
 import { Wheel } from "./compass/wheel";
-import { bytesOf, type GramRecord } from "../records";
 
 const NARROW = 480;
 const WIDE = 720;
@@ -58,30 +57,18 @@ export function Compass() {
 function lacking(): string | null {
   if (run.value && run.value.weights === 0) return say("compass.no_messages");
   if (roundRecord.value === null) return say("compass.no_round");
-  return told(roundMessages.value).inBlock.length === 0 ? say("compass.empty_block") : null;
+  return inBlockOf(roundMessages.value).length === 0 ? say("compass.empty_block") : null;
 }
 
-const seen = new WeakMap<GramRecord, { gram: ReturnType<typeof readGram>; holders: number[] }>();
 const known = new Sides();
 
 /** Which side each holder lies on in this round. */
 function sidesNow(): ReadonlyMap<number, number> {
-  const records = new Map<number, GramRecord>();
-  for (const [one, { block }] of rounds.value) {
-    const record = grams.value.get(block);
-    if (record) records.set(one, record);
-  }
-  const ascending = [...records.keys()].sort((a, b) => a - b);
-  return known.at(ascending, round.value, (one) => {
-    const record = records.get(one)!;
-    if (!seen.has(record)) {
-      const gram = readGram(bytesOf(record.cosines), record.norms);
-      const holders = told(messages.value.get(one) ?? []).inBlock.map((message) => message.holder);
-      seen.set(record, { gram, holders });
-    }
-    const { gram, holders } = seen.get(record)!;
-    return { gram: gram!, holders };
-  });
+  const recordOf = (one: number) => grams.value.get(rounds.value.get(one)?.block ?? "");
+  return known.at(told.value.filter(recordOf), round.value, (one) => ({
+    gram: gramOf(recordOf(one)!)!,
+    holders: inBlockOf(messages.value.get(one) ?? []).map((message) => message.holder),
+  }));
 }
 
 function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | null) => void }) {

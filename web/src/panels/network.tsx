@@ -1,4 +1,5 @@
 // Where do messages travel? Nodes on two circles, and what is on its way at the page's clock.
+import { useMemo } from "preact/hooks";
 import { three, whole } from "../format";
 import { chooseMoment, chooseRound } from "../moves";
 import { Panel } from "../parts/Panel";
@@ -62,16 +63,25 @@ interface PictureProps {
 function Picture({ run: { compute, noise_norm: participants, attackers }, trips: now, finding }: PictureProps) {
   const [box, width] = useWidth();
   const size = Math.min(width, LARGEST);
-  const layout = layoutOf(places.value, compute ?? 0, participants.length, size);
-  const shown = truth.value && isOneEach(layout, participants.length);
-  const attacking = new Set(shown ? Object.keys(attackers) : []);
+  const count = participants.length;
+  const layout = useMemo(() => layoutOf(places.value, compute ?? 0, count, size), [places.value, compute, count, size]);
+  const shown = truth.value && isOneEach(layout, count);
+  const still = useMemo(() => {
+    const drawn = links.value.length <= MOST_LINKS ? links.value : [];
+    const attacking = new Set(shown ? Object.keys(attackers) : []);
+    return (
+      <>
+        <Links links={drawn} layout={layout} />
+        <Nodes layout={layout} size={size} attacking={attacking} />
+      </>
+    );
+  }, [layout, links.value, shown, attackers]);
   return (
     <div ref={box}>
       {size > 0 && (
         <svg class="network" width={size} height={size} role="img" aria-label={finding}>
-          <Links links={links.value.length <= MOST_LINKS ? links.value : []} layout={layout} />
-          <Nodes layout={layout} size={size} attacking={attacking} />
-          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusals.value} attacks={attackIds()} times={times(now)} />}
+          {still}
+          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusedNow()} attacks={attackIds()} times={times(now)} />}
         </svg>
       )}
     </div>
@@ -146,18 +156,22 @@ function Key({ trips: now }: { trips: readonly TripRecord[] }) {
   );
 }
 
+function refusedNow(): RefusalRecord[] {
+  return refusals.value.filter((refusal) => refusal.round === round.value);
+}
+
 /** What honest compute nodes refused in this round, and why. */
 function Log() {
-  const here = refusals.value.filter((refusal) => refusal.round === round.value);
+  const here = refusedNow();
   if (here.length === 0) return null;
   return (
     <ul class="note log">
-      {here.map((refusal) => <li>✕ {refused(refusal)}</li>)}
+      {here.map((refusal) => <li>✕ {refusalWords(refusal)}</li>)}
     </ul>
   );
 }
 
-function refused({ node, what, id, maker, time_s: time, reason }: RefusalRecord): string {
+function refusalWords({ node, what, id, maker, time_s: time, reason }: RefusalRecord): string {
   const from = maker === null ? "" : say("network.of", { maker: `c${maker}` });
   return say("network.refused", {
     node: `c${node}`, what: say(`network.${what}`), id: id.slice(0, 8), from, time: three(time), reason,

@@ -5,7 +5,7 @@ import { panel, type PanelName } from "../state";
 import { say } from "../words";
 import { Drawer } from "./Drawer";
 import { saveCsv, saveSvg } from "./save";
-import { Table, type TableContent } from "./Table";
+import { Scroll, Table, type TableContent } from "./Table";
 
 export interface PanelProps {
   id: PanelName;
@@ -45,16 +45,16 @@ export function Panel({ id, title, finding, empty, children, controls, ...more }
         <>
           <div class="picture" ref={picture}>{children}</div>
           {controls && <div class="controls">{controls}</div>}
-          <More id={id} title={title} {...more} onSvg={() => saveSvg(id, picture.current)} />
+          <More id={id} {...more} onSvg={() => saveSvg(id, picture.current)} />
         </>
       )}
     </section>
   );
 }
 
-type MoreProps = Pick<PanelProps, "id" | "title" | "table" | "formula" | "code"> & { onSvg: () => void };
+type MoreProps = Pick<PanelProps, "id" | "table" | "formula" | "code"> & { onSvg: () => void };
 
-function More({ id, title, table, formula, code, onSvg }: MoreProps) {
+function More({ id, table, formula, code, onSvg }: MoreProps) {
   return (
     <div class="more">
       {table && (
@@ -65,9 +65,7 @@ function More({ id, title, table, formula, code, onSvg }: MoreProps) {
       )}
       {formula && (
         <Drawer summary={say("panel.formula")}>
-          <div class="formula" role="region" aria-label={`${say("panel.formula")}: ${title}`} tabIndex={0}>
-            {formula}
-          </div>
+          <Scroll name={say("panel.formula")}><div class="formula">{formula}</div></Scroll>
           {code && <p class="note"><code>{code}</code></p>}
         </Drawer>
       )}

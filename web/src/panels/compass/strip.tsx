@@ -1,5 +1,5 @@
 // The strip: the same dots on an axis of what the rule judges by.
-import { plain, share, three } from "../../format";
+import { share, three } from "../../format";
 import { say } from "../../words";
 import { onStrip, ticksOf } from "./geometry";
 import { Handle, Mark } from "./mark";
@@ -76,7 +76,7 @@ function cosineAxis(scene: Scene, width: number): Axis {
   const x = (cosine: number) => PAD + ((cosine + 1) / 2) * long;
   return {
     title: say("compass.cosine_axis"),
-    ticks: [-1, -0.5, 0, 0.5, 1].map((tick) => ({ x: x(tick), words: plain(tick) })),
+    ticks: [-1, -0.5, 0, 0.5, 1].map((tick) => ({ x: x(tick), words: three(tick) })),
     at: (place) => x(scene.view.rows[place]!.cosine),
     x,
   };

@@ -1,9 +1,7 @@
 /** What the compass shows of one round: the block's messages, their fate, and the step. */
 
-import {
-  bytesOf, type GramRecord, type MessageRecord, type RoundRecord, type RunRecord,
-} from "../../records";
-import { cosineOf, degrees, type Gram, noiseAlone, readGram } from "./gram";
+import type { GramRecord, MessageRecord, RoundRecord, RunRecord } from "../../records";
+import { cosineOf, degrees, type Gram, gramOf, noiseAlone } from "./gram";
 import { type Reading, reading } from "./rules";
 import {
   countsOf, cutOf, factorsOf, isCloseCut, keptOf, measured, median, ranking, sharesOf, type Step,
@@ -64,14 +62,10 @@ export interface View {
   readonly honestUsed: number;
 }
 
-/** The messages of a round's block, and those in no block. */
-export function told(messages: readonly MessageRecord[]): {
-  inBlock: MessageRecord[];
-  late: MessageRecord[];
-} {
-  const inBlock = messages.filter((one) => !one.late && one.cosine !== null);
-  inBlock.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { inBlock, late: messages.filter((one) => one.late) };
+/** The messages of a round's block, in ascending order of their ids. */
+export function inBlockOf(messages: readonly MessageRecord[]): MessageRecord[] {
+  const found = messages.filter((one) => !one.late && one.cosine !== null);
+  return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** The view of a round. `keep` is the reader's number of messages to keep, null for the chain's. */
@@ -82,7 +76,7 @@ export function viewOf(
   record: GramRecord | undefined,
   keep: number | null,
 ): View {
-  const { inBlock, late } = told(messages);
+  const inBlock = inBlockOf(messages);
   const rule = reading(run.rule);
   const gram = gramFor(record, inBlock);
   const withSum = inBlock.map((one) => one.cosine!);
@@ -114,7 +108,7 @@ export function viewOf(
     messages: round.messages,
     used: thinned ? round.used : used,
     thinned,
-    late,
+    late: messages.filter((one) => one.late),
     order: rule.as === "score" ? byScore(rows) : ranked,
     gram,
     chainKeep,
@@ -140,7 +134,7 @@ function gramFor(record: GramRecord | undefined, inBlock: readonly MessageRecord
   const same =
     record?.ids.length === inBlock.length &&
     inBlock.every((one, place) => one.id === record.ids[place]);
-  return same ? readGram(bytesOf(record.cosines), record.norms) : null;
+  return same ? gramOf(record) : null;
 }
 
 function rowOf(

@@ -8,6 +8,7 @@ import { keepAt, type Step } from "./selection";
 
 const MOST_RADIUS = 168;
 const SMALL = 110;
+const MANY = 60;
 const LEAST_RADIUS = 64;
 const LETTER = 8;
 
@@ -51,7 +52,8 @@ export function Wheel({ scene, width }: { scene: Scene; width: number }) {
  * that lie over dots are left out: the table has all names. */
 function planOf(scene: Scene, width: number): Plan {
   let roomy: Plan | null = null;
-  for (let radius = MOST_RADIUS; radius >= (roomy ? SMALL : LEAST_RADIUS); radius -= 6) {
+  const step = scene.view.rows.length > MANY ? 20 : 6;
+  for (let radius = MOST_RADIUS; radius >= (roomy ? SMALL : LEAST_RADIUS); radius -= step) {
     const plan = planWith(scene, width, radius);
     if (!hasRoom(plan, width)) continue;
     if (plan.labels.every(isClear(plan))) return plan;
