@@ -1,4 +1,5 @@
 // One block: its hash, its checks, and what the reader can do to it.
+import { readHeader } from "../../chain/block";
 import { hex } from "../../chain/bytes";
 import { CHECKS } from "../../chain/light";
 import { whole } from "../../format";
@@ -31,7 +32,7 @@ export function Details({ model, miner, block }: { model: LedgerModel; miner: Mi
 function placeWords(model: LedgerModel, block: Block): string {
   if (!block.height) return say("ledger.genesis_place");
   const place = say(block.main ? "ledger.main_place" : "ledger.stale_place");
-  return say("ledger.found_by", { place, maker: model.makerOf(block.bytes), time: seconds(block.arrivedMs) });
+  return say("ledger.found_by", { place, maker: model.makerOf(block.bytes), time: seconds(readHeader(block.bytes).timeMs) });
 }
 
 function Hash({ model, block }: { model: LedgerModel; block: Block }) {

@@ -18,9 +18,20 @@ export function Heads({ model }: { model: LedgerModel }) {
           <span class="hash">{model.blocks.value.get(block)?.height ?? ""} {digits(block)[1]}</span>
         </button>
       ))}
+      {!nodes.size && <MainHead model={model} />}
       <Copy model={model} />
     </p>
   );
+}
+
+/** A run whose links never fail records no heads: all nodes come to the main chain's. */
+function MainHead({ model }: { model: LedgerModel }) {
+  const top = [...model.blocks.value.values()].findLast((block) => block.main);
+  return top ? (
+    <button onClick={() => (model.selected.value = top.hash)}>
+      {say("ledger.main_chain")} <span class="hash">{top.height} {digits(top.hash)[1]}</span>
+    </button>
+  ) : null;
 }
 
 function Copy({ model }: { model: LedgerModel }) {

@@ -118,7 +118,7 @@ export function findingOf(model: LedgerModel): string {
 function copyFinding(model: LedgerModel): string {
   const stands = model.stands.value, blocks = [...model.blocks.value.values()];
   const lost = blocks.filter(({ hash }) => stands.get(hash)!.standing !== "fine");
-  const nodes = model.story.heads.value.size;
+  const nodes = model.story.run.value?.compute ?? 0;
   if (!lost.length) return say("ledger.copy_holds", { height: blocks.find(({ hash }) => model.copy.value.has(hash))!.height });
   return say("ledger.copy_refused", { height: lost[0]!.height, n: lost.length }) + (nodes ? say("ledger.nodes_keep", { n: nodes }) : "");
 }
