@@ -30,7 +30,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import normals, stream
-from fedchain.rows import add_gradients, lengths
+from fedchain.transforms import add_gradients, lengths
 
 if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf

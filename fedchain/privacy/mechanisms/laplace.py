@@ -34,7 +34,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import laplaces
-from fedchain.rows import add_gradients
+from fedchain.transforms import add_gradients
 
 
 @mechanisms
