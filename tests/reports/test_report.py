@@ -18,8 +18,8 @@ from PIL import Image
 from fedchain.errors import RunError
 from fedchain.reports.figures import draw, style
 from fedchain.reports.figures.axis import metric_against_axis
-from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.fates import ABSENT, LEFT_OUT, USED, holder_fates
+from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.style import finished, render
 from fedchain.reports.page import _attack
 from fedchain.reports.report import report

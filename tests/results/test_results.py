@@ -417,7 +417,7 @@ def test_tables_are_written_from_the_events(tmp_path):
 def test_a_manifest_without_a_key_that_is_read_is_refused_with_the_key(tmp_path):
     RunFolder(tmp_path).write_manifest({"status": "finished"})
     assert Run.open(tmp_path).manifest["status"] == "finished"
-    with pytest.raises(RunRefused, match=r"manifest\.json: has no scenario, which every run"):
+    with pytest.raises(RunRefused, match=r"manifest\.json: has no score, which every run"):
         Run(tmp_path).summary()
     with pytest.raises(RunRefused, match=r"manifest\.json: has no digest, which every run"):
         _ = Run(tmp_path).manifest["digest"]
