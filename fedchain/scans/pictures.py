@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
+from fedchain.learning.task import ShownScan
 from fedchain.scans.scan import Floats, Mask
 
 Picture = npt.NDArray[np.uint8]
@@ -30,6 +34,16 @@ PANEL_SIDE = 192
 """Longest side of an enlarged panel, in pixels; panels are enlarged by a whole factor."""
 GAP = 4
 """White pixels between two panels."""
+
+
+def draw_shown(scans: Sequence[ShownScan], outputs: Array) -> dict[str, Picture]:
+    """Return the panels of scans by name, given the model's outputs for all held-out examples."""
+    return {
+        f"scan-{scan.name}": draw_panels(
+            scan.image, scan.valid, scan.keep, scan.kept(outputs[scan.examples])
+        )
+        for scan in scans
+    }
 
 
 def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
