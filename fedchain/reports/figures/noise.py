@@ -27,15 +27,15 @@ def noise_and_signal(study: Study) -> style.Drawing | None:
     ax.stairs(noise, edges, fill=True, color=style.GREY, alpha=0.45, label="noise")
     ax.stairs(signal, edges, baseline=None, color=style.PALETTE[0], linewidth=1.4, label="signal")
     ax.stairs(whole, edges, baseline=None, color="black", linestyle="--", label="message")
-    ax.set(xlabel="round", ylabel="norm, median of honest holders", xlim=(edges[0], edges[-1]))
+    ax.set(xlabel="round", ylabel="norm (median)", xlim=(edges[0], edges[-1]))
     ax.set_ylim(bottom=0)
     style.whole_numbers(ax.xaxis)
     style.legend_below(figure, 3, ax.get_legend_handles_labels()[0])
     mean = statistics.median(n / all_ for n, all_ in norms.values() if all_)
     caption = (
-        "Noise beside signal: the expected norm of the noise in a message, the norm of the message, "
-        "and the root of the difference of their squares, which is what the data add. In the "
-        f"middle round, noise is {mean:.2f} of a message's norm."
+        "Noise beside signal, as medians over honest holders: the expected norm of the noise in a "
+        "message, the norm of the message, and the root of the difference of their squares, which "
+        f"is what the data add. In the middle round, noise is {mean:.2f} of a message's norm."
     )
     return style.finished("noise_and_signal", caption, figure)
 
