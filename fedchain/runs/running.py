@@ -28,6 +28,7 @@ from fedchain.results import (
     logging_to,
     silent_words,
 )
+from fedchain.results.travel import TravelLog, travelling
 from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.manifest import (
@@ -195,10 +196,16 @@ def _run_to_the_end(
         contextlib.closing(EventLog(path / EVENTS)) as events,
         at_work(made.engine, made.source) as ask,
         contextlib.closing(Evaluations(setup.task, events.metrics_of)) as evaluations,
+        travelling(path, len(setup.compute_ids), setup.scenario.trace) as travel,
         start_up_passed_over(),
         contextlib.closing(
             Simulation(
-                setup=setup, store=store, ask=ask, measure=evaluations.measure, watch=Stopwatch()
+                setup=setup,
+                store=store,
+                ask=ask,
+                measure=evaluations.measure,
+                watch=Stopwatch(),
+                trace=travel,
             )
         ) as simulation,
     ):
@@ -209,7 +216,7 @@ def _run_to_the_end(
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
         if callback is not None:
             callback.on_run_begin(path, setup)
-        _play(setup, store, events, simulation, callback)
+        _play(setup, store, events, simulation, callback, travel)
         chain = simulation.chain
         # If two last blocks have equal work, the store has the first as its head, but the chain has
         # the one with the smaller hash. The chain is right.
@@ -240,6 +247,7 @@ def _play(
     events: EventLog,
     simulation: Simulation,
     callback: RunCallback | None,
+    travel: TravelLog | None,
 ) -> None:
     """Play the simulation from genesis on, and write the records of every round."""
     deepest = deepest_read(setup.scenario)
@@ -249,6 +257,8 @@ def _play(
         for message in messages:
             events.write("message", message)
         events.write("round", record)
+        if travel is not None:
+            travel.flush()
         events.flush()
         if record.metrics:  # without learning a chain has too many rounds to log
             _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)

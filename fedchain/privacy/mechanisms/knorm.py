@@ -118,6 +118,10 @@ class KNorm(PureNoise):
         add_gradients(drawn, scales, gradients)
         return drawn
 
+    def noise_norm(self, sensitivity: float, dimension: int) -> float:
+        """Return noise_multiplier * sensitivity * sqrt(d (d + 1)), from a Gamma law of shape d."""
+        return self.noise_multiplier * sensitivity * math.sqrt(dimension * (dimension + 1.0))
+
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:
