@@ -82,7 +82,7 @@ class Feed:
     def records(self, after: int = 0, follow: bool = False) -> Iterator[Told | None]:
         """Yield all records, in an order in which each one can be shown at once.
 
-        While the run goes on and has nothing new, None is yielded again and again.
+        None is yielded before every wait: what was yielded before should be shown now.
 
         Args:
             after: number of bytes of the events that the reader has already: records that belong to
@@ -98,6 +98,7 @@ class Feed:
                 yield from self._tell(chunk, after)
             if not goes_on and self._rounds and not self._thinning.shows_masks(max(self._rounds)):
                 self._unmasked[max(self._rounds)] = self._rounds[max(self._rounds)]
+            yield None  # what follows may have to simulate scans first
             yield from ((record, None) for record in self._masks())
             if not goes_on:
                 break
