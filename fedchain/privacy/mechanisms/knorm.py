@@ -141,6 +141,13 @@ class KNorm:
         add_gradients(drawn, scales, gradients)
         return drawn
 
+    def noise_norm(self, sensitivity: float, dimension: int) -> float:
+        """Return noise_multiplier * sensitivity * sqrt(dimension * (dimension + 1)).
+
+        The norm has a Gamma distribution with shape ``dimension``.
+        """
+        return self.noise_multiplier * sensitivity * math.sqrt(dimension * (dimension + 1.0))
+
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:

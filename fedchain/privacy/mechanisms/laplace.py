@@ -120,6 +120,14 @@ class Laplace:
         add_gradients(drawn, scales, gradients)
         return drawn
 
+    def noise_norm(self, sensitivity: float, dimension: int) -> float:
+        """Return noise_multiplier * sensitivity * sqrt(2) * dimension.
+
+        A coordinate has the scale noise_multiplier * sensitivity * sqrt(dimension), and a standard
+        deviation of sqrt(2) times the scale.
+        """
+        return self.noise_multiplier * sensitivity * math.sqrt(2.0) * dimension
+
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:

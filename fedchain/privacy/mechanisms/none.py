@@ -65,6 +65,14 @@ class NoNoise:
         """Return the gradients as float32."""
         return np.asarray(gradients, dtype=np.float32)
 
+    def noise_norm(
+        self,
+        sensitivity: float,  # noqa: ARG002 - there is no noise to measure
+        dimension: int,  # noqa: ARG002
+    ) -> float:
+        """Return 0."""
+        return 0.0
+
     def epsilon_after(self, releases: int) -> float:
         """Return infinity after any release, else 0."""
         return math.inf if releases else 0.0

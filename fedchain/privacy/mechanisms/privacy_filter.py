@@ -180,6 +180,10 @@ class PrivacyFilter:
         """Return gradients plus noise of standard deviation noise_multiplier * sensitivity."""
         return self._normal(self.noise_multiplier).release(gradients, keys, sensitivities)
 
+    def noise_norm(self, sensitivity: float, dimension: int) -> float:
+        """Return noise_multiplier * sensitivity * sqrt(dimension), for a release of cost 1."""
+        return self._normal(self.noise_multiplier).noise_norm(sensitivity, dimension)
+
     def _normal(self, noise_multiplier: float) -> Gaussian:
         return Gaussian(terms=self.terms, noise_multiplier=noise_multiplier, accountant="pld")
 

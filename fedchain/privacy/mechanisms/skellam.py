@@ -172,6 +172,10 @@ class Skellam:
             row[:] = steps
         return found
 
+    def noise_norm(self, sensitivity: float, dimension: int) -> float:
+        """Return noise_multiplier * sensitivity * sqrt(dimension)."""
+        return self.noise_multiplier * sensitivity * math.sqrt(dimension)
+
     def epsilon_after(self, releases: int) -> float:
         """Return the total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:

@@ -1,0 +1,1 @@
+"""The page: shows a run in a browser, live, saved or as one file."""
