@@ -41,9 +41,9 @@ LOOKED_AT = 2
 """Round of lesson 3 that is played by hand."""
 SCAN_SHOWN = 4
 """Number of the held-out scan whose masks lesson 4 shows."""
-SCAN_SIZE = 96, 128
-"""Rows and columns of the scan of lesson 7."""
-VIEW_SHOWN = "turntable_00/scan_005"
+TURNTABLES = {"turntables": 4, "views": 8, "size": (192, 256), "seed": 0}
+"""What is simulated for lesson 7: scanners that the shipped model has not seen."""
+VIEW_SHOWN = "turntable_03/scan_000"
 """The scan of lesson 7."""
 STEPS_OF_INT16 = 30_000
 """Largest coordinate of a point as a whole number of 16 bits."""
@@ -169,7 +169,7 @@ def poison_record(scans: Run, table: Run) -> Content:
 def tampering_record(run: Run) -> Content:
     """Return the whole chain as a chain file."""
     with Store.open(run.folder / LEDGER, writable=False) as store:
-        data, weights = b"".join(exported(store)), store.rules.model.dimension
+        data, weights = b"".join(exported(store)), store.rules.dimension
         counts = [len(block.messages) for block in store.blocks()]
     work = run.manifest["scenario"]["ledger"]["work"]
     return {
@@ -186,10 +186,14 @@ def points_record() -> Content:
     trained = read_model(shipped_model())
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "scans"
-        for _ in simulate_folder(folder, turntables=1, size=SCAN_SIZE, seed=0):
+        for _ in simulate_folder(folder, **TURNTABLES):
             pass
-        (listed,) = list_folder(folder).sets
-        (file,) = (each for each in listed.scans if each.name == VIEW_SHOWN)
+        listed, file = next(
+            (each, scan)
+            for each in list_folder(folder).sets
+            for scan in each.scans
+            if scan.name == VIEW_SHOWN
+        )
         read = OpenSet.for_model(listed, trained.card).image(file)
         judged = judge(file, read, trained, {})
     valid = read.valid
