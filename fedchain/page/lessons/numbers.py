@@ -124,25 +124,23 @@ def angle_between(one: Any, other: Any) -> float:
 
 
 def _epsilon(data: Data) -> Numbers:
-    last: dict[str, list[float]] = {}
+    last: dict[float, list[float]] = {}
     for curve in data["curves"]:
-        last.setdefault(str(curve["epsilon"]), []).append(curve["iou"][-1])
+        last.setdefault(float(curve["epsilon"]), []).append(curve["iou"][-1])
+    means = {epsilon: float(np.mean(values)) for epsilon, values in sorted(last.items())}
     numbers: Numbers = {
         "keep_everything": share(data["keep_everything"]),
-        "rounds": str(len(data["curves"][0]["iou"])),
+        "spread": share(max(max(values) - min(values) for values in last.values())),
     }
-    names = {"0.5": "half", "2.0": "two", "8.0": "eight", "inf": "none"}
-    for epsilon, values in last.items():
-        name = names[epsilon]
-        numbers[f"iou_{name}"] = share(float(np.mean(values)))
-        numbers[f"spread_{name}"] = share(max(values) - min(values))
-    none, eight, half = (float(np.mean(last[e])) for e in ("inf", "8.0", "0.5"))
-    numbers |= {
-        "seeds": str(len(last["inf"])),
-        "cost_half": share(none - half),
-        "cost_eight": share(none - eight),
-    }
+    none = means[math.inf]
+    for name, (epsilon, iou) in zip(EPSILONS, means.items(), strict=True):
+        numbers |= {f"eps_{name}": share(epsilon), f"iou_{name}": share(iou)}
+        numbers[f"cost_{name}"] = share(none - iou)
     return numbers
+
+
+EPSILONS = ("low", "middle", "high", "none")
+"""Names of the recorded epsilons, from the smallest to infinity, which means no noise."""
 
 
 def _poison(data: Data) -> Numbers:
