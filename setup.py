@@ -62,7 +62,12 @@ setup(
     ],
     package_dir={SHIPPED: "scenarios"},
     package_data={
-        "fedchain": ["py.typed", "reports/page.html", "scans/training/shipped.npz"],
+        "fedchain": [
+            "py.typed",
+            "page/static/*",
+            "reports/page.html",
+            "scans/training/shipped.npz",
+        ],
         SHIPPED: ["*.yaml", "README.md"],
     },
     exclude_package_data={"fedchain.native": ["*.c", "*.h"]},

@@ -38,7 +38,7 @@ const common = {
   loader: { ".woff2": "dataurl" },
 };
 
-const LIBRARIES = ["preact", "@preact/signals", "uplot", "d3-shape", "d3-array", "@noble/hashes"];
+const LIBRARIES = ["preact", "@preact/signals", "d3-shape", "d3-array", "@noble/hashes"];
 
 async function buildPage(out) {
   await build({
@@ -55,7 +55,13 @@ async function buildPage(out) {
     globalName: "fedchainPoints",
     outfile: join(out, "points.js"),
   });
-  await build({ ...common, entryPoints: ["css/page.css"], outfile: join(out, "page.css") });
+  const font = "/*! Inter: Copyright 2016 The Inter Project Authors, SIL Open Font License 1.1 */";
+  await build({
+    ...common,
+    banner: { css: font },
+    entryPoints: ["css/page.css"],
+    outfile: join(out, "page.css"),
+  });
 }
 
 async function buildTests() {

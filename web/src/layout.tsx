@@ -1,4 +1,8 @@
 // The page: header, finding, panels in their places, timeline.
+import { useEffect } from "preact/hooks";
+import { Finding } from "./finding";
+import { Header } from "./header";
+import { Help } from "./help";
 import { Compass } from "./panels/compass";
 import { Learning } from "./panels/learning";
 import { Ledger } from "./panels/ledger";
@@ -6,21 +10,48 @@ import { Masks } from "./panels/masks";
 import { Network } from "./panels/network";
 import { Points } from "./panels/points";
 import { Privacy } from "./panels/privacy";
-import { clouds, run } from "./state";
+import { Spoken } from "./spoken";
+import { clouds, masks, panel, presenter, run, theme } from "./state";
+import { Timeline } from "./timeline";
 
 export function Page() {
+  useEffect(() => {
+    const root = document.documentElement;
+    root.toggleAttribute("data-presenter", presenter.value);
+    if (theme.value) root.dataset["theme"] = theme.value;
+    else delete root.dataset["theme"];
+  }, [presenter.value, theme.value]);
   return (
     <>
-      <p class="finding">{run.value?.finding}</p>
-      <main class="panels">
-        <Network />
-        <Compass />
-        <Learning />
-        <Privacy />
-        <Masks />
-        {clouds.value.size > 0 && <Points />}
-        <Ledger />
+      <Header />
+      <main>
+        <Finding />
+        {run.value && <Panels />}
       </main>
+      {run.value && <Timeline />}
+      <Help />
+      <Spoken />
     </>
+  );
+}
+
+/** Whether the run's task has scans, of which the page can show masks or points. */
+function third(): "masks" | "points" | "none" {
+  if (clouds.value.size) return "points";
+  return masks.value.size || run.value!.task.startsWith("scan") ? "masks" : "none";
+}
+
+function Panels() {
+  const shown = third();
+  return (
+    <div class="panels" data-third={shown} data-big={panel.value ?? undefined}>
+      <Network />
+      <Compass />
+      <Learning />
+      <Privacy />
+      {shown === "masks" && <Masks />}
+      {shown === "points" && <Points />}
+      <Ledger />
+    </div>
   );
 }

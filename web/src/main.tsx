@@ -1,14 +1,19 @@
-// Starts the page: reads the records in this file, and draws.
+// Starts the page: reads the records in this file or from the server, and draws.
 import { render } from "preact";
-import { recordScripts, takeScript } from "./feed";
+import { keepAddress } from "./address";
+import { startFeed } from "./feed";
+import { listenToKeys } from "./keys";
 import { Page } from "./layout";
-import { lastRound, round, story } from "./state";
+import { openForPrint } from "./print";
 
 async function start(): Promise<void> {
-  const [first] = recordScripts().values();
-  if (first) await takeScript(story, first);
-  round.value = lastRound.value;
-  render(<Page />, document.getElementById("page")!);
+  const place = document.getElementById("page")!;
+  await startFeed();
+  keepAddress();
+  listenToKeys();
+  openForPrint();
+  place.replaceChildren();
+  render(<Page />, place);
 }
 
 void start();

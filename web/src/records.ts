@@ -11,7 +11,7 @@ export interface RunRecord {
   seed: number;
   rounds: number;
   holders: number;
-  compute: number;
+  compute: number | null;
   /** The attack of each attacking holder, by its index. */
   attackers: Record<string, string>;
   groups: boolean;
@@ -28,9 +28,12 @@ export interface RunRecord {
   baselines: Record<string, Metrics>;
   epsilon_budget: number | null;
   delta: number | null;
-  privacy: Privacy | null;
+  /** Empty until the run has ended. */
+  privacy: Partial<Privacy>;
   /** Expected norm of the noise in a message, by holder; null where it is unknown. */
   noise_norm: (number | null)[];
+  /** Registered number of records of each participant, where it is known. */
+  records: (number | null)[];
   judged_by: string | null;
   versions: Record<string, string>;
   arithmetic: unknown;

@@ -1,7 +1,8 @@
 // A panel: question, finding, picture, controls, the same numbers as a table, the formula.
+import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useRef } from "preact/hooks";
-import { panel, presenter, type PanelName } from "../state";
+import { panel, presenter, printing, type PanelName } from "../state";
 import { say } from "../words";
 import { saveCsv, saveSvg } from "./save";
 import { Table, type TableContent } from "./Table";
@@ -10,7 +11,7 @@ export interface PanelProps {
   id: PanelName;
   /** The question that the panel answers. */
   title: string;
-  /** The answer in one sentence; also the name of the picture for those who do not see it. */
+  /** The answer in one sentence. */
   finding: string;
   /** What the run lacks for this panel, and the command that makes it. */
   empty?: string | undefined;
@@ -22,12 +23,16 @@ export interface PanelProps {
   code?: string | undefined;
 }
 
-export function Panel(props: PanelProps) {
-  const { id, title, finding, empty, children, controls, table, formula, code } = props;
+export function Panel({ id, title, finding, empty, children, controls, ...more }: PanelProps) {
   const picture = useRef<HTMLDivElement>(null);
   const big = panel.value === id;
   return (
-    <section class={big ? "panel big" : "panel"} id={`panel-${id}`} aria-labelledby={`title-${id}`} tabIndex={-1}>
+    <section
+      class={big ? "panel big" : "panel"}
+      id={`panel-${id}`}
+      aria-labelledby={`title-${id}`}
+      tabIndex={-1}
+    >
       <header class="panel-head">
         <h2 id={`title-${id}`}>{title}</h2>
         <button class="quiet" aria-pressed={big} onClick={() => (panel.value = big ? null : id)}>
@@ -35,32 +40,56 @@ export function Panel(props: PanelProps) {
           <span class="unseen"> {title}</span>
         </button>
       </header>
-      {finding && <p class="finding-of-panel">{finding}</p>}
-      {empty ? (
-        <p class="empty">{empty}</p>
-      ) : (
+      {finding && <p class="panel-finding">{finding}</p>}
+      {empty !== undefined ? <p class="empty">{empty}</p> : (
         <>
           <div class="picture" ref={picture}>{children}</div>
           {controls && <div class="controls">{controls}</div>}
-          <div class="more">
-            {table && (
-              <details open={false} key={presenter.value ? "presented" : "read"} data-opens-in-print>
-                <summary>{say("panel.table")}</summary>
-                <Table {...table} />
-                <button class="quiet" onClick={() => saveCsv(id, table)}>{say("panel.csv")}</button>
-              </details>
-            )}
-            {formula && (
-              <details data-opens-in-print>
-                <summary>{say("panel.formula")}</summary>
-                <div class="formula">{formula}</div>
-                {code && <p class="note"><code>{code}</code></p>}
-              </details>
-            )}
-            <button class="quiet" onClick={() => saveSvg(id, picture.current)}>{say("panel.svg")}</button>
-          </div>
+          <More id={id} {...more} onSvg={() => saveSvg(id, picture.current)} />
         </>
       )}
     </section>
+  );
+}
+
+type MoreProps = Pick<PanelProps, "id" | "table" | "formula" | "code"> & { onSvg: () => void };
+
+function More({ id, table, formula, code, onSvg }: MoreProps) {
+  return (
+    <div class="more">
+      {table && (
+        <Drawer summary={say("panel.table")}>
+          <Table {...table} />
+          <button class="quiet" onClick={() => saveCsv(id, table)}>{say("panel.csv")}</button>
+        </Drawer>
+      )}
+      {formula && (
+        <Drawer summary={say("panel.formula")}>
+          <div class="formula">{formula}</div>
+          {code && <p class="note"><code>{code}</code></p>}
+        </Drawer>
+      )}
+      <button class="quiet save-picture" onClick={onSvg}>{say("panel.svg")}</button>
+    </div>
+  );
+}
+
+/** What is hidden until it is asked for. Its content is made only then: a long run has long tables. */
+function Drawer({ summary, children }: { summary: string; children: ComponentChildren }) {
+  const open = useSignal(false);
+  useSignalEffect(() => {
+    if (presenter.value) open.value = false;
+  });
+  const shown = open.value || printing.value;
+  return (
+    <details
+      open={shown}
+      onToggle={(event) => {
+        if (!printing.value) open.value = event.currentTarget.open;
+      }}
+    >
+      <summary>{summary}</summary>
+      {shown && children}
+    </details>
   );
 }

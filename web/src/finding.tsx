@@ -1,0 +1,45 @@
+// What the run found, and what the reader has to know of the page's own state.
+import { connection, ended, lost, run, round, roundRecord, rounds, told } from "./state";
+import { measured, roundWords } from "./summary";
+import { say } from "./words";
+
+export function Finding() {
+  const record = run.value;
+  if (!record) return <p class="finding">{say("page.preparing")}</p>;
+  return (
+    <div class="finding">
+      <p class="sentence">{ended.value === null && told.value.length ? soFar() : record.finding}</p>
+      {record.description && <p class="question">{record.description}</p>}
+      <Notices />
+    </div>
+  );
+}
+
+/** The finding of a run that goes on: what its last round says. */
+function soFar(): string {
+  const record = run.value!;
+  const last = told.value.at(-1) ?? 0;
+  const score = measured(rounds.value, told.value, last, record.score);
+  return roundWords(record, rounds.value.get(last) ?? null, score);
+}
+
+function Notices() {
+  const resume = run.value!.resume;
+  return (
+    <>
+      {connection.value === "lost" && <p class="notice" role="status">{say("page.lost_connection")}</p>}
+      {ended.value !== null && resume && (
+        <p class="notice">{say("page.interrupted")} <code>{resume}</code></p>
+      )}
+      {lost.value > 0 && <p class="notice">{say("page.lost_records", { n: lost.value })}</p>}
+    </>
+  );
+}
+
+/** The words of the round for a screen reader: spoken when the reader has stopped moving. */
+export function spokenRound(): string {
+  const record = run.value;
+  if (!record) return "";
+  const score = measured(rounds.value, told.value, round.value, record.score);
+  return roundWords(record, roundRecord.value, score);
+}

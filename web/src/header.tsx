@@ -1,0 +1,72 @@
+// The line at the top: what run this is, how far it is, and what it has reached.
+import { run, ended, checked, helpOpen, lastRound, presenter, round, roundRecord, rounds, stage, told, truth } from "./state";
+import { epsilonWords, measured, scoreWords } from "./summary";
+import { say } from "./words";
+import { Toggle } from "./parts/Toggle";
+
+export function Header() {
+  const record = run.value;
+  return (
+    <header class="top">
+      <h1>{record ? record.name : say("page.name")}</h1>
+      {record && <Facts />}
+      <div class="switches">
+        <Toggle label={say("header.truth")} on={truth.value} onSwitch={(on) => (truth.value = on)} />
+        <button
+          class="quiet"
+          aria-pressed={presenter.value}
+          onClick={() => (presenter.value = !presenter.value)}
+        >
+          {say("header.presenter")}
+        </button>
+        <button class="quiet" aria-haspopup="dialog" onClick={() => (helpOpen.value = true)}>
+          <span aria-hidden="true">?</span>
+          <span class="unseen">{say("help.title")}</span>
+        </button>
+      </div>
+    </header>
+  );
+}
+
+function Facts() {
+  const record = run.value!;
+  const score = measured(rounds.value, told.value, round.value, record.score);
+  return (
+    <ul class="facts">
+      <li>{statusWords()}</li>
+      <li>{say("header.round", { round: round.value, rounds: record.rounds })}</li>
+      <li class="strong">{roundRecord.value && scoreWords(record, score)}</li>
+      <li class="meter-fact">
+        <Meter />
+        {epsilonWords(record, roundRecord.value)}
+      </li>
+      <li><Badge /></li>
+    </ul>
+  );
+}
+
+/** The status; of a run that goes on, the stage of the round that it computes. */
+function statusWords(): string {
+  const status = ended.value ?? run.value!.status;
+  if (ended.value === null && stage.value && stage.value.round > lastRound.value) {
+    return say("header.stage", { stage: stage.value.stage.replaceAll("_", " "), round: stage.value.round });
+  }
+  return status.replaceAll("_", " ");
+}
+
+function Meter() {
+  const budget = run.value!.epsilon_budget;
+  const spent = roundRecord.value?.epsilon;
+  if (budget === null || spent == null) return null;
+  const share = Math.min(1, spent / budget);
+  return (
+    <span class="meter" aria-hidden="true"><span style={{ width: `${100 * share}%` }} /></span>
+  );
+}
+
+const SIGNS = { running: "…", held: "✓", partly: "✓", broken: "✕" };
+
+function Badge() {
+  const found = checked.value;
+  return found && <span class={`badge ${found.state}`}>{`${SIGNS[found.state]} ${found.words}`}</span>;
+}
