@@ -38,7 +38,7 @@ from fedchain.version import __version__
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
 """Modules with commands, in the order of the help; each has a variable ``app``."""
-PANELS = {
+HELP_GROUPS = {
     "Run": ("run", "resume"),
     "Study": ("sweep", "report"),
     "Audit": ("audit",),
@@ -87,7 +87,7 @@ def assemble() -> Any:
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
     command: Any = get_command(app)
-    panels = {name: panel for panel, names in PANELS.items() for name in names}
+    panels = {name: panel for panel, names in HELP_GROUPS.items() for name in names}
     for name, inner in command.commands.items():
         inner.rich_help_panel = panels.get(name)
     _flow(command)
