@@ -36,11 +36,21 @@ from fedchain.machine import prepare
 from fedchain.version import __version__
 
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
+GROUPS = (
+    "running",
+    "studying",
+    "auditing",
+    "citing",
+    "ledgers",
+    "scenarios",
+    "scans",
+    "doctor",
+    "caching",
+)
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 HELP_GROUPS = {
     "Run": ("run", "resume"),
-    "Study": ("sweep", "report"),
+    "Study": ("sweep", "report", "cite"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
