@@ -36,11 +36,21 @@ from fedchain.machine import prepare
 from fedchain.version import __version__
 
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
+GROUPS = (
+    "running",
+    "studying",
+    "auditing",
+    "citing",
+    "ledgers",
+    "scenarios",
+    "scans",
+    "doctor",
+    "caching",
+)
 """Modules with commands, in the order of the help; each has a variable ``app``."""
-PANELS = {
+HELP_GROUPS = {
     "Run": ("run", "resume"),
-    "Study": ("sweep", "report"),
+    "Study": ("sweep", "report", "cite"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
@@ -87,7 +97,7 @@ def assemble() -> Any:
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
     command: Any = get_command(app)
-    panels = {name: panel for panel, names in PANELS.items() for name in names}
+    panels = {name: panel for panel, names in HELP_GROUPS.items() for name in names}
     for name, inner in command.commands.items():
         inner.rich_help_panel = panels.get(name)
     _flow(command)

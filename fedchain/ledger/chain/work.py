@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedchain.registry import Family
+from fedchain.registry import Family, cites
 
 HIGHEST_NONCE = 2**64 - 1
 """The largest nonce."""
@@ -43,6 +43,7 @@ works: Family[Work] = Family("work", ("fedchain.ledger.chain.work",), Work)
 
 
 @works
+@cites("back2002")
 def hashcash(
     *,
     difficulty_bits: Annotated[int, Field(ge=0, le=64)] = 12,
@@ -79,6 +80,7 @@ def hashcash(
 
 
 @works
+@cites()
 def sampled(
     *,
     difficulty_bits: Annotated[int, Field(ge=0, le=224)] = 32,
