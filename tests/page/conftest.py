@@ -27,7 +27,7 @@ def run_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def records(run_folder) -> list[dict[str, Any]]:
     """Return the page records of the run."""
-    return list(page_records(Run(run_folder)))
+    return list(page_records(Run.open(run_folder)))
 
 
 @pytest.fixture(scope="session")

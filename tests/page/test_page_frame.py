@@ -42,7 +42,7 @@ def last(records, kind):
 
 def test_the_first_screen_says_the_finding_the_score_and_epsilon(visit, records):
     page = visit(records)
-    (run,) = [record for record in records if record["is"] == "run"]
+    run = last(records, "run")
     assert page.inner_text(".finding .sentence") == run["finding"]
     header = page.inner_text(".top")
     assert run["name"] in header
@@ -136,8 +136,8 @@ def test_the_table_of_the_curve_has_the_numbers_of_the_run(visit, records):
     assert [int(row[0]) for row in rows[1:]] == sorted(told)
     for number, value, epsilon in rows[1:]:
         record = told[int(number)]
-        (run,) = [each for each in records if each["is"] == "run"]
-        assert float(value) == pytest.approx(record["metrics"][run["score"]], abs=6e-4)
+        score = record["metrics"][last(records, "run")["score"]]
+        assert float(value) == pytest.approx(score, abs=6e-4)
         assert epsilon == f"{record['epsilon']:.2f}"
 
 
