@@ -23,16 +23,10 @@ import fedchain
 from fedchain.commands.terminal import Terminal, summary_lines
 from fedchain.reports.figures.style import Drawing, finished, render, styled
 from fedchain.results import MessageRecord, RoundRecord, Run
-from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, PANEL_SIDE
+from fedchain.scans.pictures import ERRORS, GAP, PANEL_SIDE
 
 SCENARIO = Path(__file__).resolve().parents[1] / "scenarios" / "first_light.yaml"
 PANELS = ("before: intensity", "before: depth", "truth", "after: the model", "errors")
-ERRORS = {
-    "rightly kept": KEPT,
-    "rightly erased": ERASED,
-    "should be erased": MISSED,
-    "should be kept": LOST,
-}
 
 
 class Excerpt(Terminal):

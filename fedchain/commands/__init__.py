@@ -38,7 +38,16 @@ from fedchain.version import __version__
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
 """Modules with commands, in the order of the help; each has a variable ``app``."""
-
+PANELS = {
+    "Run": ("run", "resume"),
+    "Study": ("sweep", "report"),
+    "Audit": ("audit",),
+    "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
+    "Scans": ("scan",),
+    "Scenarios": ("scenarios", "validate", "explain", "list", "describe", "schema"),
+    "Machine": ("doctor", "cache"),
+}
+"""Names of the commands by the heading under which the help shows them."""
 
 WrongUsage: Any = typer.BadParameter.__base__
 """Error of an unknown or missing option or argument."""
@@ -77,7 +86,10 @@ def assemble() -> Any:
     app.callback()(_options)
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
-    command = get_command(app)
+    command: Any = get_command(app)
+    panels = {name: panel for panel, names in PANELS.items() for name in names}
+    for name, inner in command.commands.items():
+        inner.rich_help_panel = panels.get(name)
     _flow(command)
     return command
 

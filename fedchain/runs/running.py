@@ -30,6 +30,7 @@ from fedchain.results import (
     logging_to,
     silent_words,
 )
+from fedchain.results.travel import TravelLog, travelling
 from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.manifest import (
@@ -198,8 +199,9 @@ def _run_to_the_end(
         contextlib.closing(EventLog(path / EVENTS)) as events,
         at_work(made.engine, made.source) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
+        travelling(path, len(setup.compute_ids), setup.scenario.trace) as travel,
         start_up_passed_over(),
-        contextlib.closing(_begin(setup, store, events, ask, evaluations)) as simulation,
+        contextlib.closing(_begin(setup, store, events, ask, evaluations, travel)) as simulation,
     ):
         # Most of the start-up time goes into the signing keys of all rounds.
         keys = setup.scenario.slots * setup.scenario.rounds
@@ -208,7 +210,7 @@ def _run_to_the_end(
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
         if callback is not None:
             callback.on_run_begin(path, setup)
-        _play(setup, store, events, simulation, callback)
+        _play(setup, store, events, simulation, callback, travel)
         chain = simulation.chain
         # If two last blocks have equal work, the store has the first as its head, but the chain has
         # the one with the smaller hash. The chain is right.
@@ -234,7 +236,12 @@ def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
 
 
 def _begin(
-    setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
+    setup: RunSetup,
+    store: Store,
+    events: EventLog,
+    ask: Ask,
+    evaluations: Evaluations,
+    travel: TravelLog | None,
 ) -> Simulation:
     """Build a run's simulation at genesis. Metrics in the event log are not measured again."""
 
@@ -243,7 +250,9 @@ def _begin(
         return already(Measured(known)) if known else evaluations.begin(weights)
 
     measured = measure if setup.task.learns else lambda *_: UNMEASURED
-    return Simulation(setup=setup, store=store, ask=ask, measure=measured, watch=Stopwatch())
+    return Simulation(
+        setup=setup, store=store, ask=ask, measure=measured, watch=Stopwatch(), trace=travel
+    )
 
 
 def _play(
@@ -252,6 +261,7 @@ def _play(
     events: EventLog,
     simulation: Simulation,
     callback: RunCallback | None,
+    travel: TravelLog | None,
 ) -> None:
     """Play the simulation from genesis on, and write the records of every round."""
     deepest = deepest_read(setup.scenario)
@@ -261,6 +271,8 @@ def _play(
         for message in messages:
             events.write("message", message)
         events.write("round", record)
+        if travel is not None:
+            travel.flush()
         events.flush()
         if record.metrics:  # without learning a chain has too many rounds to log
             _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)

@@ -18,8 +18,8 @@ from PIL import Image
 from fedchain.errors import RunError
 from fedchain.reports.figures import draw, style
 from fedchain.reports.figures.axis import metric_against_axis
+from fedchain.reports.figures.fates import ABSENT, LEFT_OUT, USED, holder_fates
 from fedchain.reports.figures.rounds import metric_over_rounds
-from fedchain.reports.figures.run import ABSENT, REJECTED, USED, holder_fates
 from fedchain.reports.figures.style import finished, render
 from fedchain.reports.page import _attack
 from fedchain.reports.report import report
@@ -39,7 +39,7 @@ class Tags(HTMLParser):
         self.tags.append(tag)
         if tag not in ("meta", "img", "br"):
             self.open.append(tag)
-        self.addresses += [v or "" for k, v in attrs if k in ("src", "href")]
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href")]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -72,7 +72,7 @@ def test_a_run_gets_the_figures_that_it_has_data_for(run_folder: Path) -> None:
     assert names == [
         "accuracy_over_rounds",
         "samples",
-        "used_and_rejected",
+        "used_and_left_out",
         "shares_over_rounds",
         "epsilon_over_rounds",
         "loss_over_rounds",
@@ -191,7 +191,7 @@ def test_a_figure_of_many_cells_is_pixels_in_its_svg_which_is_drawn_once(
     for holders in (99, 100):
         make_run(tmp_path / str(holders), rounds=20, holders=holders, attack_from=1)
         study = open_study(tmp_path / str(holders))
-        (drawing,) = (each for each in draw(study) if each.name == "used_and_rejected")
+        (drawing,) = (each for each in draw(study) if each.name == "used_and_left_out")
         sizes[holders] = render(drawing, "svg")
     assert b"<image" not in sizes[99]
     assert b"<image" in sizes[100]
@@ -217,7 +217,7 @@ def test_a_run_of_one_round_marks_its_round_alone(tmp_path: Path) -> None:
     make_run(tmp_path, rounds=1)
     study = open_study(tmp_path)
     drawn = {drawing.name: drawing.figure.axes[0] for drawing in draw(study)}
-    for name in ("epsilon_over_rounds", "time_per_round", "used_and_rejected"):
+    for name in ("epsilon_over_rounds", "time_per_round", "used_and_left_out"):
         low, high = sorted(drawn[name].get_xlim())
         assert [tick for tick in drawn[name].get_xticks() if low <= tick <= high] == [1]
 
@@ -315,7 +315,7 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
     fates, attacks = holder_fates(
         Recorded(folder=tmp_path, manifest={}, metrics=rows, messages=messages)
     )
-    assert fates.tolist() == [[USED, ABSENT], [REJECTED, REJECTED]]
+    assert fates.tolist() == [[USED, ABSENT], [LEFT_OUT, LEFT_OUT]]
     assert attacks.tolist() == [[False, False], [False, True]]
 
 
@@ -353,10 +353,10 @@ def test_the_page_is_whole_by_itself_and_runs_nothing(run_folder: Path) -> None:
     tags.feed(text)
     assert not tags.open
     assert not {"script", "link", "iframe", "object"} & set(tags.tags)
-    assert tags.addresses
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in tags.addresses)
+    addresses = [*tags.addresses, *re.findall(r"url\(([^)]*)\)", text)]
+    assert addresses
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
     assert "prefers-color-scheme: dark" in text
-    assert "url(" not in text
 
 
 def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> None:

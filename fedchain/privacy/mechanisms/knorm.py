@@ -112,8 +112,7 @@ class KNorm:
     group_noise: None = None
     clip_follower: None = None
     noise_schedule: None = None
-    """Records cannot be sampled, and members of a group cannot share the noise. The clip is
-    fixed."""
+    """Records cannot be sampled, no members of a group share the noise, and the clip is fixed."""
 
     @property
     def epsilon_per_release(self) -> float:
@@ -142,10 +141,7 @@ class KNorm:
         return drawn
 
     def noise_norm(self, sensitivity: float, dimension: int) -> float:
-        """Return noise_multiplier * sensitivity * sqrt(dimension * (dimension + 1)).
-
-        The norm has a Gamma distribution with shape ``dimension``.
-        """
+        """Return noise_multiplier * sensitivity * sqrt(d (d + 1)), from a Gamma law of shape d."""
         return self.noise_multiplier * sensitivity * math.sqrt(dimension * (dimension + 1.0))
 
     def epsilon_after(self, releases: int) -> float:

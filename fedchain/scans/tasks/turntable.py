@@ -26,8 +26,8 @@ from fedchain.scans.tasks.folder import (
     Cleaned,
     baselines_of,
     cut,
-    pictures_of,
     shapes_of_tiles,
+    shown_of,
     tile_records,
 )
 from fedchain.scans.tasks.simulated import BY_SITE
@@ -113,7 +113,7 @@ def scan_turntable(
         record=record,
         note=f"{len(own)} simulated turntables of {views} scans; {held_out} more held out",
         public_scans=tuple(public),
-        pictures=lambda outputs, many: pictures_of(outputs, many, test),
+        shown=lambda many: shown_of(test[:many]),
     )
 
 
