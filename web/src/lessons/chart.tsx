@@ -70,7 +70,7 @@ export function Chart(props: ChartProps) {
         <g class="guess">
           <path d={path(guessed)} />
           {guess.map((each) => <path class="diamond" d={`M${px(each.x)} ${py(each.y) - 7}l7 7l-7 7l-7 -7z`} />)}
-          <text x={px(guess.at(-1)!.x) + 11} y={py(guess.at(-1)!.y) + (lines.length ? 18 : 4)}>{say("lessons.yours")}</text>
+          <text x={px(guess[0]!.x) + 10} y={py(guess[0]!.y) - 8}>{say("lessons.yours")}</text>
         </g>
       )}
     </svg>

@@ -1,6 +1,7 @@
 // A cloud of points seen from one side, a path for each state.
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
+import { STATE } from "../panels/masks/pixels";
 import { type Cloud, projected, VIEWS, type ViewName } from "../panels/points/projection";
 import { useWidth } from "../size";
 
@@ -26,7 +27,7 @@ export function CloudPicture({ cloud, view, states, name, children }: CloudProps
       {size > 0 && (
         <div class="cloud" style={{ width: `${size}px`, height: `${size}px` }}>
           <svg width={size} height={size} role="img" aria-label={name}>
-            {paths.map((path, state) => path && <path class={`point ${CLASSES[state]}`} d={path} />)}
+            {paths.map((path, state) => path && <path class={classOf(state)} d={path} />)}
           </svg>
           {children?.(flat, size)}
         </div>
@@ -35,12 +36,22 @@ export function CloudPicture({ cloud, view, states, name, children }: CloudProps
   );
 }
 
-/** A path for each state: squares, and crosses for what is wrong, so that hue is not all. */
+export function classOf(state: number): string {
+  return `point ${CLASSES[state]}`;
+}
+
+/** The mark of a point: a square, or a cross for what is wrong, so that hue is not all. */
+export function markAt(x: number, y: number, state: number, size = 1): string {
+  const [half, side] = state >= STATE.wronglyKept ? [2 * Math.sqrt(size), 0] : [0.8 * size, 1.6 * size];
+  const start = `M${x.toFixed(1)} ${y.toFixed(1)}m-${half}-${half}`;
+  return side ? `${start}h${side}v${side}h-${side}z` : `${start}l${2 * half} ${2 * half}m0-${2 * half}l-${2 * half} ${2 * half}`;
+}
+
+/** A path for each state. */
 function pathsOf(flat: Float32Array, states: Uint8Array): string[] {
   const parts: string[][] = [[], [], [], [], []];
   states.forEach((state, at) => {
-    const [x, y] = [flat[2 * at]!.toFixed(1), flat[2 * at + 1]!.toFixed(1)];
-    parts[state]!.push(state >= 3 ? `M${x} ${y}m-2-2l4 4m0-4l-4 4` : `M${x} ${y}m-.8-.8h1.6v1.6h-1.6z`);
+    parts[state]!.push(markAt(flat[2 * at]!, flat[2 * at + 1]!, state));
   });
   return parts.map((part) => part.join(""));
 }

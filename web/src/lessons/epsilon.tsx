@@ -44,7 +44,7 @@ function Predict({ data, progress }: PartProps<number[], EpsilonData>) {
   return (
     <>
       <Curves data={data} progress={progress} {...(open ? { onPoint: (x: number, y: number) => set(Math.min(epsilons.length - 1, Math.max(0, Math.round(x))), Math.round(y * 100) / 100) } : {})} />
-      <div class="controls">
+      <div class="sliders">
         {epsilons.map((epsilon, at) => (
           <Range label={wordOf(epsilon)} min={0} max={1} step={0.01} value={mine[at]!} words={share(mine[at]!)} onValue={(iou) => set(at, iou)} />
         ))}
@@ -53,13 +53,12 @@ function Predict({ data, progress }: PartProps<number[], EpsilonData>) {
   );
 }
 
-interface CurvesProps { data: EpsilonData; progress: Progress<number[]>; onPoint?: (x: number, y: number) => void }
+interface CurvesProps { data: EpsilonData; progress: Progress<number[]>; measured?: boolean; onPoint?: (x: number, y: number) => void }
 
 /** The reader's curve and, once the answer is shown, each run and the mean over the seeds. */
-function Curves({ data, progress, onPoint }: CurvesProps) {
+function Curves({ data, progress, measured: shown = false, onPoint }: CurvesProps) {
   const [box, width] = useWidth();
   const epsilons = epsilonsOf(data.curves);
-  const shown = progress.shown.value;
   const everything = { points: epsilons.map((_, at) => [at, data.keep_everything] as const), kind: "baseline", label: say("lessons.keep_all") };
   const measured = { points: epsilons.map((epsilon, at) => [at, meanOf(iousAt(data.curves, epsilon))] as const), kind: "law", label: say("lessons.measured") };
   return (
@@ -91,8 +90,8 @@ function Try({ data, progress }: PartProps<number[], EpsilonData>) {
   const picture: PictureRecord = { is: "picture", scan: 0, height: scan.height, width: scan.width, intensity: scan.intensity, valid: scan.valid };
   return (
     <>
-      {progress.shown.value && <Curves data={data} progress={progress} />}
-      <div class="controls">
+      {progress.shown.value && <Curves data={data} progress={progress} measured />}
+      <div class="sliders">
         <Range label="ε" min={0} max={epsilons.length - 1} value={chosen.value} words={wordOf(epsilons[chosen.value]!)} onValue={(at) => (chosen.value = at)} />
         <Range label={say("masks.wipe")} min={0} max={1} step={0.05} value={wipe.value} words={share(wipe.value)} onValue={(at) => (wipe.value = at)} />
       </div>

@@ -1,6 +1,7 @@
 // Erases points: by a line drawn around them, or by a round brush that arrow keys move.
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { whole } from "../format";
 import { inside, readCloud, type ViewName } from "../panels/points/projection";
 import { bytesOf } from "../records";
 import { say } from "../words";
@@ -37,13 +38,13 @@ export function Eraser({ data, progress }: { data: PointsData; progress: Progres
   return (
     <>
       <Views view={view.value} onView={(name) => (view.value = name)} name="view-of-guess" />
-      <CloudPicture cloud={cloud} view={view.value} states={states} name={say("lessons.cloud", { n: data.count })}>
+      <CloudPicture cloud={cloud} view={view.value} states={states} name={say("lessons.cloud", { n: whole(data.count) })}>
         {(flat, size) => open && <Surface flat={flat} size={size} brush={brush} lasso={lasso} onErase={put} onUndo={undo} />}
       </CloudPicture>
       <p class="note">{say("lessons.eraser_keys")}</p>
       <div class="controls">
         <button disabled={!before.value.length} onClick={undo}>{say("lessons.undo")}</button>
-        <span role="status">{say("lessons.erased", { n: count, all: data.count })}</span>
+        <span role="status">{say("lessons.erased", { n: whole(count), all: whole(data.count) })}</span>
       </div>
     </>
   );

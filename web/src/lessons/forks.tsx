@@ -49,7 +49,7 @@ function Try({ data, progress }: PartProps<number, ForksData>) {
   );
 }
 
-const STEP = 34;
+const STEP = 28;
 const LANE = 30;
 
 function Tree({ blocks, lost }: { blocks: Block[]; lost: number }) {

@@ -59,7 +59,9 @@ function Answer({ lesson }: { lesson: Lesson }) {
   return (
     <section class="step answer" aria-labelledby="answer">
       <Arrived id="answer" words={say("lessons.answer")} />
-      <p class="said">{play.words(progress.prediction.value, record.data)}</p>
+      <p class="said">
+        {play.words(progress.prediction.value, record.data)} {play.off?.(progress.prediction.value, record.data)}
+      </p>
       <p class="sentence"><Glossed text={texts.answer} /></p>
       <h4>{say("lessons.not_shown")}</h4>
       <p>{texts.not_shown}</p>

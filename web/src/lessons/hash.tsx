@@ -54,7 +54,7 @@ function Try({ data }: PartProps<number, HashData>) {
     <>
       <p class="note">{say("lessons.model_bytes", { n: model.length - data.first })}</p>
       <Bytes bytes={model.subarray(data.first)} changed={on.value ? place.value - data.first : null} onByte={(at) => flip(at + data.first)} />
-      <div class="controls">
+      <div class="sliders">
         <Range label={say("lessons.which_bit")} min={0} max={7} value={bit.value} words={String(bit.value)} onValue={(value) => (bit.value = value)} />
       </div>
       <div class="pair">

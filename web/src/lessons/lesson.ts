@@ -72,8 +72,10 @@ export interface Play<Prediction, Data> {
   start: (data: Data) => Prediction;
   Predict: (props: PartProps<Prediction, Data>) => JSX.Element;
   Try: (props: PartProps<Prediction, Data>) => JSX.Element;
-  /** The prediction in words, beside what was measured. */
+  /** The prediction in words; it says nothing of the answer. */
   words: (prediction: Prediction, data: Data) => string;
+  /** How far the prediction is from what was measured, where the answer does not say so. */
+  off?: (prediction: Prediction, data: Data) => string;
 }
 
 export type AnyPlay = Play<any, any>;

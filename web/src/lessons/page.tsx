@@ -2,7 +2,6 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { say } from "../words";
-import { theme } from "../state";
 import { Frame } from "./frame";
 import type { Lesson } from "./lesson";
 import { answersOf } from "./said";
@@ -25,9 +24,6 @@ export function LessonsPage({ lessons }: { lessons: Lesson[] }) {
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
-  useEffect(() => {
-    if (theme.value) document.documentElement.dataset["theme"] = theme.value;
-  }, [theme.value]);
   const number = Math.min(Math.max(1, shown.value), lessons.length);
   const lesson = lessons[number - 1]!;
   return (

@@ -72,7 +72,7 @@ function OneRun({ run, story, round }: { run: Run; story: Story; round: Signal<n
       <h4>{say(`lessons.run_${run}`)}</h4>
       <div ref={box} class="picture compass">{width > 0 && <Strip scene={scene} width={width} />}</div>
       {view.movable && (
-        <div class="controls">
+        <div class="sliders">
           <Range label={say("lessons.keep")} min={1} max={view.rows.length} value={view.keep!} words={say("lessons.kept", { n: view.keep!, chain: view.chainKeep! })} onValue={onKeep} />
         </div>
       )}

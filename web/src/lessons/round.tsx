@@ -24,7 +24,8 @@ export const roundPlay: Play<Placed, RoundData> = {
   start: (data) => ({ angle: 90, length: longest(data) / 2 }),
   Predict,
   Try,
-  words: ({ angle }, data) => say("lessons.said_step", { off: Math.round(between(angle, angleOf(data.gradient))) }),
+  words: ({ angle, length }) => say("lessons.said_step", { angle, length: share(length) }),
+  off: ({ angle }, data) => say("lessons.off_step", { off: Math.round(between(angle, angleOf(data.gradient))) }),
 };
 
 function longest(data: RoundData): number {
@@ -37,7 +38,7 @@ function Predict({ data, progress }: PartProps<Placed, RoundData>) {
   return (
     <>
       <Plane data={data} placed={placed} stage={0} {...(progress.locked.value ? {} : { onPlace: (to: Placed) => progress.say(to) })} />
-      <div class="controls">
+      <div class="sliders">
         <Range label={say("lessons.angle")} min={-180} max={180} value={placed.angle} words={`${placed.angle}°`} onValue={(angle) => progress.say({ ...placed, angle })} />
         <Range label={say("lessons.length")} min={most / 20} max={most} step={most / 20} value={placed.length} words={share(placed.length)} onValue={(length) => progress.say({ ...placed, length })} />
       </div>
@@ -116,7 +117,7 @@ function Ray({ arrow, unit, kind, name }: { arrow: Arrow; unit: number; kind: st
   const turn = -angleOf(arrow);
   const away = scaled([x, y], 1 + 14 / Math.hypot(x, y));
   return (
-    <g class={`ray ${kind}`}>
+    <g class={`vector ${kind}`}>
       <path class="shaft" d={`M0 0L${x} ${y}`} />
       <path class="head" transform={`translate(${x} ${y}) rotate(${turn})`} d="M0 0l-9 -4.5v9z" />
       <text x={away[0]} y={away[1] + 4} text-anchor="middle">{name}</text>

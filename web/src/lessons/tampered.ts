@@ -100,16 +100,16 @@ export function onTopOf(header: Bytes, below: Bytes): Bytes {
   return changed(header, "parent", hashOf(below));
 }
 
-/** Try nonces from `from` on; the header that has its work done, or null after `tries`. */
-export function mine(header: Bytes, from: number, tries: number): Bytes | null {
+/** Try nonces from `from` on, at most so many; `done` is the header that has its work done. */
+export function mine(header: Bytes, from: number, most: number): { done: Bytes | null; tries: number } {
   const target = targetOf(headerOf(header).bits);
   const copy = header.slice();
   const view = new DataView(copy.buffer);
-  for (let nonce = from; nonce < from + tries; nonce += 1) {
-    view.setBigUint64(HEADER_BYTES - 8, BigInt(nonce));
-    if (wide(hashOf(copy)) <= target) return copy;
+  for (let tries = 1; tries <= most; tries += 1) {
+    view.setBigUint64(HEADER_BYTES - 8, BigInt(from + tries - 1));
+    if (wide(hashOf(copy)) <= target) return { done: copy, tries };
   }
-  return null;
+  return { done: null, tries: most };
 }
 
 export function headerOf(raw: Bytes): Header {

@@ -1,6 +1,7 @@
 // Lesson 6: change one bit of a model on the chain, mine again, and see what every node still finds.
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { whole } from "../format";
 import { Range } from "../parts/Range";
 import { Scroll } from "../parts/Table";
 import { bytesOf } from "../records";
@@ -74,18 +75,18 @@ function Try({ data }: PartProps<Said, TamperingData>) {
 /** Mine a header in small pieces, and tell how many nonces were tried. */
 async function mined(header: Uint8Array, alive: { current: boolean }, onTries: (count: number) => void): Promise<Uint8Array> {
   for (let from = 0; alive.current; from += AT_ONCE) {
-    const found = mine(header, from, AT_ONCE);
-    onTries(AT_ONCE);
-    if (found) return found;
+    const { done, tries } = mine(header, from, AT_ONCE);
+    onTries(tries);
+    if (done) return done;
     await new Promise((resolve) => setTimeout(resolve));
   }
   return header;
 }
 
 function statusOf(verdicts: Verdict[], tries: number, busy: boolean): string {
-  if (busy) return say("lessons.mining", { n: tries.toLocaleString("en") });
+  if (busy) return say("lessons.mining", { n: whole(tries) });
   const wrong = verdicts.flatMap((verdict, at) => CHECKS.filter((check) => !verdict[check]).map((check) => say(`lessons.wrong_${check}`, { height: at + 1 })));
-  const mined = tries ? `${say("lessons.mined", { n: tries.toLocaleString("en") })} ` : "";
+  const mined = tries ? `${say("lessons.mined", { n: whole(tries) })} ` : "";
   return mined + (wrong.length ? say("lessons.refused", { what: wrong.join("; ") }) : say("lessons.accepted"));
 }
 
