@@ -232,6 +232,8 @@ export interface CloudRecord {
   /** int16 x, y, z, interleaved. */
   points: string;
   scale_m: number;
+  /** The points are one in `every` of those of the scan, row by row. */
+  every: number;
   truth: string;
   kept: string;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { after, before, cleaned, MARK } from "../src/panels/points/marks";
 import { FILL, inside, projected, readCloud, rotation, scored, VIEWS } from "../src/panels/points/projection";
 
 const bytes = (numbers: number[]) => new Uint8Array(Int16Array.from(numbers).buffer);
@@ -41,4 +42,27 @@ test("a selection is scored against the points that should go", () => {
   const found = scored(Uint8Array.of(1, 1, 0, 0), Uint8Array.of(0, 1, 0, 1));
   assert.deepEqual(found, { chosen: 2, outliers: 1, recall: 0.5, precision: 0.5, iou: 1 / 3 });
   assert.equal(scored(new Uint8Array(2), Uint8Array.of(1, 1)).iou, 1);
+});
+
+const record = {
+  is: "cloud", scan: 0, round: 9, points: btoa(String.fromCharCode(...bytes([0, 0, 0, 1, 0, 0, 2, 0, 0, 3, 0, 0]))),
+  scale_m: 1, every: 1, truth: btoa("\xc0"), kept: btoa("\xa0"),
+} as const;
+
+test("before the model all points are there, after it what it kept and what it should have kept", () => {
+  const one = cleaned(record);
+  assert.equal(one.round, 9);
+  assert.deepEqual([...before(one.truth, null)], [MARK.dot, MARK.dot, MARK.cross, MARK.cross]);
+  assert.deepEqual([...after(one, null)], [MARK.dot, MARK.ring, MARK.cross, MARK.none]);
+  assert.deepEqual([...after(one, Uint8Array.of(1, 0, 0, 1))], [MARK.dot + MARK.chosen, MARK.ring, MARK.cross, MARK.none]);
+});
+
+test("another round keeps what its mask keeps, at every second pixel that holds a point", () => {
+  const half = { ...record, every: 2 };
+  const picture = { is: "picture", scan: 0, height: 1, width: 9, intensity: "", valid: btoa("\xf7\x80") } as const;
+  const mask = { is: "mask", round: 4, scan: 0, height: 1, width: 9, truth: "", kept: btoa("\x05\x00") } as const;
+  const one = cleaned(half, picture, mask);
+  assert.equal(one.round, 4);
+  assert.deepEqual([...one.kept], [0, 0, 1, 1]);
+  assert.equal(cleaned(record, picture, mask).round, 9);
 });

@@ -27,7 +27,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import normals
-from fedchain.rows import add_gradients
+from fedchain.transforms import add_gradients
 
 COUNT_SHARE = 0.05
 """Part of the privacy cost that pays for the counts of an adaptive clip; see

@@ -1,9 +1,9 @@
 // A chain as one file (`fedchain export`): read from front to back, everything is checked again.
 import { checkMaker, checkMessages, checkPlace, checkWork, readMessages, readSealed, type Sealed } from "./block";
 import { type Bytes, hex, need, Reader, same, sha, Wrong } from "./bytes";
-import { checkSigned, type Message } from "./message";
+import { checkSigned } from "./message";
 import { MOST_RULES } from "./rules";
-import { hashesOf, mostBytes, readWeights, type State } from "./state";
+import { mostBytes, readWeights, type State } from "./state";
 import { States } from "./states";
 import { type Agreed, readAgreed, Tree } from "./tree";
 
@@ -110,7 +110,7 @@ class Reading {
     const body = inside.data.subarray(inside.at), messages = readMessages(inside, rules);
     checkMessages(messages, block.header, rules);
     for (const message of messages) checkSigned(message);
-    if (!agreed.unknown.length) keepState(block, messages, states, agreed);
+    if (!agreed.unknown.length) states.check(block, messages);
     tree.add(block.header, hash);
     said.set(hash, body);
   }
@@ -128,18 +128,4 @@ class Reading {
     need(same(read.take(32), digest), "file: its last 32 bytes are not the SHA-256 of all before");
     read.end();
   }
-}
-
-/** Recompute the state after a block, and check that the header names it (rule 9). */
-export function keepState(block: Sealed, messages: Message[], states: States, agreed: Agreed): void {
-  const state = states.next(block, messages);
-  if (!state) return;
-  checkState(block, state, agreed);
-  states.keep(hex(block.hash), state);
-}
-
-function checkState(block: Sealed, state: State, agreed: Agreed): void {
-  const { weights, memory } = hashesOf(state, agreed.rules);
-  need(same(block.header.weightsHash, weights), "weights_hash: weights are not those of the step from these messages");
-  need(same(block.header.memoryHash, memory), "memory_hash: the update's memory is not that of the step from these messages");
 }

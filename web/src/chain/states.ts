@@ -1,8 +1,9 @@
 // States: the weights and memory after blocks, recomputed on demand and kept while memory allows.
+import type { Sealed } from "./block";
+import { hex, need, same } from "./bytes";
 import type { Said } from "./directions";
-import type { State } from "./state";
+import { hashesOf, type State } from "./state";
 import { type Agreed, type Node, stepped, type Tree } from "./tree";
-import { hex } from "./bytes";
 
 const MOST_KEPT = 2 ** 25; // numbers, 256 MiB of them
 
@@ -18,11 +19,12 @@ export class States {
     private readonly messagesOf: (hash: string) => Said[] | null,
   ) {}
 
-  /** The state after a block; null where messages are missing on the way from genesis. */
+  /** The state after a block; null where something is missing on the way from genesis. */
   after(hash: string): State | null {
-    const way: Node[] = [];
-    let node = this.tree.nodes.get(hash)!;
-    for (; node !== this.tree.genesis && !this.kept.has(node.hash); node = this.tree.parentOf(node.header)) way.push(node);
+    const way: Node[] = [], { nodes, genesis } = this.tree;
+    let node = nodes.get(hash);
+    for (; node && node !== genesis && !this.kept.has(node.hash); node = nodes.get(hex(node.header.parent))) way.push(node);
+    if (!node) return null;
     let state = this.kept.get(node.hash) ?? this.first;
     for (const next of way.reverse()) {
       const messages = this.messagesOf(next.hash);
@@ -33,13 +35,19 @@ export class States {
     return state;
   }
 
-  /** The state that a block must have after its messages; null where the one below cannot be had. */
-  next(node: Pick<Node, "header">, messages: Said[]): State | null {
-    const before = this.after(hex(node.header.parent));
-    return before && stepped(this.agreed, before, messages, Number(node.header.height));
+  /** Check that a header names the state after its messages (rule 9); false where that below is not to be had. */
+  check(block: Sealed, messages: Said[]): boolean {
+    const { header } = block, before = this.after(hex(header.parent));
+    if (!before) return false;
+    const state = stepped(this.agreed, before, messages, Number(header.height));
+    const { weights, memory } = hashesOf(state, this.agreed.rules);
+    need(same(header.weightsHash, weights), "weights_hash: weights are not those of the step from these messages");
+    need(same(header.memoryHash, memory), "memory_hash: the update's memory is not that of the step from these messages");
+    this.keep(hex(block.hash), state);
+    return true;
   }
 
-  keep(hash: string, state: State): void {
+  private keep(hash: string, state: State): void {
     this.kept.set(hash, state);
     this.size += sizeOf(state);
     for (const [oldest, old] of this.kept) {

@@ -2,8 +2,7 @@
 // after each block, recomputed from the messages.
 import { aggregate } from "./aggregation";
 import { type Below, genesisHeader, type Header, hashOf, MEDIAN_OF, readHeader } from "./block";
-import { ascii, type Bytes, hex, need, sha, short } from "./bytes";
-import { isObject } from "./canonical";
+import { ascii, type Bytes, fromHex, hex, need, sha, short } from "./bytes";
 import type { Said } from "./directions";
 import { readRule, readUpdate } from "./kinds";
 import { type Part, UnknownPart } from "./parts";
@@ -83,12 +82,18 @@ export class Tree {
     this.nodes.set(hash, { header, hash, work: this.parentOf(header).work + workOf(header.bits) });
   }
 
+  /** Add a header whose parent may not be here; its work is then not known. */
+  addLoose(header: Header, hash: string): void {
+    if (this.nodes.has(hex(header.parent))) this.add(header, hash);
+    else this.nodes.set(hash, { header, hash, work: 0n });
+  }
+
   /** What the chain asks of a header on this parent, at a time of arrival. */
   above(parent: Node, arrivedMs: bigint): Below {
     const times = this.downFrom(parent, MEDIAN_OF).map((node) => node.header.timeMs).sort((a, b) => (a < b ? -1 : Number(a > b)));
     return {
       parent: parent.header,
-      chainId: hashBytes(this.genesis),
+      chainId: fromHex(this.genesis.hash),
       bits: this.bitsAbove(parent),
       medianMs: times[times.length >> 1]!,
       latestMs: arrivedMs + BigInt(this.agreed.rules.maxAheadMs),
@@ -103,19 +108,16 @@ export class Tree {
     return adapted(last.bits, last.timeMs - first.timeMs, BigInt(window) * BigInt(intervalMs), bits);
   }
 
+  /** Whether so many blocks are here, this one and those below it, or all down to genesis. */
+  reaches(top: Node, count: number): boolean {
+    const last = this.downFrom(top, Math.max(count, 1));
+    return last.length >= count || last.at(-1) === this.genesis;
+  }
+
   /** Up to so many blocks: this one, the one below it, and so on. */
   private downFrom(top: Node, count: number): Node[] {
     const found: Node[] = [];
     for (let node: Node | undefined = top; node && found.length < count; node = this.nodes.get(hex(node.header.parent))) found.push(node);
     return found;
   }
-}
-
-function hashBytes(node: Node): Bytes {
-  return Uint8Array.from(node.hash.match(/../g)!, (pair) => parseInt(pair, 16));
-}
-
-/** The name of what a chain's rules ask for, for texts. */
-export function kindOf(part: unknown): string {
-  return isObject(part) ? String(part.kind) : "";
 }

@@ -1,6 +1,6 @@
 // Where do messages travel? Nodes on two circles, and what is on its way at the page's clock.
 import { three, whole } from "../format";
-import { chooseRound } from "../moves";
+import { chooseMoment, chooseRound } from "../moves";
 import { Panel } from "../parts/Panel";
 import { Range } from "../parts/Range";
 import type { TableContent } from "../parts/Table";
@@ -40,7 +40,7 @@ export function Network() {
 }
 
 function findingOf({ compute, holders }: RunRecord, now: readonly TripRecord[]): string {
-  const who = { compute: whole(compute), holders: whole(holders), n: compute };
+  const who = { compute: whole(compute ?? 0), holders: whole(holders ?? 0), n: compute ?? 0 };
   const messages = summary(now, "message");
   const blocks = summary(now, "block");
   const times = { round: round.value, messages: messages?.count ?? 0, blocks: blocks?.count ?? 0 };
@@ -62,15 +62,15 @@ interface PictureProps {
 function Picture({ run: { compute, holders, attackers, groups }, trips: now, finding }: PictureProps) {
   const [box, width] = useWidth();
   const size = Math.min(width, LARGEST);
-  const layout = layoutOf(places.value, compute, holders, size);
-  const attacking = new Set(truth.value && !groups && isOneEach(layout, holders) ? Object.keys(attackers) : []);
+  const layout = layoutOf(places.value, compute ?? 0, holders ?? 0, size);
+  const attacking = new Set(truth.value && !groups && isOneEach(layout, holders ?? 0) ? Object.keys(attackers) : []);
   return (
     <div ref={box}>
       {size > 0 && (
         <svg class="network" width={size} height={size} role="img" aria-label={finding}>
           <Links links={links.value.length <= MOST_LINKS ? links.value : []} layout={layout} />
           <Nodes layout={layout} size={size} attacking={attacking} />
-          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusals.value} attacks={attackIds()} length={lengthNow()} />}
+          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusals.value} attacks={attackIds()} times={times(now)} />}
         </svg>
       )}
     </div>
@@ -95,11 +95,6 @@ function times(now: readonly TripRecord[]): [number, number] {
   return [first, now.reduce((most, trip) => Math.max(most, trip.left_s + duration(trip)), end)];
 }
 
-function lengthNow(): number {
-  const [start, end] = times(trips.value.get(round.value) ?? []);
-  return end - start;
-}
-
 /** The moment of the round, by hand: the timeline plays it. */
 function Time({ trips: now }: { trips: readonly TripRecord[] }) {
   const [start, end] = times(now);
@@ -109,7 +104,7 @@ function Time({ trips: now }: { trips: readonly TripRecord[] }) {
     <>
       <Range
         label={say("network.moment")} min={0} max={200} value={Math.round((200 * (at - start)) / (end - start || 1))}
-        words={words} onValue={(value) => (clock.value = start + ((end - start) * value) / 200)}
+        words={words} onValue={(value) => chooseMoment(start + ((end - start) * value) / 200)}
       />
       <button onClick={() => chooseRound(round.value, 0)}>{say("network.begin")}</button>
     </>

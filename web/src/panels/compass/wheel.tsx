@@ -137,7 +137,7 @@ function Arrows({ scene, radius }: { scene: Scene; radius: number }) {
   const step = view.step && view.step.length > 0 ? placed(scene, view.step, radius) : null;
   const mean = truth && view.mean ? placed(scene, view.mean, radius) : null;
   const same = step !== null && mean !== null && view.agreement! > 0.985;
-  const right = step !== null && step.angle >= (mean?.angle ?? 0);
+  const right = step !== null && (same || !mean ? isFreer(scene, step.angle) : step.angle >= mean.angle);
   return (
     <>
       <Arrow kind="sum" angle={0} reach={radius - 2} />
@@ -145,6 +145,13 @@ function Arrows({ scene, radius }: { scene: Scene; radius: number }) {
       {step && <Arrow kind="step" {...step} right={right} words={say(same ? "compass.both" : "compass.step")} />}
     </>
   );
+}
+
+/** Whether fewer lines lie to the right of an angle than to its left. The handle is on the right. */
+function isFreer({ view, sides }: Scene, angle: number): boolean {
+  const turns = view.rows.map((row) => signed(row.angle, sides(row.holder)) - angle);
+  const right = turns.filter((turn) => turn > 0 && turn < 45).length + (view.movable ? 3 : 0);
+  return right < turns.filter((turn) => turn <= 0 && turn > -45).length;
 }
 
 /** Where a step points: at its exact angle, on the side of its loading. Its length says nothing. */

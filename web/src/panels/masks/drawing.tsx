@@ -43,7 +43,7 @@ export function Lines() {
     <defs>
       {lines.map(([id, path]) => (
         <pattern id={id} width={1} height={1} patternUnits="userSpaceOnUse">
-          <path class="line-across" d={path} />
+          <path class={`line-across ${id}`} d={path} />
         </pattern>
       ))}
     </defs>

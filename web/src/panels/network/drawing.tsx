@@ -48,15 +48,17 @@ interface MovingProps {
   refusals: readonly RefusalRecord[];
   /** Ids of the messages of attackers. */
   attacks: ReadonlySet<string>;
-  /** Length of the round in simulated seconds. */
-  length: number;
+  /** Start and end of the round in simulated seconds. */
+  times: readonly [number, number];
 }
 
-export function Moving({ layout, trips, refusals, attacks, length }: MovingProps) {
+/** What moves at the page's clock. When all is over, the nodes stay marked that refused something. */
+export function Moving({ layout, trips, refusals, attacks, times: [start, end] }: MovingProps) {
   const now = clock.value;
+  const shown = arrived(trips, refusals, now, now < end ? FLASH * (end - start) : Infinity);
   return (
     <g>
-      {arrived(trips, refusals, now, FLASH * length).map(({ node, refused }) => {
+      {shown.filter(({ refused }) => refused || now < end).map(({ node, refused }) => {
         const spot = layout.spots.get(node);
         if (!spot) return null;
         const radius = node.startsWith("c") ? 14 : 8;
