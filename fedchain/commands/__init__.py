@@ -36,10 +36,21 @@ from fedchain.machine import prepare
 from fedchain.version import __version__
 
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
+GROUPS = (
+    "running",
+    "teaching",
+    "studying",
+    "auditing",
+    "ledgers",
+    "scenarios",
+    "scans",
+    "doctor",
+    "caching",
+)
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 PANELS = {
     "Run": ("run", "resume"),
+    "Page": ("lessons",),
     "Study": ("sweep", "report"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),

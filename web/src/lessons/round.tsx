@@ -112,6 +112,9 @@ function Plane({ data, placed, stage, onPlace }: PlaneProps) {
   );
 }
 
+/** Names of arrows that may lie close together stand apart. */
+const SHIFTS: Record<string, number> = { mine: -8, step: 16 };
+
 function Ray({ arrow, unit, kind, name }: { arrow: Arrow; unit: number; kind: string; name: string }) {
   const [x, y] = [arrow[0] * unit, -arrow[1] * unit];
   const turn = -angleOf(arrow);
@@ -120,7 +123,7 @@ function Ray({ arrow, unit, kind, name }: { arrow: Arrow; unit: number; kind: st
     <g class={`vector ${kind}`}>
       <path class="shaft" d={`M0 0L${x} ${y}`} />
       <path class="head" transform={`translate(${x} ${y}) rotate(${turn})`} d="M0 0l-9 -4.5v9z" />
-      <text x={away[0]} y={away[1] + 4} text-anchor="middle">{name}</text>
+      <text x={away[0]} y={away[1] + (SHIFTS[kind] ?? 4)} text-anchor="middle">{name}</text>
     </g>
   );
 }
