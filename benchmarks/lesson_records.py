@@ -102,7 +102,8 @@ def round_record(run: Run) -> Content:
     """Return the messages of one round as arrows of two coordinates, and the step of the chain."""
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = next(b for b in store.blocks() if b.header.height == LOOKED_AT)
-        before, after = (store.state(name).weights for name in (block.header.parent, block.header.hash))
+        names = block.header.parent, block.header.hash
+        before, after = (store.state(name).weights for name in names)
     rows = np.array([message.direction / 2.0**message.exponent for message in block.messages])
     fates = {event["id"]: event for event in run.messages_in(LOOKED_AT)}
     told = [fates[message.id.hex()] for message in block.messages]

@@ -56,7 +56,8 @@ def contents_of(lesson: Lesson, data: Data | None = None) -> LessonContent:
         data: content of a data file; None reads the one that comes with fedchain.
     """
     recorded = read_data(lesson) if data is None else data
-    return LessonContent(lesson, filled(texts()["lessons"][lesson.name], lesson, recorded), recorded)
+    written = texts()["lessons"][lesson.name]
+    return LessonContent(lesson, filled(written, lesson, recorded), recorded)
 
 
 def all_contents() -> tuple[LessonContent, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fedchain.arrays import Vector
 from fedchain.page.lessons.numbers import EPSILONS, letter, share
 
 Data = Mapping[str, Any]
@@ -35,17 +36,18 @@ def plane(data: Data, solved: bool) -> str:
         f'<circle class="faint" r="{np.median(lengths) * unit:.1f}"/>',
         f'<path class="faint" d="M{-PLANE / 2} 0h{PLANE}M0 {-PLANE / 2}v{PLANE}"/>',
     ]
-    parts += [_arrow(letter(place), *arrow) for place, arrow in enumerate(arrows * unit)]
+    parts += [_arrow(letter(place), arrow) for place, arrow in enumerate(arrows * unit)]
     if solved:
         total = np.array(data["sum"])
         ahead = total / np.hypot(*total) * lengths.max() * unit * 0.9
-        parts.append(_arrow("sum", *ahead, kind="faint"))
-        parts.append(_arrow("step", *(np.array(data["gradient"]) * unit), kind="bold"))
+        parts.append(_arrow("sum", ahead, kind="faint"))
+        parts.append(_arrow("step", np.array(data["gradient"]) * unit, kind="bold"))
     inside = f'<g transform="translate({PLANE / 2} {PLANE / 2})">{"".join(parts)}</g>'
     return svg(PLANE, PLANE, inside)
 
 
-def _arrow(name: str, x: float, y: float, kind: str = "ink") -> str:
+def _arrow(name: str, arrow: Vector, kind: str = "ink") -> str:
+    x, y = arrow
     turn, away = -math.degrees(math.atan2(y, x)), 1 + 16 / math.hypot(x, y)
     return (
         f'<path class="{kind}" d="M0 0L{x:.1f} {-y:.1f}"/>'
@@ -71,8 +73,7 @@ def epsilon_chart(data: Data, measured: bool) -> str:
 
 
 def forks_chart(data: Data, measured: bool) -> str:
-    """Return the axes of lesson 2, with the recorded shares of lost blocks and the law or without.
-    """
+    """Return the axes of lesson 2, with the recorded shares of lost blocks and the law or without."""
     dots = [(point["delay_s"] / point["interval_s"], point["lost"]) for point in data["points"]]
     most = max(x for x, _ in dots)
     law = [(x, x / (1 + x)) for x in np.linspace(0, most, 33)]
@@ -119,7 +120,7 @@ def chart(
         parts.append(f'<text x="{across}" y="{HIGH - 18}" text-anchor="middle">{name}</text>')
     middle = (LEFT + WIDE - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HIGH - 3}" text-anchor="middle">{escape(axes[0])}</text>')
-    parts.append(f'<text x="0" y="8">{escape(axes[1])}</text>')
+    parts.append(f'<text x="0" y="12">{escape(axes[1])}</text>')
     for name, points in lines.items():
         across, down = at(*points[-1]).split()
         parts.append(

@@ -66,7 +66,11 @@ def _forks(data: Data) -> Numbers:
     found: dict[float, list[Any]] = {}
     for point in data["points"]:
         found.setdefault(point["delay_s"], []).append(point)
-    named = {"asked": found[data["asked_delay_s"]], "least": found[min(found)], "most": found[max(found)]}
+    named = {
+        "asked": found[data["asked_delay_s"]],
+        "least": found[min(found)],
+        "most": found[max(found)],
+    }
     numbers: Numbers = {"interval": share(data["points"][0]["interval_s"])}
     for name, points in named.items():
         x = points[0]["delay_s"] / points[0]["interval_s"]

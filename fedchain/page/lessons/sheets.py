@@ -26,7 +26,7 @@ def worksheet_html(contents: Sequence[LessonContent]) -> str:
     pages = []
     for number, lessons in enumerate(PAGES, start=1):
         head = (
-            f'<header><span>{_word("worksheet")}</span>'
+            f"<header><span>{_word('worksheet')}</span>"
             f'<span>{_word("name")}: <span class="blank"></span></span>'
             f"<span>{_word('page', number=number, pages=len(PAGES))}</span></header>"
         )
@@ -89,7 +89,7 @@ def slides_html(contents: Sequence[LessonContent]) -> str:
             f'<section class="slide"><p class="number">{content.lesson.number} · '
             f"{escape(said['title'])}</p><h2>{escape(said['finding'])}</h2>"
             f"{_picture(content, solved=True)}"
-            f'<aside><p><strong>{_word("question")}:</strong> {escape(said["question"])}</p>'
+            f"<aside><p><strong>{_word('question')}:</strong> {escape(said['question'])}</p>"
             f"<p><strong>{_word('notes')}:</strong> {escape(said['notes'])}</p>"
             f"<p><strong>{_word('not_shown')}:</strong> {escape(said['not_shown'])}</p></aside>"
             "</section>"
