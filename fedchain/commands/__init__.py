@@ -38,6 +38,7 @@ from fedchain.version import __version__
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = (
     "running",
+    "serving",
     "teaching",
     "studying",
     "auditing",
@@ -50,7 +51,7 @@ GROUPS = (
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 PANELS = {
     "Run": ("run", "resume"),
-    "Page": ("lessons",),
+    "Page": ("serve", "demo", "lessons"),
     "Study": ("sweep", "report"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),

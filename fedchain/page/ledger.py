@@ -64,6 +64,11 @@ class LedgerView:
         """The rules of the chain."""
         return self._store.rules
 
+    def main_chain(self) -> list[bytes]:
+        """Return the hashes of the blocks of the main chain above genesis, from the lowest on."""
+        rows = (row for row in self._rows.values() if row.hash in self._main and row.height)
+        return [row.hash for row in sorted(rows, key=lambda row: row.height)]
+
     def genesis(self) -> PageRecord:
         """Return the record of the genesis block, with the first state as in a chain file."""
         first = self._store.genesis.header

@@ -66,7 +66,8 @@ class Feed:
         nodes = run.manifest["scenario"].get("nodes", {})
         asked = int(nodes.get("cohort") or nodes.get("holders") or 0)
         self._run, self._thinning = run, Thinning(run.manifest["rounds"], asked)
-        self._view = LedgerView(run.folder / LEDGER, self._thinning)
+        self.view = LedgerView(run.folder / LEDGER, self._thinning)
+        """The run's ledger."""
         self._events = ChunkReader(run.folder / EVENTS)
         self._trips = Trips(run.folder / TRAVEL, self._thinning)
         self._make_pictures = pictures or (lambda: saved_pictures(run))
@@ -77,7 +78,7 @@ class Feed:
 
     def close(self) -> None:
         """Close the ledger."""
-        self._view.close()
+        self.view.close()
 
     def records(self, after: int = 0, follow: bool = False) -> Iterator[Told | None]:
         """Yield all records, in an order in which each one can be shown at once.
@@ -110,21 +111,21 @@ class Feed:
         yield from ((record, None) for record in self._closing(status))
 
     def _opening(self) -> Iterator[PageRecord]:
-        yield run_record(self._run, self._view.rules)
-        yield self._view.genesis()
+        yield run_record(self._run, self.view.rules)
+        yield self.view.genesis()
         if (scenario := scenario_of(self._run)) is not None:
             yield from network_records(scenario)
 
     def _closing(self, status: str) -> Iterator[PageRecord]:
         """Yield what is known once a run has ended."""
         run = Run(self._run.folder, self._run.given)
-        yield run_record(run, self._view.rules) | {"status": status}
-        self._view.refresh()
-        yield from self._view.headers()
+        yield run_record(run, self.view.rules) | {"status": status}
+        self.view.refresh()
+        yield from self.view.headers()
         yield from self._trips.up_to(math.inf)
         if self._rounds and self._pictures is not None:
             last = max(self._rounds)
-            if (state := self._view.state(self._rounds[last])) is not None:
+            if (state := self.view.state(self._rounds[last])) is not None:
                 yield from self._pictures.clouds(last, model_of(state))
         if lost := self._lost + self._trips.lost:
             yield page_record("lost", count=lost)
@@ -156,11 +157,11 @@ class Feed:
         yield from map(_told, shown)
         if self._thinning.shows(number):
             yield _told(chunk.round) | ({"thinned": True} if len(shown) < len(sent) else {})
-        if block not in self._view:
-            self._view.refresh()
-        yield from self._view.headers(block)
+        if block not in self.view:
+            self.view.refresh()
+        yield from self.view.headers(block)
         yield from self._trips.up_to(chunk.round["time_s"])
-        if shown and (gram := self._view.gram(block)) is not None:
+        if shown and (gram := self.view.gram(block)) is not None:
             yield gram
 
     def _masks(self) -> Iterator[PageRecord]:
@@ -173,7 +174,7 @@ class Feed:
         if self._pictures is None:
             return
         for number, block in waiting.items():
-            if (state := self._view.state(block)) is not None:
+            if (state := self.view.state(block)) is not None:
                 yield from self._pictures.masks(number, model_of(state))
 
 

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.page.lessons.catalogue import DATA, LESSONS, Lesson
-from fedchain.page.lessons.numbers import numbers_of
+from fedchain.page.lessons.numbers import Data, numbers_of
 
 TEXTS = Path(__file__).with_name("texts.json")
 """File of all texts."""
-Data = Mapping[str, Any]
-"""Content of a data file: the names of the recorded runs, and what they left."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from fedchain.arrays import Vector
-from fedchain.page.lessons.numbers import EPSILONS, letter, share
+from fedchain.page.lessons.numbers import EPSILONS, Data, letter, share
 
-Data = Mapping[str, Any]
-"""Content of a data file."""
 Points = Sequence[tuple[float, float]]
 """Places in a chart."""
 PLANE, CLOUD = 400, 210
@@ -73,7 +71,7 @@ def epsilon_chart(data: Data, measured: bool) -> str:
 
 
 def forks_chart(data: Data, measured: bool) -> str:
-    """Return the axes of lesson 2, with the recorded shares of lost blocks and the law or without."""
+    """Return the axes of lesson 2, with the recorded chains and the law or without."""
     dots = [(point["delay_s"] / point["interval_s"], point["lost"]) for point in data["points"]]
     most = max(x for x, _ in dots)
     law = [(x, x / (1 + x)) for x in np.linspace(0, most, 33)]
