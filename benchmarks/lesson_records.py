@@ -35,6 +35,8 @@ from fedchain.simulation.setup import build_setup
 
 Content = dict[str, Any]
 """The content of a data file."""
+ASKED_DELAY_S = 0.15
+"""Delay that lesson 2 asks about, in seconds: that of its scenario without the sweep."""
 TREE_HEIGHT = 24
 """Height up to which a lesson draws the tree of a chain."""
 LOOKED_AT = 2
@@ -76,7 +78,7 @@ def forks_record(runs: Sequence[Run]) -> Content:
         points.append({**point, "lost": share, "law": law})
         if run.manifest["seed"] == 0:
             trees[f"{delay:g}"] = _tree(run)
-    return {"points": points, "trees": trees}
+    return {"asked_delay_s": ASKED_DELAY_S, "points": points, "trees": trees}
 
 
 def _tree(run: Run) -> list[list[Any]]:
@@ -100,7 +102,8 @@ def round_record(run: Run) -> Content:
     """Return the messages of one round as arrows of two coordinates, and the step of the chain."""
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = next(b for b in store.blocks() if b.header.height == LOOKED_AT)
-        before, after = (store.state(name).weights for name in (block.header.parent, block.header.hash))
+        names = block.header.parent, block.header.hash
+        before, after = (store.state(name).weights for name in names)
     rows = np.array([message.direction / 2.0**message.exponent for message in block.messages])
     fates = {event["id"]: event for event in run.messages_in(LOOKED_AT)}
     told = [fates[message.id.hex()] for message in block.messages]
@@ -130,7 +133,7 @@ def epsilon_record(runs: Sequence[Run]) -> Content:
         curves.append({"epsilon": epsilon, "seed": seed, "iou": iou})
         if seed == 0:
             task, kept = _last_masks(run)
-            masks[str(epsilon)] = bits(kept[SCAN_SHOWN])
+            masks[f"{float(epsilon):g}"] = bits(kept[SCAN_SHOWN])
     image, target = task.held_out.inputs[SCAN_SHOWN], task.held_out.targets[SCAN_SHOWN]
     light = np.where(np.isfinite(target), image[0], image[0].min())
     grey = (light - light.min()) / max(np.ptp(light), 1e-9) * 255
@@ -198,6 +201,7 @@ def points_record() -> Content:
         judged = judge(file, read, trained, {})
     valid = read.valid
     points = read.scan.positions[read.box][valid].astype(np.float64)
+    points *= 1, -1, -1  # as clouds of the page have them: y down, z away from the reader
     points -= (points.min(axis=0) + points.max(axis=0)) / 2
     scale = np.abs(points).max() / STEPS_OF_INT16
     whole = np.round(points / scale).astype("<i2")

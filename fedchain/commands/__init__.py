@@ -39,6 +39,7 @@ from fedchain.version import __version__
 GROUPS = (
     "running",
     "serving",
+    "teaching",
     "studying",
     "auditing",
     "citing",
@@ -51,7 +52,7 @@ GROUPS = (
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 HELP_GROUPS = {
     "Run": ("run", "resume"),
-    "Page": ("serve", "demo"),
+    "Page": ("serve", "demo", "lessons"),
     "Study": ("sweep", "report", "cite"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),

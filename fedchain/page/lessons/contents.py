@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.page.lessons.catalogue import DATA, LESSONS, Lesson
-from fedchain.page.lessons.numbers import numbers_of
+from fedchain.page.lessons.numbers import Data, numbers_of
 
 TEXTS = Path(__file__).with_name("texts.json")
 """File of all texts."""
-Data = Mapping[str, Any]
-"""Content of a data file: the names of the recorded runs, and what they left."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,8 @@ def contents_of(lesson: Lesson, data: Data | None = None) -> LessonContent:
         data: content of a data file; None reads the one that comes with fedchain.
     """
     recorded = read_data(lesson) if data is None else data
-    return LessonContent(lesson, filled(texts()["lessons"][lesson.name], lesson, recorded), recorded)
+    written = texts()["lessons"][lesson.name]
+    return LessonContent(lesson, filled(written, lesson, recorded), recorded)
 
 
 def all_contents() -> tuple[LessonContent, ...]:

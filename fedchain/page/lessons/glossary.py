@@ -22,9 +22,9 @@ def glossary() -> dict[str, str]:
 
 
 def entries_in(markdown: str) -> dict[str, str]:
-    """Return the entries of a glossary in Markdown, one a line: ``**term**: meaning``.
+    r"""Return the entries of a glossary in Markdown, one a line: ``**term**: meaning``.
 
-    >>> entries_in("# Glossary\\n**block**: A list.\\n")
+    >>> entries_in("# Glossary\n**block**: A list.\n")
     {'block': 'A list.'}
     """
     return {match["term"]: match["meaning"] for match in _ENTRY.finditer(markdown)}

@@ -66,12 +66,12 @@ def _forks(data: Data) -> Numbers:
     found: dict[float, list[Any]] = {}
     for point in data["points"]:
         found.setdefault(point["delay_s"], []).append(point)
-    asked = min(found, key=lambda delay: abs(delay - ASKED_DELAY_S))
-    named = {"asked": found[asked], "least": found[min(found)], "most": found[max(found)]}
-    numbers: Numbers = {
-        "interval": share(data["points"][0]["interval_s"]),
-        "seeds": str(len(found[asked])),
+    named = {
+        "asked": found[data["asked_delay_s"]],
+        "least": found[min(found)],
+        "most": found[max(found)],
     }
+    numbers: Numbers = {"interval": share(data["points"][0]["interval_s"])}
     for name, points in named.items():
         x = points[0]["delay_s"] / points[0]["interval_s"]
         numbers |= {
@@ -81,10 +81,6 @@ def _forks(data: Data) -> Numbers:
             f"{name}_law": share(x / (1 + x)),
         }
     return numbers
-
-
-ASKED_DELAY_S = 0.15
-"""Delay that lesson 2 asks about, in seconds; the recorded delay nearest to it is taken."""
 
 
 def _round(data: Data) -> Numbers:
