@@ -22,7 +22,7 @@ const common = {
   loader: { ".woff2": "dataurl" },
 };
 
-const LIBRARIES = ["preact", "@preact/signals", "d3-shape", "d3-array", "@noble/hashes"];
+const LIBRARIES = ["preact", "@preact/signals", "d3-array", "@noble/hashes"];
 
 async function buildPage(out) {
   await build({
@@ -30,6 +30,12 @@ async function buildPage(out) {
     banner: { js: await notices(here, LIBRARIES) },
     entryPoints: ["src/main.tsx"],
     outfile: join(out, "page.js"),
+  });
+  await build({
+    ...common,
+    banner: { js: await notices(here, ["preact", "@preact/signals", "@noble/hashes"]) },
+    entryPoints: ["src/lessons/main.tsx"],
+    outfile: join(out, "lessons.js"),
   });
   await build({
     ...common,
