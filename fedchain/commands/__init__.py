@@ -36,9 +36,31 @@ from fedchain.machine import prepare
 from fedchain.version import __version__
 
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
-GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "scans", "doctor", "caching")
+GROUPS = (
+    "running",
+    "serving",
+    "teaching",
+    "studying",
+    "auditing",
+    "citing",
+    "ledgers",
+    "scenarios",
+    "scans",
+    "doctor",
+    "caching",
+)
 """Modules with commands, in the order of the help; each has a variable ``app``."""
-
+HELP_GROUPS = {
+    "Run": ("run", "resume"),
+    "Page": ("serve", "demo", "lessons"),
+    "Study": ("sweep", "report", "cite"),
+    "Audit": ("audit",),
+    "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
+    "Scans": ("scan",),
+    "Scenarios": ("scenarios", "validate", "explain", "list", "describe", "schema"),
+    "Machine": ("doctor", "cache"),
+}
+"""Names of the commands by the heading under which the help shows them."""
 
 WrongUsage: Any = typer.BadParameter.__base__
 """Error of an unknown or missing option or argument."""
@@ -77,7 +99,10 @@ def assemble() -> Any:
     app.callback()(_options)
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
-    command = get_command(app)
+    command: Any = get_command(app)
+    panels = {name: panel for panel, names in HELP_GROUPS.items() for name in names}
+    for name, inner in command.commands.items():
+        inner.rich_help_panel = panels.get(name)
     _flow(command)
     return command
 

@@ -145,7 +145,9 @@ def _lines(found: Audited, audits: Mapping[str, Audit[Any]]) -> Iterator[Rendera
     for name, audit in audits.items():
         yield Text(name, style="bold")
         cells = audit.cells(found.findings[name])
-        yield table(audit.columns.values(), (map(_cell, audit.columns, row) for row in cells))
+        yield table(
+            tuple(audit.columns.values()), (map(_cell, audit.columns, row) for row in cells)
+        )
         if audit.unseen:
             yield Text(audit.unseen)
     yield from map(str, found.files)

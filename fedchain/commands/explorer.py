@@ -11,10 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
-from fedchain.commands.fates import fates_table, round_words
+from fedchain.commands.fates import fates_table, round_words, short_number
 from fedchain.commands.formats import filled_table, refuse, table
-from fedchain.commands.terminal import count_words, held_against, short_number
+from fedchain.commands.headings import count_words
+from fedchain.commands.terminal import held_against
 from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.work import target_from_compact, work_of
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 from fedchain.results import LEDGER, OVER, Run
@@ -100,7 +102,8 @@ def _block(run: Run, which: str) -> Inspection:
         for message in block.messages
     ]
     kind = _participant(run)[0]
-    fields = table(("header", "value"), ((name, str(value)) for name, value in header.items()))
+    shown = {**header, "bits": bits_words(block.header.bits)}
+    fields = table(("header", "value"), ((name, str(value)) for name, value in shown.items()))
     bodies = filled_table(
         "message | holder | norm | mechanism | noise | records",
         "{id:.8} | {who} | {norm:.6g} | {mechanism} | {noise:.4g} | {records}",
@@ -108,6 +111,16 @@ def _block(run: Run, which: str) -> Inspection:
     )
     values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
     return values, [f"block {values['hash']}", fields, bodies]
+
+
+def bits_words(bits: int) -> str:
+    """Return a target in compact form in words: the zeros before it, and the tries that it asks.
+
+    >>> bits_words(521142271)
+    '521142271: 12 leading zero bits, one try in 4,096 succeeds'
+    """
+    zeros = 256 - target_from_compact(bits).bit_length()
+    return f"{bits}: {zeros} leading zero bits, one try in {work_of(bits):,} succeeds"
 
 
 def _participant(run: Run) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+LONGEST_WORD = 24
+"""Number of letters up to which a word in a table is never broken."""
 USAGE, REFUSED_CHAIN, INTERRUPTED = 2, 5, 130
 """Exit codes: USAGE for wrong arguments; REFUSED_CHAIN for a ledger, chain file or proof that is
 damaged or wrong; INTERRUPTED for Ctrl-C, when everything is saved."""
@@ -68,15 +72,21 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Return a table of texts under a header."""
+def table(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> Table:
+    """Return a table of texts under a header; a column is no narrower than its words.
+
+    Words of more than ``LONGEST_WORD`` letters, such as paths and hashes, may be broken.
+    """
     from rich import box
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
+    texts = [list(row) for row in rows]
+    for place, column in enumerate(columns):
+        words = " ".join([column, *(row[place] for row in texts)]).split()
+        longest = max((len(word) for word in words if len(word) <= LONGEST_WORD), default=1)
+        made.add_column(column, overflow="fold", min_width=longest)
+    for row in texts:
         made.add_row(*row)
     return made
 
@@ -124,9 +134,23 @@ def _print_lines(lines: Iterable[RenderableType], *, rich: bool) -> None:
         if isinstance(line, Table) and not rich:
             line.box = None
         if isinstance(line, str):
-            typer.echo(line)
+            typer.echo(in_lines(line, console.width) if sys.stdout.isatty() else line)
         else:
-            console.print(line, soft_wrap=isinstance(line, Text))
+            # A terminal would break a text inside words; in a file it keeps its lines.
+            console.print(line, soft_wrap=isinstance(line, Text) and not sys.stdout.isatty())
+
+
+def in_lines(text: str, width: int) -> str:
+    """Break a text between words for a terminal; what follows its label is indented as a block."""
+    label = re.match(r"[a-z]+ {2,}", text)
+    indent = " " * len(label[0]) if label else ""
+    return "\n".join(
+        textwrap.fill(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+            replace_whitespace=False, drop_whitespace=True,
+        )
+        for line in text.split("\n")
+    )  # fmt: skip
 
 
 @contextmanager

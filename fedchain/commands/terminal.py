@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from fedchain.cache import size_words
+from fedchain.commands.fates import left_out_words, short_number
 from fedchain.commands.formats import table
-from fedchain.names import command, counted_words
+from fedchain.commands.headings import count_words, heading, settings_line
+from fedchain.names import command
+from fedchain.scenario import HolderAttack
 
 if TYPE_CHECKING:
     from fedchain.results import MessageRecord, RoundRecord
@@ -21,10 +24,17 @@ if TYPE_CHECKING:
 
 NAMED_NODES = 6
 """Maximum number of compute nodes whose shares of the blocks are shown."""
-NAMED_REJECTIONS = 3
-"""Maximum number of Byzantine holders that a round's line names; the line counts the others."""
 LINE = "{:>5} {:>6} {:>8} {:>7} {:>6} {:<18} {:<8} {:<7} {:>6}"
 """Columns of a round's line, for a terminal of 80 characters."""
+LEFT_OUT_LETTERS = 18
+"""Width of the column of messages that were left out."""
+ATTACKERS_LEGEND = (
+    "left out: h9 and +9 are attackers whom the rule left out, h9! and +9! attackers\n"
+    "whom it USED; honest holders that it left out are counted"
+)
+AGAIN_LEGEND = "        * told again: after a fork, another block took the place of this round's"
+ALARM, CALM = "bold red", "dim"
+"""Styles: of attackers whose messages were used, and of honest messages that were left out."""
 
 
 class Terminal:
@@ -34,7 +44,7 @@ class Terminal:
         self._console = console
         self.begun = False
         """Whether a run has started; False if the run was already complete."""
-        self._score, self._stale = "score", 0
+        self._score, self._stale, self._highest, self._told_again = "score", 0, 0, False
         self._bar = Progress(
             TextColumn("Training"),
             BarColumn(),
@@ -61,123 +71,66 @@ class Terminal:
         if setup.task.note:
             self._console.print(setup.task.note, soft_wrap=whole)
         self._console.print(heading(setup), soft_wrap=whole)
+        self._console.print(settings_line(setup.scenario, setup.task.learns), soft_wrap=whole)
+        if any(isinstance(attack, HolderAttack) for attack in setup.scenario.attacks):
+            self._console.print(ATTACKERS_LEGEND, style="dim", soft_wrap=True)
         columns = LINE.format(
-            "round", "loss", self._score[:8], "epsilon", "used", "rejected", "block", "fork", "time"
+            "round", "loss", self._score[:8], "epsilon", "used", "left out", "block", "fork", "time"
         )
         self._console.print(columns, style="dim", soft_wrap=True)
         self._bar.update(self._rounds, total=setup.rules.rounds)
         self._bar.start()
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Show one round."""
-        line = self._round_line(record, messages)
+        """Show one round; a star marks a round that is told again after a fork."""
+        if again := record.round <= self._highest:
+            self._tell_legend_of_star()
+        self._highest = max(self._highest, record.round)
+        cells, words = self._cells(record, again), left_out_words(messages, LEFT_OUT_LETTERS)
+        line = LINE.format(*cells[:5], " ".join(word for word, _ in words) or "-", *cells[5:])
         if not self._console.is_terminal:  # nobody sees a bar, and rich takes long to print a line
             self._console.file.write(f"{line}\n")
             return
-        self._bar.print(line, soft_wrap=True)
+        self._bar.print(coloured(line, words), soft_wrap=True)
         self._bar.update(self._rounds, completed=record.round)
+
+    def _tell_legend_of_star(self) -> None:
+        if not self._told_again:
+            self._bar.print(AGAIN_LEGEND, style="dim", soft_wrap=True)
+        self._told_again = True
 
     def close(self) -> None:
         """Remove the progress bar when the run ends or fails."""
         self._preparing.stop()
         self._bar.stop()
 
-    def _round_line(self, record: RoundRecord, messages: list[MessageRecord]) -> str:
+    def _cells(self, record: RoundRecord, again: bool) -> tuple[str, ...]:
+        """Return the columns of a round's line, without the one of what was left out."""
         stale, self._stale = record.stale_blocks - self._stale, record.stale_blocks
-        return LINE.format(
-            record.round,
+        return (
+            f"{record.round}{'*' if again else ''}",
             short_number(record.metrics.get("loss")),
             short_number(record.metrics.get(self._score)),
             short_number(record.epsilon, 2),
             f"{record.used}/{record.messages}",
-            rejections(messages),
             record.block[:8],
             f"{stale} stale" if stale > 0 else "-",
             f"{sum(record.seconds.values()):.1f} s",
         )
 
 
-def heading(setup: RunSetup) -> str:
-    """Return a line with the numbers of nodes, rounds and weights, privacy, and hashing time."""
-    from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
-    from fedchain.scenario import ComputeAttack, attackers_of
-
-    scenario, mechanism = setup.scenario, setup.mechanism
-    attacks, nodes = dict(enumerate(scenario.attacks)), scenario.nodes
-    byzantine, dishonest = Counter[str](), Counter[str]()
-    for index, attackers in attackers_of(attacks, nodes.holders, scenario.seed).items():
-        byzantine[attacks[index].part.kind] += len(attackers)
-    for attack in attacks.values():
-        if isinstance(attack, ComputeAttack):
-            dishonest[attack.part.kind] += len(attack.nodes)
-    total = mechanism.epsilon_after(mechanism.terms.releases)
-    privacy = "no privacy"
-    if mechanism.noise_multiplier:
-        privacy = (
-            f"epsilon <= {total:.3g} (delta {mechanism.terms.delta:g}, "
-            f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
-        )
-    asked = f", {nodes.asked} a round" if nodes.asked < nodes.participants else ""
-    if nodes.groups:
-        found = nodes.groups
-        honest = f"{found.honest_members} honest, {found.dropouts} may be lost"
-        asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
-    root = " and a public root" if scenario.rooted else ""
-    return " · ".join(
-        (
-            f"{counted_words(nodes.holders, 'holder')}{_in_brackets(+byzantine)}{asked}{root}",
-            f"{counted_words(nodes.miners, 'compute node')}{_in_brackets(dishonest)}",
-            counted_words(scenario.rounds, "round"),
-            f"{setup.rules.dimension:,} weights",
-            privacy,
-            f"hashing {hashing_words(expected_hashing_s(scenario))}",
-        )
-    )
-
-
-def _in_brackets(kinds: Mapping[str, int]) -> str:
-    return f" ({count_words(kinds)})" if kinds else ""
-
-
-def count_words(counts: Mapping[str, int]) -> str:
-    """Return counts by name as text.
-
-    >>> count_words({"sign_flip": 2}), count_words({})
-    ('2 sign_flip', 'nothing')
-    """
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
-
-
-def rejections(messages: list[MessageRecord]) -> str:
-    """Return the names of the Byzantine holders, and the number of unused honest messages.
-
-    An exclamation mark after a name means that the holder's message was used.
-    """
-    attackers = sorted((m for m in messages if m.attack), key=lambda m: not m.used)
-    names = [f"{sender_name(m.members, m.holder)}{'!' if m.used else ''}" for m in attackers]
-    more = len(names) - NAMED_REJECTIONS
-    honest = sum(not m.used and not m.attack for m in messages if m.members)  # without the root
-    counted = (f"+{more}" if more > 0 else "", f"{honest} honest" if honest else "")
-    words = (*names[:NAMED_REJECTIONS], *counted)
-    return " ".join(word for word in words if word) or "-"
-
-
-def sender_name(members: int, number: int) -> str:
-    """Return the name of a message's sender: a holder, a group of several members, or the root.
-
-    >>> sender_name(1, 3), sender_name(10, 3), sender_name(0, 20)
-    ('h3', 'g3', 'root')
-    """
-    return f"{'h' if members == 1 else 'g'}{number}" if members else "root"
-
-
-def short_number(value: float | None, places: int = 3) -> str:
-    """Return a number as text for a narrow column; a dash for None."""
-    return "-" if value is None else f"{value:.{places}f}"
+def coloured(line: str, words: Sequence[tuple[str, str]]) -> Text:
+    """Return a round's line, with each of the words of ``left_out_words`` in its style."""
+    styles = {"used": ALARM, "honest": CALM}
+    text = Text(line)
+    for word, fate in words:
+        if fate in styles:
+            text.highlight_words([word], styles[fate])
+    return text
 
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
-    """Return the lines after a run: final metrics beside the baselines, then ``closing_lines``."""
+    """Return the lines after a run: its finding, final metrics and baselines, ``closing_lines``."""
     metrics = {k: v for k, v in summary["metrics"].items() if k != "baselines"}
     baselines: dict[str, dict[str, float | None]] = summary["metrics"]["baselines"]
     rows = (
@@ -186,7 +139,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
     )
     heads = (name.replace("_", " ") for name in baselines)  # which break between words
     shown = [table(("metric", "model", *heads), rows)] if metrics else []
-    return [*shown, *closing_lines(summary)]
+    return [summary["finding"], *shown, *closing_lines(summary)]
 
 
 def held_against(counts: Mapping[str, Any], run: Path) -> list[str]:
@@ -245,7 +198,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     attackers = ""
     if told["byzantine"]:
         caught = told["byzantine"] - told["byzantine_used"]
-        attackers = f"{caught} of {told['byzantine']} Byzantine messages rejected, "
+        attackers = f"{caught} of {told['byzantine']} Byzantine messages left out, "
         if summary["capture"] is not None:
             attackers += f"they had {summary['byzantine_share']:.1%} of the gradient and captured "
             attackers += f"{summary['capture']:.0%} of the attacked rounds, "

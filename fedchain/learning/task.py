@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fedchain.arrays import Array, Flags, Wholes
 from fedchain.errors import Problem
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 PUBLIC_ONLY = "public_only"
 """Name of the baseline that learns from public records only; other baselines learn nothing."""
+MOST_SHOWN = 64
+"""Most held-out scans of which pictures are made."""
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Maps the outputs and the targets of n examples to n losses, shape (n,)."""
@@ -112,6 +113,27 @@ class ExtraMetric:
     """Maps the model's outputs for these inputs to a metric; NaN where it is not defined."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShownScan:
+    """A held-out scan, with what pictures of its masks need."""
+
+    name: str
+    """Name of the scan."""
+    examples: slice
+    """The scan's examples among the held-out ones."""
+    image: Array
+    """Intensity and depth of each pixel, 0 to 1, shape (2 or more, height, width)."""
+    valid: Array
+    """Pixels that hold a point, shape (height, width)."""
+    keep: Array
+    """Pixels that should be kept, shape (height, width)."""
+    positions: Array | None
+    """Points in metres, shape (height, width, 3), or None if they are not known."""
+    kept: Callable[[Array], Array]
+    """Maps the model's outputs for the scan's examples to the pixels that the model keeps, shape
+    (height, width)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """Everything that a run needs for learning: data, model, loss, metrics and baselines."""
@@ -154,9 +176,9 @@ class Task:
     its views."""
     extra_metrics: Mapping[str, ExtraMetric] = field(default_factory=dict)
     """Metrics on other inputs than those of ``held_out``, by name."""
-    pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
-    """Function of the outputs on ``held_out`` and the largest number of pictures. It returns RGB
-    pictures by name, shape (height, width, 3). None if the task has no pictures."""
+    shown: Callable[[int], Sequence[ShownScan]] | None = None
+    """Returns the first held-out scans, at most as many as asked for, with what pictures of their
+    masks need. None if the task has no scans."""
 
     @functools.cached_property
     def learns(self) -> bool:

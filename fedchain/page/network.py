@@ -11,21 +11,13 @@ from fedchain.network.spreading import Graph
 from fedchain.network.topology import topologies
 from fedchain.page.lines import PageRecord, page_record
 from fedchain.randomness import stream
+from fedchain.results.travel import node_name
 from fedchain.scenario import Scenario
 
 MOST_PLACED = 400
 """Largest number of nodes whose places and links are computed; the page shows more as a ring."""
 INNER, OUTER = 0.18, 0.45
 """Radii of the circles of compute nodes and of holders; the picture has sides of 1."""
-
-
-def node_name(node: int, compute: int) -> str:
-    """Return the name of a node: ``c0``, ``c1``, .. for compute nodes, then ``h0``, ``h1``, ...
-
-    >>> node_name(2, 3), node_name(3, 3)
-    ('c2', 'h0')
-    """
-    return f"c{node}" if node < compute else f"h{node - compute}"
 
 
 def network_records(scenario: Scenario) -> Iterator[PageRecord]:

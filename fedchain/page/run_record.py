@@ -11,11 +11,9 @@ from fedchain.errors import FedchainError, RunRefused
 from fedchain.files import read_json
 from fedchain.ledger.chain.rules import Rules
 from fedchain.names import command, legible
-from fedchain.page.finding import finding_of
 from fedchain.page.lines import PageRecord, page_record
 from fedchain.page.noise import noise_norms
-from fedchain.results import EVENTS, OVER, Run
-from fedchain.results.tables import main_rounds
+from fedchain.results import OVER, Run
 from fedchain.scenario import Scenario, attackers_of
 
 
@@ -28,7 +26,8 @@ def run_record(run: Run, rules: Rules) -> PageRecord:
         rules: the rules of its chain.
     """
     manifest, scenario = run.manifest, scenario_of(run)
-    privacy, last = _privacy(run), _last_metrics(run)
+    privacy, summary = _privacy(run), run.summary()
+    last = {name: value for name, value in summary["metrics"].items() if name != "baselines"}
     records = _records(scenario, rules, privacy)
     return page_record(
         "run",
@@ -59,7 +58,7 @@ def run_record(run: Run, rules: Rules) -> PageRecord:
         judged_by=manifest.get("judged_by") or None,
         versions=manifest["versions"],
         arithmetic=manifest["arithmetic"],
-        finding=finding_of(run),
+        finding=summary["finding"],
         resume=None if manifest["status"] in OVER else command("resume", run.folder),
     )
 
@@ -113,14 +112,6 @@ def _privacy(run: Run) -> dict[str, Any]:
     return {}
 
 
-def _last_metrics(run: Run) -> dict[str, Any]:
-    last: dict[str, Any] = {}
-    with contextlib.suppress(FedchainError):
-        for row in main_rounds(run.folder / EVENTS):
-            last = dict(row["metrics"]) or last
-    return last
-
-
 def _names(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for metrics in baselines.values() for name in metrics]
 
@@ -142,7 +133,8 @@ def _model_words(scenario: Mapping[str, Any], rules: Rules) -> str:
 def _inner_model(task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the model of a task, or of the task inside it."""
     while isinstance(task, Mapping):
-        if isinstance(task.get("model"), Mapping):
-            return task["model"]
+        found: object = task.get("model")
+        if isinstance(found, Mapping):
+            return found
         task = task.get("of", ())
     return {}

@@ -14,6 +14,8 @@ MOST_SENT = 200
 """Largest number of messages of a block that are all shown."""
 MOST_MESSAGES = 40_000
 """Messages of a run that are shown, approximately."""
+MOST_MASKED = 200
+"""Largest number of rounds whose masks are shown, approximately."""
 AROUND = 20
 """Number of messages around the threshold that are shown of a block with more than MOST_SENT."""
 
@@ -51,6 +53,10 @@ class Thinning:
     def shows_messages(self, round_: int) -> bool:
         """Return whether a round is shown with its messages."""
         return round_ in (1, self.rounds) or round_ % self.every_sent == 0
+
+    def shows_masks(self, round_: int) -> bool:
+        """Return whether masks of the round's model are shown."""
+        return round_ == self.rounds or round_ % (-(-self.rounds // MOST_MASKED) or 1) == 0
 
     def shows_header(self, height: int, top: int) -> bool:
         """Return whether the header of a block is shown, where ``top`` is the largest height."""

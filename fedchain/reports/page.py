@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +14,18 @@ from typing import Any
 from fedchain.errors import RunRefused
 from fedchain.files import read_json
 from fedchain.names import command
-from fedchain.reports.figures.style import Drawing, render
+from fedchain.reports.figures.style import Drawing, inlined
+from fedchain.reports.findings import finding_of
 from fedchain.reports.study import Recorded, Study, byzantine_share, capture
 from fedchain.reports.tables import Table, cell_words
 from fedchain.reports.words import labelled, value_words
 
 FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 """Template of the page, with places for its title and its body."""
+
+
+REPLAY = "replay.html"
+"""Name of the file with a run's page, beside its report."""
 
 
 @dataclass(frozen=True)
@@ -48,31 +52,38 @@ class StudyReport:
     """Tables of the study. The first one has the final metrics."""
     attacked: Attacked
     """The findings of the run's audits."""
+    replay: bool = False
+    """Whether ``REPLAY`` lies beside the page."""
 
 
 def page(findings: Sequence[StudyReport]) -> str:
     """Return the HTML page, which has no scripts and loads no other files."""
     title = ", ".join(dict.fromkeys(found.study.name for found in findings))
-    body = "\n".join(block for found in findings for block in _blocks(found))
+    body = "\n".join(
+        block for place, found in enumerate(findings) for block in _blocks(found, f"s{place}")
+    )
     return Template(FRAME).substitute(title=_text(title), body=body)
 
 
-def _blocks(found: StudyReport) -> Iterator[str]:
+def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
     study = found.study
     yield f"<h1>{_text(study.name)}</h1>"
+    yield f'<p class="finding">{_text(finding_of(study))}</p>'
     if description := study.first.manifest["scenario"]["description"]:
         yield f'<p class="lead">{_text(description)}</p>'
+    if found.replay:
+        yield f'<p><a href="{REPLAY}">The same run as a page</a>, round by round.</p>'
     yield _facts(_settings(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:
         yield _unfinished(study)
     yield _privacy(study)
     if found.attacked.tables:
-        yield _audits(found.attacked)
+        yield _audits(found.attacked, f"{prefix}-audit")
     if study.kind == "run":
         yield _gradients(study.first)
         yield _ledger(study.first)
-    yield "<h2>Figures</h2>" + "".join(map(_figure, found.drawings))
+    yield "<h2>Figures</h2>" + _figures(found.drawings, f"{prefix}-figure")
     for table in found.tables[1:]:
         inner = _table(table)
         yield f"<details><summary>Table: {_text(table.name)}</summary>{inner}</details>"
@@ -83,7 +94,10 @@ def _blocks(found: StudyReport) -> Iterator[str]:
 def _settings(study: Study) -> dict[str, str]:
     scenario, nodes = study.first.manifest["scenario"], study.first.manifest["scenario"]["nodes"]
     facts = {
+        "seed": str(scenario["seed"]),
         "task": _kind(study, "task"),
+        **_inner(study),
+        "network": _kind(study, "network"),
         "data holders": str(nodes["holders"]),
         "compute nodes": str(nodes["compute"]),
         "rounds": str(scenario["rounds"]),
@@ -101,15 +115,27 @@ def _settings(study: Study) -> dict[str, str]:
 
 
 def _kind(study: Study, section: str) -> str:
-    part = study.first.manifest["scenario"].get(section)
+    return _part(study, section, study.first.manifest["scenario"].get(section))
+
+
+def _inner(study: Study) -> dict[str, str]:
+    """Return the model and the loss in words, which are parts of the task."""
+    path, task = "task", study.first.manifest["scenario"]["task"]
+    while isinstance(task.get("of"), Mapping):  # a task around another one
+        path, task = f"{path}.of", task["of"]
+    return {n: _part(study, f"{path}.{n}", task[n]) for n in ("model", "loss") if n in task}
+
+
+def _part(study: Study, path: str, part: Any) -> str:
     if not isinstance(part, Mapping):
         return "–"
     inside = []
     for key, value in part.items():
-        if f"{section}.{key}" in study.keys:
-            inside.append(f"{key} varied")
+        name = key.replace("_", " ")
+        if f"{path}.{key}" in study.keys:
+            inside.append(f"{name} varied")
         elif key != "kind" and isinstance(value, int | float | str):
-            inside.append(f"{key} {value_words(value) if isinstance(value, float) else value}")
+            inside.append(f"{name} {value_words(value) if isinstance(value, float) else value}")
     return f"{part.get('kind')}" + (f" ({', '.join(inside)})" if inside else "")
 
 
@@ -185,7 +211,7 @@ def _promise(folder: Path) -> str:
     return told + warned + tuned
 
 
-def _audits(attacked: Attacked) -> str:
+def _audits(attacked: Attacked, prefix: str) -> str:
     violated = "".join(
         f'<p class="warning">The guarantee does not hold: {_text(words)}.</p>'
         for words in attacked.violations
@@ -194,8 +220,9 @@ def _audits(attacked: Attacked) -> str:
         "Attacks on what this run published. A lower bound above the ε that is claimed refutes the "
         "claim; a bound far below it, or an attack that fails, is no evidence of privacy."
     )
-    tables, figures = map(_table, attacked.tables), map(_figure, attacked.drawings)
-    return f"<h2>Audits</h2>{violated}<p>{words}</p>{''.join(tables)}{''.join(figures)}"
+    tables = "".join(map(_table, attacked.tables))
+    figures = _figures(attacked.drawings, prefix)
+    return f"<h2>Audits</h2>{violated}<p>{words}</p>{tables}{figures}"
 
 
 def _gradients(run: Recorded) -> str:
@@ -206,7 +233,7 @@ def _gradients(run: Recorded) -> str:
     slipped = sum(bool(row["used"]) for row in attacked)
     words = (
         f"Of {len(released)} gradients that holders released, {len(included)} came into a "
-        f"block of the main chain; the rule used {used} of them and rejected "
+        f"block of the main chain; the rule used {used} of them and left out "
         f"{len(included) - used}."
     )
     if attacked:
@@ -217,7 +244,7 @@ def _gradients(run: Recorded) -> str:
                 f" In the attacked rounds, attackers had {share:.1%} of the global gradient on "
                 f"average; in {captured:.0%} of them they had at least their share of the messages."
             )
-    return f"<h2>Gradients used and rejected</h2><p>{words}</p>"
+    return f"<h2>Gradients used and left out</h2><p>{words}</p>"
 
 
 def _ledger(run: Recorded) -> str:
@@ -227,13 +254,14 @@ def _ledger(run: Recorded) -> str:
     return f"<h2>Ledger</h2>{_facts(facts)}"
 
 
-def _figure(drawing: Drawing) -> str:
-    image = base64.b64encode(render(drawing, "svg")).decode()
+def _figures(drawings: Sequence[Drawing], prefix: str) -> str:
+    made = "".join(_figure(each, f"{prefix}{place}") for place, each in enumerate(drawings))
+    return f'<div class="figures">{made}</div>'
+
+
+def _figure(drawing: Drawing, prefix: str) -> str:
     caption = _text(drawing.caption[:1].upper() + drawing.caption[1:])
-    return (
-        f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return f"<figure>{inlined(drawing, prefix)}<figcaption>{caption}</figcaption></figure>"
 
 
 def _table(table: Table) -> str:

@@ -24,7 +24,8 @@ from fedchain.reports.study import (
     over_seeds,
     total_epsilon,
 )
-from fedchain.reports.words import baseline_words, key_words, metric_words, value_words
+from fedchain.reports.words import baseline_words, key_words, value_words
+from fedchain.results.finding import metric_words
 from fedchain.statistics import Interval
 
 TABLE_KINDS = ("csv", "md", "tex")
@@ -184,8 +185,9 @@ def _holders(run: Recorded) -> list[Table]:
                 attacks or None,
             )
         )
-    names = ("holder", "releases", "used", "rejected", "late", "epsilon", "attack")
-    columns = tuple((name, "ε spent" if name == "epsilon" else name) for name in names)
+    names = ("holder", "releases", "used", "left_out", "late", "epsilon", "attack")
+    words = {"epsilon": "ε spent", "left_out": "left out"}
+    columns = tuple((name, words.get(name, name)) for name in names)
     caption = "What became of each holder's releases; a late one is in no block of the main chain"
     return [Table("holders", caption, columns, tuple(rows))]
 

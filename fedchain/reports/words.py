@@ -7,9 +7,8 @@ from collections.abc import Collection, Set
 
 from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.reports.study import EPSILON, GridValue, GridValues, Recorded, Study
+from fedchain.results.finding import plain_baseline
 
-METRICS = {"iou": "IoU", "f1": "F1"}
-"""Readable names of metrics that are abbreviations, by metric."""
 ATTACKERS = {
     "attacks[0]": "attack",
     "attacks[0].share": "share of attackers",
@@ -20,24 +19,14 @@ KEY_UNITS = ("s", "ms")
 """Units that may be the end of a grid key."""
 
 
-def metric_words(metric: str) -> str:
-    """Return the readable name of a metric.
-
-    >>> metric_words("iou"), metric_words("outlier_recall")
-    ('IoU', 'outlier recall')
-    """
-    return METRICS.get(metric, metric.replace("_", " "))
-
-
 def baseline_words(baseline: str) -> str:
     """Return the readable name of a baseline.
 
     >>> baseline_words("majority"), baseline_words("public_only")
     ('majority (no learning)', 'public records alone')
     """
-    if baseline == PUBLIC_ONLY:
-        return "public records alone"
-    return f"{metric_words(baseline)} (no learning)"
+    words = plain_baseline(baseline)
+    return words if baseline == PUBLIC_ONLY else f"{words} (no learning)"
 
 
 def key_words(key: str) -> str:

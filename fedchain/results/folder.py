@@ -24,6 +24,7 @@ from fedchain.ledger.storage.database import LEDGER_FILE
 from fedchain.names import SHOWN
 from fedchain.results.shapes import manifest_flaw
 from fedchain.results.tables import messages_csv, metrics_csv
+from fedchain.results.travel import TRAVEL
 from fedchain.system import open_files_hold_folders, patiently
 
 EVENTS = "events.ndjson"
@@ -34,7 +35,13 @@ LEDGER = "ledger"
 """Name of the ledger's folder in a run folder."""
 LOCK, LOG = ".lock", "run.log"
 """Names of the lock file and of the log file."""
-IN_PLACE = (LOCK, LOG, EVENTS, *(f"{LEDGER}/{LEDGER_FILE}{end}" for end in ("", "-wal", "-shm")))
+IN_PLACE = (
+    LOCK,
+    LOG,
+    EVENTS,
+    TRAVEL,
+    *(f"{LEDGER}/{LEDGER_FILE}{end}" for end in ("", "-wal", "-shm")),
+)
 """Files that are changed in place. Each other file is replaced as a whole."""
 RUN_FORMAT = 2
 """Version of the run folder's layout."""
@@ -77,6 +84,18 @@ class RunFolder:
     def unlock(self) -> None:
         """Unlock the folder; do nothing if this process has not locked it."""
         self._lock.release()
+
+    def in_use(self) -> bool:
+        """Return whether a process has locked the folder now; False where that cannot be told."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:
+            return False
 
     def throw_away(self, place: Path) -> None:
         """Move the folder to a place where it can be deleted.

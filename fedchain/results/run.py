@@ -17,6 +17,7 @@ from fedchain.ledger.tools.tampering import tamper
 from fedchain.ledger.tools.verification import BlockProgress, Verification, verify
 from fedchain.results.agreed import ALONE, compared
 from fedchain.results.events import read_events
+from fedchain.results.finding import COUNTED, finding
 from fedchain.results.folder import EVENTS, LEDGER, MANIFEST, RunFolder
 from fedchain.results.resolved import read_resolved
 from fedchain.results.tables import (
@@ -170,7 +171,7 @@ class Run:
         """Return the summary of the run that ``fedchain run --format json`` prints."""
         manifest = self.manifest
         measured: Mapping[str, Any] = {}
-        messages = dict.fromkeys(("messages", "used", "byzantine", "byzantine_used"), 0)
+        messages = dict.fromkeys(COUNTED, 0)
         for each in main_rounds(self.folder / EVENTS):
             measured = each["metrics"] or measured
             messages = {name: count + each[name] for name, count in messages.items()}
@@ -180,6 +181,7 @@ class Run:
 
         return {
             "run": str(self.folder),
+            "finding": finding(manifest, measured, messages),
             **{name: manifest[name] for name in SUMMARISED},
             "warnings": manifest.get("warnings", []),
             "metrics": {**measured, "baselines": manifest["baselines"]},

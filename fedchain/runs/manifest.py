@@ -19,6 +19,7 @@ from fedchain.machine import arithmetic
 from fedchain.names import legible
 from fedchain.results import EVENTS, told_events
 from fedchain.runs.privacy_statement import epsilon_spent, warnings_of
+from fedchain.scans.pictures import draw_shown
 from fedchain.scenario import plain_values, scenario_digest
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
@@ -113,11 +114,11 @@ def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[s
 def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the PNG bytes of each picture of held-out examples and model outputs."""
     count = setup.scenario.evaluate.samples
-    if setup.task.pictures is None or count == 0:
+    if setup.task.shown is None or count == 0:
         return
     from matplotlib import image  # its import takes longer than a small run
 
-    for name, picture in setup.task.pictures(outputs, count).items():
+    for name, picture in draw_shown(setup.task.shown(count), outputs).items():
         file = io.BytesIO()
         image.imsave(file, picture, format="png")
         yield name, file.getvalue()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
+from fedchain.learning.task import ShownScan
 from fedchain.scans.scan import Floats, Mask
 
 Picture = npt.NDArray[np.uint8]
@@ -17,10 +21,29 @@ MISSED = (213, 94, 0)
 """Vermilion: an outlier that the prediction keeps."""
 LOST = (240, 228, 66)
 """Yellow: a good point that the prediction erases."""
+PANEL_HEADS = ("intensity", "depth", "truth", "model", "errors")
+"""Headings of the panels of ``draw_panels``."""
+ERRORS = {
+    "rightly kept": KEPT,
+    "rightly erased": ERASED,
+    "should be erased": MISSED,
+    "should be kept": LOST,
+}
+"""Meanings of the colours in the panel of errors."""
 PANEL_SIDE = 192
 """Longest side of an enlarged panel, in pixels; panels are enlarged by a whole factor."""
 GAP = 4
 """White pixels between two panels."""
+
+
+def draw_shown(scans: Sequence[ShownScan], outputs: Array) -> dict[str, Picture]:
+    """Return the panels of scans by name, given the model's outputs for all held-out examples."""
+    return {
+        f"scan-{scan.name}": draw_panels(
+            scan.image, scan.valid, scan.keep, scan.kept(outputs[scan.examples])
+        )
+        for scan in scans
+    }
 
 
 def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
@@ -53,6 +76,17 @@ def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     gap = np.full((whole[0].shape[0], GAP, 3), 255.0)
     row = [part for panel in whole for part in (panel, gap)][:-1]
     return np.round(np.concatenate(row, axis=1)).astype(np.uint8)
+
+
+def panels_of(picture: Picture) -> list[Picture] | None:
+    """Return the panels of a picture of ``draw_panels``; None if the picture is another one."""
+    width = (picture.shape[1] - (len(PANEL_HEADS) - 1) * GAP) // len(PANEL_HEADS)
+    gaps = [slice(end, end + GAP) for end in range(width, picture.shape[1] - 1, width + GAP)]
+    if (width + GAP) * len(PANEL_HEADS) - GAP != picture.shape[1] or width < 1:
+        return None
+    if not all((picture[:, gap] == 255).all() for gap in gaps):
+        return None
+    return [picture[:, i * (width + GAP) :][:, :width] for i in range(len(PANEL_HEADS))]
 
 
 def _grey(values: Floats, valid: Mask) -> npt.NDArray[np.float64]:

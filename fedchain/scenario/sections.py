@@ -181,6 +181,9 @@ class Scenario(Section):
     """Data holders and compute nodes that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""
+    trace: bool = False
+    """Whether to write `travel.ndjson`: when each message and block left its sender, and when it
+    reached each node. The page shows them in flight."""
     engine: Annotated[Part, FAMILIES["engine"]] = Part("threads", {})
     """Where the holders compute; results are the same for every engine."""
     sweep: Sweep | None = None

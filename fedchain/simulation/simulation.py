@@ -42,7 +42,7 @@ from fedchain.simulation.setup import (
     build_data_holders,
     deepest_fork,
 )
-from fedchain.simulation.transport import Event, Transport
+from fedchain.simulation.transport import Event, Trace, Transport
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
 
@@ -51,12 +51,20 @@ class Simulation:
     """The nodes of a run, and the events that they act on."""
 
     def __init__(
-        self, *, setup: RunSetup, store: Store, ask: Ask, measure: Measure, watch: Stopwatch
+        self,
+        *,
+        setup: RunSetup,
+        store: Store,
+        ask: Ask,
+        measure: Measure,
+        watch: Stopwatch,
+        trace: Trace | None = None,
     ) -> None:
         """Start every node at genesis.
 
         If the store already has blocks, an interrupted run is resumed. All its events are simulated
-        again, but its releases and blocks are read from the store.
+        again, but its releases and blocks are read from the store. ``trace`` is called for every
+        block and message that spreads.
         """
         self._setup, self._store, self._watch = setup, store, watch
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
@@ -73,7 +81,7 @@ class Simulation:
             watch=watch,
         )
         self._unfinished: UnfinishedRound | None = None
-        self._transport = Transport(setup, self._keep)
+        self._transport = Transport(setup, self._keep, trace)
         self.compute_nodes = build_compute_nodes(
             setup=setup,
             steps=self._steps,
@@ -232,8 +240,8 @@ class Simulation:
             record, measuring, messages = self._unfinished
             self._unfinished = None
             measured = measuring.result()
-            seconds = {**record.seconds, "evaluation": round(measured.seconds, 6)}
-            yield replace(record, metrics=measured.metrics, seconds=seconds), messages
+            record.keywords["seconds"]["evaluation"] = round(measured.seconds, 6)
+            yield record(metrics=measured.metrics), messages
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of the run so far for the manifest."""

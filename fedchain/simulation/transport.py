@@ -23,6 +23,9 @@ from fedchain.simulation.setup import RunSetup
 Sent = Callable[[int, Block, float], None]
 """A function (sender's id, block, simulated seconds) that is called for every block that leaves a
 node."""
+Trace = Callable[[int, Block | Message, float, Sequence[int], Sequence[float]], None]
+"""A function (sender's id, block or message, simulated seconds at which it leaves, ids of the nodes
+that it reaches, simulated seconds at which it reaches each of them)."""
 FEW = 32
 """Largest number of deliveries of one payload that are sorted without numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
@@ -100,9 +103,9 @@ class EventQueue:
 class Transport:
     """Takes the payloads that nodes send, and queues their delivery to each receiver."""
 
-    def __init__(self, setup: RunSetup, sent: Sent) -> None:
-        """Start with an empty queue."""
-        self._setup, self._sent = setup, sent
+    def __init__(self, setup: RunSetup, sent: Sent, trace: Trace | None = None) -> None:
+        """Start with an empty queue; ``trace`` is called for blocks and messages that spread."""
+        self._setup, self._sent, self._trace = setup, sent, trace
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
         self.listeners: list[int] = []
         """Ids of compute nodes that receive every block without delay."""
@@ -128,6 +131,9 @@ class Transport:
                     sender, send.to, parcel, leaves_s, send.relayed
                 )
                 self.queue.put_all(times_s, nodes, send.payload)
+                if self._trace is not None and not isinstance(send.payload, Objection):
+                    reached = nodes.tolist(), times_s.tolist()
+                    self._trace(sender, send.payload, leaves_s, *reached)
 
     def waits(self, event: Event) -> bool:
         """Postpone an event, and return True, if its receiver is offline or catching up.

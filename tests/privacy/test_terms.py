@@ -104,8 +104,8 @@ def with_terms(made: Mechanism, **terms: object) -> Mechanism:
             ),
             (),
             "lacks terms, sampling, group_noise, clip_follower, noise_schedule, "
-            "epsilon_per_release, pure_total, release, epsilon_bound, cross_check, which every "
-            "mechanism has",
+            "epsilon_per_release, pure_total, release, noise_norm, epsilon_bound, cross_check, "
+            "which every mechanism has",
         ),
         (
             replace(gaussian(10, 5, **NOISE), terms={"clip": 0.5}),

@@ -54,7 +54,7 @@ def test_the_tables_of_a_run_show_baselines_and_holders(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(write_table(holders, "csv"))))
     assert [row["attack"] for row in rows] == [""] * 5 + ["sign_flip"]
     for row in rows:
-        assert int(row["used"]) + int(row["rejected"]) + int(row["late"]) == 12
+        assert int(row["used"]) + int(row["left_out"]) + int(row["late"]) == 12
 
 
 def without_scores(folder: Path) -> None:

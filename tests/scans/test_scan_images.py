@@ -10,6 +10,7 @@ from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats import read_scan, write_scan
+from fedchain.scans.pictures import draw_shown
 from fedchain.scans.scan import Scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
@@ -184,7 +185,7 @@ def test_baselines_measures_and_pictures_are_of_the_held_out_scans(folder):
     shares = keep.sum(axis=(1, 2)) / valid.sum(axis=(1, 2))
     assert task.baselines["keep_everything"]["iou"] == pytest.approx(shares.mean())
     assert task.measure(perfect(task), task.held_out)["iou"] == 1
-    assert list(task.pictures(outputs, 1)) == ["scan-test0"]
+    assert list(draw_shown(task.shown(1), outputs)) == ["scan-test0"]
 
 
 @pytest.mark.long

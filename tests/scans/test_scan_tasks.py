@@ -11,7 +11,7 @@ from turntable_scans import camera_at, scan_of
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.formats import read_scan, write_scan
-from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels
+from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels, draw_shown
 from fedchain.scans.segmentation import morphology
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
@@ -140,12 +140,12 @@ def test_an_image_that_the_model_cannot_halve_is_a_scenario_error():
 
 def test_pictures_show_five_panels_enlarged():
     task = simulated()
-    pictures = task.pictures(logits(task), 2)
+    pictures = draw_shown(task.shown(2), logits(task))
     assert list(pictures) == ["scan-000", "scan-001"]
     for picture in pictures.values():
         assert picture.shape == (192, 5 * 192 + 4 * GAP, 3)
         assert picture.dtype == np.uint8
-    assert len(task.pictures(logits(task), 99)) == 7
+    assert len(draw_shown(task.shown(99), logits(task))) == 7
 
 
 def test_the_error_panel_gives_each_case_its_colour():
@@ -210,7 +210,7 @@ def test_the_morphology_baseline_sees_whole_scans(folder):
 def test_pictures_of_a_folder_are_whole_scans_with_the_right_tiles(folder):
     task = folder_task(folder, tile=8)
     assert task.held_out.examples < 25  # some of the 5 x 5 tiles are empty
-    (picture,) = task.pictures(perfect(task), 3).values()
+    (picture,) = draw_shown(task.shown(3), perfect(task)).values()
     colours = {tuple(c) for c in picture[:, -picture.shape[0] :].reshape(-1, 3).tolist()}
     assert colours <= {KEPT, ERASED, (0, 0, 0), (255, 255, 255)}
 
@@ -356,4 +356,4 @@ def test_the_two_real_scans_make_a_task_beside_both_baselines():
     tiles = np.concatenate([h.targets for h in task.holders])
     assert np.isfinite(tiles).sum() == 98_944
     assert (tiles == 1).sum() == 84_878
-    assert len(task.pictures(logits(task), 1)) == 1
+    assert len(draw_shown(task.shown(1), logits(task))) == 1

@@ -1,8 +1,10 @@
 // Numbers as the page writes them: three digits, no zero before the point of a share.
 
-/** A share or another number up to 1 in size: `.672`, `-.85`, `1`. */
+/** A share, a cosine or another number up to 1 in size: `.672`, `−.850`, `1`. */
 export function share(value: number | null | undefined): string {
-  return value == null ? "–" : sign(value, bare(Math.abs(value).toFixed(3)));
+  if (value == null) return "–";
+  const text = Math.abs(value).toFixed(3);
+  return sign(value, text === "0.000" ? "0" : text === "1.000" ? "1" : text.replace(/^0/, ""));
 }
 
 /** A number with three digits that count: `12.3`, `.0384`, `1,234`, `1e-5`. */
@@ -25,9 +27,12 @@ export function plain(value: number | null | undefined): string {
   return value == null ? "–" : sign(value, String(Math.abs(value)).replace(/^0\./, "."));
 }
 
+// Made once: a new one for each number takes a hundred times as long.
+const THOUSANDS = new Intl.NumberFormat("en");
+
 /** A whole number with its thousands apart. */
 export function whole(value: number): string {
-  return Math.round(value).toLocaleString("en");
+  return THOUSANDS.format(Math.round(value));
 }
 
 /** A power of ten as `1e-5`, never `1e-05`. */

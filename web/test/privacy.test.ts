@@ -34,7 +34,7 @@ test("the guarantee has five lines with the numbers of the statement", () => {
   const lines = guaranteeLines(statement);
   assert.equal(lines.length, 5);
   assert.equal(lines[0]!.words, "each scan of an honest data holder");
-  assert.equal(lines[1]!.words, "ε 6.73 at δ 1e-5, over 6 releases of ε 2.40 each");
+  assert.equal(lines[1]!.words, "ε\u00a06.73 at δ\u00a01e-5, over 6 releases of ε\u00a02.40 each");
   assert.match(lines[3]!.words, /clip to \.1 /);
 });
 

@@ -9,13 +9,13 @@ test("the best baseline is the highest score, or the lowest loss", () => {
 });
 
 test("a score stands beside its baseline; while it is measured, the page says so", () => {
-  assert.equal(scoreWords(madeRun(), madeRound(4)), "IoU .4 (keep everything: .2)");
+  assert.equal(scoreWords(madeRun(), madeRound(4)), "IoU .400 (keep everything: .200)");
   assert.equal(scoreWords(madeRun(), null), "measuring IoU …");
 });
 
 test("epsilon stands beside its budget, and where there is none that is said", () => {
-  assert.equal(epsilonWords(madeRun(), madeRound(4)), "ε 4.00 of 8");
-  assert.equal(epsilonWords(madeRun({ epsilon_budget: null }), madeRound(4)), "ε 4.00");
+  assert.equal(epsilonWords(madeRun(), madeRound(4)), "ε\u00a04.00 of 8");
+  assert.equal(epsilonWords(madeRun({ epsilon_budget: null }), madeRound(4)), "ε\u00a04.00");
   assert.equal(epsilonWords(madeRun(), madeRound(4, { epsilon: null })), "no privacy guarantee");
 });
 

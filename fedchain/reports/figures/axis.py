@@ -29,10 +29,10 @@ from fedchain.reports.words import (
     epsilon_words,
     group_words,
     key_words,
-    metric_words,
     seed_words,
     value_words,
 )
+from fedchain.results.finding import metric_words
 from fedchain.statistics import Interval
 
 LEGEND_LINE_IN = 0.13

@@ -15,7 +15,8 @@ from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import curves, draw_series, scale, ticks
 from fedchain.reports.laws import ChainLaw, Compared, compare
 from fedchain.reports.study import Study, over_seeds
-from fedchain.reports.words import epsilon_words, labelled, metric_words, seed_words
+from fedchain.reports.words import epsilon_words, labelled, seed_words
+from fedchain.results.finding import metric_words
 
 SMOOTH = 200
 """Number of positions at which a law's curve is computed."""

@@ -17,7 +17,8 @@ from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
 from fedchain.reports.planes import cells_of, is_numeric, values_of
 from fedchain.reports.study import Study, final
-from fedchain.reports.words import key_words, metric_words, seed_words, value_words
+from fedchain.reports.words import key_words, seed_words, value_words
+from fedchain.results.finding import metric_words
 
 CELL_COLOURS = "viridis"
 """Colour map of cells; its lightness rises evenly, also for the colour-blind."""

@@ -25,10 +25,10 @@ from fedchain.reports.study import EPSILON, Study
 from fedchain.reports.words import (
     epsilon_words,
     key_words,
-    metric_words,
     seed_words,
     value_words,
 )
+from fedchain.results.finding import metric_words
 
 PANEL_IN, HEIGHT_IN = 1.45, 1.45
 """Width and height of a panel, inches."""

@@ -15,13 +15,16 @@ from matplotlib.figure import Figure
 
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
-from fedchain.reports.study import Recorded, Study, finite_value, without
-from fedchain.reports.words import epsilon_words, group_words, labelled, metric_words
+from fedchain.reports.study import Recorded, Study, best_baseline, finite_value, without
+from fedchain.reports.words import baseline_words, epsilon_words, group_words, labelled
+from fedchain.results.finding import metric_words, three_digits
 from fedchain.results.tables import attackers_share, sent_by_attackers
 from fedchain.statistics import interval
 
 MARKED = 8
 """Number of markers on a line."""
+FAR = 0.6
+"""Distance from the curves, as a share of their range, beyond which a baseline is an arrow."""
 TITLE_LETTERS = 26
 """Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
@@ -102,7 +105,7 @@ def _in_panels(study: Study, metric: str, words: str) -> Figure | None:
     for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
         _draw(ax, lines)
         ax.set_title(textwrap.fill(title, TITLE_LETTERS))
-        draw_baseline(ax, study, metric)
+        _draw_baseline(ax, study, metric)
         _mark_attacks(ax, study.first.manifest)
     for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
         ax.set_ylabel(words)
@@ -112,6 +115,27 @@ def _in_panels(study: Study, metric: str, words: str) -> Figure | None:
         ax.tick_params(labelbottom=True)
     style.legend_below(figure, 2 if len(panels) == 1 else 3)
     return figure
+
+
+def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
+    """Plot the best baseline as a line if it lies near the curves, else as an arrow at the edge.
+
+    A line far from the curves would take the space that shows how they differ.
+    """
+    baseline = best_baseline(study, metric)
+    if baseline is None:
+        return
+    low, high = ax.dataLim.y0, ax.dataLim.y1
+    near = FAR * (high - low)
+    if low - near <= baseline[1] <= high + near:
+        draw_baseline(ax, study, metric)
+        return
+    below = baseline[1] < low
+    words = f"{baseline_words(baseline[0])} {three_digits(baseline[1])} {'↓' if below else '↑'}"
+    ax.annotate(
+        words, (0.98, 0.03 if below else 0.97), xycoords="axes fraction", color=style.GREY,
+        ha="right", va="bottom" if below else "top", fontsize=6.5,
+    )  # fmt: skip
 
 
 def _grid(panels: int) -> Figure:

@@ -1,4 +1,4 @@
-"""Figures of one run: draws the use of gradients, heads of nodes, samples, and time by stage.
+"""Figures of one run: draws the heads of nodes, samples, and time by stage.
 
 Each drawing function returns None if the study has no data for its figure.
 """
@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
@@ -22,11 +21,8 @@ from fedchain.errors import RunRefused
 from fedchain.files import read_bytes
 from fedchain.reports.figures import style
 from fedchain.reports.study import Recorded, Study, finite_value
+from fedchain.scans.pictures import ERRORS, PANEL_HEADS, panels_of
 
-ABSENT, USED, REJECTED = 0, 1, 2
-"""Fate of a holder's gradient in a round. ABSENT: the block has no message of the holder."""
-FILLS = {"#FFFFFF": "in no block", style.SKY: "used", style.VERMILION: "rejected"}
-"""Colour and label of each fate, in the order of ABSENT, USED and REJECTED."""
 Stay = tuple[float, float, int, bool]
 """One head of a node: begin and end in simulated seconds, height, and whether the block is in the
 final main chain."""
@@ -34,8 +30,6 @@ MOST_PICTURES = 6
 """Limit on the pictures in the figure."""
 PIXELS = 4_000_000
 """Limit on the pixels of a picture."""
-RASTERED = 2_000
-"""Number of cells, dots or bars from which a figure draws them as pixels, for a small file."""
 PREFIX = "seconds_"
 """Prefix of the columns of ``metrics.csv`` that hold wall time."""
 NO_PICTURE = (
@@ -44,64 +38,8 @@ NO_PICTURE = (
 """Errors of Pillow for damaged pictures."""
 BARS = 50
 """Limit on the bars in a figure."""
-
-
-def used_and_rejected(study: Study) -> style.Drawing | None:
-    """Plot the fate of each holder's gradient in each round: used, rejected or absent."""
-    run = study.first
-    if study.kind == "sweep" or not run.messages:
-        return None
-    fates, attacks = holder_fates(run)
-    figure, ax = style.axes(min(4.5, 1.3 + 0.09 * len(fates)))
-    ax.pcolormesh(
-        np.arange(0.5, fates.shape[1] + 1),
-        np.arange(-0.5, len(fates)),
-        fates,
-        cmap=ListedColormap([*FILLS]),
-        norm=BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3),
-        rasterized=fates.size >= RASTERED,
-    )
-    holders, rounds = np.nonzero(attacks)
-    dots = ax.plot(rounds + 1, holders, ".", color="black", markersize=1.8)
-    dots[0].set_rasterized(len(rounds) >= RASTERED)
-    ax.grid(visible=False)
-    ax.set(xlabel="round", ylabel="data holder")
-    for axis in (ax.xaxis, ax.yaxis):
-        style.whole_numbers(axis)
-    ax.invert_yaxis()
-    fills = [
-        Patch(facecolor=colour, edgecolor="#999999", linewidth=0.5, label=words)
-        for colour, words in FILLS.items()
-    ]
-    dot = Line2D([], [], color="black", marker=".", markersize=3, linestyle="", label="attack")
-    style.legend_below(figure, 4, [*fills[1:], fills[0], dot])
-    caption = (
-        "Each holder's gradient in each round: used by the aggregation rule, rejected by it, or in "
-        "no block of the main chain. A dot marks a gradient that an attack made."
-    )
-    return style.finished("used_and_rejected", caption, figure)
-
-
-def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    """Return the fate of each holder's gradient in each round.
-
-    Returns:
-        Two arrays of shape (holders, rounds): the fate (``ABSENT``, ``USED`` or ``REJECTED``), and
-        whether an attack made the gradient.
-    """
-    blocks = {int(row["round"]): row["block"] for row in run.metrics}
-    messages = [row for row in run.messages if row["members"]]  # without the public root
-    holders = 1 + max(int(row["holder"]) for row in messages)
-    fates = np.zeros((holders, max(blocks)), dtype=np.int8)
-    attacks = np.zeros(fates.shape, dtype=np.bool_)
-    for row in messages:
-        cell = int(row["holder"]), int(row["round"]) - 1
-        if cell[1] >= fates.shape[1]:
-            continue
-        attacks[cell] |= bool(row["attack"])
-        if row["block"] == blocks.get(cell[1] + 1):
-            fates[cell] = USED if row["used"] else REJECTED
-    return fates, attacks
+MOST_STAGES, LEAST_SHARE = 4, 0.03
+"""Limit on the stages that have a colour of their own, and their least share of all wall time."""
 
 
 def heads_over_time(study: Study) -> style.Drawing | None:
@@ -125,7 +63,7 @@ def heads_over_time(study: Study) -> style.Drawing | None:
             bars,
             (node - 0.4, 0.8),
             facecolors=[style.SKY if kept else style.VERMILION for _, _, _, kept in own],
-            rasterized=len(bars) >= RASTERED,
+            rasterized=len(bars) >= style.RASTERED,
         )
     look = {"color": "black", "linestyle": "-.", "linewidth": 0.8, "label": "falls apart, heals"}
     edges = [edge for each in apart for edge in (each["from_s"], each["to_s"])]
@@ -155,23 +93,40 @@ def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
 
 
 def samples(study: Study) -> style.Drawing | None:
-    """Plot the pictures in ``samples/``, one below the other."""
+    """Plot the pictures in ``samples/``, one below the other, with a heading on each column."""
     files = sorted((study.first.folder / "samples").glob("*.png"))[:MOST_PICTURES]
     if study.kind == "sweep" or not files:
         return None
     pictures = [_read(file) for file in files]
-    heights = [0.22 + style.WIDTH_IN * p.shape[0] / p.shape[1] for p in pictures]
-    figure = style.figure(sum(heights))
-    rows = figure.subplots(len(files), squeeze=False, height_ratios=heights)[:, 0]
-    for ax, file, picture in zip(rows, files, pictures, strict=True):
-        ax.imshow(picture, interpolation="nearest")
-        ax.set_title(file.stem.replace("_", " "), pad=2)
-        ax.set_axis_off()
-    caption = (
-        "Held-out samples: intensity and depth as scanned, the truth, what the model keeps, and "
-        "its errors (orange: should be erased; yellow: should be kept)."
-    )
+    masks = all(panels_of(picture) is not None for picture in pictures)
+    rows = [panels_of(p) or [p] for p in pictures] if masks else [[p] for p in pictures]
+    heights = [0.16 + style.WIDTH_IN * p.shape[0] / p.shape[1] for p in pictures]
+    figure = style.figure(sum(heights) + (0.5 if masks else 0.0))
+    shape = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
+    for line, file, panels in zip(shape, files, rows, strict=True):
+        for ax, panel in zip(line, panels, strict=True):
+            ax.imshow(panel, interpolation="nearest")
+            ax.set_axis_off()
+        line[0].set_title(file.stem.replace("_", " "), pad=2, loc="left", fontsize=6.5)
+    caption = "Held-out samples."
+    if masks:
+        _name_panels(figure, shape[0])
+        caption = (
+            "Held-out samples: intensity and depth as scanned, the points that are right to keep, "
+            "the points that the model keeps, and where the two differ."
+        )
     return style.finished("samples", caption, figure)
+
+
+def _name_panels(figure: Figure, first: npt.NDArray[Any]) -> None:
+    """Write a heading above each column of panels, and say what the colours of errors mean."""
+    for ax, words in zip(first, PANEL_HEADS, strict=True):
+        ax.annotate(
+            words, (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
+            ha="center", fontsize=7.5,
+        )  # fmt: skip
+    handles = [Patch(color=f"#{bytes(rgb).hex()}", label=words) for words, rgb in ERRORS.items()]
+    style.legend_below(figure, 2, handles)
 
 
 def _read(file: Path) -> npt.NDArray[np.uint8]:
@@ -186,28 +141,26 @@ def _read(file: Path) -> npt.NDArray[np.uint8]:
 
 
 def time_per_round(study: Study) -> style.Drawing | None:
-    """Plot the wall time of each round, stacked by stage."""
+    """Plot the wall time of each round, stacked by stage; short stages are one colour together."""
     rows = study.first.metrics
     stages = {key for row in rows for key in row if key.startswith(PREFIX)}
     if study.kind == "sweep" or not stages:
         return None
-    spent = {s: np.array([finite_value(row, s) or 0.0 for row in rows]) for s in stages}
+    spent = _long_stages(
+        {s: np.array([finite_value(row, s) or 0.0 for row in rows]) for s in stages}
+    )
+    whole = sum(float(seconds.sum()) for seconds in spent.values())
     width = -(-len(rows) // BARS)  # rounds per bar
     starts = np.arange(0, len(rows), width)
     sizes = np.diff(np.append(starts, len(rows)))
     centres = np.add.reduceat([float(row["round"]) for row in rows], starts) / sizes
     below = np.zeros(len(starts))
     figure, ax = style.axes(2.7)
-    order = sorted(spent, key=lambda s: (-float(spent[s].sum()), s))
-    for place, stage in enumerate(order):
-        height = np.add.reduceat(spent[stage], starts) / sizes
+    for (stage, seconds), colour in zip(spent.items(), style.STAGE_COLOURS, strict=False):
+        height = np.add.reduceat(seconds, starts) / sizes
+        share = f"{seconds.sum() / whole:.0%}" if whole else "0%"
         ax.bar(
-            centres,
-            height,
-            width=0.9 * width,
-            bottom=below,
-            color=style.STAGE_COLOURS[place % len(style.STAGE_COLOURS)],
-            label=stage.removeprefix(PREFIX).replace("_", " "),
+            centres, height, width=0.9 * width, bottom=below, color=colour, label=f"{stage} {share}"
         )
         below += height
     ax.grid(visible=False, axis="x")
@@ -215,4 +168,22 @@ def time_per_round(study: Study) -> style.Drawing | None:
     style.whole_numbers(ax.xaxis)
     style.legend_below(figure, 3)
     grouped = f"; each bar is the mean of {width} rounds" if width > 1 else ""
-    return style.finished("time_per_round", f"Wall time of each round by stage{grouped}.", figure)
+    caption = f"Wall time of each round by stage, with its share of all rounds{grouped}."
+    return style.finished("time_per_round", caption, figure)
+
+
+def _long_stages(spent: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the wall time by name of stage, longest first, with the short stages added up."""
+    order = sorted(spent, key=lambda s: (-float(spent[s].sum()), s))
+    least = LEAST_SHARE * sum(float(seconds.sum()) for seconds in spent.values())
+    own = [s for s in order[:MOST_STAGES] if float(spent[s].sum()) >= least]
+    short = [s for s in order if s not in own]
+    named = {_stage_words(s): spent[s] for s in own}
+    if short:
+        words = _stage_words(short[0]) if len(short) == 1 else f"{len(short)} others"
+        named[words] = np.sum([spent[s] for s in short], axis=0)
+    return named
+
+
+def _stage_words(column: str) -> str:
+    return column.removeprefix(PREFIX).replace("_", " ")

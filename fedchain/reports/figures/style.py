@@ -29,8 +29,10 @@ WIDTH_IN = 3.35
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours of lines, by Okabe and Ito, in the order of use."""
-STAGE_COLOURS = ("#0072B2", SKY, "#009E73", YELLOW, "#E69F00", VERMILION, "#CC79A7", "#999999")
-"""Colours of areas, in the order of use."""
+STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", GREY)
+"""Colours of areas, in the order of use: neighbours differ in hue and in lightness."""
+RASTERED = 2_000
+"""Number of cells, crosses or bars from which a figure draws them as pixels, for a small file."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
 """LEGEND_LETTERS: width of a legend, in letters. HANDLE_LETTERS: width of a handle, in letters."""
@@ -54,7 +56,8 @@ RC_SETTINGS: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.linewidth": 0.4,
-    "grid.color": "#DDDDDD",
+    "grid.color": "black",
+    "grid.alpha": 0.14,  # on a dark page ink is light, and so must the grid be
     "lines.linewidth": 1.2,
     "lines.markersize": 3.6,
     "hatch.linewidth": 0.4,
@@ -62,7 +65,7 @@ RC_SETTINGS: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "fedchain",
 }
 PLACING_TABLES = ("GDEF", "GPOS", "GSUB")
@@ -232,5 +235,28 @@ def _placed_fonts() -> Iterator[None]:
 def _saved(figure: Figure, kind: str) -> bytes:
     written = io.BytesIO()
     with styled(), _placed_fonts() if kind == "pdf" else nullcontext():
-        figure.savefig(written, format=kind, metadata=UNDATED[kind])
-    return written.getvalue()
+        clear = kind == "svg"
+        figure.savefig(written, format=kind, metadata=UNDATED[kind], transparent=clear)
+    return _inked(written.getvalue()) if clear else written.getvalue()
+
+
+def _inked(svg: bytes) -> bytes:
+    """Return an SVG whose ink is the current colour: black on white paper, if nobody sets it."""
+    paper = b'<svg style="background: white; color: black" '
+    ink = b'<style type="text/css">text{fill: currentColor}svg *{'
+    inked = svg.replace(b"<svg ", paper, 1).replace(b"#000000", b"currentColor")
+    return inked.replace(b'<style type="text/css">*{', ink, 1)
+
+
+def inlined(drawing: Drawing, prefix: str) -> str:
+    """Return a figure as an element of a page, whose text can be selected.
+
+    The ground is transparent and the ink is the page's. ``prefix`` makes its names unlike those of
+    the page's other figures.
+    """
+    svg = drawing.svg.decode()
+    whole = svg[svg.index("<svg ") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", whole, flags=re.DOTALL)
+    body = re.sub(r' (?:width|height)="[\d.]+pt"', "", body, count=2)
+    body = body.replace(' style="background: white; color: black"', "", 1)
+    return re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", body).strip()

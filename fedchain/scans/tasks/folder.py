@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from fedchain.learning.task import (
     Metrics,
     Records,
     Shapes,
+    ShownScan,
     Task,
     losses,
     models,
@@ -26,11 +28,10 @@ from fedchain.learning.task import (
 )
 from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.features import features_of, lengths_of, normals_of
-from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, Scan, bounding_box
 from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.tasks.tiles import cut_tiles, join_tiles, padded
@@ -93,6 +94,7 @@ TASK_SHAPES["scan_folder"] = shapes_of_tiles
 
 
 @tasks
+@cites()
 def scan_folder(
     holders: int,
     seed: int,
@@ -175,7 +177,7 @@ def scan_folder(
         record=record,
         note=f"tiles of {tile} x {tile} pixels of real scans; held out: {kept_back}",
         public_scans=tuple(file.name for file in public.cameras) if public else (),
-        pictures=lambda outputs, many: pictures_of(outputs, many, test),
+        shown=lambda many: shown_of(test[:many]),
     )
 
 
@@ -269,16 +271,29 @@ def baselines_of(scans: Sequence[Cleaned], measured: Records) -> dict[str, Metri
     return baseline_metrics(filtered, measured, lambda k, grid: scans[k].tiles_of(grid))
 
 
-def pictures_of(outputs: Array, many: int, scans: Sequence[Cleaned]) -> Mapping[str, Picture]:
-    """Return pictures of the first ``many`` scans, cleaned by the logits of all tiles."""
-    pictures, start = {}, 0
-    for scan in scans[:many]:
-        count, _, *sides = scan.tiles.shape
-        chosen = np.zeros((len(scan.filled), *sides), bool)
-        chosen[scan.filled] = segmentation.kept_by(outputs[start : start + count], (count, *sides))
-        kept, box = join_tiles(chosen, *scan.valid.shape), bounding_box(scan.valid)
-        image = channel_image(scan.scan.part(box), "picture", Views([]))
-        masks = (scan.valid[box], scan.keep[box], kept[box])
-        pictures[f"scan-{scan.name}"] = draw_panels(image, *masks)
-        start += count
-    return pictures
+def shown_of(scans: Sequence[Cleaned]) -> list[ShownScan]:
+    """Return held-out scans, which are the first ones, for pictures of their masks."""
+    shown, start = list[ShownScan](), 0
+    for scan in scans:
+        box = bounding_box(scan.valid)
+        shown.append(
+            ShownScan(
+                name=scan.name,
+                examples=slice(start, start + len(scan.tiles)),
+                image=channel_image(scan.scan.part(box), "picture", Views([])),
+                valid=scan.valid[box],
+                keep=scan.keep[box],
+                positions=scan.scan.positions[box],
+                kept=functools.partial(_kept, scan, box),
+            )
+        )
+        start += len(scan.tiles)
+    return shown
+
+
+def _kept(scan: Cleaned, box: tuple[slice, slice], outputs: Array) -> Mask:
+    """Return the pixels of a scan that the outputs for its tiles keep, within a box."""
+    count, _, *sides = scan.tiles.shape
+    chosen = np.zeros((len(scan.filled), *sides), bool)
+    chosen[scan.filled] = segmentation.kept_by(outputs, (count, *sides))
+    return np.asarray(join_tiles(chosen, *scan.valid.shape)[box])

@@ -16,6 +16,7 @@ from fedchain.learning.task import (
     TASK_SHAPES,
     Records,
     Shapes,
+    ShownScan,
     Task,
     losses,
     models,
@@ -23,10 +24,9 @@ from fedchain.learning.task import (
     tasks,
 )
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
-from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Mask, Scan, bounding_box
 from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.turntable import CHANNEL_NAMES, Views, channel_image
@@ -64,6 +64,7 @@ TASK_SHAPES["scan_images"] = _shapes
 
 
 @tasks
+@cites()
 def scan_images(
     holders: int,
     seed: int,
@@ -136,7 +137,7 @@ def scan_images(
         ),
         record="scan",
         note=f"{whole.count} scans of {height} x {width} pixels; {len(test)} held out",
-        pictures=lambda outputs, many: _pictures(outputs, many, shown),
+        shown=lambda many: [_shown(place, image) for place, image in enumerate(shown[:many])],
     )
 
 
@@ -192,12 +193,14 @@ def _records(images: Sequence[Image]) -> Records:
     return Records(read_only(channels), read_only(np.stack([image.target for image in images])))
 
 
-def _pictures(outputs: Array, many: int, images: Sequence[Image]) -> Mapping[str, Picture]:
-    kept = segmentation.kept_by(outputs, (len(images), *images[0].target.shape))
-    pictures = {}
-    for image, own in zip(images[:many], kept, strict=False):
-        height, width = image.keep.shape
-        masks = (image.scan.valid, image.keep, own[:height, :width])
-        shown = channel_image(image.scan, "picture", Views([]))
-        pictures[f"scan-{image.name}"] = draw_panels(shown, *masks)
-    return pictures
+def _shown(place: int, image: Image) -> ShownScan:
+    height, width = image.keep.shape
+    return ShownScan(
+        name=image.name,
+        examples=slice(place, place + 1),
+        image=channel_image(image.scan, "picture", Views([])),
+        valid=image.scan.valid,
+        keep=image.keep,
+        positions=image.scan.positions,
+        kept=lambda outputs: segmentation.kept_by(outputs, image.target.shape)[:height, :width],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -10,13 +11,21 @@ from pydantic import Field
 
 from fedchain.arrays import Array, read_only
 from fedchain.cache import SCANS
-from fedchain.learning.task import Records, Task, losses, models, splits, tasks
+from fedchain.learning.task import (
+    MOST_SHOWN,
+    Records,
+    ShownScan,
+    Task,
+    losses,
+    models,
+    splits,
+    tasks,
+)
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
 from fedchain.scans.features import CHANNELS, features_of, normals_of
-from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import NONE, OBJECT, TABLE, TABLE_CROP_M, Floats, Mask, MaskName
 from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
@@ -30,6 +39,7 @@ CAMERA = np.zeros(3, np.float32)
 
 
 @tasks
+@cites()
 def scan_segmentation(
     holders: int,
     seed: int,
@@ -67,6 +77,7 @@ def scan_segmentation(
     dealing = stream(seed, "split")
     dealt = splits.build(split, labels[training.site], training.site, holders, dealing)
     whole, measured = scan_records(training, mask), scan_records(test, mask)
+    first = test[np.arange(min(MOST_SHOWN, held_out))]
     valid = np.isfinite(measured.targets)
     masks = {name: rule(valid) for name, rule in segmentation.BASELINES.items()}
     return Task(
@@ -79,7 +90,7 @@ def scan_segmentation(
         score="iou",
         baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
         record="scan",
-        pictures=lambda outputs, many: _pictures(outputs, many, measured),
+        shown=lambda many: _shown(many, first, mask, measured),
     )
 
 
@@ -146,10 +157,18 @@ def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
     return valid, valid & (scanned.labels == OBJECT)
 
 
-def _pictures(outputs: Array, many: int, held_out: Records) -> Mapping[str, Picture]:
-    kept = segmentation.kept_by(outputs, held_out.targets.shape)
-    shown = zip(held_out.inputs[:many], held_out.targets[:many], kept, strict=False)
-    return {
-        f"scan-{i:03d}": draw_panels(image, np.isfinite(target), target == 1, own)
-        for i, (image, target, own) in enumerate(shown)
-    }
+def _shown(many: int, scanned: Scanned, mask: MaskName, held_out: Records) -> list[ShownScan]:
+    count = min(many, len(scanned.site))
+    positions, _, valid, keep = cloud(scanned[:count], mask)
+    return [
+        ShownScan(
+            name=f"{i:03d}",
+            examples=slice(i, i + 1),
+            image=held_out.inputs[i],
+            valid=valid[i],
+            keep=keep[i],
+            positions=positions[i],
+            kept=partial(segmentation.kept_by, shape=keep[i].shape),
+        )
+        for i in range(count)
+    ]

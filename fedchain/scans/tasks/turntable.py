@@ -13,7 +13,7 @@ from fedchain.arrays import Array, Wholes
 from fedchain.cache import SCANS
 from fedchain.learning.task import TASK_SHAPES, Records, Task, losses, models, splits, tasks
 from fedchain.randomness import NameStep, stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
 from fedchain.scans.formats.notes import camera_from, numbers_of
@@ -26,8 +26,8 @@ from fedchain.scans.tasks.folder import (
     Cleaned,
     baselines_of,
     cut,
-    pictures_of,
     shapes_of_tiles,
+    shown_of,
     tile_records,
 )
 from fedchain.scans.tasks.simulated import BY_SITE
@@ -42,6 +42,7 @@ TASK_SHAPES["scan_turntable"] = shapes_of_tiles
 
 
 @tasks
+@cites()
 def scan_turntable(
     holders: int,
     seed: int,
@@ -113,7 +114,7 @@ def scan_turntable(
         record=record,
         note=f"{len(own)} simulated turntables of {views} scans; {held_out} more held out",
         public_scans=tuple(public),
-        pictures=lambda outputs, many: pictures_of(outputs, many, test),
+        shown=lambda many: shown_of(test[:many]),
     )
 
 

@@ -1,6 +1,7 @@
 // Privacy: what was spent, what noise does to messages, and what the guarantee says.
 import { useComputed } from "@preact/signals";
 import { epsilon, plain, scientific, share, three } from "../format";
+import { Drawer } from "../parts/Drawer";
 import { Panel } from "../parts/Panel";
 import { messages, roundRecord, run, told } from "../state";
 import { statementOf } from "../summary";
@@ -67,10 +68,9 @@ function Guarantee() {
         ))}
       </dl>
       {privacy.warnings.map((warning) => <p class="warning">{warning}</p>)}
-      <details>
-        <summary>{say("privacy.in_full")}</summary>
+      <Drawer summary={say("privacy.in_full")}>
         <p class="note">{privacy.guarantee}.</p>
-      </details>
+      </Drawer>
     </div>
   );
 }
