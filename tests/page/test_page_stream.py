@@ -14,7 +14,6 @@ from fedchain.page.runs import Runs
 from fedchain.page.server import PageServer, run_path
 
 ADDRESS = "http://localhost/run/made/"
-SOURCE = '<meta name="fedchain-source" content="events">\n<div id="page">'
 
 
 def stream(records: Sequence[dict[str, Any]], first: int = 1) -> str:
@@ -29,7 +28,7 @@ class Answers:
     def __init__(self, visit: Visit, answers: list[str | None]) -> None:
         self.asked: list[str | None] = []
         self._answers = answers
-        html = single_file().replace('<div id="page">', SOURCE)
+        html = single_file(metas={"fedchain-source": "events"})
         visit.context.route(
             ADDRESS, lambda route: route.fulfill(body=html, content_type="text/html")
         )

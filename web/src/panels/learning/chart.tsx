@@ -78,7 +78,7 @@ function frameOf(width: number, { metric, points, over }: ChartProps): Frame {
   const baselines = baselinesOf(run.value!, metric);
   const axis = axisOf([points, over], baselines);
   const height = (panel.value === "learning" ? TALL : HEIGHT) * Math.sqrt(scale.value);
-  const names = [...baselines.map((baseline) => baseline.name), overlay.value ?? ""];
+  const names = [...baselines.map((baseline) => baseline.name), shortName(overlay.value ?? "")];
   const letters = Math.max(...names.map((name) => name.length)) + 7;
   const room = Math.min(width * 0.45, 14 + letters * LETTER * scale.value);
   const left = EDGE.left * scale.value;
@@ -151,6 +151,11 @@ function Axes({ frame }: { frame: Frame }) {
   );
 }
 
+/** The names of runs end in a digest: the beginning tells them apart for a reader. */
+function shortName(name: string): string {
+  return name.length > 20 ? `${name.slice(0, 19)}…` : name;
+}
+
 interface Label {
   y: number;
   words: string;
@@ -167,7 +172,7 @@ function labelsOf(frame: Frame, props: ChartProps): Label[] {
   if (last) labels.push({ y: y(last.value), words: metricValue(last.value), kind: "last" });
   const other = props.over.at(-1);
   if (other) {
-    const words = `${overlay.value} ${metricValue(other.value)}`;
+    const words = `${shortName(overlay.value ?? "")} ${metricValue(other.value)}`;
     labels.push({ y: y(other.value), words, kind: "over" });
   }
   for (const { name, value } of baselinesOf(run.value!, props.metric)) {
