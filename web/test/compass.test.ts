@@ -7,7 +7,8 @@ import {
   countsOf, cutOf, factorsOf, isCloseCut, keepAt, keptOf, median, ranking, sharesOf, stepOf,
 } from "../src/panels/compass/selection";
 import { loadingsOf, Sides, turned } from "../src/panels/compass/sides";
-import { bytesOf } from "../src/records";
+import { inBlockOf } from "../src/panels/compass/view";
+import { bytesOf, type MessageRecord } from "../src/records";
 
 interface Values {
   rule: { kind: string; keep?: number };
@@ -153,4 +154,10 @@ test("a rule is read as the compass can show it", () => {
   assert.equal(as({ kind: "dnc" }), "score");
   assert.equal(reading({ kind: "krum", first: [{ kind: "norm_clipping" }] }).linear, false);
   assert.equal(reading({ kind: "l_nearest", keep: 1, weights: { kind: "records", cap: "median" } }).weights, "capped");
+});
+
+test("a message of a replaced block, or of none, is not among those of the round's block", () => {
+  const message = (id: string, more: object) => ({ id, block: "new", late: false, cosine: 0.5, ...more }) as MessageRecord;
+  const told = [message("c", {}), message("a", {}), message("b", { block: "old" }), message("d", { late: true, cosine: null })];
+  assert.deepEqual(inBlockOf(told, "new").map((one) => one.id), ["a", "c"]);
 });
