@@ -86,9 +86,9 @@ test("sides are the signs of the first principal component of what is orthogonal
 });
 
 test("a component that comes out with the other sign leaves holders where they were", () => {
-  const before = new Map([[3, 0.5], [7, -0.4], [9, 0.1]]);
-  const now = turned(Float64Array.of(-0.6, 0.5, -0.2), [3, 7, 9], before);
-  assert.deepEqual([...now], [[3, 0.6], [7, -0.5], [9, 0.2]]);
+  const before = new Map([[3, 0.1], [7, 0.5], [9, -0.6]]);
+  const now = turned(Float64Array.of(0.2, -0.5, 0.6), [3, 7, 9], before);
+  assert.deepEqual([...now], [[3, -0.2], [7, 0.5], [9, -0.6]]);
 });
 
 test("the holder with the lowest index begins on the right", () => {
