@@ -68,6 +68,7 @@ setup(
             "page/lessons/*.json",
             "page/lessons/data/*",
             "page/static/*",
+            "registry/references.bib",
             "reports/page.html",
             "scans/training/shipped.npz",
         ],

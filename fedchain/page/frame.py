@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+ICON = '<link rel="icon" href="data:,">'
+"""An empty icon: without one a browser asks the server for it."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -74,6 +77,7 @@ def page_html(
             f'<meta name="{html.escape(name)}" content="{html.escape(content)}">'
             for name, content in {**told, **metas}.items()
         ),
+        ICON,
         f"<title>{html.escape(title)}</title>",
         f"<style>{built.style}</style></head>",
         f'<body><div id="page">{inside}</div>',
@@ -115,6 +119,7 @@ def plain_html(title: str, inside: str, style: str = "") -> str:
             '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{policy((), repr("none"))}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            ICON,
             f"<title>{html.escape(title)}</title>",
             f"<style>{bundle().style}{style}</style></head>",
             f'<body><main id="page" class="plain">{inside}</main></body></html>\n',

@@ -25,6 +25,8 @@ Told = tuple[PageRecord, int | None]
 None if the record is told again after an interruption."""
 PAUSE_S = 0.25
 """Real seconds between two looks at a run that goes on."""
+LATE_S = 2.0
+"""Real seconds within which the ledger has a block of which an event tells."""
 QUIET_S = 5.0
 """Real seconds without a new event after which a look tells whether the run was killed."""
 INTERRUPTED = "interrupted"
@@ -75,6 +77,7 @@ class Feed:
         self._rounds: dict[int, bytes] = {}
         self._unmasked: dict[int, bytes] = {}
         self._lost = 0
+        self._goes_on = False
 
     def close(self) -> None:
         """Close the ledger."""
@@ -93,7 +96,9 @@ class Feed:
         yield from ((record, None) for record in self._opening())
         status, heard = status_of(self._run), time.monotonic()
         while True:
-            goes_on = follow and status == "running"
+            goes_on = self._goes_on = follow and status == "running"
+            if not goes_on:
+                self.view.refresh()
             for chunk in self._events.chunks(last=not goes_on):
                 heard = time.monotonic()
                 yield from self._tell(chunk, after)
@@ -120,7 +125,6 @@ class Feed:
         """Yield what is known once a run has ended."""
         run = Run(self._run.folder, self._run.given)
         yield run_record(run, self.view.rules) | {"status": status}
-        self.view.refresh()
         yield from self.view.headers()
         yield from self._trips.up_to(math.inf)
         if self._rounds and self._pictures is not None:
@@ -157,12 +161,18 @@ class Feed:
         yield from map(_told, shown)
         if self._thinning.shows(number):
             yield _told(chunk.round) | ({"thinned": True} if len(shown) < len(sent) else {})
-        if block not in self.view:
-            self.view.refresh()
+        self._find(block)
         yield from self.view.headers(block)
         yield from self._trips.up_to(chunk.round["time_s"])
         if shown and (gram := self.view.gram(block)) is not None:
             yield gram
+
+    def _find(self, block: bytes) -> None:
+        """Look at the ledger again if it did not have a block; it may still be on its way there."""
+        until = time.monotonic() + LATE_S
+        while self._goes_on and block not in self.view and time.monotonic() < until:
+            time.sleep(LATE_S / 100)
+            self.view.refresh()
 
     def _masks(self) -> Iterator[PageRecord]:
         """Yield the masks of the rounds that were told since the last call."""

@@ -6,6 +6,7 @@ It listens on 127.0.0.1 alone.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -169,9 +170,9 @@ class PageServer:
         try:
             self._socket = socket.create_server((LOOPBACK, port))
         except OSError as error:
+            why = os.strerror(error.errno or 0)
             raise RunRefused(
-                f"port {port}: cannot be used: {error.strerror}; --port takes another, and 0 any "
-                "free one"
+                f"port {port}: cannot be used: {why}; --port takes another, and 0 any free one"
             ) from error
         config = uvicorn.Config(
             PageApp(runs).guarded(),

@@ -49,16 +49,15 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     """Return the content of ``privacy.json``, given the number of releases by participant id."""
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
-    mechanism, nodes = setup.mechanism, setup.scenario.nodes
-    terms = mechanism.terms
-    by_participant = np.array([releases.get(k, 0) for k in range(nodes.participants)])
+    mechanism, nodes, terms = setup.mechanism, setup.scenario.nodes, setup.mechanism.terms
     # A release of a group counts as a release of each of its members.
+    by_participant = [releases.get(k, 0) for k in range(nodes.participants)]
     made = np.repeat(by_participant, len(nodes.members_of(0)))
-    words = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
     worst = int(made.max())
-    counts = np.array([records.count for records in setup.task.holders])
+    counts = [records.count for records in setup.task.holders]
+    guaranteed = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
     return {
-        "guarantee": words(worst),
+        "guarantee": guaranteed(worst),
         "warnings": warnings_of(setup, worst),
         "tuning": tuning_of(setup.scenario),
         "public_records": setup.task.public,
@@ -68,7 +67,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "sampling_rate": terms.sampling_rate,
         "unit": terms.unit,
         "record": setup.task.record,
-        "records": _each(counts),
+        "records": _each(np.array(counts)),
         "noise_multiplier": mechanism.noise_multiplier,
         "noise_norm": noise_norms(setup),
         "clip": finite(terms.clip),

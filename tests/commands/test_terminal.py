@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from fedchain.commands import PANELS, assemble
+from fedchain.commands import HELP_GROUPS, assemble
 from fedchain.commands.explorer import bits_words
 from fedchain.commands.fates import left_out_words
-from fedchain.commands.formats import _in_lines, table
+from fedchain.commands.formats import in_lines, table
 from fedchain.commands.headings import settings_line
 from fedchain.commands.terminal import ALARM, CALM, Terminal, coloured
 from fedchain.results import MessageRecord, RoundRecord
@@ -117,7 +117,7 @@ def test_bits_are_said_in_words():
 
 
 def test_every_command_stands_in_one_group_of_the_help():
-    named = [name for names in PANELS.values() for name in names]
+    named = [name for names in HELP_GROUPS.values() for name in names]
     assert sorted(named) == sorted(assemble().commands)
 
 
@@ -133,7 +133,7 @@ def test_a_table_of_many_metrics_breaks_no_word_at_80_columns():
 
 
 def test_lines_are_broken_between_words_and_go_on_beside_their_label():
-    told = _in_lines("messages  " + "word-and-word " * 20, 80).splitlines()
+    told = in_lines("messages  " + "word-and-word " * 20, 80).splitlines()
     assert max(map(len, told)) <= 80
     assert all(line.startswith(" " * 10 + "word-and-word") for line in told[1:])
     assert {len(word) for line in told for word in line.split()} == {8, 13}

@@ -9,7 +9,6 @@ from typing import Any
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = shutil.which("node")
 WIDTHS = (1440, 1024, 390)
-SCHEMES = ("light", "dark")
 LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1", "http://localhost")
 
 
@@ -20,10 +19,7 @@ class Visit:
         self.complaints: list[str] = []
         """Errors of the page and requests that left the machine."""
         size = {"width": width, "height": 900}
-        # Tests put axe into the page, which its own policy forbids.
-        self.context = browser.new_context(
-            viewport=size, color_scheme=scheme, bypass_csp=True, **more
-        )
+        self.context = browser.new_context(viewport=size, color_scheme=scheme, **more)
         self.page = self.context.new_page()
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

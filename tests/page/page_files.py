@@ -1,46 +1,30 @@
-"""Single files of the page, built from records by hand."""
+"""Single files of the page, from records that a test may change."""
 
 from __future__ import annotations
 
-import base64
-import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fedchain.page.frame import page_html
 from fedchain.page.lines import line_of
+from fedchain.page.single_file import records_element
 
 STATIC = Path(__file__).parents[2] / "fedchain" / "page" / "static"
-FRAME = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>fedchain</title>
-<style>{style}</style>
-<div id="page"></div>
-{records}
-<script>{script}</script>
-</html>
-"""
 
 
-def single_file(*runs: list[dict[str, Any]]) -> str:
+def single_file(*runs: Sequence[dict[str, Any]], metas: dict[str, str] | None = None) -> str:
     """Return a page with the records of runs, of which the first is shown."""
-    return FRAME.format(
-        style=_static("page.css"),
-        records="\n".join(map(_packed, runs)),
-        script=_static("points.js") + "\n" + _static("page.js"),
+    return page_html(
+        title="fedchain",
+        inside="",
+        metas=metas or {},
+        records=[_element(records) for records in runs],
+        clouds=True,
+        connect="'self'" if metas else "'none'",
     )
 
 
-def _packed(records: list[dict[str, Any]]) -> str:
-    text = "".join(f"{line_of(record)}\n" for record in records)
-    data = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-    name = next(record["folder"] for record in records if record["is"] == "run")
-    return (
-        '<script type="application/x-fedchain-records" data-encoding="gzip+base64" '
-        f'data-run="{name}">{data}</script>'
-    )
-
-
-def _static(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8")
+def _element(records: Sequence[dict[str, Any]]) -> str:
+    folder = next(record["folder"] for record in records if record["is"] == "run")
+    return records_element(map(line_of, records), name="records", run=folder)

@@ -64,7 +64,6 @@ SCALES = ("restore", "median_clip", "unit", "restore")
 ROOTED = ("fltrust",)
 
 
-
 def rule_of(kind: str, place: int) -> dict:
     """Return a rule with some of its parameters; which ones follows from the place."""
     usual = {"first": FIRST[place], "scale": SCALES[place]}
@@ -85,10 +84,14 @@ def rule_of(kind: str, place: int) -> dict:
     return {"kind": kind, **usual, **own.get(kind, few)}
 
 
-KINDS = sorted(kind for kind in format_tables.parameter_rows() if format_tables.stands_in_a_rule(kind))
+KINDS = sorted(
+    kind for kind in format_tables.parameter_rows() if format_tables.stands_in_a_rule(kind)
+)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in format_tables.PRE_AGGREGATIONS])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind not in format_tables.PRE_AGGREGATIONS]
+)
 def test_it_computes_the_models_of_every_rule_bit_for_bit(kind, agrees):
     for place in range(len(FIRST)):
         rule = rule_of(kind, place)
@@ -107,7 +110,10 @@ def test_it_computes_the_models_of_every_rule_bit_for_bit(kind, agrees):
 
 
 def test_it_computes_every_update_bit_for_bit(agrees):
-    updates = [*chain_mutants.UPDATES, {"kind": "averaged", "of": {"kind": "distance_over_gradients"}}]
+    updates = [
+        *chain_mutants.UPDATES,
+        {"kind": "averaged", "of": {"kind": "distance_over_gradients"}},
+    ]
     for place, update in enumerate(updates):
         hand = Hand(agreed=agreed_with(update=update))
         hand.agreed["model"]["dtype"] = ("float64", "float32")[place % 2]
@@ -163,7 +169,9 @@ class Export:
 
     def flipped(self, place: int) -> bytes:
         """Return the file with one bit changed, the digest right."""
-        return sealed(bytes(self.data[:place]) + bytes([self.data[place] ^ 1]) + bytes(self.data[place + 1 :]))
+        return sealed(
+            bytes(self.data[:place]) + bytes([self.data[place] ^ 1]) + bytes(self.data[place + 1 :])
+        )
 
 
 def sealed(data: bytes) -> bytes:

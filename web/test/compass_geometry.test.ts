@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   DOT, isUpper, labelled, onRim, onStrip, polar, sector, shaft, spread, ticksOf,
 } from "../src/panels/compass/geometry";
+import { shownRows } from "../src/panels/compass/rows";
 
 const angleOf = ({ x, y }: { x: number; y: number }) => (Math.atan2(x, -y) * 180) / Math.PI;
 
@@ -66,4 +67,13 @@ test("a shaft is solid to the median circle, and ends at the rim", () => {
 test("ticks are round numbers within the axis", () => {
   assert.deepEqual(ticksOf(-1, 1, 4), [-1, -0.5, 0, 0.5, 1]);
   assert.deepEqual(ticksOf(0, 0.23, 6).map((tick) => Number(tick.toFixed(9))), [0, 0.05, 0.1, 0.15, 0.2]);
+});
+
+test("a long ranking shows its ends, the cut, and what must be seen, and counts the rest", () => {
+  const entries = shownRows(100, 50, (rank) => rank === 70);
+  const ranks = entries.flatMap((entry) => ("rank" in entry ? [entry.rank] : []));
+  assert.deepEqual(ranks, [0, 1, 2, 3, 4, ...Array.from({ length: 24 }, (_, at) => 38 + at), 70, 95, 96, 97, 98, 99]);
+  const more = entries.reduce((total, entry) => total + ("more" in entry ? entry.more : 0), 0);
+  assert.equal(ranks.length + more, 100);
+  assert.equal(shownRows(60, 50, () => false).length, 60);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { after, before, cleaned, MARK } from "../src/panels/points/marks";
 import { FILL, inside, projected, readCloud, rotation, scored, VIEWS } from "../src/panels/points/projection";
+import { bytesOf } from "../src/records";
 
 const bytes = (numbers: number[]) => new Uint8Array(Int16Array.from(numbers).buffer);
 const near = (found: ArrayLike<number>, wanted: number[]) =>
@@ -49,8 +50,10 @@ const record = {
   scale_m: 1, every: 1, truth: btoa("\xc0"), kept: btoa("\xa0"),
 } as const;
 
+const cloudOf = (one: { points: string }) => readCloud(bytesOf(one.points), 1);
+
 test("before the model all points are there, after it what it kept and what it should have kept", () => {
-  const one = cleaned(record);
+  const one = cleaned(record, cloudOf(record));
   assert.equal(one.round, 9);
   assert.deepEqual([...before(one.truth, null)], [MARK.dot, MARK.dot, MARK.cross, MARK.cross]);
   assert.deepEqual([...after(one, null)], [MARK.dot, MARK.ring, MARK.cross, MARK.none]);
@@ -61,8 +64,8 @@ test("another round keeps what its mask keeps, at every second pixel that holds 
   const half = { ...record, every: 2 };
   const picture = { is: "picture", scan: 0, height: 1, width: 9, intensity: "", valid: btoa("\xf7\x80") } as const;
   const mask = { is: "mask", round: 4, scan: 0, height: 1, width: 9, truth: "", kept: btoa("\x05\x00") } as const;
-  const one = cleaned(half, picture, mask);
+  const one = cleaned(half, cloudOf(half), picture, mask);
   assert.equal(one.round, 4);
   assert.deepEqual([...one.kept], [0, 0, 1, 1]);
-  assert.equal(cleaned(record, picture, mask).round, 9);
+  assert.equal(cleaned(record, cloudOf(record), picture, mask).round, 9);
 });

@@ -30,6 +30,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import normals, stream
+from fedchain.registry import cites
 from fedchain.transforms import add_gradients, lengths
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ DEVIATIONS = 10.0
 
 
 @mechanisms
+@cites("hardt2010", "koskela2020", when={"clip=automatic": ("bu2023",)})
 def knorm(
     releases: int,
     dimension: int,
@@ -249,8 +251,7 @@ def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) 
     >>> 1.52 < knorm_rdp_epsilon(1.0, 650, 100, 1e-5) < 1.52 * 1.2
     True
     """
-    # The divergence of order a is log E e^((a - 1) L) / (a - 1) for the privacy loss L. The mean E
-    # is integrated over radius and angle of the noise.
+    # Order a diverges by log E e^((a - 1) L) / (a - 1), for the privacy loss L; E integrates it.
     radii, masses = _radii(eps0, dimension, 12)
     spread = min(math.pi / 2, 14 / math.sqrt(dimension))
     points, weights = np.polynomial.legendre.leggauss(400)
@@ -274,5 +275,4 @@ KNORM_TOTALS: dict[str, Callable[[float, int, int, float], float]] = {
     "pld": lru_cache(maxsize=4096)(knorm_epsilon),
     "rdp": lru_cache(maxsize=4096)(knorm_rdp_epsilon),
 }
-"""Functions that compute the total epsilon, by accountant. Their arguments are those of
-``knorm_epsilon``."""
+"""Functions of the total epsilon, by accountant, with the arguments of ``knorm_epsilon``."""

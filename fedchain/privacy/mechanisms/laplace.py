@@ -34,10 +34,12 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import laplaces
+from fedchain.registry import cites
 from fedchain.transforms import add_gradients
 
 
 @mechanisms
+@cites("dwork2006", "koskela2020", when={"clip=automatic": ("bu2023",)})
 def laplace(
     releases: int,
     dimension: int,

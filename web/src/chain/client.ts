@@ -1,15 +1,15 @@
 // The page's side of the verifier: gives the worker what comes of a chain, and keeps what it says.
 import { effect, signal } from "@preact/signals";
 import { bytesOf, type HeaderRecord } from "../records";
+import { ownText } from "../own";
 import type { Story } from "../story";
 import { fromHex } from "./bytes";
 import type { Marks } from "./light";
 import type { Asked, Told } from "./worker";
-import source from "inline:./worker.ts";
 
 /** A worker of this page; what it tells goes to a function. */
 export function startWorker(hear: (told: Told) => void): { ask(asked: Asked): void; stop(): void } {
-  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const url = URL.createObjectURL(new Blob([ownText], { type: "text/javascript" }));
   const worker = new Worker(url);
   worker.addEventListener("message", ({ data }: MessageEvent<Told>) => hear(data));
   return {

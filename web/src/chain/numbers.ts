@@ -99,7 +99,7 @@ export function toWhole(value: number): number {
 export function wholeSum(values: ArrayLike<number>): number {
   let settled = 0n, total = 0;
   for (let at = 0; at < values.length; at++) {
-    if (Math.abs(total) + Math.abs(values[at]!) > 2 ** 53) {
+    if (Math.abs(total) + Math.abs(values[at]!) >= 2 ** 53) {
       settled += BigInt(total);
       total = 0;
     }

@@ -1,5 +1,5 @@
 // The worker of the page: it verifies blocks as they come, or searches for a nonce. It is started from
-// a Blob of its own text, since a page from file:// can load no second script.
+// a Blob of the page's own text (own.ts).
 import { type Bytes, Wrong } from "./bytes";
 import { type HeaderGiven, Light, type Marks } from "./light";
 import { search } from "./mine";
@@ -26,14 +26,17 @@ function tell(told: Told): void {
   postMessage(told);
 }
 
-addEventListener("message", ({ data }: MessageEvent<Asked>) => {
-  try {
-    take(data);
-  } catch (error) {
-    if (!(error instanceof Wrong)) throw error;
-    tell({ is: "refused", reason: error.message });
-  }
-});
+/** Answer what the page asks. */
+export function answerPage(): void {
+  addEventListener("message", ({ data }: MessageEvent<Asked>) => {
+    try {
+      take(data);
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error;
+      tell({ is: "refused", reason: error.message });
+    }
+  });
+}
 
 function take(asked: Asked): void {
   switch (asked.is) {

@@ -6,20 +6,19 @@ import { Range } from "../parts/Range";
 import type { TableContent } from "../parts/Table";
 import { Toggle } from "../parts/Toggle";
 import { useWidth } from "../size";
-import { grams, keep, messages, round, roundMessages, roundRecord, rounds, run, truth } from "../state";
+import { grams, keep, messages, round, roundMessages, roundRecord, rounds, run, told, truth } from "../state";
 import { say } from "../words";
 import { findingOf } from "./compass/finding";
 import { Formula } from "./compass/formula";
-import { readGram } from "./compass/gram";
+import { gramOf } from "./compass/gram";
 import { Mark } from "./compass/mark";
 import { Ranking } from "./compass/ranking";
 import { codeOf } from "./compass/rules";
 import { digits, fateOf, type Scene, sceneOf } from "./compass/scene";
 import { Sides } from "./compass/sides";
 import { Strip } from "./compass/strip";
-import { told, type View, viewOf } from "./compass/view";
+import { inBlockOf, type View, viewOf } from "./compass/view";
 import { Wheel } from "./compass/wheel";
-import { bytesOf, type GramRecord } from "../records";
 
 const NARROW = 480;
 const WIDE = 720;
@@ -30,9 +29,9 @@ export function Compass() {
   if (lacks || !run.value) {
     return <Panel id="compass" title={say("compass.title")} finding="" empty={lacks ?? say("compass.no_run")} />;
   }
-  const record = grams.value.get(roundRecord.value?.block ?? "");
-  const view = viewOf(run.value, roundMessages.value, record, keep.value);
-  const finding = findingOf(view, run.value.rule.kind, round.value, truth.value);
+  const record = grams.value.get(roundRecord.value!.block);
+  const view = viewOf(run.value, roundRecord.value!, roundMessages.value, record, keep.value);
+  const finding = findingOf(view, run.value, round.value, truth.value);
   const { groups, judged_by: judgedBy, rule } = run.value;
   const onKeep = (kept: number) => (keep.value = kept === view.chainKeep ? null : kept);
   const scene = sceneOf(view, {
@@ -57,31 +56,19 @@ export function Compass() {
 /** What the run lacks for this panel; null if there is something to show. */
 function lacking(): string | null {
   if (run.value && run.value.weights === 0) return say("compass.no_messages");
-  if (rounds.value.size === 0) return say("compass.no_round");
-  return told(roundMessages.value).inBlock.length === 0 ? say("compass.empty_block") : null;
+  if (roundRecord.value === null) return say("compass.no_round");
+  return inBlockOf(roundMessages.value).length === 0 ? say("compass.empty_block") : null;
 }
 
-const seen = new WeakMap<GramRecord, { gram: ReturnType<typeof readGram>; holders: number[] }>();
 const known = new Sides();
 
 /** Which side each holder lies on in this round. */
 function sidesNow(): ReadonlyMap<number, number> {
-  const records = new Map<number, GramRecord>();
-  for (const [one, { block }] of rounds.value) {
-    const record = grams.value.get(block);
-    if (record) records.set(one, record);
-  }
-  const ascending = [...records.keys()].sort((a, b) => a - b);
-  return known.at(ascending, round.value, (one) => {
-    const record = records.get(one)!;
-    if (!seen.has(record)) {
-      const gram = readGram(bytesOf(record.cosines), record.norms);
-      const holders = told(messages.value.get(one) ?? []).inBlock.map((message) => message.holder);
-      seen.set(record, { gram, holders });
-    }
-    const { gram, holders } = seen.get(record)!;
-    return { gram: gram!, holders };
-  });
+  const recordOf = (one: number) => grams.value.get(rounds.value.get(one)?.block ?? "");
+  return known.at(told.value.filter(recordOf), round.value, (one) => ({
+    gram: gramOf(recordOf(one)!)!,
+    holders: inBlockOf(messages.value.get(one) ?? []).map((message) => message.holder),
+  }));
 }
 
 function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | null) => void }) {
@@ -89,6 +76,7 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
   const [shown, setShown] = useState(false);
   const left = width >= WIDE ? Math.floor(width * 0.48) : width;
   const hidden = width < NARROW && !shown;
+  const beside = width >= WIDE ? width - left - 20 : width;
   const drawsStrip = scene.view.reading.as !== "columns";
   return (
     <div class={width >= WIDE ? "compass wide" : "compass"} ref={box}>
@@ -104,19 +92,25 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
             )}
             {scene.view.gram !== null && !hidden && <Wheel scene={scene} width={left} />}
             {width >= NARROW && drawsStrip && <Strip scene={scene} width={left} />}
-            <Key truth={scene.truth} linear={scene.view.step !== null} />
+            {scene.view.thinned && (
+              <p class="note">
+                {say("compass.thinned", { shown: scene.view.rows.length, of: scene.view.messages })}
+              </p>
+            )}
+            <Key scene={scene} />
           </div>
-          <Ranking scene={scene} narrow={width < NARROW} onPoint={onPoint} />
+          <Ranking scene={scene} narrow={beside < (scene.view.reading.as === "score" ? 520 : 400)} onPoint={onPoint} />
         </>
       )}
     </div>
   );
 }
 
-function Key({ truth, linear }: { truth: boolean; linear: boolean }) {
+function Key({ scene: { truth, view } }: { scene: Scene }) {
+  const linear = view.step !== null;
   const kinds = [
     ["used", true, false], ["left", false, false],
-    ...(truth ? [["attacker_used", true, true], ["attacker_left", false, true]] as const : []),
+    ...(truth && view.attackers > 0 ? [["attacker_used", true, true], ["attacker_left", false, true]] as const : []),
   ] as const;
   return (
     <p class="note keys">
@@ -168,13 +162,13 @@ function tableOf(scene: Scene): TableContent {
   const rows = view.order.map((place, rank) => {
     const row = view.rows[place]!;
     const cells = [
-      rank + 1, scene.name(row), `${row.angle.toFixed(1)}°`, digits(row.cosine), three(row.norm),
+      view.thinned ? "–" : rank + 1, scene.name(row), `${row.angle.toFixed(1)}°`, digits(row.cosine), three(row.norm),
       three(row.noise), share(row.share), fateOf(row, scene.attacks(row)) + reasonOf(view, row.reason),
     ];
     if (scored) cells.splice(4, 0, three(row.score));
     return cells;
   });
-  return { caption: say("compass.ranking"), head, rows };
+  return { caption: say("compass.numbers"), head, rows };
 }
 
 function reasonOf(view: View, reason: string): string {

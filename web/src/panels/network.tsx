@@ -1,4 +1,5 @@
 // Where do messages travel? Nodes on two circles, and what is on its way at the page's clock.
+import { useMemo } from "preact/hooks";
 import { three, whole } from "../format";
 import { chooseMoment, chooseRound } from "../moves";
 import { Panel } from "../parts/Panel";
@@ -32,7 +33,7 @@ export function Network() {
       code="fedchain/network/spreading.py:quickest"
     >
       <Picture run={run.value} trips={now} finding={finding} />
-      <p class="note keys"><Key moves={now.length > 0} /></p>
+      <p class="note keys"><Key trips={now} /></p>
       {now.length === 0 && <p class="note">{say("network.static", { name: run.value.name })}</p>}
       <Log />
     </Panel>
@@ -59,27 +60,37 @@ interface PictureProps {
   finding: string;
 }
 
-function Picture({ run: { compute, holders, attackers, groups }, trips: now, finding }: PictureProps) {
+function Picture({ run: { compute, noise_norm: participants, attackers }, trips: now, finding }: PictureProps) {
   const [box, width] = useWidth();
   const size = Math.min(width, LARGEST);
-  const layout = layoutOf(places.value, compute ?? 0, holders ?? 0, size);
-  const attacking = new Set(truth.value && !groups && isOneEach(layout, holders ?? 0) ? Object.keys(attackers) : []);
+  const count = participants.length;
+  const layout = useMemo(() => layoutOf(places.value, compute ?? 0, count, size), [places.value, compute, count, size]);
+  const shown = truth.value && isOneEach(layout, count);
+  const still = useMemo(() => {
+    const drawn = links.value.length <= MOST_LINKS ? links.value : [];
+    const attacking = new Set(shown ? Object.keys(attackers) : []);
+    return (
+      <>
+        <Links links={drawn} layout={layout} />
+        <Nodes layout={layout} size={size} attacking={attacking} />
+      </>
+    );
+  }, [layout, links.value, shown, attackers]);
   return (
     <div ref={box}>
       {size > 0 && (
         <svg class="network" width={size} height={size} role="img" aria-label={finding}>
-          <Links links={links.value.length <= MOST_LINKS ? links.value : []} layout={layout} />
-          <Nodes layout={layout} size={size} attacking={attacking} />
-          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusals.value} attacks={attackIds()} times={times(now)} />}
+          {still}
+          {now.length > 0 && <Moving layout={layout} trips={now} refusals={refusedNow()} attacks={attackIds()} times={times(now)} />}
         </svg>
       )}
     </div>
   );
 }
 
-/** Whether every holder has a place of its own: with cohorts, places are slots of changing holders. */
-function isOneEach(layout: Layout, holders: number): boolean {
-  return layout.spots.has(`h${holders - 1}`) && !layout.spots.has(`h${holders}`);
+/** Whether every participant has a place of its own: with cohorts, places are slots of changing holders. */
+function isOneEach(layout: Layout, participants: number): boolean {
+  return layout.spots.has(`h${participants - 1}`) && !layout.spots.has(`h${participants}`);
 }
 
 /** Ids of the messages of attackers, where the page may show them. */
@@ -111,8 +122,20 @@ function Time({ trips: now }: { trips: readonly TripRecord[] }) {
   );
 }
 
-function Key({ moves }: { moves: boolean }) {
-  const kinds = ["compute", "holder", ...(truth.value ? ["attacker"] as const : []), ...(moves ? ["message", "block"] as const : [])] as const;
+/** The kinds of marks that this run can show. */
+function kindsOf({ holders, attackers, groups }: RunRecord, now: readonly TripRecord[]) {
+  const known = [
+    ["compute", true],
+    [groups ? "group" : "holder", (holders ?? 0) > 0],
+    ["attacker", truth.value && Object.keys(attackers).length > 0],
+    ["message", now.some((trip) => trip.what === "message")],
+    ["block", now.length > 0],
+  ] as const;
+  return known.filter(([, shown]) => shown).map(([kind]) => kind);
+}
+
+function Key({ trips: now }: { trips: readonly TripRecord[] }) {
+  const kinds = kindsOf(run.value!, now);
   return (
     <>
       {kinds.map((kind) => (
@@ -122,7 +145,7 @@ function Key({ moves }: { moves: boolean }) {
               {kind === "message" && <circle class="flying" r={3} />}
               {kind === "block" && <rect class="flying" x={-4} y={-4} width={8} height={8} />}
               {kind === "compute" && <circle class="node compute" r={6} />}
-              {kind === "holder" && <circle class="node" r={4} />}
+              {(kind === "holder" || kind === "group") && <circle class="node" r={4} />}
               {kind === "attacker" && <g class="node attacks"><circle r={4} /><path d="M-3 -3L3 3M-3 3L3 -3" /></g>}
             </g>
           </svg>{" "}
@@ -133,18 +156,22 @@ function Key({ moves }: { moves: boolean }) {
   );
 }
 
+function refusedNow(): RefusalRecord[] {
+  return refusals.value.filter((refusal) => refusal.round === round.value);
+}
+
 /** What honest compute nodes refused in this round, and why. */
 function Log() {
-  const here = refusals.value.filter((refusal) => refusal.round === round.value);
+  const here = refusedNow();
   if (here.length === 0) return null;
   return (
     <ul class="note log">
-      {here.map((refusal) => <li>✕ {refused(refusal)}</li>)}
+      {here.map((refusal) => <li>✕ {refusalWords(refusal)}</li>)}
     </ul>
   );
 }
 
-function refused({ node, what, id, maker, time_s: time, reason }: RefusalRecord): string {
+function refusalWords({ node, what, id, maker, time_s: time, reason }: RefusalRecord): string {
   const from = maker === null ? "" : say("network.of", { maker: `c${maker}` });
   return say("network.refused", {
     node: `c${node}`, what: say(`network.${what}`), id: id.slice(0, 8), from, time: three(time), reason,

@@ -5,6 +5,7 @@ import { Panel } from "../parts/Panel";
 import { Range } from "../parts/Range";
 import type { TableContent } from "../parts/Table";
 import { Toggle } from "../parts/Toggle";
+import { bytesOf } from "../records";
 import { useWidth } from "../size";
 import { clouds, masks, pictures, round, run } from "../state";
 import { say } from "../words";
@@ -12,7 +13,7 @@ import { roundOf, scansOf } from "./masks/pixels";
 import { Formula } from "./points/formula";
 import { Lasso, type Line } from "./points/lasso";
 import { after, before, cleaned, type Cleaned } from "./points/marks";
-import { inside, projected, scored, type Selection, type Turn, type ViewName, VIEWS } from "./points/projection";
+import { inside, projected, readCloud, scored, type Selection, type Turn, type ViewName, VIEWS } from "./points/projection";
 import { Flat, hasWebGL, Turned } from "./points/views";
 
 const NARROW = 420;
@@ -58,7 +59,7 @@ export function Points() {
       code="fedchain/scans/segmentation.py:mask_metrics"
     >
       <Pictures
-        one={one} picked={picked} turn={turn} finding={finding} drawing={drawing}
+        key={scan} one={one} picked={picked} turn={turn} finding={finding} drawing={drawing}
         onTurn={setTurn} onLasso={(line) => setLasso({ line, turn })}
       />
       <Legend />
@@ -73,7 +74,8 @@ function useCleaned(scan: number | undefined): Cleaned | null {
   const at = scan === undefined ? null : roundOf(masks.value.keys(), scan, round.value);
   const mask = masks.value.get(`${scan}:${at}`);
   const picture = scan === undefined ? undefined : pictures.value.get(scan);
-  return useMemo(() => (record ? cleaned(record, picture, mask) : null), [record, picture, mask]);
+  const cloud = useMemo(() => (record ? readCloud(bytesOf(record.points), record.scale_m) : null), [record]);
+  return useMemo(() => (record ? cleaned(record, cloud!, picture, mask) : null), [record, picture, mask]);
 }
 
 function findingOf({ counts, truth, round: at }: Cleaned, scan: number): string {

@@ -5,7 +5,7 @@ import { panel, type PanelName } from "../state";
 import { say } from "../words";
 import { Drawer } from "./Drawer";
 import { saveCsv, saveSvg } from "./save";
-import { Table, type TableContent } from "./Table";
+import { Scroll, Table, type TableContent } from "./Table";
 
 export interface PanelProps {
   id: PanelName;
@@ -65,7 +65,7 @@ function More({ id, table, formula, code, onSvg }: MoreProps) {
       )}
       {formula && (
         <Drawer summary={say("panel.formula")}>
-          <div class="formula">{formula}</div>
+          <Scroll name={say("panel.formula")}><div class="formula">{formula}</div></Scroll>
           {code && <p class="note"><code>{code}</code></p>}
         </Drawer>
       )}

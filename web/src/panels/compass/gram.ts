@@ -1,5 +1,7 @@
 /** Inner products of the unit directions of one block's messages, and what follows from them. */
 
+import { bytesOf, type GramRecord } from "../../records";
+
 export interface Gram {
   /** Number of messages. */
   readonly count: number;
@@ -24,6 +26,14 @@ export function readGram(triangle: Uint8Array, norms: readonly number[]): Gram |
     }
   }
   return { count, cosines };
+}
+
+const known = new WeakMap<GramRecord, Gram | null>();
+
+/** The cosines of a record, read once. */
+export function gramOf(record: GramRecord): Gram | null {
+  if (!known.has(record)) known.set(record, readGram(bytesOf(record.cosines), record.norms));
+  return known.get(record)!;
 }
 
 /** The matrix of cosines times a vector. */

@@ -3,6 +3,7 @@ import { share, three } from "../../format";
 import { Scroll } from "../../parts/Table";
 import { say } from "../../words";
 import { Mark } from "./mark";
+import { shownRows } from "./rows";
 import { digits, fateOf, type Scene } from "./scene";
 import type { Row, View } from "./view";
 
@@ -21,6 +22,8 @@ export function Ranking({ scene, narrow, onPoint }: RankingProps) {
   const cutAfter = view.keep !== null && view.keep < view.rows.length ? view.keep : null;
   const longest = longestOf(view);
   const columns = columnsOf(scene, narrow);
+  const differ = shareDiffers(view);
+  const mustShow = (rank: number) => scene.attacks(view.rows[view.order[rank]!]!);
   return (
     <Scroll name={say("compass.ranking")}>
       <Hatch />
@@ -33,14 +36,17 @@ export function Ranking({ scene, narrow, onPoint }: RankingProps) {
           </tr>
         </thead>
         <tbody>
-          {view.order.map((place, rank) => (
-            <>
-              {rank === cutAfter && (
-                <tr class="cut"><td colSpan={columns.length + 2}>{say("compass.cut", { n: cutAfter })}</td></tr>
-              )}
-              <Line {...{ scene, narrow, place, rank, longest, onPoint }} />
-            </>
-          ))}
+          {shownRows(view.rows.length, cutAfter, mustShow).map((entry) =>
+            "more" in entry ? (
+              <tr class="left"><td colSpan={columns.length + 2}>{say("compass.more_rows", { n: entry.more })}</td></tr>
+            ) : (
+              <>
+                {entry.rank === cutAfter && (
+                  <tr class="cut"><td colSpan={columns.length + 2}>{say("compass.cut", { n: view.used })}</td></tr>
+                )}
+                <Line {...{ scene, narrow, rank: entry.rank, longest, differ, onPoint }} />
+              </>
+            ))}
           {view.late.map((late) => (
             <tr class="left">
               <td>–</td>
@@ -71,12 +77,13 @@ function longestOf(view: View): number {
 }
 
 interface LineProps extends RankingProps {
-  place: number;
   rank: number;
   longest: number;
+  differ: boolean;
 }
 
-function Line({ scene, narrow, place, rank, longest, onPoint }: LineProps) {
+function Line({ scene, narrow, rank, longest, differ, onPoint }: LineProps) {
+  const place = scene.view.order[rank]!;
   const row = scene.view.rows[place]!;
   const attacks = scene.attacks(row);
   const pointed = scene.pointed === place;
@@ -86,7 +93,7 @@ function Line({ scene, narrow, place, rank, longest, onPoint }: LineProps) {
       onPointerEnter={() => onPoint(place)}
       onPointerLeave={() => onPoint(null)}
     >
-      <td>{rank + 1}</td>
+      <td>{scene.view.thinned ? "–" : rank + 1}</td>
       <th scope="row">
         <svg class="key" width={14} height={14} aria-hidden="true"><Mark x={7} y={7} used={row.used} attacks={attacks} /></svg>
         <span class={scene.truth ? "" : "hash"}>{scene.name(row)}</span>
@@ -95,15 +102,15 @@ function Line({ scene, narrow, place, rank, longest, onPoint }: LineProps) {
       <td>{digits(row.cosine)}</td>
       {scene.view.reading.as === "score" && <td>{three(row.score)}</td>}
       <td><Bar row={row} longest={longest} attacks={attacks} /></td>
-      <td>{fateOf(row, attacks)}{shareWords(scene.view, row)}</td>
+      <td>{fateOf(row, attacks)}{differ && row.used && say("compass.share", { share: share(row.share) })}</td>
     </tr>
   );
 }
 
-/** The share of a message where shares differ. */
-function shareWords(view: View, row: Row): string {
-  const even = view.rows.every((one) => !one.used || Math.abs(one.share - row.share) < 1e-6);
-  return row.used && !even ? say("compass.share", { share: share(row.share) }) : "";
+/** Whether shares differ by more than a quarter, so that the fate has to tell them. */
+function shareDiffers(view: View): boolean {
+  const shares = view.rows.filter((one) => one.used).map((one) => one.share);
+  return Math.max(...shares) > 1.25 * Math.min(...shares);
 }
 
 /** The norm as a bar, hatched up to the norm that noise alone is expected to have. */

@@ -76,7 +76,7 @@ function cosineAxis(scene: Scene, width: number): Axis {
   const x = (cosine: number) => PAD + ((cosine + 1) / 2) * long;
   return {
     title: say("compass.cosine_axis"),
-    ticks: [-1, -0.5, 0, 0.5, 1].map((tick) => ({ x: x(tick), words: share(tick) })),
+    ticks: [-1, -0.5, 0, 0.5, 1].map((tick) => ({ x: x(tick), words: three(tick) })),
     at: (place) => x(scene.view.rows[place]!.cosine),
     x,
   };

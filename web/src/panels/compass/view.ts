@@ -1,7 +1,7 @@
 /** What the compass shows of one round: the block's messages, their fate, and the step. */
 
-import { bytesOf, type GramRecord, type MessageRecord, type RunRecord } from "../../records";
-import { cosineOf, degrees, type Gram, noiseAlone, readGram } from "./gram";
+import type { GramRecord, MessageRecord, RoundRecord, RunRecord } from "../../records";
+import { cosineOf, degrees, type Gram, gramOf, noiseAlone } from "./gram";
 import { type Reading, reading } from "./rules";
 import {
   countsOf, cutOf, factorsOf, isCloseCut, keptOf, measured, median, ranking, sharesOf, type Step,
@@ -29,6 +29,10 @@ export interface View {
   readonly reading: Reading;
   /** The messages of the block, in ascending order of their ids. */
   readonly rows: readonly Row[];
+  /** Number of messages in the block, of which the page may have only some, and of those used. */
+  readonly messages: number;
+  readonly used: number;
+  readonly thinned: boolean;
   /** Messages that came too late for any block of the main chain. */
   readonly late: readonly MessageRecord[];
   /** Places of the rows from the best to the worst, as the rule judges them. */
@@ -58,30 +62,30 @@ export interface View {
   readonly honestUsed: number;
 }
 
-/** The messages of a round's block, and those in no block. */
-export function told(messages: readonly MessageRecord[]): {
-  inBlock: MessageRecord[];
-  late: MessageRecord[];
-} {
-  const inBlock = messages.filter((one) => !one.late && one.cosine !== null);
-  inBlock.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { inBlock, late: messages.filter((one) => one.late) };
+/** The messages of a round's block, in ascending order of their ids. */
+export function inBlockOf(messages: readonly MessageRecord[]): MessageRecord[] {
+  const found = messages.filter((one) => !one.late && one.cosine !== null);
+  return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** The view of a round. `keep` is the reader's number of messages to keep, null for the chain's. */
 export function viewOf(
   run: RunRecord,
+  round: RoundRecord,
   messages: readonly MessageRecord[],
   record: GramRecord | undefined,
   keep: number | null,
 ): View {
-  const { inBlock, late } = told(messages);
+  const inBlock = inBlockOf(messages);
   const rule = reading(run.rule);
   const gram = gramFor(record, inBlock);
   const withSum = inBlock.map((one) => one.cosine!);
   const ranked = ranking(withSum);
   const counts = gram && countsOf(record!.records, rule.weights);
-  const chainKeep = rule.keep === null ? null : Math.min(rule.keep, inBlock.length);
+  const thinned = inBlock.length < round.messages;
+  const chainUsed = inBlock.filter((one) => one.used).length;
+  const most = thinned ? chainUsed : inBlock.length;
+  const chainKeep = rule.keep === null ? null : Math.min(rule.keep, most);
   const movable = chainKeep !== null && gram !== null && inBlock.length > 1;
   const kept = movable && keep !== null ? Math.min(Math.max(1, keep), inBlock.length) : chainKeep;
   const moved = kept !== chainKeep;
@@ -96,11 +100,15 @@ export function viewOf(
     gram && honest.includes(true)
       ? measured(gram, stepOf(sharesOf(honest, counts!), factors))
       : null;
-  const used = (attacks: boolean) => rows.filter((row) => row.used && !!row.attack === attacks).length;
+  const used = rows.filter((row) => row.used).length;
+  const attackersUsed = rows.filter((row) => row.used && row.attack !== "").length;
   return {
     reading: rule,
     rows,
-    late,
+    messages: round.messages,
+    used: thinned ? round.used : used,
+    thinned,
+    late: messages.filter((one) => one.late),
     order: rule.as === "score" ? byScore(rows) : ranked,
     gram,
     chainKeep,
@@ -114,10 +122,10 @@ export function viewOf(
     step,
     mean,
     agreement: step && mean ? cosineOf(gram!, step.parts, mean.parts) : null,
-    attackers: rows.length - honest.filter(Boolean).length,
-    attackersUsed: used(true),
-    honest: honest.filter(Boolean).length,
-    honestUsed: used(false),
+    attackers: round.byzantine,
+    attackersUsed,
+    honest: round.messages - round.byzantine,
+    honestUsed: (thinned ? round.used : used) - attackersUsed,
   };
 }
 
@@ -126,7 +134,7 @@ function gramFor(record: GramRecord | undefined, inBlock: readonly MessageRecord
   const same =
     record?.ids.length === inBlock.length &&
     inBlock.every((one, place) => one.id === record.ids[place]);
-  return same ? readGram(bytesOf(record.cosines), record.norms) : null;
+  return same ? gramOf(record) : null;
 }
 
 function rowOf(

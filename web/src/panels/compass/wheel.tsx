@@ -7,6 +7,8 @@ import { type Scene } from "./scene";
 import { keepAt, type Step } from "./selection";
 
 const MOST_RADIUS = 168;
+const SMALL = 110;
+const MANY = 60;
 const LEAST_RADIUS = 64;
 const LETTER = 8;
 
@@ -46,12 +48,19 @@ export function Wheel({ scene, width }: { scene: Scene; width: number }) {
   );
 }
 
-/** The largest wheel whose dots and labels find room side by side. */
+/** The largest wheel whose dots and labels find room side by side. Where it would be small, labels
+ * that lie over dots are left out: the table has all names. */
 function planOf(scene: Scene, width: number): Plan {
-  for (let radius = MOST_RADIUS; ; radius -= 4) {
+  let roomy: Plan | null = null;
+  const step = scene.view.rows.length > MANY ? 20 : 6;
+  for (let radius = MOST_RADIUS; radius >= (roomy ? SMALL : LEAST_RADIUS); radius -= step) {
     const plan = planWith(scene, width, radius);
-    if (radius <= LEAST_RADIUS || fits(plan, width)) return plan;
+    if (!hasRoom(plan, width)) continue;
+    if (plan.labels.every(isClear(plan))) return plan;
+    roomy ??= plan;
   }
+  const plan = roomy ?? planWith(scene, width, LEAST_RADIUS);
+  return { ...plan, labels: plan.labels.filter(isClear(plan)) };
 }
 
 function planWith(scene: Scene, width: number, radius: number): Plan {
@@ -76,14 +85,16 @@ function planWith(scene: Scene, width: number, radius: number): Plan {
   return { radius, stacks, labels, upper, height: top + bottom, x: width / 2, y: top };
 }
 
-/** Whether all dots lie within the width, clear of the labels, which lie outside the wheel. */
-function fits(plan: Plan, width: number): boolean {
-  const { stacks, labels, radius } = plan;
+function hasRoom({ stacks }: Plan, width: number): boolean {
+  return [...stacks.dots, ...stacks.more].every((one) => Math.abs(one.x) + 8 <= width / 2);
+}
+
+/** Whether a label lies beside the wheel and over no dot. */
+function isClear({ stacks, radius }: Plan): (label: Label) => boolean {
   const drawn = [...stacks.dots, ...stacks.more];
-  const clear = (label: Label) =>
-    Math.abs(label.x) >= radius + 12 &&
-    drawn.every((one) => one.x * label.side + 12 < Math.abs(label.x) || Math.abs(one.y - label.y) > 14);
-  return stacks.dots.every((dot) => Math.abs(dot.x) + 7 <= width / 2) && labels.every(clear);
+  return ({ x, y, side }) =>
+    Math.abs(x) >= radius + 12 &&
+    drawn.every((one) => one.x * side + 12 < Math.abs(x) || Math.abs(one.y - y) > 14);
 }
 
 function signed(angle: number, loading: number): number {
@@ -135,7 +146,7 @@ function Ray({ angle, solid, dotted, used, attacks, pointed }: RayProps) {
 function Arrows({ scene, radius }: { scene: Scene; radius: number }) {
   const { view, truth } = scene;
   const step = view.step && view.step.length > 0 ? placed(scene, view.step, radius) : null;
-  const mean = truth && view.mean ? placed(scene, view.mean, radius) : null;
+  const mean = truth && step && view.mean ? placed(scene, view.mean, radius) : null;
   const same = step !== null && mean !== null && view.agreement! > 0.985;
   const right = step !== null && (same || !mean ? isFreer(scene, step.angle) : step.angle >= mean.angle);
   return (

@@ -1,6 +1,6 @@
 // The reader's copy of the chain: blocks that were changed, and what follows from the changes.
 import { checkMaker, checkPlace, checkRoot, checkWork, FIELDS, type FieldName, hashOf, readHeader } from "../../chain/block";
-import { ascii, type Bytes, hex, joined, sha, unsigned, Wrong } from "../../chain/bytes";
+import { ascii, type Bytes, hex, joined, same, sha, unsigned, Wrong } from "../../chain/bytes";
 import type { Mark, Marks } from "../../chain/light";
 import type { Rules } from "../../chain/rules";
 import type { Signer } from "../../chain/signatures";
@@ -94,7 +94,7 @@ export function marksOf(
   };
   return {
     work: said(true, told(() => checkWork(read, hash, came.bits, ground.rules))),
-    parent: said(true, told(() => checkPlace(read, place, ground.rules)) || linked(read.parent, below?.hash)),
+    parent: said(true, told(() => checkPlace(read, place, ground.rules)) || parentWords(read.parent, below?.hash)),
     messages: block.contents ? said(false, told(() => checkRoot(block.contents!, read))) : NOT_HERE,
     model: modelMark(read, came, before?.model),
     signatures: said(false, told(() => checkMaker({ header: read, hash, publicKey: edit.key, signature: edit.signature }))),
@@ -117,18 +117,17 @@ function said(whole: boolean, reason: unknown): Mark {
   return { holds: !reason, whole, reason: String(reason || "") };
 }
 
-function linked(parent: Bytes, below: string | undefined): string {
-  return below === undefined || hex(parent) === below ? "" : `parent: is ${hex(parent)}; the block below is ${below}`;
+function parentWords(parent: Bytes, below: string | undefined): string {
+  return below === undefined || hex(parent) === below ? "" : `parent: is ${hex(parent).slice(0, 12)}; the block below is ${below.slice(0, 12)}`;
 }
 
 type Named = { weightsHash: Bytes; memoryHash: Bytes };
 
 /** Other weights or another memory than the step's cannot be right, whoever has computed the step. */
 function modelMark(read: Named, came: Named, before: Mark | undefined): Mark {
-  const names = [["weights_hash", read.weightsHash, came.weightsHash], ["memory_hash", read.memoryHash, came.memoryHash]] as const;
-  const other = names.find(([, got, wanted]) => hex(got) !== hex(wanted));
-  if (!other) return before ?? NOT_HERE;
-  return { holds: false, whole: before?.whole ?? false, reason: `${other[0]}: is ${hex(other[1])}; the step gives ${hex(other[2])}` };
+  const right = same(read.weightsHash, came.weightsHash) && same(read.memoryHash, came.memoryHash);
+  if (right) return before ?? NOT_HERE;
+  return { holds: false, whole: before?.whole ?? false, reason: "" };
 }
 
 export type Standing = "fine" | "broken" | "above";
@@ -160,13 +159,3 @@ export function standings(
   }
   return found;
 }
-
-/** The bytes of a field in two versions of a header that differ. */
-export function differing(came: Bytes, now: Bytes): Set<number> {
-  const places = new Set<number>();
-  now.forEach((byte, at) => {
-    if (byte !== came[at]) places.add(at);
-  });
-  return places;
-}
-

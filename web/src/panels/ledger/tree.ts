@@ -35,7 +35,7 @@ export function grow<B extends Leaf>(blocks: Iterable<B>): Grown<B> {
     if (!block.main) {
       const goesOn = below && below.lane > 0 && taken[below.lane] === below.block.height;
       lane = goesOn ? below.lane : 1;
-      while (!goesOn && taken[lane] !== undefined && taken[lane]! >= block.height - 1) lane++;
+      while (!goesOn && taken[lane] !== undefined && taken[lane]! >= block.height) lane++;
       taken[lane] = block.height;
     }
     places.set(block.hash, { block, lane });

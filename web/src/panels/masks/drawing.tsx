@@ -1,13 +1,16 @@
 // A scan and the model's mask, drawn pixel by pixel.
+import { useMemo } from "preact/hooks";
 import { bitsOf, bytesOf, type PictureRecord } from "../../records";
 import { brightness, greys, NOTHING, pathsOf } from "./paths";
 import { STATE } from "./pixels";
 
 /** Intensity or depth of a scan in grey; pixels without a point stay empty. */
 export function Greys({ picture, depth }: { picture: PictureRecord; depth: boolean }) {
-  const values = bytesOf(depth && picture.depth ? picture.depth : picture.intensity);
-  const valid = bitsOf(picture.valid, picture.height * picture.width);
-  const paths = pathsOf(greys(values, valid), picture.width, NOTHING);
+  const paths = useMemo(() => {
+    const values = bytesOf(depth && picture.depth ? picture.depth : picture.intensity);
+    const valid = bitsOf(picture.valid, picture.height * picture.width);
+    return pathsOf(greys(values, valid), picture.width, NOTHING);
+  }, [picture, depth]);
   return (
     <>
       {[...paths].map(([level, path]) => {
@@ -22,7 +25,7 @@ const CLASSES = ["", "kept", "removed", "wrongly-kept", "wrongly-removed"] as co
 
 /** What became of each pixel. Errors have a line across every pixel, so that hue is not all. */
 export function States({ states, width }: { states: Uint8Array; width: number }) {
-  const paths = [...pathsOf(states, width, STATE.nothing)];
+  const paths = useMemo(() => [...pathsOf(states, width, STATE.nothing)], [states, width]);
   return (
     <>
       {paths.map(([state, path]) => <path class={`pixel ${CLASSES[state]}`} d={path} />)}

@@ -20,8 +20,18 @@ export interface Judged {
   readonly counts: Counts;
 }
 
-/** Compare the model's mask with the truth, where the scan has points. */
+const known = new WeakMap<MaskRecord, Judged>();
+
+/** Compare the model's mask with the truth, where the scan has points; once for each mask. */
 export function judged(mask: MaskRecord, picture: PictureRecord): Judged {
+  const before = known.get(mask);
+  if (before) return before;
+  const made = compared(mask, picture);
+  known.set(mask, made);
+  return made;
+}
+
+function compared(mask: MaskRecord, picture: PictureRecord): Judged {
   const size = mask.height * mask.width;
   const [truth, kept, valid] = [mask.truth, mask.kept, picture.valid].map((bits) => bitsOf(bits, size));
   return judgedBits(truth!, kept!, valid!);

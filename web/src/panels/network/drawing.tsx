@@ -1,11 +1,13 @@
 // Links, nodes, and what is on its way. Only what moves is drawn again as the clock goes on.
 import type { LinkRecord, RefusalRecord, TripRecord } from "../../records";
 import { clock } from "../../state";
-import { arrived, flying } from "./flight";
+import { arrived, flying, refused } from "./flight";
 import { between, type Layout, tick } from "./layout";
 
 /** Share of a round for which a node shows that something has arrived. */
 const FLASH = 0.03;
+/** More compute nodes than this have no room for their names. */
+const MOST_NAMED = 40;
 
 export function Links({ links, layout }: { links: readonly LinkRecord[]; layout: Layout }) {
   const lines = links.flatMap(({ a, b }) => {
@@ -23,6 +25,7 @@ interface NodesProps {
 }
 
 export function Nodes({ layout, size, attacking }: NodesProps) {
+  const named = !layout.spots.has(`c${MOST_NAMED}`);
   return (
     <>
       {[...layout.spots].map(([name, spot]) => {
@@ -34,7 +37,7 @@ export function Nodes({ layout, size, attacking }: NodesProps) {
             <title>{name}</title>
             <circle r={compute ? 11 : 5} />
             {!compute && attacks && <path d="M-3 -3L3 3M-3 3L3 -3" />}
-            {compute && layout.spots.size <= 80 && <text text-anchor="middle" y={4}>{name}</text>}
+            {compute && named && <text text-anchor="middle" y={4}>{name}</text>}
           </g>
         );
       })}
@@ -55,17 +58,17 @@ interface MovingProps {
 /** What moves at the page's clock. When all is over, the nodes stay marked that refused something. */
 export function Moving({ layout, trips, refusals, attacks, times: [start, end] }: MovingProps) {
   const now = clock.value;
-  const shown = arrived(trips, refusals, now, now < end ? FLASH * (end - start) : Infinity);
+  const shown = now < end ? arrived(trips, refusals, now, FLASH * (end - start)) : refused(refusals);
   return (
     <g>
-      {shown.filter(({ refused }) => refused || now < end).map(({ node, refused }) => {
+      {shown.map(({ node, refused: isRefused }) => {
         const spot = layout.spots.get(node);
         if (!spot) return null;
         const radius = node.startsWith("c") ? 14 : 8;
         return (
-          <g class={refused ? "flash refused" : "flash"} transform={`translate(${spot.x} ${spot.y})`}>
+          <g class={isRefused ? "flash refused" : "flash"} transform={`translate(${spot.x} ${spot.y})`}>
             <circle r={radius} />
-            {refused && <path d={`M${-radius} ${-radius}L${radius} ${radius}M${-radius} ${radius}L${radius} ${-radius}`} />}
+            {isRefused && <path d={`M${-radius} ${-radius}L${radius} ${radius}M${-radius} ${radius}L${radius} ${-radius}`} />}
           </g>
         );
       })}

@@ -45,6 +45,11 @@ export function arrived(
   );
 }
 
+/** What was refused, when all is over. */
+export function refused(refusals: readonly RefusalRecord[]): Arrival[] {
+  return refusals.map(({ node, id }) => ({ node: `c${node}`, id, refused: true }));
+}
+
 export interface Summary {
   readonly count: number;
   /** Simulated seconds from leaving to the last arrival of the slowest trip. */

@@ -27,10 +27,15 @@ export function layoutOf(
 ): Layout {
   const known = places.size > 0 ? places : circles(compute, holders);
   const spots = new Map<string, Spot>();
-  let outside = 0;
+  let [outside, reach] = [0, 0];
   for (const [name, { x, y }] of known) {
-    spots.set(name, { x: x * size, y: y * size });
     if (name.startsWith("h")) outside += 1;
+    reach = Math.max(reach, Math.hypot(x - 0.5, y - 0.5));
+  }
+  // Compute nodes alone take the room of the holders.
+  const wide = reach > 0 ? OUTER / reach : 1;
+  for (const [name, { x, y }] of known) {
+    spots.set(name, { x: (0.5 + (x - 0.5) * wide) * size, y: (0.5 + (y - 0.5) * wide) * size });
   }
   return { spots, ticks: outside > MOST_CIRCLES };
 }

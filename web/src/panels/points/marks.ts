@@ -1,8 +1,8 @@
 /** Which mark each point of a cloud has before and after the model has cleaned it. */
 
-import { bitsOf, bytesOf, type CloudRecord, type MaskRecord, type PictureRecord } from "../../records";
+import { bitsOf, type CloudRecord, type MaskRecord, type PictureRecord } from "../../records";
 import { type Judged, judgedBits } from "../masks/pixels";
-import { type Cloud, readCloud } from "./projection";
+import type { Cloud } from "./projection";
 
 export const MARK = { none: 0, dot: 1, cross: 2, ring: 3, chosen: 4 } as const;
 
@@ -17,8 +17,12 @@ export interface Cleaned extends Judged {
 
 /** A cloud as the model of a mask's round cleans it; as its own record says without a mask. The
  * points are those pixels of the scan that hold one, one in `every`. */
-export function cleaned(record: CloudRecord, picture?: PictureRecord, mask?: MaskRecord): Cleaned {
-  const cloud = readCloud(bytesOf(record.points), record.scale_m);
+export function cleaned(
+  record: CloudRecord,
+  cloud: Cloud,
+  picture?: PictureRecord,
+  mask?: MaskRecord,
+): Cleaned {
   const truth = bitsOf(record.truth, cloud.count);
   const later = picture && mask && keptOf(record, picture, mask, cloud.count);
   const kept = later ?? bitsOf(record.kept, cloud.count);
