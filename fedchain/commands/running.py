@@ -17,6 +17,7 @@ from fedchain.errors import PartError, RunError, RunRefused
 if TYPE_CHECKING:
     from fedchain.results import Run
     from fedchain.runs.preparation import Prepared
+    from fedchain.scenario.tree import Node
 
 app = typer.Typer()
 
@@ -51,9 +52,17 @@ def run(
     form: options.Form = Format.rich,
 ) -> None:
     """Run one scenario into a new folder under runs/."""
-    from fedchain.scenario import load, located, parse_overrides, run_name
+    from fedchain.scenario import located, parse_overrides, run_name
+    from fedchain.scenario.checking import check_scenario
+    from fedchain.scenario.known import remember_run
+    from fedchain.scenario.loading import merge_layers
 
-    checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
+    again = "; --force runs it again"
+    root, noted = merge_layers(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
+    if not (dry_run or force or noted) and (done := _finished(root, out, secret)) is not None:
+        _show(lambda **_: done, done.folder, None, form, strict, again)
+        return
+    checked = check_scenario(root, noted)
     folder = out / run_name(checked)
     if dry_run:
         from fedchain.runs.preparation import prepare_run
@@ -63,14 +72,15 @@ def run(
         return
     from fedchain.results import Run
 
+    remember_run(root, checked)
     if folder.exists() and not force and _is_over(found := Run.of(folder, checked), secret):
-        _show(lambda **_: found, folder, None, form, strict, "; --force runs it again")
+        _show(lambda **_: found, folder, None, form, strict, again)
         return
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
     act = partial(run_it, checked, out, engine=engine, workers=workers, force=force, source=source)
-    _show(act, folder, secret, form, strict, "; --force runs it again")
+    _show(act, folder, secret, form, strict, again)
 
 
 @app.command(epilog="Example: fedchain resume runs/first-light-*")
@@ -95,6 +105,19 @@ def resume(
 
     act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
     _show(act, run, secret, form, strict)
+
+
+def _finished(root: Node, out: Path, secret: Path | None) -> Run | None:
+    """Return the finished run of a scenario that was checked before, given its merged tree."""
+    from fedchain.results import Run
+    from fedchain.scenario.known import known_run
+
+    known = known_run(root)
+    if known is None or not (out / known.name).exists():
+        return None
+    found = Run.open(out / known.name)
+    same = found.manifest["digest"] == known.digest
+    return found if same and _is_over(found, secret) else None
 
 
 def _is_over(found: Run, secret: Path | None) -> bool:
