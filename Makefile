@@ -6,7 +6,7 @@ SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README 
 KERNELS := $(wildcard fedchain/native/*.[ch])
 SCENARIO ?= first_light
 
-.PHONY: run test test-long test-elsewhere check format bench figures robustness clean
+.PHONY: run test test-long test-elsewhere check format bench figures robustness page clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -43,8 +43,17 @@ figures: $(VENV)/.installed-dev
 robustness: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/robustness.py
 
+# The page's bundle, from web/ into fedchain/page/static: needs node 20 or newer.
+page: web/node_modules/.package-lock.json
+	npm --prefix web run --silent check
+	npm --prefix web run --silent build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	npm ci --prefix web --no-audit --no-fund
+	touch $@
+
 clean:
-	rm -rf $(VENV) .elsewhere build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .elsewhere web/node_modules web/.tests build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,4 +1,4 @@
-"""Differential fuzzing of chain files: fedchain's verifier beside the second one.
+"""Differential fuzzing of chain files: fedchain's verifier beside the second and the page's.
 
     python benchmarks/fuzz_chain.py [--seed 0] [--mutants 2000] [--only N] [--keep FOLDER]
 
@@ -7,8 +7,9 @@ of the agreed text, its spelling, a field of a message, a header, a block or the
 Values of the agreed text lie at or beyond the bounds that the tables of docs/format.md state. In
 sealed mutants everything that follows from the change (ids, signatures, roots, nonces, states, the
 digest) is right again, so that the checks behind it are reached. Both verifiers read the mutant, on
-all processors. They must give the same verdict, refuse only by a declared error, and refuse what is
-beyond a bound. Prints how often each reason to refuse of docs/format.md was met, the share of
+all processors, and the browser's does where Node and the packages of web/ are here. They must give
+the same verdict, refuse only by a declared error, and refuse what is beyond a bound; the browser's
+must name the same block. Prints how often each reason to refuse of docs/format.md was met, the share of
 sealed mutants, and every difference, whose file is kept. A mutant follows from seed and number
 alone. Exit code 1: there was a difference.
 """
@@ -26,10 +27,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import chain_mutants
+from browser_verifier import BrowserVerifier, is_here
 from format_tables import agreed_rows, parameter_rows, reasons, stands_in_a_rule
 from verify_chain import chain, encoding
 
@@ -54,6 +57,8 @@ class Verdict:
     word: str
     """accepted, refused, unknown (a rule that only fedchain knows) or crashed (another error)."""
     reason: str
+    block: str = ""
+    """Hash of the block that is refused, where the verifier names it."""
 
 
 def second_verdict(data: bytes) -> Verdict:
@@ -77,7 +82,18 @@ def fedchain_verdict(file: Path) -> Verdict:
         return Verdict("refused", str(error))
     except Exception as error:
         return Verdict("crashed", repr(error))
-    return Verdict("accepted" if found.ok else "refused", found.reason)
+    return Verdict("accepted" if found.ok else "refused", found.reason, found.block)
+
+
+def page_verdict(verifier: BrowserVerifier, data: bytes) -> Verdict:
+    """Return the verdict of the page's verifier."""
+    try:
+        found = verifier.verdict(data)
+    except RuntimeError as error:
+        return Verdict("crashed", str(error))
+    if found.ok and found.not_checked:
+        return Verdict("unknown", "; ".join(found.not_checked), found.block)
+    return Verdict("accepted" if found.ok else "refused", found.reason, found.block)
 
 
 def reason_of(text: str) -> str:
@@ -110,26 +126,32 @@ def all_reasons() -> list[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A mutant and both verdicts."""
+    """A mutant and all verdicts."""
 
     number: int
     mutant: chain_mutants.Mutant
     theirs: Verdict
     ours: Verdict
+    page: Verdict | None
+    """None where Node is not here."""
 
     @property
     def differs(self) -> bool:
         """Whether the verdicts are a finding."""
-        theirs, ours = self.theirs.word, self.ours.word
-        if "crashed" in (theirs, ours) or (self.mutant.beyond and "accepted" in (theirs, ours)):
+        ours, others = self.ours.word, [self.theirs.word, *([self.page.word] if self.page else [])]
+        words = (ours, *others)
+        if "crashed" in words or (self.mutant.beyond and "accepted" in words):
             return True
-        return theirs not in ("unknown", ours)
+        if self.page and self.page.word == ours and self.page.block != self.ours.block:
+            return True
+        return any(word not in ("unknown", ours) for word in others)
 
     def __str__(self) -> str:
+        page = f"\n  page:            {self.page.word} {self.page.reason}" if self.page else ""
         return (
             f"mutant {self.number} ({self.mutant.kind}): {self.mutant.what}\n"
             f"  second verifier: {self.theirs.word} {self.theirs.reason}\n"
-            f"  fedchain:        {self.ours.word} {self.ours.reason}"
+            f"  fedchain:        {self.ours.word} {self.ours.reason}{page}"
         )
 
 
@@ -151,16 +173,18 @@ class Counts:
 
 
 def outcomes(seed: int, numbers: Iterable[int], folder: Path) -> Iterator[Outcome]:
-    """Make mutants, and yield what both verifiers say of each; files are written to a folder."""
+    """Make mutants, and yield what all verifiers say of each; files are written to a folder."""
     file = folder / "mutant.fedchain"
-    for number in numbers:
-        made = chain_mutants.mutant(random.Random(f"{seed}:{number}"))
-        file.write_bytes(made.data)
-        yield Outcome(number, made, second_verdict(made.data), fedchain_verdict(file))
+    with BrowserVerifier(folder) if is_here() else nullcontext() as page:
+        for number in numbers:
+            made = chain_mutants.mutant(random.Random(f"{seed}:{number}"))
+            file.write_bytes(made.data)
+            said = page_verdict(page, made.data) if page else None
+            yield Outcome(number, made, second_verdict(made.data), fedchain_verdict(file), said)
 
 
 def counted(seed: int, numbers: Iterable[int]) -> Counts:
-    """Make mutants, and count what both verifiers say of them."""
+    """Make mutants, and count what all verifiers say of them."""
     found = Counts(collections.Counter(), collections.Counter(), [])
     tempfile.tempdir = MEMORY if Path(MEMORY).is_dir() else None
     with tempfile.TemporaryDirectory(prefix="fedchain.") as place:

@@ -39,6 +39,7 @@ CHANGES_FEDCHAIN = (
     "A law of chains",
     "A scan format",
     "A field of the message or the header",
+    "The page",
 )
 """Recipes without code: no scenario and no option can name what they add."""
 

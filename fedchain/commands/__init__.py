@@ -38,6 +38,8 @@ from fedchain.version import __version__
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = (
     "running",
+    "serving",
+    "teaching",
     "studying",
     "auditing",
     "citing",
@@ -50,6 +52,7 @@ GROUPS = (
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 HELP_GROUPS = {
     "Run": ("run", "resume"),
+    "Page": ("serve", "demo", "lessons"),
     "Study": ("sweep", "report", "cite"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),

@@ -12,6 +12,7 @@ import typer
 
 from fedchain.commands import options
 from fedchain.commands.formats import INTERRUPTED, Format, print_result, stderr
+from fedchain.commands.serving import LivePage, NoOpen, Port, live_page
 from fedchain.errors import PartError, RunError, RunRefused
 
 if TYPE_CHECKING:
@@ -48,12 +49,19 @@ def run(
     ] = False,
     strict: Strict = False,
     secret: options.SecretFile = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Show the run on a page of this machine, until Ctrl-C.")
+    ] = False,
+    port: Port = 0,
+    no_open: NoOpen = False,
     form: options.Form = Format.rich,
 ) -> None:
     """Run one scenario into a new folder under runs/."""
     from fedchain.scenario import load, located, parse_overrides, run_name
 
-    checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
+    # The page shows messages in flight.
+    traced = ["trace=true"] if page else []
+    checked = load(scenario, set=parse_overrides([*(set_ or []), *traced]), seed=seed, name=name)
     folder = out / run_name(checked)
     if dry_run:
         from fedchain.runs.preparation import prepare_run
@@ -63,14 +71,16 @@ def run(
         return
     from fedchain.results import Run
 
-    if folder.exists() and not force and _is_over(found := Run.of(folder, checked), secret):
-        _show(lambda **_: found, folder, None, form, strict, "; --force runs it again")
-        return
-    source = located(scenario).read_text(encoding="utf-8")
-    from fedchain.runs.running import run as run_it
+    again = "; --force runs it again"
+    with live_page(page, folder, port, not no_open) as live:
+        if folder.exists() and not force and _is_over(found := Run.of(folder, checked), secret):
+            _show(lambda **_: found, folder, None, form, strict, again)
+            return
+        source = located(scenario).read_text(encoding="utf-8")
+        from fedchain.runs.running import run as run_it
 
-    act = partial(run_it, checked, out, engine=engine, workers=workers, force=force, source=source)
-    _show(act, folder, secret, form, strict, "; --force runs it again")
+        act = partial(run_it, checked, out, engine=engine, workers=workers, force=force)
+        _show(partial(act, source=source), folder, secret, form, strict, again, live)
 
 
 @app.command(epilog="Example: fedchain resume runs/first-light-*")
@@ -129,10 +139,11 @@ def _show(
     form: Format,
     strict: bool,
     anew: str = "",
+    live: LivePage | None = None,
 ) -> None:
     """Show a run's progress and results; after an interruption, print the command to continue.
 
-    ``anew`` is appended to the note that the run had ended before.
+    ``anew`` is appended to the note that the run had ended before. ``live`` shows the run too.
     """
     from fedchain.commands.terminal import Terminal, summary_lines
     from fedchain.nodes.holders.data_holder import BUDGET_SPENT
@@ -145,7 +156,7 @@ def _show(
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
-            done = act(secret=secret, callback=terminal)
+            done = act(secret=secret, callback=live.beside(terminal) if live else terminal)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {go_on() if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -86,6 +86,10 @@ def report(
     html: Annotated[
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Also write the page of each run as replay.html beside it."),
+    ] = False,
     trust_user_parts: Annotated[
         bool, options.trust("audits of your own (module:object) that an audit.json names")
     ] = False,
@@ -99,12 +103,40 @@ def report(
 
     early: list[str] = []
     kinds = _listed(figures), _listed(tables)
+    replays = [_write_replay(path, early.append) for path in paths] if replay else []
     try:
         written = write(paths, *kinds, html, trust_user_parts, early.append)
     except ValueError as error:
         refuse(str(error))
-    files = [str(file) for file in written]
+    files = [str(file) for file in (*written, *filter(None, replays))]
     print_result(form, {"files": files, "left_out": early}, files, early)
+
+
+def _write_replay(folder: Path, left_out: Callable[[str], None]) -> Path | None:
+    """Write the page of a run that has ended as one file, and return its path.
+
+    ``left_out`` is called with a message on what is not in the file. A folder that is no run gets
+    none.
+    """
+    from fedchain.files import check_folder, write_whole
+    from fedchain.reports.page import REPLAY
+    from fedchain.results import OVER, Run
+    from fedchain.results.folder import MANIFEST
+
+    if not (folder / MANIFEST).is_file():
+        left_out(f"{folder}: is no run; a page is of one run alone")
+        return None
+    check_folder(folder, own=True)
+    run = Run.open(folder)
+    if run.manifest["status"] not in OVER:
+        return None  # the report says so
+    from fedchain.page.single_file import replay
+
+    made = replay(run)
+    write_whole(folder / REPLAY, made.html)
+    if made.left_out:
+        left_out(f"{folder / REPLAY}: lacks {made.left_out}; fedchain serve shows all")
+    return folder / REPLAY
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:

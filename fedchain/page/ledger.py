@@ -64,6 +64,11 @@ class LedgerView:
         """The rules of the chain."""
         return self._store.rules
 
+    def main_chain(self) -> list[bytes]:
+        """Return the hashes of the blocks of the main chain above genesis, from the lowest on."""
+        rows = (row for row in self._rows.values() if row.hash in self._main and row.height)
+        return [row.hash for row in sorted(rows, key=lambda row: row.height)]
+
     def genesis(self) -> PageRecord:
         """Return the record of the genesis block, with the first state as in a chain file."""
         first = self._store.genesis.header
@@ -141,18 +146,12 @@ class LedgerView:
             sum_cosines=[round(c, 9) for c in agreement_of(directions).cosines.tolist()],
         )
 
-    def body(self, block: bytes) -> PageRecord:
-        """Return the record of a whole block, as a chain file has it.
-
-        Raises:
-            KeyError: the ledger has no such block, or its directions were not kept.
-            RunRefused: the block is too large for a page.
-            LedgerError: the ledger is damaged.
-        """
-        found = self._store.block(block)
-        if found.size > LARGEST_BODY:
-            raise RunRefused(f"{found.header.label}: is too large for the page")
-        return page_record("body", block=block.hex(), bytes=b64(encode_block(found)))
+    def body(self, block: bytes) -> PageRecord | None:
+        """Return the record of a whole block; None if its directions were not kept."""
+        try:
+            return body_record(self._store, block)
+        except (LedgerError, RunRefused, KeyError):
+            return None
 
     def state(self, block: bytes) -> State | None:
         """Return the state after a block; None if it is not kept."""
@@ -166,3 +165,17 @@ class LedgerView:
             return self._store.block(block)
         except (LedgerError, KeyError):
             return None
+
+
+def body_record(store: Store, block: bytes) -> PageRecord:
+    """Return the record of a whole block, as a chain file has it.
+
+    Raises:
+        KeyError: the ledger has no such block, or its directions were not kept.
+        RunRefused: the block is too large for a page.
+        LedgerError: the ledger is damaged.
+    """
+    found = store.block(block)
+    if found.size > LARGEST_BODY:
+        raise RunRefused(f"{found.header.label}: is too large for the page")
+    return page_record("body", block=block.hex(), bytes=b64(encode_block(found)))

@@ -25,6 +25,8 @@ Told = tuple[PageRecord, int | None]
 None if the record is told again after an interruption."""
 PAUSE_S = 0.25
 """Real seconds between two looks at a run that goes on."""
+LATE_S = 2.0
+"""Real seconds within which the ledger has a block of which an event tells."""
 QUIET_S = 5.0
 """Real seconds without a new event after which a look tells whether the run was killed."""
 INTERRUPTED = "interrupted"
@@ -66,7 +68,8 @@ class Feed:
         nodes = run.manifest["scenario"].get("nodes", {})
         asked = int(nodes.get("cohort") or nodes.get("holders") or 0)
         self._run, self._thinning = run, Thinning(run.manifest["rounds"], asked)
-        self._view = LedgerView(run.folder / LEDGER, self._thinning)
+        self.view = LedgerView(run.folder / LEDGER, self._thinning)
+        """The run's ledger."""
         self._events = ChunkReader(run.folder / EVENTS)
         self._trips = Trips(run.folder / TRAVEL, self._thinning)
         self._make_pictures = pictures or (lambda: saved_pictures(run))
@@ -74,15 +77,16 @@ class Feed:
         self._rounds: dict[int, bytes] = {}
         self._unmasked: dict[int, bytes] = {}
         self._lost = 0
+        self._goes_on = False
 
     def close(self) -> None:
         """Close the ledger."""
-        self._view.close()
+        self.view.close()
 
     def records(self, after: int = 0, follow: bool = False) -> Iterator[Told | None]:
         """Yield all records, in an order in which each one can be shown at once.
 
-        While the run goes on and has nothing new, None is yielded again and again.
+        None is yielded before every wait: what was yielded before should be shown now.
 
         Args:
             after: number of bytes of the events that the reader has already: records that belong to
@@ -92,12 +96,15 @@ class Feed:
         yield from ((record, None) for record in self._opening())
         status, heard = status_of(self._run), time.monotonic()
         while True:
-            goes_on = follow and status == "running"
+            goes_on = self._goes_on = follow and status == "running"
+            if not goes_on:
+                self.view.refresh()
             for chunk in self._events.chunks(last=not goes_on):
                 heard = time.monotonic()
                 yield from self._tell(chunk, after)
             if not goes_on and self._rounds and not self._thinning.shows_masks(max(self._rounds)):
                 self._unmasked[max(self._rounds)] = self._rounds[max(self._rounds)]
+            yield None  # what follows may have to simulate scans first
             yield from ((record, None) for record in self._masks())
             if not goes_on:
                 break
@@ -109,21 +116,20 @@ class Feed:
         yield from ((record, None) for record in self._closing(status))
 
     def _opening(self) -> Iterator[PageRecord]:
-        yield run_record(self._run, self._view.rules)
-        yield self._view.genesis()
+        yield run_record(self._run, self.view.rules)
+        yield self.view.genesis()
         if (scenario := scenario_of(self._run)) is not None:
             yield from network_records(scenario)
 
     def _closing(self, status: str) -> Iterator[PageRecord]:
         """Yield what is known once a run has ended."""
         run = Run(self._run.folder, self._run.given)
-        yield run_record(run, self._view.rules) | {"status": status}
-        self._view.refresh()
-        yield from self._view.headers()
+        yield run_record(run, self.view.rules) | {"status": status}
+        yield from self.view.headers()
         yield from self._trips.up_to(math.inf)
         if self._rounds and self._pictures is not None:
             last = max(self._rounds)
-            if (state := self._view.state(self._rounds[last])) is not None:
+            if (state := self.view.state(self._rounds[last])) is not None:
                 yield from self._pictures.clouds(last, model_of(state))
         if lost := self._lost + self._trips.lost:
             yield page_record("lost", count=lost)
@@ -155,12 +161,18 @@ class Feed:
         yield from map(_told, shown)
         if self._thinning.shows(number):
             yield _told(chunk.round) | ({"thinned": True} if len(shown) < len(sent) else {})
-        if block not in self._view:
-            self._view.refresh()
-        yield from self._view.headers(block)
+        self._find(block)
+        yield from self.view.headers(block)
         yield from self._trips.up_to(chunk.round["time_s"])
-        if shown and (gram := self._view.gram(block)) is not None:
+        if shown and (gram := self.view.gram(block)) is not None:
             yield gram
+
+    def _find(self, block: bytes) -> None:
+        """Look at the ledger again if it did not have a block; it may still be on its way there."""
+        until = time.monotonic() + LATE_S
+        while self._goes_on and block not in self.view and time.monotonic() < until:
+            time.sleep(LATE_S / 100)
+            self.view.refresh()
 
     def _masks(self) -> Iterator[PageRecord]:
         """Yield the masks of the rounds that were told since the last call."""
@@ -172,7 +184,7 @@ class Feed:
         if self._pictures is None:
             return
         for number, block in waiting.items():
-            if (state := self._view.state(block)) is not None:
+            if (state := self.view.state(block)) is not None:
                 yield from self._pictures.masks(number, model_of(state))
 
 

@@ -24,6 +24,10 @@ FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="u
 """Template of the page, with places for its title and its body."""
 
 
+REPLAY = "replay.html"
+"""Name of the file with a run's page, beside its report."""
+
+
 @dataclass(frozen=True)
 class Attacked:
     """The findings of a run's audits, as the page shows them."""
@@ -48,6 +52,8 @@ class StudyReport:
     """Tables of the study. The first one has the final metrics."""
     attacked: Attacked
     """The findings of the run's audits."""
+    replay: bool = False
+    """Whether ``REPLAY`` lies beside the page."""
 
 
 def page(findings: Sequence[StudyReport]) -> str:
@@ -65,6 +71,8 @@ def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
     yield f'<p class="finding">{_text(finding_of(study))}</p>'
     if description := study.first.manifest["scenario"]["description"]:
         yield f'<p class="lead">{_text(description)}</p>'
+    if found.replay:
+        yield f'<p><a href="{REPLAY}">The same run as a page</a>, round by round.</p>'
     yield _facts(_settings(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:

@@ -11,7 +11,7 @@ from fedchain.errors import NothingYet
 from fedchain.files import check_folder, write_output, write_whole
 from fedchain.reports.figures import FIGURE_KINDS, draw
 from fedchain.reports.figures.style import render
-from fedchain.reports.page import Attacked, StudyReport, page
+from fedchain.reports.page import REPLAY, Attacked, StudyReport, page
 from fedchain.reports.study import Study, open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
 from fedchain.results.findings import AUDIT
@@ -54,7 +54,7 @@ def report(
     studies = _open(paths, left_out)
     for study in studies:
         check_folder(study.folder, own=True)
-    findings = [_find(study, trust_user_parts) for study in studies]
+    findings = [_find(study, trust_user_parts, beside=html is None) for study in studies]
     written = []
     for file, content in _files(findings, figures, tables, html):
         (write_output if html is not None and file == Path(html) else write_whole)(file, content)
@@ -77,13 +77,15 @@ def _open(paths: Iterable[str | Path], left_out: Callable[[str], None] | None) -
     return studies
 
 
-def _find(study: Study, trust_user_parts: bool) -> StudyReport:
+def _find(study: Study, trust_user_parts: bool, *, beside: bool) -> StudyReport:
+    """Collect what a study's page shows; ``beside`` says whether it lies in the study's folder."""
     attacked = Attacked((), (), ())
     if study.kind == "run" and (study.folder / AUDIT).exists():
         # Audits import reports and load torch, so reports import audits by name, and only then.
         audits = importlib.import_module("fedchain.audits.statement")
         attacked = audits.read_attacked(study.folder, trust_user_parts)
-    return StudyReport(study, tuple(draw(study)), tuple(tabulate(study)), attacked)
+    replay = beside and (study.folder / REPLAY).is_file()
+    return StudyReport(study, tuple(draw(study)), tuple(tabulate(study)), attacked, replay)
 
 
 def _files(

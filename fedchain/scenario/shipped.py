@@ -22,8 +22,12 @@ def shipped_files() -> dict[str, Path]:
     >>> shipped_files()["first_light"].name
     'first_light.yaml'
     """
-    folder = next((place for place in SHIPPED_FOLDERS if place.is_dir()), SHIPPED_FOLDERS[0])
-    return {path.stem: path for path in sorted(folder.glob(f"*{YAML}"))}
+    return {path.stem: path for path in sorted(_shipped_folder().glob(f"*{YAML}"))}
+
+
+def lesson_files() -> dict[str, Path]:
+    """Return the files of the scenarios of lessons by name, sorted by name."""
+    return {path.stem: path for path in sorted((_shipped_folder() / "lessons").glob(f"*{YAML}"))}
 
 
 def located(given: str | Path) -> Path:
@@ -108,6 +112,10 @@ def first_sentence(description: str) -> str:
     'Does .5 do?'
     """
     return re.split(r"(?<=[.?!])\s", description, maxsplit=1)[0]
+
+
+def _shipped_folder() -> Path:
+    return next((place for place in SHIPPED_FOLDERS if place.is_dir()), SHIPPED_FOLDERS[0])
 
 
 def _values(path: Path) -> dict[str, Any]:

@@ -42,7 +42,7 @@ export async function takeScript(story: Story, script: HTMLScriptElement): Promi
 }
 
 /** A text of the page's head; null where it has none. */
-function meta(name: string): string | null {
+export function meta(name: string): string | null {
   return document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? null;
 }
 

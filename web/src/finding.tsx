@@ -1,4 +1,5 @@
 // What the run found, and what the reader has to know of the page's own state.
+import { meta } from "./feed";
 import { connection, ended, lost, run, round, roundRecord, rounds, told } from "./state";
 import { measured, roundWords } from "./summary";
 import { say } from "./words";
@@ -25,12 +26,14 @@ function soFar(): string {
 
 function Notices() {
   const resume = run.value!.resume;
+  const leftOut = meta("fedchain-left-out");
   return (
     <>
       {connection.value === "lost" && <p class="notice" role="status">{say("page.lost_connection")}</p>}
       {ended.value !== null && resume && (
         <p class="notice">{say("page.interrupted")} <code>{resume}</code></p>
       )}
+      {leftOut && <p class="question">{say("page.left_out", { what: leftOut })}</p>}
       {lost.value > 0 && <p class="notice">{say("page.lost_records", { n: lost.value })}</p>}
     </>
   );

@@ -1,8 +1,10 @@
 // Numbers as the page writes them: three digits, no zero before the point of a share.
 
-/** A share or another number up to 1 in size: `.672`, `-.85`, `1`. */
+/** A share, a cosine or another number up to 1 in size: `.672`, `−.850`, `1`. */
 export function share(value: number | null | undefined): string {
-  return value == null ? "–" : sign(value, bare(Math.abs(value).toFixed(3)));
+  if (value == null) return "–";
+  const text = Math.abs(value).toFixed(3);
+  return sign(value, text === "0.000" ? "0" : text === "1.000" ? "1" : text.replace(/^0/, ""));
 }
 
 /** A number with three digits that count: `12.3`, `.0384`, `1,234`, `1e-5`. */

@@ -1,5 +1,7 @@
 // The line at the top: what run this is, how far it is, and what it has reached.
-import { run, ended, checked, helpOpen, lastRound, presenter, round, roundRecord, rounds, stage, told, truth } from "./state";
+import {
+  checked, ended, helpOpen, lastRound, round, roundRecord, rounds, run, stage, told, truth,
+} from "./state";
 import { epsilonWords, measured, scoreWords } from "./summary";
 import { say } from "./words";
 import { Toggle } from "./parts/Toggle";
@@ -12,13 +14,6 @@ export function Header() {
       {record && <Facts />}
       <div class="switches">
         <Toggle label={say("header.truth")} on={truth.value} onSwitch={(on) => (truth.value = on)} />
-        <button
-          class="quiet"
-          aria-pressed={presenter.value}
-          onClick={() => (presenter.value = !presenter.value)}
-        >
-          {say("header.presenter")}
-        </button>
         <button class="quiet" aria-haspopup="dialog" onClick={() => (helpOpen.value = true)}>
           <span aria-hidden="true">?</span>
           <span class="unseen">{say("help.title")}</span>

@@ -51,7 +51,7 @@ function ownsKey({ target, key }: KeyboardEvent): boolean {
   if (target.isContentEditable || target.closest("dialog")) return true;
   if (target.matches("input[type=checkbox], input[type=radio]")) return key === " ";
   if (target.matches("input, select, textarea")) return key !== "Escape";
-  if (target.matches("[role=region]")) return /^(Arrow|Home|End| )/.test(key);
+  if (target.matches(".scroll")) return /^(Arrow|Home|End| )/.test(key);
   return key === " " && target.closest("button, summary, a, [role=button]") !== null;
 }
 

@@ -35,22 +35,21 @@ export function Page() {
   );
 }
 
-/** Whether the run's task has scans, of which the page can show masks or points. */
-function third(): "masks" | "points" | "none" {
-  if (clouds.value.size) return "points";
-  return masks.value.size || run.value!.task.startsWith("scan") ? "masks" : "none";
+/** Whether the run's task has scans, of which the page can show masks. */
+function hasScans(): boolean {
+  return masks.value.size > 0 || run.value!.task.startsWith("scan");
 }
 
 function Panels() {
-  const shown = third();
+  const third = hasScans() ? "masks" : "none";
   return (
-    <div class="panels" data-third={shown} data-big={panel.value ?? undefined}>
+    <div class="panels" data-third={third} data-big={panel.value ?? undefined}>
       <Network />
       <Compass />
       <Learning />
       <Privacy />
-      {shown === "masks" && <Masks />}
-      {shown === "points" && <Points />}
+      {third === "masks" && <Masks />}
+      {clouds.value.size > 0 && <Points />}
       <Ledger />
     </div>
   );

@@ -50,11 +50,22 @@ export function marksOf(
   return marks.sort((one, other) => one.round - other.round);
 }
 
-/** One mark of a kind for each pixel, however many rounds there are. */
-export function thinned(marks: readonly Mark[], place: (round: number) => number): Mark[] {
-  const taken = new Set<string>();
-  return marks.filter(({ kind, round }) => {
-    const key = `${kind} ${Math.round(place(round) / 4)}`;
-    return !taken.has(key) && taken.add(key);
+/** Width that a mark takes on the timeline, pixels. */
+const WIDE = 10;
+
+/**
+ * Marks with their places. Of marks of one kind that would cover each other, however many rounds
+ * there are, one stays; marks of several kinds at one place stand beside each other.
+ */
+export function placed(
+  marks: readonly Mark[], place: (round: number) => number,
+): (Mark & { x: number })[] {
+  const slots = new Map<number, MarkKind[]>();
+  return marks.flatMap((mark) => {
+    const slot = Math.round(place(mark.round) / WIDE);
+    const kinds = slots.get(slot) ?? [];
+    if (kinds.includes(mark.kind)) return [];
+    slots.set(slot, [...kinds, mark.kind]);
+    return [{ ...mark, x: place(mark.round) + WIDE * kinds.length }];
   });
 }

@@ -24,6 +24,15 @@ export function chooseRound(asked: number, at: number = WHOLE): void {
   });
 }
 
+/** Show a moment of the round, in simulated seconds since genesis. */
+export function chooseMoment(time: number): void {
+  batch(() => {
+    clock.value = time;
+    step.value = stepAt(ends(round.value), time);
+    following.value = false;
+  });
+}
+
 /** Go so many told rounds forwards or backwards. */
 export function moveRound(by: number): void {
   const at = told.value.indexOf(round.value);

@@ -10,7 +10,14 @@ export function openForPrint(): void {
     options.debounceRendering = (draw) => draw();
     printing.value = on;
     options.debounceRendering = later;
+    if (on) document.querySelectorAll<SVGSVGElement>(".picture svg").forEach(letShrink);
   };
   addEventListener("beforeprint", () => turn(true));
   addEventListener("afterprint", () => turn(false));
+}
+
+/** Let a picture that was drawn for the screen become as narrow as the paper. */
+function letShrink(picture: SVGSVGElement): void {
+  const { width, height } = picture.getBoundingClientRect();
+  if (!picture.hasAttribute("viewBox")) picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
 }

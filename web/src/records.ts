@@ -166,6 +166,8 @@ export interface GramRecord {
   /** Message ids in the order of the rows. */
   ids: string[];
   norms: number[];
+  /** Number of records that each message declares. */
+  records: number[];
   /** float32, little-endian: the upper triangle row by row, without the diagonal. */
   cosines: string;
   /** Cosine of each message with the sum of all directions. */
@@ -230,6 +232,8 @@ export interface CloudRecord {
   /** int16 x, y, z, interleaved. */
   points: string;
   scale_m: number;
+  /** The points are one in `every` of those of the scan, row by row. */
+  every: number;
   truth: string;
   kept: string;
 }

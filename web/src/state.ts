@@ -34,6 +34,8 @@ export const truth = signal(true);
 /** The maximised panel. */
 export const panel = signal<PanelName | null>(null);
 export const presenter = signal(false);
+/** How much larger type is than usual; pictures with text in them take it into account. */
+export const scale = computed(() => (presenter.value ? 1.4 : 1));
 /** How many messages the reader keeps instead of the chain; null for the chain's number. */
 export const keep = signal<number | null>(null);
 /** Name of the run that is laid over this one, and its story once it is read. */

@@ -1,7 +1,7 @@
 // The timeline at the foot of the page: rounds with their marks, steps, and how fast they play.
 import { useComputed } from "@preact/signals";
 import { changeSpeed, chooseRound, moveStep, togglePlay } from "./moves";
-import { marksOf, thinned, type Mark, type MarkKind } from "./marks";
+import { marksOf, placed, type Mark, type MarkKind } from "./marks";
 import { useWidth } from "./size";
 import {
   lastRound, playing, refusals, retold, round, rounds, run, speed, step, STEPS, told, truth,
@@ -39,16 +39,9 @@ function Track() {
   const [box, width] = useWidth();
   const first = told.value[0] ?? 0;
   const last = Math.max(first + 1, lastRound.value);
-  const place = (at: number) => INSET + ((width - 2 * INSET) * (at - first)) / (last - first);
-  const marks = useComputed(() => {
-    const all = told.value.map((at) => rounds.value.get(at)!);
-    return marksOf(all, refusals.value, retold.value, truth.value);
-  });
   return (
     <div class="track" ref={box}>
-      <svg width={width} height={16} role="img" aria-label={markWords(marks.value)}>
-        {thinned(marks.value, place).map((mark) => <Sign mark={mark} x={place(mark.round)} />)}
-      </svg>
+      <Marks width={width} first={first} last={last} />
       <input
         type="range"
         aria-label={say("timeline.round")}
@@ -59,6 +52,20 @@ function Track() {
         onInput={(event) => chooseRound(Number(event.currentTarget.value))}
       />
     </div>
+  );
+}
+
+/** The marks do not depend on the round that is shown: moving through rounds draws none anew. */
+function Marks({ width, first, last }: { width: number; first: number; last: number }) {
+  const place = (at: number) => INSET + ((width - 2 * INSET) * (at - first)) / (last - first);
+  const marks = useComputed(() => {
+    const all = told.value.map((at) => rounds.value.get(at)!);
+    return marksOf(all, refusals.value, retold.value, truth.value);
+  }).value;
+  return (
+    <svg width={width} height={16} role="img" aria-label={markWords(marks)}>
+      {placed(marks, place).map(({ x, ...mark }) => <Sign mark={mark} x={x} />)}
+    </svg>
   );
 }
 

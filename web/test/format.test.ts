@@ -4,9 +4,10 @@ import { epsilon, plain, scientific, share, three, whole } from "../src/format";
 
 test("a share has three digits and no zero before the point", () => {
   assert.equal(share(0.67249), ".672");
-  assert.equal(share(-0.85), "−.85");
+  assert.equal(share(-0.85), "−.850");
   assert.equal(share(1), "1");
   assert.equal(share(0), "0");
+  assert.equal(share(1.25), "1.250");
   assert.equal(share(-0.0001), "0");
   assert.equal(share(null), "–");
 });

@@ -126,6 +126,7 @@ def double_sha256(data: bytes) -> bytes:
     return hashlib.sha256(hashlib.sha256(data).digest()).digest()
 
 
+@functools.lru_cache(64)  # the blocks of a window have one target
 def target_from_compact(bits: int) -> int:
     """Return the target that has this compact form: ``mantissa * 256^(exponent - 3)``.
 
@@ -163,6 +164,7 @@ def compact_from_target(target: int) -> int:
     return size << 24 | mantissa
 
 
+@functools.lru_cache(64)
 def work_of(bits: int) -> int:
     """Return the expected number of tries for a compact target: ``2^256 // (target + 1)``.
 

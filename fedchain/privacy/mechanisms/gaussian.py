@@ -28,7 +28,7 @@ from fedchain.privacy.mechanisms.mechanism import (
 )
 from fedchain.randomness import normals
 from fedchain.registry import cites
-from fedchain.rows import add_gradients
+from fedchain.transforms import add_gradients
 
 COUNT_SHARE = 0.05
 """Part of the privacy cost that pays for the counts of an adaptive clip; see

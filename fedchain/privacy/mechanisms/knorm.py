@@ -22,8 +22,8 @@ from fedchain.privacy.mechanisms.mechanism import (
     Epsilon,
     Mechanism,
     NoiseMultiplier,
+    PureNoise,
     SpareReleases,
-    Terms,
     Unit,
     mechanisms,
     near_gaussian,
@@ -31,7 +31,7 @@ from fedchain.privacy.mechanisms.mechanism import (
 )
 from fedchain.randomness import normals, stream
 from fedchain.registry import cites
-from fedchain.rows import add_gradients, lengths
+from fedchain.transforms import add_gradients, lengths
 
 if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
@@ -97,34 +97,12 @@ def knorm(
 
 
 @dataclass(frozen=True, kw_only=True)
-class KNorm:
+class KNorm(PureNoise):
     """K-norm noise, with one scale for the whole run."""
 
-    terms: Terms
-    """What the mechanism promises."""
-    noise_multiplier: float
-    """1 / eps0, where eps0 is the pure epsilon of one release."""
     accountant: Literal["pld", "rdp"]
     """The accountant whose tight total is reported."""
-    dimension: int
-    """Length of a gradient."""
     name: str = "knorm"
-    # For sampled records no bound on epsilon is proven. A sum of K-norm noise is not K-norm noise.
-    sampling: bool = False
-    group_noise: None = None
-    clip_follower: None = None
-    noise_schedule: None = None
-    """Records cannot be sampled, no members of a group share the noise, and the clip is fixed."""
-
-    @property
-    def epsilon_per_release(self) -> float:
-        """Pure epsilon of one release."""
-        return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
-
-    @property
-    def pure_total(self) -> float:
-        """Sum of the pure epsilons of all releases."""
-        return self.terms.releases * self.epsilon_per_release
 
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]

@@ -1,6 +1,7 @@
 // Privacy: what was spent, what noise does to messages, and what the guarantee says.
 import { useComputed } from "@preact/signals";
 import { epsilon, plain, scientific, share, three } from "../format";
+import { Drawer } from "../parts/Drawer";
 import { Panel } from "../parts/Panel";
 import { messages, roundRecord, run, told } from "../state";
 import { statementOf } from "../summary";
@@ -15,6 +16,7 @@ export function Privacy() {
     const part = noisePart(messages.value.get(at) ?? [], run.value!.noise_norm);
     return part ? [part] : [];
   }));
+  const rows = useComputed(() => (parts.value.length ? table(parts.value) : undefined));
   const record = run.value!;
   const without = record.epsilon_budget === null && roundRecord.value?.epsilon == null;
   return (
@@ -22,7 +24,7 @@ export function Privacy() {
       id="privacy"
       title={say("privacy.title")}
       finding={without ? say("privacy.without") : finding(parts.value)}
-      table={parts.value.length ? table(parts.value) : undefined}
+      table={rows.value}
       formula={<NoiseFormula />}
       code="fedchain/page/noise.py:noise_norms"
     >
@@ -66,10 +68,9 @@ function Guarantee() {
         ))}
       </dl>
       {privacy.warnings.map((warning) => <p class="warning">{warning}</p>)}
-      <details>
-        <summary>{say("privacy.in_full")}</summary>
+      <Drawer summary={say("privacy.in_full")}>
         <p class="note">{privacy.guarantee}.</p>
-      </details>
+      </Drawer>
     </div>
   );
 }

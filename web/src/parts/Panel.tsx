@@ -1,11 +1,11 @@
 // A panel: question, finding, picture, controls, the same numbers as a table, the formula.
-import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useRef } from "preact/hooks";
-import { panel, presenter, printing, type PanelName } from "../state";
+import { panel, type PanelName } from "../state";
 import { say } from "../words";
+import { Drawer } from "./Drawer";
 import { saveCsv, saveSvg } from "./save";
-import { Table, type TableContent } from "./Table";
+import { Scroll, Table, type TableContent } from "./Table";
 
 export interface PanelProps {
   id: PanelName;
@@ -65,31 +65,11 @@ function More({ id, table, formula, code, onSvg }: MoreProps) {
       )}
       {formula && (
         <Drawer summary={say("panel.formula")}>
-          <div class="formula">{formula}</div>
+          <Scroll name={say("panel.formula")}><div class="formula">{formula}</div></Scroll>
           {code && <p class="note"><code>{code}</code></p>}
         </Drawer>
       )}
       <button class="quiet save-picture" onClick={onSvg}>{say("panel.svg")}</button>
     </div>
-  );
-}
-
-/** What is hidden until it is asked for. Its content is made only then: a long run has long tables. */
-function Drawer({ summary, children }: { summary: string; children: ComponentChildren }) {
-  const open = useSignal(false);
-  useSignalEffect(() => {
-    if (presenter.value) open.value = false;
-  });
-  const shown = open.value || printing.value;
-  return (
-    <details
-      open={shown}
-      onToggle={(event) => {
-        if (!printing.value) open.value = event.currentTarget.open;
-      }}
-    >
-      <summary>{summary}</summary>
-      {shown && children}
-    </details>
   );
 }

@@ -35,5 +35,5 @@ export function Table({ caption, head, rows }: TableContent) {
 
 /** A box that scrolls by itself, by keyboard too, so that the page never scrolls sideways. */
 export function Scroll({ name, children }: { name: string; children: ComponentChildren }) {
-  return <div class="scroll" role="region" aria-label={name} tabIndex={0}>{children}</div>;
+  return <div class="scroll" role="group" aria-label={name} tabIndex={0}>{children}</div>;
 }

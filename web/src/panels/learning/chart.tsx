@@ -1,24 +1,33 @@
 // The learning curve as SVG: its text can be selected, it prints sharp, and it can be saved.
 import { line } from "d3-shape";
+import { three } from "../../format";
 import { attackSpans } from "../../marks";
 import { chooseRound } from "../../moves";
 import { useWidth } from "../../size";
 import {
-  overlay, retold, round, roundRecord, rounds, run, told, truth,
+  lastRound, overlay, panel, retold, round, roundRecord, rounds, run, scale, told, truth,
 } from "../../state";
 import { baselinesOf, metricValue, metricWords } from "../../summary";
 import { say } from "../../words";
 import { apart, axisOf, placeOn, roundTicks, type Axis, type Point } from "./curve";
 
 const HEIGHT = 260;
-const EDGE = { left: 36, top: 10, bottom: 40 };
+/** Height of the picture in a panel that has the page alone. */
+const TALL = 460;
+/** Pixels around the curve, and between two labels, where type has its usual size. */
+const EDGE = { left: 36, top: 24, bottom: 40 };
 const LABEL_GAP = 15;
+/** Mean width of a letter of a label. */
+const LETTER = 6.4;
 
 interface Frame {
   x: (round: number) => number;
   y: (value: number) => number;
   left: number;
   right: number;
+  top: number;
+  bottom: number;
+  height: number;
   axis: Axis;
 }
 
@@ -29,9 +38,10 @@ export interface ChartProps {
   over: readonly Point[];
 }
 
-export function Chart({ metric, points, over }: ChartProps) {
+export function Chart(props: ChartProps) {
+  const { metric, points, over } = props;
   const [box, width] = useWidth();
-  const frame = frameOf(width, metric, points, over);
+  const frame = frameOf(width, props);
   const scrub = (event: PointerEvent) => {
     const at = event.clientX - (event.currentTarget as Element).getBoundingClientRect().left;
     const [first, last] = ends();
@@ -42,7 +52,7 @@ export function Chart({ metric, points, over }: ChartProps) {
     <div ref={box}>
       <svg
         width={width}
-        height={HEIGHT}
+        height={frame.height}
         role="img"
         aria-label={say("learning.picture", { metric: metricWords(metric) })}
         onPointerDown={scrub}
@@ -64,20 +74,27 @@ function ends(): [number, number] {
   return [first, Math.max(first + 1, run.value!.rounds, told.value.at(-1) ?? 0)];
 }
 
-function frameOf(
-  width: number, metric: string, points: readonly Point[], over: readonly Point[],
-): Frame {
-  const axis = axisOf([points, over], baselinesOf(run.value!, metric));
-  const left = EDGE.left;
-  const right = Math.max(left + 80, width - Math.min(150, width * 0.36));
+function frameOf(width: number, { metric, points, over }: ChartProps): Frame {
+  const baselines = baselinesOf(run.value!, metric);
+  const axis = axisOf([points, over], baselines);
+  const height = (panel.value === "learning" ? TALL : HEIGHT) * Math.sqrt(scale.value);
+  const names = [...baselines.map((baseline) => baseline.name), overlay.value ?? ""];
+  const letters = Math.max(...names.map((name) => name.length)) + 7;
+  const room = Math.min(width * 0.45, 14 + letters * LETTER * scale.value);
+  const left = EDGE.left * scale.value;
+  const right = Math.max(left + 80, width - room);
+  const top = EDGE.top * scale.value;
+  const bottom = height - EDGE.bottom * scale.value;
   const [first, last] = ends();
-  const bottom = HEIGHT - EDGE.bottom;
   return {
     axis,
     left,
     right,
+    top,
+    bottom,
+    height,
     x: (at) => left + ((right - left) * (at - first)) / (last - first),
-    y: (value) => bottom - ((bottom - EDGE.top) * (value - axis.low)) / (axis.high - axis.low),
+    y: (value) => bottom - ((bottom - top) * (value - axis.low)) / (axis.high - axis.low),
   };
 }
 
@@ -85,7 +102,7 @@ function pathOf({ x, y }: Frame, points: readonly Point[]): string {
   return line<Point>((point) => x(point.round), (point) => y(point.value)).digits(1)(points) ?? "";
 }
 
-function Attacks({ frame: { x } }: { frame: Frame }) {
+function Attacks({ frame: { x, top, bottom } }: { frame: Frame }) {
   if (!truth.value) return null;
   const spans = attackSpans(told.value.map((at) => rounds.value.get(at)!));
   return (
@@ -95,12 +112,12 @@ function Attacks({ frame: { x } }: { frame: Frame }) {
           <rect
             class="attack-span"
             x={x(from)}
-            y={EDGE.top}
+            y={top}
             width={Math.max(2, x(to) - x(from))}
-            height={HEIGHT - EDGE.bottom - EDGE.top}
+            height={bottom - top}
           />
           {at === 0 && (
-            <text class="attack-word" x={x(from) + 4} y={EDGE.top + 12}>{say("learning.attack")}</text>
+            <text class="attack-word" x={x(from)} y={top - 6}>{say("learning.attack")}</text>
           )}
         </g>
       ))}
@@ -109,26 +126,25 @@ function Attacks({ frame: { x } }: { frame: Frame }) {
 }
 
 function Axes({ frame }: { frame: Frame }) {
-  const { x, y, left, right, axis } = frame;
-  const bottom = HEIGHT - EDGE.bottom;
+  const { x, y, left, right, bottom, height, axis } = frame;
   const [first, last] = ends();
   return (
     <>
       {axis.ticks.map((value) => (
         <g>
           <line class="grid" x1={left} x2={right} y1={y(value)} y2={y(value)} />
-          <text class="tick" x={left - 6} y={y(value) + 4} text-anchor="end">{metricValue(value)}</text>
+          <text class="tick" x={left - 6} y={y(value) + 4} text-anchor="end">{three(value)}</text>
         </g>
       ))}
-      {roundTicks(first, last, (right - left) / 60).map((at) => (
-        <text class="tick" x={x(at)} y={bottom + 16} text-anchor="middle">{at}</text>
+      {roundTicks(first, last, (right - left) / (60 * scale.value)).map((at) => (
+        <text class="tick" x={x(at)} y={bottom + 16 * scale.value} text-anchor="middle">{at}</text>
       ))}
       {[...retold.value].map((at) => (
         <path class="mark reorganised" d={`M${x(at) - 2} ${bottom - 5} v9 m4 0 v-9`}>
           <title>{say("timeline.mark_reorganised", { round: at })}</title>
         </path>
       ))}
-      <text class="tick" x={(left + right) / 2} y={HEIGHT - 6} text-anchor="middle">
+      <text class="tick" x={(left + right) / 2} y={height - 6} text-anchor="middle">
         {say("learning.round")}
       </text>
     </>
@@ -165,7 +181,7 @@ function labelsOf(frame: Frame, props: ChartProps): Label[] {
 function Labels({ frame, ...props }: { frame: Frame } & ChartProps) {
   const labels = labelsOf(frame, props);
   const heights = labels.map((label) => label.y);
-  const placed = apart(heights, LABEL_GAP, EDGE.top + 4, HEIGHT - EDGE.bottom);
+  const placed = apart(heights, LABEL_GAP * scale.value, frame.top + 4, frame.bottom);
   const { left, right } = frame;
   return (
     <>
@@ -180,13 +196,16 @@ function Labels({ frame, ...props }: { frame: Frame } & ChartProps) {
   );
 }
 
-function Cursor({ frame: { x, y }, metric }: { frame: Frame; metric: string }) {
+function Cursor({ frame: { x, y, top, bottom }, metric }: { frame: Frame; metric: string }) {
   const value = roundRecord.value?.metrics[metric];
   const at = x(round.value);
   return (
     <g class="cursor">
-      <line x1={at} x2={at} y1={EDGE.top} y2={HEIGHT - EDGE.bottom} />
+      <line x1={at} x2={at} y1={top} y2={bottom} />
       {value != null && <circle cx={at} cy={y(value)} r={4} />}
+      {value != null && round.value !== lastRound.value && (
+        <text x={at + 8} y={y(value) + 20}>{metricValue(value)}</text>
+      )}
     </g>
   );
 }

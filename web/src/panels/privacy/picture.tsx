@@ -3,13 +3,14 @@ import { max } from "d3-array";
 import { area, line } from "d3-shape";
 import { three } from "../../format";
 import { useWidth } from "../../size";
-import { round } from "../../state";
+import { round, scale } from "../../state";
 import { say } from "../../words";
 import { roundTicks } from "../learning/curve";
 import { Hatch } from "./meter";
 import type { NoisePart } from "./noise";
 
 const HEIGHT = 132;
+/** Pixels around the areas, where type has its usual size. */
 const EDGE = { left: 8, right: 84, top: 10, bottom: 22 };
 
 export function NoisePicture({ parts }: { parts: readonly NoisePart[] }) {
@@ -17,8 +18,8 @@ export function NoisePicture({ parts }: { parts: readonly NoisePart[] }) {
   const first = parts[0]!.round;
   const last = Math.max(first + 1, parts.at(-1)!.round);
   const most = max(parts, (part) => Math.max(part.noise, part.norm)) || 1;
-  const bottom = HEIGHT - EDGE.bottom;
-  const right = Math.max(EDGE.left + 60, width - EDGE.right);
+  const bottom = HEIGHT - EDGE.bottom * scale.value;
+  const right = Math.max(EDGE.left + 60, width - EDGE.right * scale.value);
   const x = (at: number) => EDGE.left + ((right - EDGE.left) * (at - first)) / (last - first);
   const y = (value: number) => bottom - ((bottom - EDGE.top) * value) / most;
   const noise = area<NoisePart>().x((it) => x(it.round)).y0(bottom).y1((it) => y(it.noise)).digits(1);
@@ -34,14 +35,20 @@ export function NoisePicture({ parts }: { parts: readonly NoisePart[] }) {
         <path class="rest" d={rest(parts) ?? ""} />
         <path class="noise" d={noise(parts) ?? ""} />
         <path class="norm" d={norm(parts) ?? ""} />
-        <line class="cursor-line" x1={x(round.value)} x2={x(round.value)} y1={EDGE.top} y2={bottom} />
+        <Cursor x={x} />
         <Ends x={right + 6} norm={[y(end.norm), three(end.norm)]} noise={[y(end.noise), three(end.noise)]} />
-        {roundTicks(first, last, (right - EDGE.left) / 60).map((at) => (
+        {roundTicks(first, last, (right - EDGE.left) / (60 * scale.value)).map((at) => (
           <text class="tick" x={x(at)} y={HEIGHT - 6} text-anchor="middle">{at}</text>
         ))}
       </svg>
     </div>
   );
+}
+
+/** The shown round, by itself: moving through rounds draws no curve anew. */
+function Cursor({ x }: { x: (round: number) => number }) {
+  const at = x(round.value);
+  return <line class="cursor-line" x1={at} x2={at} y1={EDGE.top} y2={HEIGHT - EDGE.bottom * scale.value} />;
 }
 
 interface EndsProps {
@@ -55,7 +62,7 @@ interface EndsProps {
 function Ends({ x, norm, noise }: EndsProps) {
   const [first, second] = norm[0] <= noise[0] ? ["norm", "noise"] as const : ["noise", "norm"] as const;
   const at = { norm: norm[0], noise: noise[0] };
-  at[second] = Math.max(at[second], at[first] + 15);
+  at[second] = Math.max(at[second], at[first] + 15 * scale.value);
   return (
     <>
       <text x={x} y={at.norm + 4}>{say("privacy.norm_label", { value: norm[1] })}</text>

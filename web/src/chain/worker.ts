@@ -1,0 +1,82 @@
+// The worker of the page: it verifies blocks as they come, or searches for a nonce. It is started from
+// a Blob of its own text, since a page from file:// can load no second script.
+import { type Bytes, Wrong } from "./bytes";
+import { type HeaderGiven, Light, type Marks } from "./light";
+import { search } from "./mine";
+
+export type Asked =
+  | { is: "agreed"; rules: Bytes; weights: Bytes }
+  | { is: "headers"; headers: HeaderGiven[] }
+  | { is: "body"; hash: string; bytes: Bytes }
+  | { is: "mine"; header: Bytes; target: Bytes };
+export type Told =
+  | { is: "unknown"; parts: string[] }
+  | { is: "marks"; marks: [string, Marks][] }
+  | { is: "refused"; reason: string }
+  | { is: "tries"; tries: number }
+  | { is: "mined"; nonce: number };
+
+const TRIES = 4096; // between two words to the page
+const EVERY_MS = 100;
+
+let light: Light | null = null;
+const waiting = new Set<string>();
+
+function tell(told: Told): void {
+  postMessage(told);
+}
+
+addEventListener("message", ({ data }: MessageEvent<Asked>) => {
+  try {
+    take(data);
+  } catch (error) {
+    if (!(error instanceof Wrong)) throw error;
+    tell({ is: "refused", reason: error.message });
+  }
+});
+
+function take(asked: Asked): void {
+  switch (asked.is) {
+    case "agreed":
+      light = new Light(asked.rules, asked.weights);
+      tell({ is: "unknown", parts: light.agreed.unknown });
+      break;
+    case "headers":
+      for (const header of asked.headers) {
+        light!.header(header);
+        wait(header.hash);
+      }
+      break;
+    case "body":
+      light!.body(asked.hash, asked.bytes);
+      for (const hash of light!.waitingFor(asked.hash)) wait(hash);
+      break;
+    case "mine":
+      mine(asked.header, asked.target);
+  }
+}
+
+function wait(hash: string): void {
+  if (!waiting.size) setTimeout(work); // after what has come already
+  waiting.add(hash);
+}
+
+/** Check blocks for a while, tell what was found, and go on after what has come meanwhile. */
+function work(): void {
+  const marks: [string, Marks][] = [], end = performance.now() + EVERY_MS;
+  for (const hash of waiting) {
+    waiting.delete(hash);
+    marks.push([hash, light!.marks(hash)]);
+    if (performance.now() > end) break;
+  }
+  tell({ is: "marks", marks });
+  if (waiting.size) setTimeout(work);
+}
+
+function mine(header: Bytes, target: Bytes): void {
+  for (let tried = 0; ; tried += TRIES) {
+    const nonce = search(header, target, tried, TRIES);
+    if (nonce !== null) return tell({ is: "mined", nonce });
+    tell({ is: "tries", tries: tried + TRIES });
+  }
+}
