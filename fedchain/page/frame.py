@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-
 ICON = '<link rel="icon" href="data:,">'
 """An empty icon: without one a browser asks the server for it."""
 
