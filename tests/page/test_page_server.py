@@ -1,4 +1,4 @@
-"""Tests of the page's server: it answers this machine alone, changes nothing, and believes no name."""
+"""Tests of the page's server: it answers this machine alone, and changes and believes nothing."""
 
 import http.client
 import json
