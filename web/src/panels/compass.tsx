@@ -57,17 +57,19 @@ export function Compass() {
 function lacking(): string | null {
   if (run.value && run.value.weights === 0) return say("compass.no_messages");
   if (roundRecord.value === null) return say("compass.no_round");
-  return inBlockOf(roundMessages.value).length === 0 ? say("compass.empty_block") : null;
+  const inBlock = inBlockOf(roundMessages.value, roundRecord.value.block);
+  return inBlock.length === 0 ? say("compass.empty_block") : null;
 }
 
 const known = new Sides();
 
 /** Which side each holder lies on in this round. */
 function sidesNow(): ReadonlyMap<number, number> {
-  const recordOf = (one: number) => grams.value.get(rounds.value.get(one)?.block ?? "");
+  const blockOf = (one: number) => rounds.value.get(one)?.block ?? "";
+  const recordOf = (one: number) => grams.value.get(blockOf(one));
   return known.at(told.value.filter(recordOf), round.value, (one) => ({
     gram: gramOf(recordOf(one)!)!,
-    holders: inBlockOf(messages.value.get(one) ?? []).map((message) => message.holder),
+    holders: inBlockOf(messages.value.get(one) ?? [], blockOf(one)).map((message) => message.holder),
   }));
 }
 

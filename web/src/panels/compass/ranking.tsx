@@ -48,7 +48,7 @@ export function Ranking({ scene, narrow, onPoint }: RankingProps) {
               </>
             ))}
           {view.late.map((late) => (
-            <tr class="left">
+            <tr class="left late">
               <td>–</td>
               <th scope="row">{scene.truth ? `${scene.groups ? "g" : "h"}${late.holder}` : late.id.slice(0, 6)}</th>
               <td colSpan={columns.length - 2}>–</td>
