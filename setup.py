@@ -65,6 +65,7 @@ setup(
         "fedchain": [
             "py.typed",
             "page/static/*",
+            "registry/references.bib",
             "reports/page.html",
             "scans/training/shipped.npz",
         ],

@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 from fedchain.aggregation import Received, aggregations, directions  # noqa: E402
 from fedchain.aggregation.directions import Directions, spread  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
-from fedchain.rows import lengths  # noqa: E402
+from fedchain.transforms import lengths  # noqa: E402
 
 RULES = (
     "l_nearest",

@@ -168,7 +168,10 @@ def of_composition(outcomes: Sequence[Outcome]) -> str:
     For each setting there are two sweeps of the composition and one of the mean.
     """
     made = [
-        {"accuracy": row_of(hard, "accuracy") | row_of(mild, "accuracy"), BACK: row_of(hard, BACK)}
+        {
+            "accuracy": joined(row_of(hard, "accuracy"), row_of(mild, "accuracy")),
+            BACK: row_of(hard, BACK),
+        }
         for hard, mild in zip(outcomes[::3], outcomes[1::3], strict=True)
     ]
     means = [
@@ -176,6 +179,16 @@ def of_composition(outcomes: Sequence[Outcome]) -> str:
     ]
     pairs = zip(made, means, strict=True)
     return composition_table(dict(zip(COMPOSITION, pairs, strict=True)))
+
+
+def joined(first: Mapping[str, float], second: Mapping[str, float]) -> Mapping[str, float]:
+    """Return two rows as one; an attack of both, with other parameters, keeps both values.
+
+    >>> joined({"sign_flip": 0.9}, {"sign_flip": 0.8, "gaussian": 0.7})
+    {'sign_flip': 0.9, 'sign_flip, by default': 0.8, 'gaussian': 0.7}
+    """
+    renamed = {f"{key}, by default" if key in first else key: second[key] for key in second}
+    return {**first, **renamed}
 
 
 def row_of(

@@ -20,6 +20,7 @@ from matplotlib.patches import Patch
 from rich.console import Console
 
 import fedchain
+from fedchain.commands.formats import in_lines
 from fedchain.commands.terminal import Terminal, summary_lines
 from fedchain.reports.figures.style import Drawing, finished, render, styled
 from fedchain.results import MessageRecord, RoundRecord, Run
@@ -29,8 +30,18 @@ SCENARIO = Path(__file__).resolve().parents[1] / "scenarios" / "first_light.yaml
 PANELS = ("before: intensity", "before: depth", "truth", "after: the model", "errors")
 
 
+LETTERS = 96
+"""Width of the picture of the terminal, in letters."""
+
+
 class Excerpt(Terminal):
-    """The terminal of a run, without the rounds in the middle."""
+    """The terminal of a run, without the rounds in the middle, and without what moves."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._preparing.stop()
+        self._bar.disable = True
+        console.export_text()  # forgets what moved until now
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Show the rounds around the beginning, the first attack, and the end."""
@@ -38,22 +49,26 @@ class Excerpt(Terminal):
             self._bar.print("  ...", style="dim")
         if record.round <= 3 or 18 <= record.round <= 25 or record.round >= 38:
             super().on_round_end(record, messages)
+        else:
+            self._cells(record, again=False)  # counts its stale blocks
 
 
 def terminal_svg(folder: str) -> tuple[Run, str]:
     """Run the scenario and return the run and what its terminal showed."""
     nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - lives as long as the console
     console = Console(
-        record=True, color_system="truecolor", width=144, file=nowhere, highlight=False
-    )
-    console.print("[bold green]$[/] fedchain run first_light")
+        record=True, color_system="truecolor", width=LETTERS, file=nowhere, highlight=False,
+        force_terminal=True,
+    )  # fmt: skip
     callback = Excerpt(console)
+    console.print("[bold green]$[/] fedchain run first_light")
     os.chdir(folder)
     run = fedchain.run(fedchain.load(SCENARIO), callback=callback)
     callback.close()
     console.print()
     for line in summary_lines(run.summary()):
-        console.print(line, soft_wrap=isinstance(line, str), markup=False)
+        told = in_lines(line, LETTERS) if isinstance(line, str) else line
+        console.print(told, soft_wrap=isinstance(told, str), markup=False)
     svg = console.export_svg(title="fedchain")
     # The reader's fonts are good enough; a picture should not fetch any fonts.
     return run, re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)

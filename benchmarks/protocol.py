@@ -54,7 +54,7 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import keep_freed_memory
-from fedchain.rows import lengths
+from fedchain.transforms import lengths
 
 NODES = 3
 MINER = bytes(32)

@@ -32,7 +32,7 @@ WAY = {"Simulation._act_on_holder", "HolderPool.__call__"}
 BEYOND = {"Transport.post"}
 """Function that ends the way of a release: it sends the signed message."""
 GRANTED = {
-    "mathematics": ("learning/", "privacy/", "randomness.py", "transforms.py", "rows.py"),
+    "mathematics": ("learning/", "privacy/", "randomness.py", "transforms.py"),
     "bytes": ("ledger/chain/", "arrays.py"),
     "threads": ("engines/", "timing.py"),
 }

@@ -1,18 +1,19 @@
-"""Transforms: random words to normal and Laplace numbers, with the same bits on every processor.
+"""Transforms: random words to noise, noise to releases, and releases to their lengths.
 
-Each number comes from additions, multiplications, roots and bit operations in a written order. IEEE
-754 rounds each of them in one way; neither numpy nor the compiled kernels fuse them. What this
-module computes without kernels is the specification of the kernels.
+The results have the same bits on every processor. Each number comes from additions,
+multiplications, roots and bit operations in a written order. IEEE 754 rounds each of them in one
+way; neither numpy nor the compiled kernels fuse them. What this module computes without kernels is
+the specification of the kernels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Single, Words
+from fedchain.arrays import Matrix, Single, Singles, Vector, Words
 from fedchain.native.loading import library
 
 Indices = npt.NDArray[np.intp]
@@ -32,6 +33,8 @@ COSINE_TERMS = (1.0, -0.308425128, 0.0158543251, -0.000325938599, 3.52980419e-06
 """Coefficients of cos(pi f / 4) in the square of f, for f from -1 to 1."""
 BLOCK = 16_384
 """Number of numbers that numpy computes at a time; they fit into the processor's cache."""
+PARTIAL_SUMS = 16
+"""Number of partial sums of a row: entry i belongs to sum i modulo 16."""
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 _LOG_2 = np.float32(0.693147182464599609375)
 
@@ -93,6 +96,52 @@ def to_laplaces(words: Words, found: Single, tail: Tail) -> None:
     if zeros:
         places = np.flatnonzero(words < 2)
         found[places] = _laplaces(_tails(places, tail), words[places])
+
+
+def add_gradients(noise: Singles, scales: Sequence[float], gradients: Matrix) -> None:
+    """Turn standard noise into releases in place: noise * scale + gradient for each row.
+
+    The product is rounded to float32. The sum is computed in float64 and rounded to float32.
+
+    >>> noise = np.array([[2.0, -2.0]], dtype=np.float32)
+    >>> add_gradients(noise, [0.5], np.array([[1.0, 1.0]]))
+    >>> noise
+    array([[2., 0.]], dtype=float32)
+    """
+    kernels, gradients = library(), np.ascontiguousarray(gradients, dtype=np.float64)
+    for row, scale, gradient in zip(noise, scales, gradients, strict=True):
+        if kernels is not None:
+            kernels.add_gradient(row, scale, gradient, len(row))
+        else:
+            row *= np.float32(scale)
+            row += gradient
+
+
+def lengths(rows: Matrix | Singles) -> Vector:
+    """Return the Euclidean norm of each row, shape (rows,).
+
+    Squares are added up in float64, in a written order. A row with an infinite or NaN entry has an
+    infinite or NaN norm.
+
+    >>> lengths(np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)).tolist()
+    [5.0, 2.0]
+    """
+    kernels = library()
+    if kernels is not None and rows.dtype == np.float32 and rows.strides[1] == rows.itemsize:
+        return np.sqrt([kernels.squares(row, len(row)) for row in rows], dtype=np.float64)
+    return np.array([_length(row.astype(np.float64)) for row in rows])
+
+
+def _length(row: Vector) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        row *= row
+        ends = len(row) // PARTIAL_SUMS * PARTIAL_SUMS
+        sums = row[:ends].reshape(-1, PARTIAL_SUMS).sum(axis=0)
+        sums[: len(row) - ends] += row[ends:]
+        total = 0.0
+        for each in sums.tolist():
+            total += each
+        return float(np.sqrt(total))
 
 
 def _tails(places: Indices, tail: Tail) -> Single:

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fedchain import rows, transforms
+from fedchain import transforms
 from fedchain.native.loading import library
 from fedchain.randomness import digest, laplaces, normals
-from fedchain.rows import add_gradients, lengths
-from fedchain.transforms import to_laplaces, to_normals
+from fedchain.transforms import add_gradients, lengths, to_laplaces, to_normals
 
 KEYS = [digest(0, "transforms", number) for number in range(8)]
 EDGES = [0, 1, 2, 3, 2**30 - 1, 2**30, 2**31 - 1, 2**31, 3 * 2**30, 2**32 - 2, 2**32 - 1]
@@ -42,7 +41,7 @@ def made(transform, words):
 def plain(monkeypatch):
     """Compute without the kernels."""
     monkeypatch.setattr(transforms, "library", lambda: None)
-    monkeypatch.setattr(rows, "library", lambda: None)
+    monkeypatch.setattr(transforms, "library", lambda: None)
 
 
 @pytest.mark.skipif(library() is None, reason="the kernels are not compiled here")
@@ -138,7 +137,7 @@ def test_a_length_is_the_root_of_sixteen_partial_sums_of_squares(count, power, s
         wanted = math.sqrt(total)
         with pytest.MonkeyPatch.context() as patch:
             assert lengths(row.astype(kind)[None]).tolist() == [wanted]
-            patch.setattr(rows, "library", lambda: None)
+            patch.setattr(transforms, "library", lambda: None)
             assert lengths(row.astype(kind)[None]).tolist() == [wanted]
 
 
@@ -154,7 +153,7 @@ def test_releases_have_the_same_bits_without_kernels(monkeypatch):
     gradients, scales = generator.standard_normal((3, 101)), [0.3, 7.0, 1e-9]
     fast, slow = noise.copy(), noise.copy()
     add_gradients(fast, scales, gradients)
-    monkeypatch.setattr(rows, "library", lambda: None)
+    monkeypatch.setattr(transforms, "library", lambda: None)
     add_gradients(slow, scales, gradients)
     assert fast.tobytes() == slow.tobytes()
     products = noise * np.array(scales, dtype=np.float32)[:, None]

@@ -40,7 +40,6 @@ MODULES = (
     "fedchain.ledger.chain.codec",
     "fedchain.privacy.mechanisms.skellam",
     "fedchain.privacy.skellam_law",
-    "fedchain.rows",
     "fedchain.transforms",
 )
 """Modules that use the kernels in these runs."""

@@ -33,6 +33,13 @@ async function buildPage(out) {
   });
   await build({
     ...common,
+    plugins: [inline],
+    banner: { js: await notices(here, ["preact", "@preact/signals", "@noble/hashes"]) },
+    entryPoints: ["src/lessons/main.tsx"],
+    outfile: join(out, "lessons.js"),
+  });
+  await build({
+    ...common,
     banner: { js: await notices(here, ["ogl"]) },
     entryPoints: ["src/panels/points/chunk.ts"],
     globalName: "fedchainPoints",

@@ -19,9 +19,11 @@ from fedchain.aggregation.rule import (
 from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector, Wholes
 from fedchain.ordered import applied
+from fedchain.registry import cites
 
 
 @aggregations
+@cites("xie2018")
 def mean_around_median(
     received: Received,
     *,
@@ -67,6 +69,7 @@ def mean_around_median(
 
 
 @aggregations
+@cites("elmhamdi2018")
 def bulyan(
     received: Received,
     *,

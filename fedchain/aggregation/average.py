@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.aggregation.rule import Aggregate, Received, aggregations
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 
 
 @aggregations
+@cites()
 def average_of(
     received: Received,
     *,

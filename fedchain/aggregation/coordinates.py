@@ -14,6 +14,7 @@ from fedchain.aggregation.vectors import Byzantine, First, Vectors, check_number
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.native.loading import aligned, library
 from fedchain.ordered import applied
+from fedchain.registry import cites
 
 TILE = 16
 """Largest number of columns that the kernels sort at a time."""
@@ -25,6 +26,7 @@ COUNTED_COLUMNS = 256
 
 
 @aggregations
+@cites("yin2018")
 def trimmed_mean(
     received: Received,
     *,
@@ -66,6 +68,7 @@ def trimmed_mean(
 
 
 @aggregations
+@cites("yin2018")
 def median(received: Received, *, scale: Scale = "restore", first: First = ()) -> Aggregate:
     """Take the median of every coordinate of the gradients.
 

@@ -18,6 +18,7 @@ from fedchain.aggregation.rule import Aggregate, Received, RuleMemory, Scale, ag
 from fedchain.aggregation.vectors import First, Vectors, combined, mixed_vectors
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.ordered import applied, ordered_sum
+from fedchain.registry import cites
 
 CENTRE, STEP = "centre", "step"
 """Names of the arrays that centred clipping keeps: the centre is ``centre`` times ``step``."""
@@ -26,6 +27,7 @@ CENTRE_BITS = 30
 
 
 @aggregations
+@cites("pillutla2022")
 def geometric_median(
     received: Received,
     *,
@@ -78,6 +80,7 @@ def geometric_median(
 
 
 @aggregations
+@cites("karimireddy2021")
 def centred_clipping(
     received: Received,
     *,

@@ -22,7 +22,7 @@ from fedchain.aggregation.vectors import (
 )
 from fedchain.arrays import ONE, Matrix
 from fedchain.ordered import applied
-from fedchain.registry import AtMost
+from fedchain.registry import AtMost, cites
 
 Whole = npt.NDArray[np.int64]
 MOST_MESSAGES = 2**13
@@ -32,6 +32,7 @@ STRIP_ENTRIES = 2**22
 
 
 @aggregations
+@cites("blanchard2017")
 def krum(
     received: Received,
     *,

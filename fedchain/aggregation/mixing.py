@@ -11,9 +11,11 @@ from pydantic import Field
 from fedchain.aggregation.vectors import Byzantine, Vectors, check_number, pre_aggregations
 from fedchain.arrays import Matrix, Wholes
 from fedchain.ordered import product
+from fedchain.registry import cites
 
 
 @pre_aggregations
+@cites("allouah2023mixing")
 def nnm(vectors: Vectors, *, byzantine: Byzantine = None) -> Vectors:
     """Replace every vector by the mean of its nearest neighbours (nearest-neighbour mixing).
 
@@ -41,6 +43,7 @@ def nnm(vectors: Vectors, *, byzantine: Byzantine = None) -> Vectors:
 
 
 @pre_aggregations
+@cites("karimireddy2022")
 def bucketing(vectors: Vectors, *, size: Annotated[int, Field(ge=1)] = 2) -> Vectors:
     """Replace every few vectors by their mean.
 
@@ -63,6 +66,7 @@ def bucketing(vectors: Vectors, *, size: Annotated[int, Field(ge=1)] = 2) -> Vec
 
 
 @pre_aggregations
+@cites("sun2019")
 def norm_clipping(
     vectors: Vectors, *, radius: Annotated[float, Field(gt=0)] | None = None
 ) -> Vectors:

@@ -17,10 +17,11 @@ from fedchain.aggregation.vectors import (
     mixed_vectors,
 )
 from fedchain.aggregation.weights import NO_RECORDS, Weights, mean_of_used
-from fedchain.registry import AtMost
+from fedchain.registry import AtMost, cites
 
 
 @aggregations
+@cites("chen2018")
 def l_nearest(
     received: Received,
     *,
@@ -82,6 +83,7 @@ def l_nearest(
 
 
 @aggregations
+@cites()
 def mean(
     received: Received,
     *,

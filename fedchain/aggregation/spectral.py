@@ -11,12 +11,14 @@ from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
 from fedchain.aggregation.vectors import Byzantine, First, check_number, combined, mixed_vectors
 from fedchain.arrays import Matrix, Vector
 from fedchain.ordered import applied, leading_eigenvector, ordered_sum
+from fedchain.registry import cites
 
 SHARE = "spectral share"
 """Name of the scores: the share of each vector in the variance along the leading direction."""
 
 
 @aggregations
+@cites("shejwalkar2021")
 def dnc(
     received: Received,
     *,
@@ -71,6 +73,7 @@ def dnc(
 
 
 @aggregations
+@cites("allouah2025")
 def caf(
     received: Received,
     *,

@@ -20,6 +20,7 @@ from fedchain.aggregation.vectors import (
 )
 from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.ordered import applied, leading_eigenvector
+from fedchain.registry import cites
 
 MOST_SUBSETS, MOST_SPECTRA = 60_000, 6000
 """Largest number of subsets of which ``mda`` compares diameters, and ``smea`` eigenvalues."""
@@ -28,6 +29,7 @@ ENTRIES_TOGETHER = 2**21
 
 
 @aggregations
+@cites("elmhamdi2020")
 def mda(
     received: Received,
     *,
@@ -77,6 +79,7 @@ def mda(
 
 
 @aggregations
+@cites("allouah2023trilemma")
 def smea(
     received: Received,
     *,

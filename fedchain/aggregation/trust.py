@@ -13,6 +13,7 @@ from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, 
 from fedchain.aggregation.vectors import First, Vectors, combined, mixed_vectors
 from fedchain.arrays import ONE, Vector, Wholes
 from fedchain.ordered import applied
+from fedchain.registry import cites
 
 COSINE = "cosine with the root"
 """Name of the scores."""
@@ -23,6 +24,7 @@ AGAINST = "does not point the way of the public root"
 
 
 @aggregations
+@cites("cao2021")
 def fltrust(received: Received, *, scale: Scale = "restore", first: First = ()) -> Aggregate:
     """Weight messages by their cosine with the gradient of a public root.
 

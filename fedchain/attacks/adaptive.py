@@ -14,6 +14,7 @@ from fedchain.arrays import Matrix, Vector
 from fedchain.attacks.copies import principal_direction
 from fedchain.attacks.directions import drift
 from fedchain.attacks.view import Rows, View, attacks, fresh_noise, unit
+from fedchain.registry import cites
 
 LOUD_NORM = 100.0
 """Factor of the norm in the few candidates that rely on a large norm."""
@@ -149,6 +150,7 @@ def agreement(view: View, rows: Rows) -> float:
 
 
 @attacks
+@cites("shejwalkar2021", "rechenberg1973")
 def adaptive(view: View, *, budget: Annotated[int, Field(ge=0, le=100_000)] = 0) -> Rows:
     """Try many attacks on the deployed rule, and send the one that turns the gradient most.
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fedchain.arrays import Matrix, Vector
 from fedchain.attacks.view import Rows, View, alike, attacks, fresh_noise, unit
+from fedchain.registry import cites
 
 POWER_STEPS = 32
 """Number of power steps for a principal direction."""
@@ -34,6 +35,7 @@ def principal_direction(rows: Matrix) -> Vector:
 
 
 @attacks
+@cites("karimireddy2022")
 def mimic(view: View, *, victim: Annotated[int, Field(ge=0)] | None = None) -> Rows:
     """Copy one honest message from all attackers, so that its sender counts many times.
 
@@ -55,6 +57,7 @@ def mimic(view: View, *, victim: Annotated[int, Field(ge=0)] | None = None) -> R
 
 
 @attacks
+@cites("li2022")
 def copy_cat(view: View) -> Rows:
     """Copy a random honest message under one's own name, another one for each attacker.
 
@@ -68,6 +71,7 @@ def copy_cat(view: View) -> Rows:
 
 
 @attacks
+@cites("lin2019", "fraboni2021")
 def free_rider(view: View, *, echo: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Rows:
     """Send the last global gradient under fresh noise, without learning from any record.
 

@@ -11,9 +11,11 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.attacks.view import Rows, View, alike, attacks, fresh_noise, orthogonal_part, unit
 from fedchain.randomness import stream
+from fedchain.registry import cites
 
 
 @attacks
+@cites("allenzhu2021")
 def sign_flip(view: View, *, of: Literal["own", "pooled"] = "own") -> Rows:
     """Send the negative of a gradient, with the same norm.
 
@@ -30,6 +32,7 @@ def sign_flip(view: View, *, of: Literal["own", "pooled"] = "own") -> Rows:
 
 
 @attacks
+@cites("chen2018")
 def norm_inflation(view: View, *, factor: Annotated[float, Field(gt=0)] = 1e6) -> Rows:
     """Send each attacker's direction with a huge norm, to dominate the mean, LearningChain (16).
 
@@ -44,6 +47,7 @@ def norm_inflation(view: View, *, factor: Annotated[float, Field(gt=0)] = 1e6) -
 
 
 @attacks
+@cites()
 def random_direction(view: View) -> Rows:
     """Send uniformly random directions, each with the norm of the attacker's gradient.
 
@@ -59,6 +63,7 @@ def _random(release: Vector, generator: np.random.Generator) -> Vector:
 
 
 @attacks
+@cites("blanchard2017")
 def gaussian(
     view: View,
     *,
@@ -93,6 +98,7 @@ def drift(view: View) -> Vector:
 
 
 @attacks
+@cites()
 def orthogonal(view: View) -> Rows:
     """Send one direction orthogonal to the mean, the same from all attackers and in all rounds.
 
@@ -106,6 +112,7 @@ def orthogonal(view: View) -> Rows:
 
 
 @attacks
+@cites("baruch2019")
 def hidden(view: View, *, against: Annotated[float, Field(ge=0, le=1)] = 0.3) -> Rows:
     """Hide a part against the gradient in fresh noise, so that a message passes for a private one.
 
@@ -127,6 +134,7 @@ def hidden(view: View, *, against: Annotated[float, Field(ge=0, le=1)] = 0.3) ->
 
 
 @attacks
+@cites()
 def against_l_nearest(view: View, *, outrank: Annotated[float, Field(ge=0, le=1)] = 0.75) -> Rows:
     """Send the most harmful direction that ``l_nearest`` still ranks before honest messages.
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.attacks.statistical import alie, inner_product
 from fedchain.attacks.view import Rows, View, alike, attacks
+from fedchain.registry import cites
 
 FIRST_STEP, SHRINK = 10.0, 0.8
 """First step of the search, and the number that multiplies a step after a trial that failed."""
@@ -18,6 +19,7 @@ _Evaluations = Annotated[int, Field(ge=1, le=1000)]
 
 
 @attacks
+@cites("allouah2023mixing", "baruch2019")
 def alie_search(view: View, *, evaluations: _Evaluations = 20) -> Rows:
     """Send the mean minus z standard deviations, with the z that moves the deployed rule farthest.
 
@@ -40,6 +42,7 @@ def alie_search(view: View, *, evaluations: _Evaluations = 20) -> Rows:
 
 
 @attacks
+@cites("allouah2023mixing", "xie2019")
 def inner_product_search(view: View, *, evaluations: _Evaluations = 20) -> Rows:
     """Send -tau times the mean, with the tau that moves the deployed rule farthest.
 

@@ -14,10 +14,11 @@ from pydantic import Field
 from fedchain.arrays import Array, Flags
 from fedchain.attacks.view import Rows, View, attacks, poisons
 from fedchain.learning.task import ExtraMetric, Records
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 
 
 @poisons
+@cites("tolpegin2020")
 def label_flip(records: Records, classes: int, generator: np.random.Generator) -> Records:
     """Learn from flipped labels: class c becomes the last class minus c, and masks are inverted.
 
@@ -33,6 +34,7 @@ _Value = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
 @poisons
+@cites("gu2017", "bagdasaryan2020")
 def backdoor(
     records: Records,
     classes: int,
@@ -140,6 +142,7 @@ def _kept_share(outputs: Array, outliers: Flags, side: int | None) -> float:
 
 
 @attacks
+@cites()
 def poisoned(
     view: View,
     *,

@@ -14,9 +14,11 @@ from pydantic import Field
 
 from fedchain.arrays import Vector
 from fedchain.attacks.view import Rows, View, alike, attacks, unit
+from fedchain.registry import cites
 
 
 @attacks
+@cites("xie2019")
 def inner_product(view: View, *, tau: Annotated[float, Field(ge=0, le=1e30)] = 2.0) -> Rows:
     """Send -tau times the mean of the known messages: inner-product manipulation (IPM).
 
@@ -32,6 +34,7 @@ def inner_product(view: View, *, tau: Annotated[float, Field(ge=0, le=1e30)] = 2
 
 
 @attacks
+@cites("baruch2019")
 def alie(view: View, *, factor: Annotated[float, Field(ge=0, le=1e30)] | None = None) -> Rows:
     """Send the mean minus z standard deviations of every coordinate: a little is enough (ALIE).
 
@@ -74,6 +77,7 @@ standard deviation of each coordinate; ``sign``: minus the sign of each coordina
 
 
 @attacks
+@cites("shejwalkar2021")
 def min_max(view: View, *, perturbation: Perturbation = "unit") -> Rows:
     """Move the mean as far as the largest distance between two honest messages allows.
 
@@ -96,6 +100,7 @@ def min_max(view: View, *, perturbation: Perturbation = "unit") -> Rows:
 
 
 @attacks
+@cites("shejwalkar2021")
 def min_sum(view: View, *, perturbation: Perturbation = "unit") -> Rows:
     """Move the mean as far as the sum of squared distances between honest messages allows.
 

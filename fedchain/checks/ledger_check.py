@@ -69,7 +69,7 @@ def _follow(
             raise ValueError(f"messages: is {told['messages']}, where {len(block.messages)} follow")
         measurable = bool(told["metrics"]) and evaluations is not None and store.has_state(header)
         if measurable and evaluations is not None:
-            measured = evaluations.begin(model_of(store.state(name))).result().metrics
+            measured = evaluations.measure(name, model_of(store.state(name))).result().metrics
             compare_metrics(played, f"{EVENTS}: round {number}", told["metrics"], measured)
         progress(number, store.rules.rounds, "Comparing the rounds with their blocks")
         before, played.events = name, number

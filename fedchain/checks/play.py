@@ -9,18 +9,16 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fedchain.agreement import differing_values
-from fedchain.arrays import Vector
 from fedchain.checks.replay import Replay
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import FedchainError, NotRecorded
 from fedchain.interruption import stop_if_asked
-from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured
+from fedchain.learning.evaluation import UNMEASURED, Evaluations
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import exact_arithmetic
 from fedchain.results import EVENTS, LEDGER
@@ -106,15 +104,11 @@ def play(
         contextlib.closing(Evaluations(setup.task)) as evaluations,
         contextlib.closing(read_events(folder / EVENTS)) as told,
     ):
-
-        def measure(_: bytes, weights: Vector) -> Future[Measured]:
-            return evaluations.begin(weights) if metrics and setup.task.learns else UNMEASURED
-
         simulation = Simulation(
             setup=setup,
             store=store,
             ask=replay.of(store, ask),
-            measure=measure,
+            measure=evaluations.measure if metrics else lambda *_: UNMEASURED,
             watch=Stopwatch(),
         )
         with contextlib.closing(simulation):

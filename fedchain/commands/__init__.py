@@ -39,8 +39,10 @@ from fedchain.version import __version__
 GROUPS = (
     "running",
     "serving",
+    "teaching",
     "studying",
     "auditing",
+    "citing",
     "ledgers",
     "scenarios",
     "scans",
@@ -48,10 +50,10 @@ GROUPS = (
     "caching",
 )
 """Modules with commands, in the order of the help; each has a variable ``app``."""
-PANELS = {
+HELP_GROUPS = {
     "Run": ("run", "resume"),
-    "Page": ("serve", "demo"),
-    "Study": ("sweep", "report"),
+    "Page": ("serve", "demo", "lessons"),
+    "Study": ("sweep", "report", "cite"),
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
@@ -98,7 +100,7 @@ def assemble() -> Any:
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
     command: Any = get_command(app)
-    panels = {name: panel for panel, names in PANELS.items() for name in names}
+    panels = {name: panel for panel, names in HELP_GROUPS.items() for name in names}
     for name, inner in command.commands.items():
         inner.rich_help_panel = panels.get(name)
     _flow(command)

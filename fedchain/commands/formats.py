@@ -134,13 +134,13 @@ def _print_lines(lines: Iterable[RenderableType], *, rich: bool) -> None:
         if isinstance(line, Table) and not rich:
             line.box = None
         if isinstance(line, str):
-            typer.echo(_in_lines(line, console.width) if sys.stdout.isatty() else line)
+            typer.echo(in_lines(line, console.width) if sys.stdout.isatty() else line)
         else:
             # A terminal would break a text inside words; in a file it keeps its lines.
             console.print(line, soft_wrap=isinstance(line, Text) and not sys.stdout.isatty())
 
 
-def _in_lines(text: str, width: int) -> str:
+def in_lines(text: str, width: int) -> str:
     """Break a text between words for a terminal; what follows its label is indented as a block."""
     label = re.match(r"[a-z]+ {2,}", text)
     indent = " " * len(label[0]) if label else ""

@@ -55,8 +55,8 @@ def settings_line(scenario: Scenario, learns: bool) -> str:
     """Return a line with the seed, the model, its loss, the rule, the update and the network."""
     parts = {"network": scenario.network}
     if learns:
-        task = scenario.task.parameters
-        inner = {name: task[name] for name in ("model", "loss") if isinstance(task.get(name), Part)}
+        found = {n: v for part in scenario.task.nested() for n, v in part.parameters.items()}
+        inner = {n: found[n] for n in ("model", "loss") if isinstance(found.get(n), Part)}
         learning = {"aggregation": scenario.aggregation, "update": scenario.update}
         parts = {**inner, **learning, **parts}
     named = (f"{family} {part_words(family, part)}" for family, part in parts.items())

@@ -75,7 +75,7 @@ def requests_of(scenario: Scenario, participants: Sequence[int]) -> list[Release
 def _evaluation_s(scenario: Scenario, task: Task, weights: Vector) -> float:
     """Return the time of a round's measurements, seconds for each held-out example."""
     with closing(Evaluations(task)) as evaluations:
-        measured = [evaluations.begin(weights).result().seconds for _ in range(TIMES)][1:]
+        measured = [evaluations.measure(b"", weights).result().seconds for _ in range(TIMES)][1:]
     return statistics.fmean(measured) / task.held_out.examples / scenario.evaluate.every
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -110,6 +110,9 @@ def already(measured: Measured) -> Future[Measured]:
     return future
 
 
+Recall = Callable[[str], Mapping[str, float | None]]
+"""A function that returns the recorded metrics of the model after a block, given the block's hash
+in hexadecimal; {} if none are recorded."""
 UNMEASURED = already(Measured({}))
 """The result for a model that nobody measures."""
 
@@ -150,16 +153,33 @@ def _pieces(inputs: Array) -> Sequence[torch.Tensor]:
 class Evaluations:
     """Measures models one after the other in a background thread, while the run goes on."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, recall: Recall = lambda _: {}) -> None:
+        """Start the thread.
+
+        Args:
+            task: the task with the held-out records.
+            recall: returns the metrics that an interrupted run has recorded.
+        """
+        self._task, self._recall = task, recall
         self._evaluation = Evaluation(task)
         self._beside = ThreadPoolExecutor(1, "evaluation", initializer=one_thread)
 
-    def begin(self, weights: Vector) -> Future[Measured]:
-        """Begin to measure the model with these weights.
+    def measure(self, block: bytes, weights: Vector) -> Future[Measured]:
+        """Begin to measure the model after a block, unless its metrics are recorded already.
 
-        The caller must not change the weights until the measurement is done.
+        Nothing is measured if the task learns nothing. The caller must not change the weights until
+        the measurement is done.
+
+        Args:
+            block: hash of the block, 32 bytes.
+            weights: the model's weights, as one flat vector.
         """
-        return self._beside.submit(self._measure, weights)
+        if not self._task.learns:
+            return UNMEASURED
+        known = self._recall(block.hex())
+        if known:
+            return already(Measured(known))
+        return self._beside.submit(self._measure_now, weights)
 
     def outputs(self, weights: Vector) -> Array:
         """Return the outputs of the model with these weights, shape (held-out examples, ...)."""
@@ -169,7 +189,7 @@ class Evaluations:
         """Wait for all measurements that were begun, then end the thread."""
         self._beside.shutdown()
 
-    def _measure(self, weights: Vector) -> Measured:
+    def _measure_now(self, weights: Vector) -> Measured:
         began = time.perf_counter()
         metrics = plain_numbers(self._evaluation(weights)[0])
         return Measured(metrics, time.perf_counter() - began)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from fedchain.arrays import Array, Wholes
 from fedchain.learning.task import Loss, Metrics, losses
+from fedchain.registry import cites
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def divided_loss(loss: Loss, number: int) -> Loss:
 
 
 @losses
+@cites()
 def cross_entropy() -> Loss:
     """Return the cross-entropy: minus the log-probability of the right class.
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from fedchain.learning.task import models
 from fedchain.randomness import digest
+from fedchain.registry import cites
 
 P = ParamSpec("P")
 
@@ -42,6 +43,7 @@ def same_everywhere(make: Callable[P, nn.Module]) -> Callable[P, nn.Module]:
 
 
 @models
+@cites()
 def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
     """Make a logistic regression: one logit for class 1; all weights start at zero.
 
@@ -57,6 +59,7 @@ def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 
 
 @models
+@cites()
 def softmax(inputs: tuple[int, ...], outputs: int) -> nn.Module:
     """Make a softmax regression: one logit per class; all weights start at zero.
 
@@ -67,6 +70,7 @@ def softmax(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 
 
 @models
+@cites()
 @same_everywhere
 def mlp(
     inputs: tuple[int, ...],

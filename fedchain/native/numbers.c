@@ -1,8 +1,8 @@
 /* Random words to normal and Laplace numbers, and passes over one row of a release.
 
    Every number comes from additions, multiplications and roots in the order that stands here, none
-   of them fused, so that all processors give the same bits. The twins are in fedchain/transforms.py
-   and fedchain/rows.py. */
+   of them fused, so that all processors give the same bits. The twins are in
+   fedchain/transforms.py. */
 
 #include "vectors.h"
 

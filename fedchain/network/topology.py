@@ -13,7 +13,7 @@ from pydantic import Field
 from fedchain.files import read_bytes
 from fedchain.network.latencies import HUNDRED_MS, Links, latencies
 from fedchain.network.spreading import Graph
-from fedchain.registry import AtMost, Family, Part
+from fedchain.registry import AtMost, Family, Part, cites
 
 if TYPE_CHECKING:
     import networkx
@@ -27,6 +27,7 @@ MOST_BYTES = 2**22
 
 
 @topologies
+@cites()
 def complete(
     compute: int,
     nodes: int,
@@ -60,6 +61,7 @@ def complete(
 
 
 @topologies
+@cites()
 def ring(
     compute: int,
     nodes: int,
@@ -84,6 +86,7 @@ def ring(
 
 
 @topologies
+@cites()
 def random_regular(
     compute: int,
     nodes: int,
@@ -121,6 +124,7 @@ def random_regular(
 
 
 @topologies
+@cites("watts1998")
 def watts_strogatz(
     compute: int,
     nodes: int,
@@ -155,6 +159,7 @@ def watts_strogatz(
 
 
 @topologies
+@cites("barabasi1999")
 def barabasi_albert(
     compute: int,
     nodes: int,
@@ -187,6 +192,7 @@ def barabasi_albert(
 
 
 @topologies
+@cites()
 def file(
     compute: int,
     nodes: int,

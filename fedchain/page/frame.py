@@ -20,6 +20,8 @@ class Bundle:
 
     page: str
     """The script of the page."""
+    lessons: str
+    """The script of the page of lessons."""
     points: str
     """The script that draws clouds of points."""
     style: str
@@ -34,7 +36,7 @@ def bundle() -> Bundle:
         ValueError: a script or the styles could end the element of the page that holds it.
     """
     folder = resources.files(__package__).joinpath("static")
-    names = ("page.js", "points.js", "page.css")
+    names = ("page.js", "lessons.js", "points.js", "page.css")
     texts = [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
     for name, text in zip(names, texts, strict=True):
         if any(end in text.lower() for end in ("</script", "</style", "<!--")):
@@ -48,7 +50,8 @@ def page_html(
     inside: str,
     metas: Mapping[str, str],
     records: Sequence[str] = (),
-    clouds: bool,
+    clouds: bool = False,
+    lessons: bool = False,
     connect: str = "'none'",
 ) -> str:
     """Return a page with the front end inside.
@@ -59,10 +62,11 @@ def page_html(
         metas: content of the page's ``meta`` elements by name, as text.
         records: ``script`` elements with page records, as HTML.
         clouds: whether the page has clouds of points.
+        lessons: whether it is the page of lessons, and not that of runs.
         connect: sources to which the page may connect, as in a content security policy.
     """
     built = bundle()
-    scripts = [*([built.points] if clouds else []), built.page]
+    scripts = [*([built.points] if clouds else []), built.lessons if lessons else built.page]
     told = {"viewport": "width=device-width, initial-scale=1", "color-scheme": "light dark"}
     lines = [
         "<!DOCTYPE html>",
@@ -102,8 +106,14 @@ def policy(scripts: Sequence[str], connect: str) -> str:
     )
 
 
-def plain_html(title: str, inside: str) -> str:
-    """Return a page without scripts, in the styles of the page; ``inside`` is HTML."""
+def plain_html(title: str, inside: str, style: str = "") -> str:
+    """Return a page without scripts, in the styles of the page.
+
+    Args:
+        title: title of the page, as text.
+        inside: its content, as HTML.
+        style: further styles, as CSS.
+    """
     return "\n".join(
         (
             '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">',
@@ -111,7 +121,7 @@ def plain_html(title: str, inside: str) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             ICON,
             f"<title>{html.escape(title)}</title>",
-            f"<style>{bundle().style}</style></head>",
+            f"<style>{bundle().style}{style}</style></head>",
             f'<body><main id="page" class="plain">{inside}</main></body></html>\n',
         )
     )

@@ -17,16 +17,20 @@ from fedchain.registry.families import (
 from fedchain.registry.own import simulator_values
 from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.signatures import list_lengths, parameters, section_of
+from fedchain.registry.sources import LEARNING_CHAIN, Source, cites, references, sources_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 __all__ = [
     "FAMILIES",
+    "LEARNING_CHAIN",
     "AtMost",
     "Family",
     "Part",
     "Section",
+    "Source",
     "Where",
     "bound_problems",
+    "cites",
     "examine_keys",
     "leaf_model",
     "list_lengths",
@@ -35,9 +39,11 @@ __all__ = [
     "parameters",
     "plain_value",
     "problems_of",
+    "references",
     "section_of",
     "show_value",
     "simulator_values",
+    "sources_of",
     "suggest",
     "within",
 ]

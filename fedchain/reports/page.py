@@ -120,8 +120,10 @@ def _kind(study: Study, section: str) -> str:
 
 def _inner(study: Study) -> dict[str, str]:
     """Return the model and the loss in words, which are parts of the task."""
-    task = study.first.manifest["scenario"]["task"]
-    return {n: _part(study, f"task.{n}", task[n]) for n in ("model", "loss") if n in task}
+    path, task = "task", study.first.manifest["scenario"]["task"]
+    while isinstance(task.get("of"), Mapping):  # a task around another one
+        path, task = f"{path}.of", task["of"]
+    return {n: _part(study, f"{path}.{n}", task[n]) for n in ("model", "loss") if n in task}
 
 
 def _part(study: Study, path: str, part: Any) -> str:

@@ -38,7 +38,7 @@ def finding(
     18 honest holders reached IoU .672 (keep everything: .199) at ε 7.55 of 8; all 42 messages of \
 the 2 attackers were left out.
     """
-    score = manifest["scenario"] and manifest["score"]
+    score = manifest["score"]
     first = _reached(manifest, measured.get(score)) if score in measured else _chain(manifest)
     told = [first, *_attackers(manifest, messages), *_dishonest(manifest)]
     sentence = f"{_progress(manifest)}{'; '.join(told)}."

@@ -49,16 +49,15 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     """Return the content of ``privacy.json``, given the number of releases by participant id."""
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
-    mechanism, nodes = setup.mechanism, setup.scenario.nodes
-    terms = mechanism.terms
-    by_participant = np.array([releases.get(k, 0) for k in range(nodes.participants)])
+    mechanism, nodes, terms = setup.mechanism, setup.scenario.nodes, setup.mechanism.terms
     # A release of a group counts as a release of each of its members.
+    by_participant = [releases.get(k, 0) for k in range(nodes.participants)]
     made = np.repeat(by_participant, len(nodes.members_of(0)))
-    words = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
     worst = int(made.max())
-    counts = np.array([records.count for records in setup.task.holders])
+    counts = [records.count for records in setup.task.holders]
+    guaranteed = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
     return {
-        "guarantee": words(worst),
+        "guarantee": guaranteed(worst),
         "warnings": warnings_of(setup, worst),
         "tuning": tuning_of(setup.scenario),
         "public_records": setup.task.public,
@@ -68,8 +67,9 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "sampling_rate": terms.sampling_rate,
         "unit": terms.unit,
         "record": setup.task.record,
-        "records": _each(counts),
+        "records": _each(np.array(counts)),
         "noise_multiplier": mechanism.noise_multiplier,
+        "noise_norm": noise_norms(setup),
         "clip": finite(terms.clip),
         "clip_automatic": terms.automatic,
         "clip_quantile": terms.clip_quantile,
@@ -87,6 +87,28 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "on_exhausted": setup.scenario.nodes.on_exhausted,
         "worst_holder": int(made.argmax()),
     }
+
+
+def noise_norms(setup: RunSetup) -> list[float] | None:
+    """Return the expected norm of the noise in a message of each participant, from public values.
+
+    It is in the unit of a message's norm. It is None if it is not known: if the clip follows a
+    quantile, if messages are running means or are projected on a subspace, or if there are more
+    participants than ``LISTED``.
+    """
+    mechanism, nodes = setup.mechanism, setup.scenario.nodes
+    projected = setup.task.subspace is not None
+    if mechanism.terms.clip_quantile or nodes.momentum or projected or nodes.participants > LISTED:
+        return None
+    # The shares of all members add up, and epsilon counts on those of the fewest honest ones.
+    groups = nodes.groups
+    more = 1.0 if groups is None else math.sqrt(groups.size / groups.counted_on)
+    counts = [
+        sum(setup.task.holders[member].count for member in nodes.members_of(k))
+        for k in range(nodes.participants)
+    ]
+    of, dimension = mechanism.terms.sensitivity, setup.rules.dimension
+    return [more * mechanism.noise_norm(of(count), dimension) for count in counts]
 
 
 def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:

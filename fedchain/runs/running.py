@@ -6,16 +6,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from fedchain.arrays import Vector
 from fedchain.engines import at_work
 from fedchain.errors import RunError, Unusable
 from fedchain.files import write_whole
 from fedchain.interruption import leave_if_unguarded, stop_if_asked
-from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
+from fedchain.learning.evaluation import Evaluations
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import exact_arithmetic, start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
@@ -42,7 +40,6 @@ from fedchain.runs.manifest import (
 from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.runs.privacy_statement import epsilon_spent, privacy_statement
 from fedchain.scenario import Scenario, run_name
-from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import RunSetup, deepest_read
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
@@ -198,10 +195,19 @@ def _run_to_the_end(
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
         at_work(made.engine, made.source) as ask,
-        contextlib.closing(Evaluations(setup.task)) as evaluations,
+        contextlib.closing(Evaluations(setup.task, events.metrics_of)) as evaluations,
         travelling(path, len(setup.compute_ids), setup.scenario.trace) as travel,
         start_up_passed_over(),
-        contextlib.closing(_begin(setup, store, events, ask, evaluations, travel)) as simulation,
+        contextlib.closing(
+            Simulation(
+                setup=setup,
+                store=store,
+                ask=ask,
+                measure=evaluations.measure,
+                watch=Stopwatch(),
+                trace=travel,
+            )
+        ) as simulation,
     ):
         # Most of the start-up time goes into the signing keys of all rounds.
         keys = setup.scenario.slots * setup.scenario.rounds
@@ -233,26 +239,6 @@ def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
     silent = silent_names(setup, simulation.silent)
     epsilon = epsilon_spent(setup, simulation.releases)
     return {**simulation.figures(), "silent": silent, "epsilon": epsilon}
-
-
-def _begin(
-    setup: RunSetup,
-    store: Store,
-    events: EventLog,
-    ask: Ask,
-    evaluations: Evaluations,
-    travel: TravelLog | None,
-) -> Simulation:
-    """Build a run's simulation at genesis. Metrics in the event log are not measured again."""
-
-    def measure(block: bytes, weights: Vector) -> Future[Measured]:
-        known = events.metrics_of(block.hex())
-        return already(Measured(known)) if known else evaluations.begin(weights)
-
-    measured = measure if setup.task.learns else lambda *_: UNMEASURED
-    return Simulation(
-        setup=setup, store=store, ask=ask, measure=measured, watch=Stopwatch(), trace=travel
-    )
 
 
 def _play(

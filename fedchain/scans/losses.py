@@ -16,12 +16,14 @@ from torch.nn.functional import softplus
 
 from fedchain.learning.losses import MaskLoss
 from fedchain.learning.task import Loss, losses
+from fedchain.registry import cites
 from fedchain.scans.borders import border_weights
 
 Balance = Annotated[float, Field(gt=0, lt=1)]
 
 
 @losses
+@cites("lin2017")
 def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 4.0) -> MaskLoss:
     """Return the focal loss: cross-entropy with less weight on pixels that are already right.
 
@@ -53,6 +55,7 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
 
 
 @losses
+@cites()
 def bce(*, keep_weight: Balance = 0.5) -> Loss:
     """Return the binary cross-entropy, averaged over the pixels that hold a point.
 
@@ -68,6 +71,7 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
 
 
 @losses
+@cites("milletari2016")
 def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
     """Return the Dice loss: one minus the overlap of the pixels kept and the pixels to keep.
 
@@ -92,6 +96,7 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
 
 
 @losses
+@cites("gajdosech2020")
 def softened_bce(*, keep_target: Annotated[float, Field(gt=0.5, le=1)] = 0.6) -> Loss:
     """Return the cross-entropy with a softer target for the points to keep than 1.
 
@@ -115,6 +120,7 @@ def softened_bce(*, keep_target: Annotated[float, Field(gt=0.5, le=1)] = 0.6) ->
 
 
 @losses
+@cites("iglovikov2018")
 def bce_log_jaccard(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
     """Return the cross-entropy minus the logarithm of the overlap J, the loss of ``ternausnet``.
 
@@ -144,6 +150,7 @@ def bce_log_jaccard(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> 
 
 
 @losses
+@cites("ronneberger2015")
 def border_weighted_bce(
     *,
     border: Annotated[float, Field(ge=0, le=1000)] = 10.0,

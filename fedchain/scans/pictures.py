@@ -21,7 +21,7 @@ MISSED = (213, 94, 0)
 """Vermilion: an outlier that the prediction keeps."""
 LOST = (240, 228, 66)
 """Yellow: a good point that the prediction erases."""
-PANELS = ("intensity", "depth", "truth", "model", "errors")
+PANEL_HEADS = ("intensity", "depth", "truth", "model", "errors")
 """Headings of the panels of ``draw_panels``."""
 ERRORS = {
     "rightly kept": KEPT,
@@ -80,13 +80,13 @@ def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
 
 def panels_of(picture: Picture) -> list[Picture] | None:
     """Return the panels of a picture of ``draw_panels``; None if the picture is another one."""
-    width = (picture.shape[1] - (len(PANELS) - 1) * GAP) // len(PANELS)
+    width = (picture.shape[1] - (len(PANEL_HEADS) - 1) * GAP) // len(PANEL_HEADS)
     gaps = [slice(end, end + GAP) for end in range(width, picture.shape[1] - 1, width + GAP)]
-    if (width + GAP) * len(PANELS) - GAP != picture.shape[1] or width < 1:
+    if (width + GAP) * len(PANEL_HEADS) - GAP != picture.shape[1] or width < 1:
         return None
     if not all((picture[:, gap] == 255).all() for gap in gaps):
         return None
-    return [picture[:, i * (width + GAP) :][:, :width] for i in range(len(PANELS))]
+    return [picture[:, i * (width + GAP) :][:, :width] for i in range(len(PANEL_HEADS))]
 
 
 def _grey(values: Floats, valid: Mask) -> npt.NDArray[np.float64]:

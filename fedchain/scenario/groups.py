@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.registry import Section
+from fedchain.registry import Section, cites
 
 MAX_MEMBERS = 256
 """Maximum number of members of a group."""
 
 
+@cites("bonawitz2017")
 class Groups(Section):
     """Groups of data holders: each group sends one sum, and the chain has only these sums."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fedchain.registry import Section
+from fedchain.registry import Section, cites
 from fedchain.scenario.groups import Groups
 
 MAX_HOLDERS = 10_000_000
@@ -19,6 +19,7 @@ MAX_MINERS = 1000
 """Maximum number of compute nodes."""
 
 
+@cites("karimireddy2021")
 class Momentum(Section):
     """Running mean m_t of a participant's releases g_t: m_t = m_(t-1) + gain_t (g_t - m_(t-1)).
 

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 from fedchain.aggregation import Aggregate
 from fedchain.arrays import Vector
@@ -26,8 +25,9 @@ Measure = Callable[[bytes, Vector], Future[Measured]]
 """A function (hash of a block, model after the block) that starts to measure the model's metrics.
 The model is a vector of shape (dimension,)."""
 
-UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
-"""A round without its metrics: its record, its future metrics and the records of its messages."""
+UnfinishedRound = tuple[partial[RoundRecord], Future[Measured], list[MessageRecord]]
+"""A round without its metrics: its record without ``metrics``, its future metrics and the records
+of its messages."""
 NOBODY = -1
 """Node id that stands for the maker of the genesis block."""
 KEPT_INCIDENTS = 10_000
@@ -135,9 +135,12 @@ class Recorder:
         aggregate = self._steps.outcome(before, block.messages).aggregate
         messages = self.message_records(block, aggregate)
         attacked = [record for record in messages if record.attack and not record.late]
-        captured = sum(record.share for record in attacked) / (aggregate.shares.sum() or 1.0)
+        captured = 0.0
+        if attacked:
+            captured = sum(record.share for record in attacked) / (aggregate.shares.sum() or 1.0)
         self.judged_by = aggregate.score or self.judged_by
-        record = RoundRecord(
+        record = partial(
+            RoundRecord,
             round=height,
             height=height,
             block=name.hex(),
@@ -145,7 +148,7 @@ class Recorder:
             time_s=round(time_s, 6),
             messages=len(block.messages),
             root=sum(not message.declaration.records for message in block.messages),
-            used=int(np.count_nonzero(aggregate.used)),
+            used=sum(record.used for record in messages),
             byzantine=len(attacked),
             byzantine_used=sum(record.used for record in attacked),
             byzantine_share=round(float(captured), 9),

@@ -27,9 +27,8 @@ from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.hashing import Effort, expected_hashing_s
 from fedchain.nodes.compute.strategy import Place, schedule_of
 from fedchain.nodes.holders.colluders import with_poison_metrics
-from fedchain.nodes.holders.data_holder import DataHolder
+from fedchain.nodes.holders.data_holder import KEPT_HEADERS, DataHolder, LightClient
 from fedchain.nodes.holders.identity import Identities, Sampling
-from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import digest, stream, uniforms

@@ -240,8 +240,8 @@ class Simulation:
             record, measuring, messages = self._unfinished
             self._unfinished = None
             measured = measuring.result()
-            seconds = {**record.seconds, "evaluation": round(measured.seconds, 6)}
-            yield replace(record, metrics=measured.metrics, seconds=seconds), messages
+            record.keywords["seconds"]["evaluation"] = round(measured.seconds, 6)
+            yield record(metrics=measured.metrics), messages
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of the run so far for the manifest."""

@@ -8,11 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
-from fedchain.registry import AtMost, Part
+from fedchain.registry import AtMost, Part, cites
 from fedchain.update.step import AVERAGE, Memory, NotNegative, Updated, updates
 
 
 @updates
+@cites("polyak1992")
 def averaged(
     weights: Vector,
     memory: Memory,
@@ -56,6 +57,7 @@ def averaged(
 
 
 @updates
+@cites("zhang2024", "zhang2025")
 def filtered(
     weights: Vector,
     memory: Memory,

@@ -9,10 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
+from fedchain.registry import cites
 from fedchain.update.step import Memory, Updated, updates
 
 
 @updates
+@cites("ivgi2023")
 def distance_over_gradients(
     weights: Vector,
     memory: Memory,

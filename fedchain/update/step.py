@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector, misshapen
-from fedchain.registry import Family
+from fedchain.registry import Family, cites
 
 Memory = Mapping[str, Vector]
 """The arrays that an update keeps for the next round, by name; empty before the first round. Each
@@ -66,6 +66,7 @@ def used(weights: Vector, memory: Memory) -> Vector:
 
 
 @updates
+@cites("chen2018")
 def gradient_descent(
     weights: Vector,
     memory: Memory,
@@ -98,6 +99,7 @@ def gradient_descent(
 
 
 @updates
+@cites("polyak1964")
 def momentum(
     weights: Vector,
     memory: Memory,
@@ -135,6 +137,7 @@ def momentum(
 
 
 @updates
+@cites("kingma2015")
 def adam(
     weights: Vector,
     memory: Memory,

@@ -14,7 +14,7 @@ from fedchain.aggregation import directions as sharing
 from fedchain.aggregation.directions import Directions, spread
 from fedchain.aggregation.inner_products import agreement_of, inner_with
 from fedchain.ledger.chain.codec import quantise
-from fedchain.rows import lengths
+from fedchain.transforms import lengths
 
 STORAGES = st.sampled_from(["int8", "int16", "int32"])
 

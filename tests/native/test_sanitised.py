@@ -38,7 +38,7 @@ from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.plan import plane_plan
 from fedchain.native.planes import PlaneGradients
 from fedchain.randomness import digest, laplaces, normals
-from fedchain.rows import add_gradients, lengths
+from fedchain.transforms import add_gradients, lengths
 from fedchain.scans.losses import bce, dice, focal
 from fedchain.scans.models.gajdosech_unet import UNet
 

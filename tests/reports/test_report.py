@@ -1,3 +1,4 @@
+import html
 import importlib
 import itertools
 import json
@@ -18,12 +19,15 @@ from PIL import Image
 from fedchain.errors import RunError
 from fedchain.reports.figures import draw, style
 from fedchain.reports.figures.axis import metric_against_axis
-from fedchain.reports.figures.fates import ABSENT, LEFT_OUT, USED, holder_fates
+from fedchain.reports.figures.fates import ABSENT, FAINT, FILLS, LEFT_OUT, USED, holder_fates
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.style import finished, render
+from fedchain.reports.findings import finding_of
 from fedchain.reports.page import _attack
 from fedchain.reports.report import report
 from fedchain.reports.study import Recorded, open_study
+from fedchain.results.finding import three_digits
+from fedchain.scans.pictures import ERRORS, draw_panels
 
 
 class Tags(HTMLParser):
@@ -357,6 +361,122 @@ def test_the_page_is_whole_by_itself_and_runs_nothing(run_folder: Path) -> None:
     assert addresses
     assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
     assert "prefers-color-scheme: dark" in text
+
+
+def test_the_page_answers_before_it_asks(run_folder: Path) -> None:
+    report([run_folder], figures=(), tables=())
+    text = (run_folder / "report.html").read_text()
+    first = re.search(r"<h1>[^<]*</h1>\s*<p class=\"finding\">([^<]*)</p>", text)
+    assert first is not None
+    assert first[1] == html.escape(finding_of(open_study(run_folder)), quote=True)
+    assert first.end() < text.index("A made-up run")
+    for fact in ("<dt>seed</dt><dd>0</dd>", "<dt>network</dt>"):
+        assert first.end() < text.index(fact) < text.index("<h2>Outcome</h2>")
+
+
+def test_text_in_the_figures_of_a_page_can_be_selected_and_takes_its_ink(run_folder: Path) -> None:
+    report([run_folder], figures=(), tables=())
+    text = (run_folder / "report.html").read_text()
+    svgs = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
+    assert len(svgs) == len(draw(open_study(run_folder)))
+    assert ">round</text>" in svgs[0]
+    assert "#000000" not in text[text.index("</style>") :]
+    assert not re.search(r"fill: #ffffff|background", "".join(svgs))
+    assert "text{fill: currentColor}" in svgs[0]
+    names = re.findall(r' id="([^"]*)"', "".join(svgs))
+    assert len(names) == len(set(names))
+    uses = re.findall(r'(?:url\(#|href="#)([^")]*)', "".join(svgs))
+    assert set(uses) <= set(names)
+
+
+def test_a_figure_alone_is_black_on_white_paper(run_folder: Path) -> None:
+    svg = render(draw(open_study(run_folder))[0], "svg")
+    assert b'<svg style="background: white; color: black"' in svg
+
+
+def test_figures_are_kept_whole_in_print_and_stand_side_by_side(run_folder: Path) -> None:
+    report([run_folder], figures=(), tables=())
+    text = (run_folder / "report.html").read_text()
+    assert re.search(r"figure \{[^}]*break-inside: avoid", text)
+    printed = text[text.index("@media print") :]
+    assert re.search(r"\.figures \{ grid-template-columns: 1fr 1fr", printed)
+
+
+def _labels(drawing: style.Drawing) -> list[str]:
+    return [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+
+
+def _drawn(folder: Path, name: str) -> style.Drawing:
+    (drawing,) = (each for each in draw(open_study(folder)) if each.name == name)
+    return drawing
+
+
+def test_a_used_attacker_has_another_colour_than_an_honest_holder_that_is_left_out(
+    tmp_path: Path,
+) -> None:
+    for captured in (0.0, 0.4):
+        folder = tmp_path / str(captured)
+        make_run(folder, attack_from=3, captured=captured)
+        fate = "used" if captured else "left out"
+        labels = _labels(_drawn(folder, "used_and_left_out"))
+        assert labels == ["honest, used", "honest, left out", f"attacker, {fate}", "attack"]
+    colours = dict(FILLS)
+    alarming, calm = colours["attacker, used"], colours["honest, left out"]
+    assert alarming[:3] != calm[:3]
+    assert (alarming[3], calm[3]) == (1.0, FAINT)
+
+
+def test_short_stages_share_one_colour_and_every_colour_says_its_share(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    labels = _labels(_drawn(tmp_path, "time_per_round"))
+    assert labels == ["gradients 22%", "noise 19%", "signing 17%", "network 14%", "4 others 28%"]
+    assert len(style.STAGE_COLOURS) == len(set(style.STAGE_COLOURS)) == len(labels)
+
+
+@pytest.mark.parametrize(("baseline", "drawn"), [(0.1, True), (-0.5, False), (3.0, False)])
+def test_the_axis_fits_the_curve_and_a_far_baseline_is_an_arrow(
+    tmp_path: Path, baseline: float, drawn: bool
+) -> None:
+    make_run(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["baselines"] = {"majority": {"accuracy": baseline}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (ax,) = _drawn(tmp_path, "accuracy_over_rounds").figure.axes
+    low, high = ax.get_ylim()
+    assert (low <= baseline <= high) == drawn
+    texts = [text.get_text() for text in ax.texts]
+    arrow = f"majority (no learning) {three_digits(baseline)} {'↓' if baseline < 1 else '↑'}"
+    assert texts == ([] if drawn else [arrow])
+
+
+def test_masks_have_a_heading_on_each_column_and_their_colours_a_meaning(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    (tmp_path / "samples").mkdir()
+    rows = np.random.default_rng(0).random((4, 8, 8)) > 0.5
+    picture = draw_panels(np.full((2, 8, 8), 0.5), rows[0], rows[1], rows[2])
+    for number in range(2):
+        Image.fromarray(picture).save(tmp_path / "samples" / f"scan-00{number}.png")
+    drawing = _drawn(tmp_path, "samples")
+    heads = [text.get_text() for ax in drawing.figure.axes for text in ax.texts]
+    assert heads == ["intensity", "depth", "truth", "model", "errors"]
+    assert _labels(drawing) == [*ERRORS]
+    panels = [ax.images[0].get_array().shape[:2] for ax in drawing.figure.axes]
+    assert panels == [(192, 192)] * 10  # without the white gaps
+
+
+def test_noise_stands_beside_what_the_data_add(tmp_path: Path) -> None:
+    make_run(tmp_path, rounds=4, holders=5, attack_from=3)
+    names = [drawing.name for drawing in draw(open_study(tmp_path))]
+    assert "noise_and_signal" not in names  # nothing is known of the noise
+    privacy = json.loads((tmp_path / "privacy.json").read_text())
+    noise = [0.18, 0.18, 0.18, 0.18, 9.0]  # the last one attacks from round 3 on
+    (tmp_path / "privacy.json").write_text(json.dumps({**privacy, "noise_norm": noise}))
+    drawing = _drawn(tmp_path, "noise_and_signal")
+    noisy, signal, whole = (patch.get_data().values for patch in drawing.figure.axes[0].patches)
+    assert noisy.tolist() == [0.18] * 4
+    assert whole.tolist() == [0.3] * 4  # of made-up messages
+    assert signal.tolist() == pytest.approx([0.24] * 4)
+    assert "noise is 0.60 of a message's norm" in drawing.caption
 
 
 def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> None:

@@ -368,11 +368,15 @@ def test_a_manifest_says_its_format_and_no_number_that_json_has_not(tmp_path):
     assert folder.manifest == {"format": 2, "status": "running"}
 
 
+SPENT = {"per_release": None, "total": None, "delta": 1e-5, "worst_holder_releases": 0}
+
+
 def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_path):
     manifest = {name: getattr(ManifestShape(), name, None) for name in SUMMARISED}
     manifest |= {"chain": {}, "rounds": 3, "seconds": {"total": 0.5}, "score": "iou"}
-    manifest |= {"scenario": {"nodes": {"holders": 3}}, "epsilon": {"total": None}}
-    RunFolder(tmp_path).write_manifest({**manifest, "baselines": {"majority": {"iou": 0.1}}})
+    manifest |= {"epsilon": SPENT}
+    asked = {"scenario": {"nodes": {"holders": 3}}, "baselines": {"majority": {"iou": 0.1}}}
+    RunFolder(tmp_path).write_manifest({**manifest, **asked})
     log = open_log(tmp_path)
     for number, metrics in ((1, {"iou": 0.3}), (2, {"iou": 0.4}), (3, {})):
         log.write("round", replace(ROUND, round=number, metrics=metrics))
@@ -417,7 +421,7 @@ def test_tables_are_written_from_the_events(tmp_path):
 def test_a_manifest_without_a_key_that_is_read_is_refused_with_the_key(tmp_path):
     RunFolder(tmp_path).write_manifest({"status": "finished"})
     assert Run.open(tmp_path).manifest["status"] == "finished"
-    with pytest.raises(RunRefused, match=r"manifest\.json: has no scenario, which every run"):
+    with pytest.raises(RunRefused, match=r"manifest\.json: has no score, which every run"):
         Run(tmp_path).summary()
     with pytest.raises(RunRefused, match=r"manifest\.json: has no digest, which every run"):
         _ = Run(tmp_path).manifest["digest"]

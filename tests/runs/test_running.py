@@ -379,7 +379,7 @@ def test_what_is_measured_is_the_average_where_the_update_keeps_one(tmp_path):
     with Store.open(done.folder / "ledger", writable=False) as store:
         state = store.state(store.head)
     average, last = (
-        evaluations.begin(weights).result().metrics["loss"]
+        evaluations.measure(b"", weights).result().metrics["loss"]
         for weights in (state.memory["average"], state.weights)
     )
     evaluations.close()

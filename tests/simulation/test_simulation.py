@@ -355,7 +355,8 @@ def test_the_share_of_attackers_is_a_part_of_all_shares():
         ]
     )  # fmt: skip
     (fresh,) = observer.new_blocks()
-    record, _, _ = observer.round_record(fresh, 1.0, (1, None))
+    unfinished, _, _ = observer.round_record(fresh, 1.0, (1, None))
+    record = unfinished(metrics={})
     assert (record.byzantine, record.byzantine_share) == (1, 0.25)
     assert observer.judged_by == "length"
 

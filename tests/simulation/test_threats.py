@@ -29,8 +29,8 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.hashing import Effort
 from fedchain.nodes.compute.incident_log import KEPT_REFUSALS, Refusal
+from fedchain.nodes.holders.data_holder import Above, LightClient
 from fedchain.nodes.holders.identity import Identities
-from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
 from fedchain.results import MessageRecord, RefusalRecord
 from fedchain.simulation.setup import RunSetup, build_setup

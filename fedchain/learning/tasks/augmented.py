@@ -11,10 +11,11 @@ from pydantic import Field
 from fedchain.arrays import Array, Wholes
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 
 
 @tasks
+@cites("de2022")
 def augmented(
     holders: int,
     seed: int,

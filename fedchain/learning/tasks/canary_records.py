@@ -14,7 +14,7 @@ from fedchain.arrays import Flags, Singles
 from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, Task, join_records, tasks
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before clipping, far above any clip."""
@@ -28,6 +28,7 @@ LOUD = 10.0
 
 
 @tasks
+@cites()
 def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=4096)] = 500) -> Task:
     """Measure privacy: every record is a canary, which takes part with probability 1/2.
 
@@ -70,6 +71,7 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
 
 
 @tasks
+@cites()
 def planted(
     holders: int,
     seed: int,

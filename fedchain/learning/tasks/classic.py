@@ -29,7 +29,7 @@ from fedchain.learning.task import (
     tasks,
 )
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 
 Labelled = tuple[Array, Array, float | None]
 """Inputs of all records, classes of all records, and a divisor. The mean of the held-out inputs is
@@ -52,11 +52,12 @@ Args:
 
 
 def _table_task(
-    default: str, shape: tuple[int, ...], classes: int
+    default: str, shape: tuple[int, ...], classes: int, source: str
 ) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
-    The task has the name and the docstring of the function.
+    The task has the name and the docstring of the function. ``source`` is the key of the paper of
+    the table.
     """
 
     def register(read: Callable[[], Labelled]) -> Callable[..., Task]:
@@ -95,8 +96,9 @@ def _table_task(
 
         task.__name__ = read.__name__
         task.__doc__ = f"{inspect.getdoc(read)}\n\n{ARGUMENTS}"
+        declared: Callable[..., Task] = cites(source)(task)
         TASK_SHAPES[read.__name__] = lambda _: Shapes(inputs=shape, outputs=classes, targets=())
-        return tasks(task)
+        return tasks(declared)
 
     return register
 
@@ -136,7 +138,7 @@ def _table_of_sklearn(name: str, skiprows: int = 0) -> Array:
         raise DataError(f"{file}: no table of numbers: {error}") from error
 
 
-@_table_task("logistic", (30,), 2)
+@_table_task("logistic", (30,), 2, "street1993")
 def breast_cancer() -> Labelled:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
@@ -148,7 +150,7 @@ def breast_cancer() -> Labelled:
     return table[:, :-1], table[:, -1], None
 
 
-@_table_task("softmax", (8, 8), 10)
+@_table_task("softmax", (8, 8), 10, "alpaydin1998")
 def digits() -> Labelled:
     """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
@@ -160,7 +162,7 @@ def digits() -> Labelled:
     return table[:, :-1].reshape(-1, 8, 8), table[:, -1], 16
 
 
-@_table_task("softmax", (DIGIT_SIDE, DIGIT_SIDE), 10)
+@_table_task("softmax", (DIGIT_SIDE, DIGIT_SIDE), 10, "lecun1998")
 def mnist_5k() -> Labelled:
     """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 

@@ -21,13 +21,14 @@ from fedchain.learning.tasks.warm_start import (
     without_public,
 )
 from fedchain.ordered import product
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.update import updates
 
 UpTo256 = Annotated[int, Field(ge=1, le=256)]
 
 
 @tasks
+@cites("jolliffe2002")
 def public_pca(
     holders: int,
     seed: int,
@@ -78,6 +79,7 @@ def public_pca(
 
 
 @tasks
+@cites("johnson1984")
 def random_projection(
     holders: int, seed: int, *, of: Annotated[Part, tasks], directions: UpTo256 = 16
 ) -> Task:

@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from fedchain.learning.task import Records, Task, tasks
+from fedchain.registry import cites
 
 
 @tasks
+@cites()
 def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to draw
     """Learn nothing: make blocks without messages, to study the chain alone.
 

@@ -13,11 +13,12 @@ from pydantic import Field
 
 from fedchain.learning.task import PUBLIC_ONLY, Task, tasks
 from fedchain.learning.tasks.warm_start import declared_public, worth_of
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.update import updates
 
 
 @tasks
+@cites("cao2021")
 def public_root(
     holders: int,
     seed: int,

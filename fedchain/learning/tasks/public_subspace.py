@@ -13,7 +13,7 @@ from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Subspace, Task, tasks
 from fedchain.learning.tasks.warm_start import beginning_at, with_public, without_public
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.update import updates
 
 NOTHING = 1e-4
@@ -23,6 +23,7 @@ UpTo4096 = Annotated[int, Field(ge=1, le=4096)]
 
 
 @tasks
+@cites("zhou2021")
 def public_subspace(
     holders: int,
     seed: int,

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from fedchain.arrays import Wholes
 from fedchain.learning.task import splits
+from fedchain.registry import cites
 
 
 @splits
+@cites()
 def iid(
     labels: Wholes,
     sites: Wholes,  # noqa: ARG001 - this split needs neither labels nor sites
@@ -29,6 +31,7 @@ def iid(
 
 
 @splits
+@cites("yurochkin2019")
 def dirichlet(
     labels: Wholes,
     sites: Wholes,  # noqa: ARG001 - this split needs only the labels
@@ -69,6 +72,7 @@ def dirichlet(
 
 
 @splits
+@cites("hsu2019")
 def dirichlet_mixtures(
     labels: Wholes,
     sites: Wholes,  # noqa: ARG001 - this split needs only the labels
@@ -112,6 +116,7 @@ def dirichlet_mixtures(
 
 
 @splits
+@cites()
 def by_site(
     labels: Wholes,  # noqa: ARG001 - this split needs only the sites
     sites: Wholes,

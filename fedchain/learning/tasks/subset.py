@@ -11,10 +11,11 @@ from pydantic import Field
 from fedchain.arrays import Flags
 from fedchain.learning.task import Task, tasks
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 
 
 @tasks
+@cites()
 def subset(
     holders: int,
     seed: int,

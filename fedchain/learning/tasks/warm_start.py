@@ -17,11 +17,12 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import PUBLIC_ONLY, Metrics, Records, Task, join_records, tasks
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.update import updates, used
 
 
 @tasks
+@cites()
 def warm_start(
     holders: int,
     seed: int,

@@ -157,11 +157,14 @@ def without_messages(block: Block) -> Block:
     return Block(block.header, (), block.public_key, block.signature)
 
 
+_EMPTY_ROOT = Tree(()).root
+
+
 def messages_root(messages: tuple[Message, ...]) -> bytes:
     """Return the Merkle root of the messages, 32 bytes; the leaves are ``Message.content``."""
     # The leaves cover the signatures. If a signature is changed in transit, the messages no longer
     # belong to the header, and nobody blames the maker of the block.
-    return Tree(message.content for message in messages).root
+    return Tree(message.content for message in messages).root if messages else _EMPTY_ROOT
 
 
 def header_prefix(header: Header) -> bytes:

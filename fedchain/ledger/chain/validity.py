@@ -282,7 +282,7 @@ def _work_problem(header: Header, rules: Rules, expected_bits: int) -> str | Non
 
 def _state_problem(header: Header, after: State, rules: Rules) -> str | None:
     got = after.weights
-    if got.dtype.name != rules.dtype or got.shape != (rules.dimension,):
+    if got.dtype != rules.dtype or got.shape != (rules.dimension,):
         wanted = f"{rules.dtype} of shape ({rules.dimension},)"
         return f"weights: the step gives {got.dtype.name} of shape {got.shape}; must be {wanted}"
     if after.weights_hash != header.weights_hash:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedchain.registry import Family
+from fedchain.registry import Family, cites
 
 HIGHEST_NONCE = 2**64 - 1
 """The largest nonce."""
@@ -43,6 +43,7 @@ works: Family[Work] = Family("work", ("fedchain.ledger.chain.work",), Work)
 
 
 @works
+@cites("back2002")
 def hashcash(
     *,
     difficulty_bits: Annotated[int, Field(ge=0, le=64)] = 12,
@@ -79,6 +80,7 @@ def hashcash(
 
 
 @works
+@cites()
 def sampled(
     *,
     difficulty_bits: Annotated[int, Field(ge=0, le=224)] = 32,
@@ -124,6 +126,7 @@ def double_sha256(data: bytes) -> bytes:
     return hashlib.sha256(hashlib.sha256(data).digest()).digest()
 
 
+@functools.lru_cache(64)  # the blocks of a window have one target
 def target_from_compact(bits: int) -> int:
     """Return the target that has this compact form: ``mantissa * 256^(exponent - 3)``.
 
@@ -161,6 +164,7 @@ def compact_from_target(target: int) -> int:
     return size << 24 | mantissa
 
 
+@functools.lru_cache(64)
 def work_of(bits: int) -> int:
     """Return the expected number of tries for a compact target: ``2^256 // (target + 1)``.
 

@@ -63,7 +63,7 @@ class Blobs:
         """
         # All blobs are written before the first is synced.
         unknown = {a: parts for a, parts in blobs.items() if a not in self._present}
-        new = {a: parts for a, parts in unknown.items() if not self._has(a, parts)}
+        new = {a: parts for a, parts in unknown.items() if not self._holds(a, parts)}
         folders = {self.path(address).parent for address in new}
         for folder in sorted(folders):
             if not folder.exists():
@@ -123,11 +123,13 @@ class Blobs:
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             delete(path)
 
-    def _has(self, address: bytes, parts: Sequence[Piece]) -> bool:
+    def _holds(self, address: bytes, parts: Sequence[Piece]) -> bool:
+        if not self.has(address):
+            return False
         wanted = b"".join(parts)
         try:
             return read_bytes(self.path(address), len(wanted)) == wanted
-        except OSError:  # there is none, or another thing under its name
+        except OSError:  # another thing has its name
             return False
 
     def _draft(self, address: bytes) -> Path:

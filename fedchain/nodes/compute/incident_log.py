@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -66,9 +67,9 @@ class IncidentLog:
         """Number of all refusals."""
         self.evidence: list[Evidence] = []
         """The first pieces of evidence, at most ``KEPT_REFUSALS``."""
-        self.ignored: dict[bytes, None] = {}
+        self.ignored: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of recently refused blocks, which are not checked again."""
-        self._made: dict[tuple[bytes, bytes], Block] = {}
+        self._made: OrderedDict[tuple[bytes, bytes], Block] = OrderedDict()
 
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
         """Log that a message was refused."""
@@ -136,7 +137,8 @@ def _is_signed(block: Block) -> bool:
         return False
 
 
-def _drop_oldest(table: dict[Any, Any]) -> None:
+def _drop_oldest(table: OrderedDict[Any, Any]) -> None:
     """Drop the oldest entry of a table that has more than ``KEPT_NAMES``."""
+    # An OrderedDict finds its first entry at once. A dict passes over all entries dropped before.
     if len(table) > KEPT_NAMES:
-        del table[next(iter(table))]
+        table.popitem(last=False)

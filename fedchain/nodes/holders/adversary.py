@@ -23,8 +23,8 @@ from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
 from fedchain.nodes.holders.sent import Quantised, quantised_messages, quantised_rows, root_in
 from fedchain.randomness import digest, stream
-from fedchain.rows import lengths
 from fedchain.scenario import Scenario
+from fedchain.transforms import lengths
 from fedchain.transition import split_memory
 
 APART = 6

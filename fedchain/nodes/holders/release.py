@@ -23,7 +23,7 @@ from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.momentum import LastMessage
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
-from fedchain.rows import lengths
+from fedchain.transforms import lengths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from fedchain.attacks import Rows
 from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.release import Answer, forms_of
-from fedchain.rows import lengths
+from fedchain.transforms import lengths
 
 
 @dataclass(frozen=True)

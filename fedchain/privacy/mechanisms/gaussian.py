@@ -27,7 +27,8 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.randomness import normals
-from fedchain.rows import add_gradients
+from fedchain.registry import cites
+from fedchain.transforms import add_gradients
 
 COUNT_SHARE = 0.05
 """Part of the privacy cost that pays for the counts of an adaptive clip; see
@@ -37,6 +38,16 @@ CLIP_RATE = 0.2
 
 
 @mechanisms
+@cites(
+    "balle2018",
+    when={
+        "accountant=pld": ("koskela2020",),
+        "accountant=prv": ("gopi2021",),
+        "accountant=rdp": ("mironov2017",),
+        "clip=automatic": ("bu2023",),
+        "clip_quantile": ("andrew2021",),
+    },
+)
 def gaussian(
     releases: int,
     dimension: int,  # noqa: ARG001 - the cost of Gaussian noise does not depend on it

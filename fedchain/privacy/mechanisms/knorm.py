@@ -22,15 +22,16 @@ from fedchain.privacy.mechanisms.mechanism import (
     Epsilon,
     Mechanism,
     NoiseMultiplier,
+    PureNoise,
     SpareReleases,
-    Terms,
     Unit,
     mechanisms,
     near_gaussian,
     terms_of,
 )
 from fedchain.randomness import normals, stream
-from fedchain.rows import add_gradients, lengths
+from fedchain.registry import cites
+from fedchain.transforms import add_gradients, lengths
 
 if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
@@ -49,6 +50,7 @@ DEVIATIONS = 10.0
 
 
 @mechanisms
+@cites("hardt2010", "koskela2020", when={"clip=automatic": ("bu2023",)})
 def knorm(
     releases: int,
     dimension: int,
@@ -95,34 +97,12 @@ def knorm(
 
 
 @dataclass(frozen=True, kw_only=True)
-class KNorm:
+class KNorm(PureNoise):
     """K-norm noise, with one scale for the whole run."""
 
-    terms: Terms
-    """What the mechanism promises."""
-    noise_multiplier: float
-    """1 / eps0, where eps0 is the pure epsilon of one release."""
     accountant: Literal["pld", "rdp"]
     """The accountant whose tight total is reported."""
-    dimension: int
-    """Length of a gradient."""
     name: str = "knorm"
-    # For sampled records no bound on epsilon is proven. A sum of K-norm noise is not K-norm noise.
-    sampling: bool = False
-    group_noise: None = None
-    clip_follower: None = None
-    noise_schedule: None = None
-    """Records cannot be sampled, no members of a group share the noise, and the clip is fixed."""
-
-    @property
-    def epsilon_per_release(self) -> float:
-        """Pure epsilon of one release."""
-        return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
-
-    @property
-    def pure_total(self) -> float:
-        """Sum of the pure epsilons of all releases."""
-        return self.terms.releases * self.epsilon_per_release
 
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
@@ -271,8 +251,7 @@ def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) 
     >>> 1.52 < knorm_rdp_epsilon(1.0, 650, 100, 1e-5) < 1.52 * 1.2
     True
     """
-    # The divergence of order a is log E e^((a - 1) L) / (a - 1) for the privacy loss L. The mean E
-    # is integrated over radius and angle of the noise.
+    # Order a diverges by log E e^((a - 1) L) / (a - 1), for the privacy loss L; E integrates it.
     radii, masses = _radii(eps0, dimension, 12)
     spread = min(math.pi / 2, 14 / math.sqrt(dimension))
     points, weights = np.polynomial.legendre.leggauss(400)
@@ -296,5 +275,4 @@ KNORM_TOTALS: dict[str, Callable[[float, int, int, float], float]] = {
     "pld": lru_cache(maxsize=4096)(knorm_epsilon),
     "rdp": lru_cache(maxsize=4096)(knorm_rdp_epsilon),
 }
-"""Functions that compute the total epsilon, by accountant. Their arguments are those of
-``knorm_epsilon``."""
+"""Functions of the total epsilon, by accountant, with the arguments of ``knorm_epsilon``."""

@@ -26,18 +26,20 @@ from fedchain.privacy.mechanisms.mechanism import (
     Epsilon,
     Mechanism,
     NoiseMultiplier,
+    PureNoise,
     SpareReleases,
-    Terms,
     Unit,
     mechanisms,
     near_gaussian,
     terms_of,
 )
 from fedchain.randomness import laplaces
-from fedchain.rows import add_gradients
+from fedchain.registry import cites
+from fedchain.transforms import add_gradients
 
 
 @mechanisms
+@cites("dwork2006", "koskela2020", when={"clip=automatic": ("bu2023",)})
 def laplace(
     releases: int,
     dimension: int,
@@ -81,34 +83,13 @@ def laplace(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Laplace:
-    """Laplace noise in every coordinate, with one scale for the whole run."""
+class Laplace(PureNoise):
+    """Laplace noise in every coordinate, with one scale for the whole run.
 
-    terms: Terms
-    """What the mechanism promises."""
-    noise_multiplier: float
-    """Scale of the noise divided by the sensitivity in the 1-norm: 1 / eps0."""
-    dimension: int
-    """Length of a gradient."""
+    The noise multiplier is the scale of the noise divided by the sensitivity in the 1-norm.
+    """
+
     name: str = "laplace"
-    # For sampled records no bound on epsilon is proven. A sum of Laplace noise is not Laplace
-    # noise.
-    sampling: bool = False
-    group_noise: None = None
-    clip_follower: None = None
-    noise_schedule: None = None
-    """Records cannot be sampled, and members of a group cannot share the noise. The clip is
-    fixed."""
-
-    @property
-    def epsilon_per_release(self) -> float:
-        """Pure epsilon of one release."""
-        return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
-
-    @property
-    def pure_total(self) -> float:
-        """Sum of the pure epsilons of all releases."""
-        return self.terms.releases * self.epsilon_per_release
 
     def release(
         self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]

@@ -172,6 +172,35 @@ class Mechanism(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class PureNoise:
+    """What mechanisms with a pure epsilon share; one scale of the noise for the whole run."""
+
+    terms: Terms
+    """What the mechanism promises."""
+    noise_multiplier: float
+    """1 / eps0, where eps0 is the pure epsilon of one release; 0 without noise."""
+    dimension: int
+    """Length of a gradient."""
+    # For sampled records no bound on epsilon is proven. A sum of such noise has another law.
+    sampling: bool = False
+    group_noise: None = None
+    clip_follower: None = None
+    noise_schedule: None = None
+    """Records cannot be sampled, and members of a group cannot share the noise. The clip is
+    fixed."""
+
+    @property
+    def epsilon_per_release(self) -> float:
+        """Pure epsilon of one release."""
+        return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
+
+    @property
+    def pure_total(self) -> float:
+        """Sum of the pure epsilons of all releases."""
+        return self.terms.releases * self.epsilon_per_release
+
+
 def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> str | None:
     """Return what a mechanism lacks, or which of its terms it cannot keep; None if it is sound."""
     lacking = [name for name in vars(Mechanism) if name[0] != "_" and name not in dir(made)]

@@ -10,9 +10,11 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Singles
 from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, mechanisms, terms_of
+from fedchain.registry import cites
 
 
 @mechanisms
+@cites()
 def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same for every run
     """Add nothing and clip nothing: a baseline without privacy."""
     terms = Terms(clip=math.inf, unit="record", delta=0.0, releases=releases)
@@ -20,6 +22,7 @@ def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same
 
 
 @mechanisms
+@cites()
 def clipped(
     releases: int,
     dimension: int,  # noqa: ARG001 - the same for every run

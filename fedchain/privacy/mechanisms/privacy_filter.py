@@ -26,6 +26,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     noise_for,
     terms_of,
 )
+from fedchain.registry import cites
 
 Growth = Annotated[float, Field(ge=1, le=16)]
 PER_OCTAVE = 16
@@ -42,6 +43,7 @@ LEAST_EXCESS = 1e-12
 
 
 @mechanisms
+@cites("rogers2016", "smith2022", when={"clip=automatic": ("bu2023",)})
 def privacy_filter(
     releases: int,
     dimension: int,  # noqa: ARG001 - the cost of Gaussian noise does not depend on it

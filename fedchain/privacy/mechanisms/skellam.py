@@ -27,6 +27,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     terms_of,
 )
 from fedchain.privacy.skellam_law import DEVIATION, skellam_epsilon, skellam_rdp_epsilon, skellams
+from fedchain.registry import cites
 
 Accountant = Literal["pld", "rdp"]
 MOST_STEPS = 2.0**45
@@ -35,6 +36,7 @@ assumes."""
 
 
 @mechanisms
+@cites("agarwal2021", "koskela2020", when={"clip=automatic": ("bu2023",)})
 def skellam(
     releases: int,
     dimension: int,

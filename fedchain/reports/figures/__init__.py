@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedchain.reports.figures import axis, chains, fates, maps, phases, rounds, run, style
+from fedchain.reports.figures import axis, chains, fates, maps, noise, phases, rounds, run, style
 from fedchain.reports.study import Study
 
 FIGURE_KINDS = ("pdf", "svg", "png")
@@ -24,6 +24,7 @@ def draw(study: Study) -> list[style.Drawing]:
             run.samples(study),
             fates.used_and_left_out(study),
             rounds.shares_over_rounds(study),
+            noise.noise_and_signal(study),
             run.heads_over_time(study),
             rounds.epsilon_over_rounds(study),
             rounds.metric_over_rounds(study, "loss" if study.score != "loss" else ""),

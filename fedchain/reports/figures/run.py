@@ -21,7 +21,7 @@ from fedchain.errors import RunRefused
 from fedchain.files import read_bytes
 from fedchain.reports.figures import style
 from fedchain.reports.study import Recorded, Study, finite_value
-from fedchain.scans.pictures import ERRORS, PANELS, panels_of
+from fedchain.scans.pictures import ERRORS, PANEL_HEADS, panels_of
 
 Stay = tuple[float, float, int, bool]
 """One head of a node: begin and end in simulated seconds, height, and whether the block is in the
@@ -120,7 +120,7 @@ def samples(study: Study) -> style.Drawing | None:
 
 def _name_panels(figure: Figure, first: npt.NDArray[Any]) -> None:
     """Write a heading above each column of panels, and say what the colours of errors mean."""
-    for ax, words in zip(first, PANELS, strict=True):
+    for ax, words in zip(first, PANEL_HEADS, strict=True):
         ax.annotate(
             words, (0.5, 1), (0, 11), xycoords="axes fraction", textcoords="offset points",
             ha="center", fontsize=7.5,

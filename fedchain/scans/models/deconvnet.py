@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import (
     VGG16,
     Normalisation,
@@ -25,6 +26,7 @@ CODE = 64
 
 
 @models
+@cites("noh2015")
 @same_everywhere
 def deconvnet(
     inputs: tuple[int, ...],

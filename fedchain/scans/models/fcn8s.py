@@ -7,6 +7,7 @@ from torch import nn
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import (
     VGG16,
     Normalisation,
@@ -23,6 +24,7 @@ DENSE = 64
 
 
 @models
+@cites("shelhamer2017")
 def fcn8s(
     inputs: tuple[int, ...],
     outputs: int,

@@ -8,6 +8,7 @@ from torch import nn
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import Normalisation, Width, activated, image_of
 
 LEAST_SIDE = 7
@@ -15,6 +16,7 @@ LEAST_SIDE = 7
 
 
 @models
+@cites("gajdosech2020")
 @same_everywhere
 def gajdosech_fcn(
     inputs: tuple[int, ...], outputs: int, *, width: Width = 4, norm: Normalisation = "group"

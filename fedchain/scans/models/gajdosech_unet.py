@@ -11,6 +11,7 @@ from torch import nn
 from fedchain.learning.gradients.layers import StandardisedConv2d
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import Width, image_of
 
 Norm = Literal["none", "group", "group_and_weights"]
@@ -22,6 +23,7 @@ TABLE = (1, 2, 4, 6, 8)
 
 
 @models
+@cites("gajdosech2020", "ronneberger2015")
 @same_everywhere
 def gajdosech_unet(
     inputs: tuple[int, ...],

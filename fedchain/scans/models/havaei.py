@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import Normalisation, Width, image_of
 
 PATCH = 33
@@ -22,6 +23,7 @@ network."""
 
 
 @models
+@cites("havaei2017")
 @same_everywhere
 def havaei(
     inputs: tuple[int, ...],

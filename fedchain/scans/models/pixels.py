@@ -9,10 +9,12 @@ from torch import nn
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import image_of
 
 
 @models
+@cites()
 @same_everywhere
 def pixels(
     inputs: tuple[int, ...],

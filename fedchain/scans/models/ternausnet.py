@@ -10,6 +10,7 @@ from torch import nn
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import (
     VGG11,
     Normalisation,
@@ -26,6 +27,7 @@ MORE_CHANNELS = 1.5
 
 
 @models
+@cites("iglovikov2018")
 @same_everywhere
 def ternausnet(
     inputs: tuple[int, ...],

@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 
 from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
+from fedchain.registry import cites
 from fedchain.scans.models.blocks import Normalisation, Width, activated, halved, image_of
 
 HALVINGS = 4
@@ -20,6 +21,7 @@ LOST_VALID = 184
 
 
 @models
+@cites("ronneberger2015")
 @same_everywhere
 def unet(
     inputs: tuple[int, ...],

@@ -28,7 +28,7 @@ from fedchain.learning.task import (
 )
 from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.features import features_of, lengths_of, normals_of
@@ -94,6 +94,7 @@ TASK_SHAPES["scan_folder"] = shapes_of_tiles
 
 
 @tasks
+@cites()
 def scan_folder(
     holders: int,
     seed: int,

@@ -24,7 +24,7 @@ from fedchain.learning.task import (
     tasks,
 )
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.scan import Mask, Scan, bounding_box
@@ -64,6 +64,7 @@ TASK_SHAPES["scan_images"] = _shapes
 
 
 @tasks
+@cites()
 def scan_images(
     holders: int,
     seed: int,

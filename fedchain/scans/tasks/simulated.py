@@ -22,7 +22,7 @@ from fedchain.learning.task import (
     tasks,
 )
 from fedchain.randomness import stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
 from fedchain.scans.features import CHANNELS, features_of, normals_of
@@ -39,6 +39,7 @@ CAMERA = np.zeros(3, np.float32)
 
 
 @tasks
+@cites()
 def scan_segmentation(
     holders: int,
     seed: int,

@@ -13,7 +13,7 @@ from fedchain.arrays import Array, Wholes
 from fedchain.cache import SCANS
 from fedchain.learning.task import TASK_SHAPES, Records, Task, losses, models, splits, tasks
 from fedchain.randomness import NameStep, stream
-from fedchain.registry import Part
+from fedchain.registry import Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
 from fedchain.scans.formats.notes import camera_from, numbers_of
@@ -42,6 +42,7 @@ TASK_SHAPES["scan_turntable"] = shapes_of_tiles
 
 
 @tasks
+@cites()
 def scan_turntable(
     holders: int,
     seed: int,

@@ -14,7 +14,7 @@ from fedchain.ledger.chain.codec import (
     quantise,
     squared_norm,
 )
-from fedchain.rows import lengths
+from fedchain.transforms import lengths
 
 STORAGES = ["int8", "int16", "int32"]
 

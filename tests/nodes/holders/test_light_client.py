@@ -8,7 +8,7 @@ import pytest
 from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.rules import ZERO
 from fedchain.ledger.chain.work import compact_from_target
-from fedchain.nodes.holders.light_client import KEPT_HEADERS, MOST_OF_A_HEIGHT, LightClient
+from fedchain.nodes.holders.data_holder import KEPT_HEADERS, MOST_OF_A_HEIGHT, LightClient
 
 EASY = compact_from_target(2**255)
 HARD = compact_from_target(2**252)

@@ -122,8 +122,8 @@ function Key({ scene: { truth, view } }: { scene: Scene }) {
           {say(`compass.${words}`)}
         </span>
       ))}
-      {linear && <span class="step">{say("compass.key_step")}</span>}
-      {linear && truth && <span class="mean">{say("compass.key_mean")}</span>}
+      {linear && <span class="of-step">{say("compass.key_step")}</span>}
+      {linear && truth && <span class="of-mean">{say("compass.key_mean")}</span>}
       <span>{say("compass.key_rays")}</span>
     </p>
   );

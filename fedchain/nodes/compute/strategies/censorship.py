@@ -10,9 +10,11 @@ from pydantic import Field
 from fedchain.nodes.compute.strategies.false_blocks import regardless
 from fedchain.nodes.compute.strategy import Messages, Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
+from fedchain.registry import cites
 
 
 @strategies
+@cites()
 def censorship(
     place: Place, *, holders: Annotated[tuple[int, ...], Field(min_length=1)]
 ) -> Strategy:
@@ -42,6 +44,7 @@ def censorship(
 
 
 @strategies
+@cites()
 def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing") -> Strategy:
     """Carry as few messages as possible, and do not wait for more.
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from fedchain.ledger.chain.chain import Chain
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, strategies
 from fedchain.nodes.payloads import Send
+from fedchain.registry import cites
 
 Verdict = Literal["goes on", "succeeds", "gives up"]
 
@@ -100,6 +101,7 @@ class DoubleSpender:
 
 
 @strategies
+@cites("rosenfeld2014")
 def double_spend(
     place: Place,
     *,

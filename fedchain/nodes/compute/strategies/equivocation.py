@@ -9,6 +9,7 @@ from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.nodes.compute.strategy import Draft, Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
+from fedchain.registry import cites
 
 
 class Equivocator:
@@ -46,6 +47,7 @@ class Equivocator:
 
 
 @strategies
+@cites()
 def equivocation(place: Place) -> Strategy:
     """Find two blocks on one parent, and send each to half of the compute nodes first.
 

@@ -13,6 +13,7 @@ from fedchain.arrays import read_only
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.compute.strategy import Draft, Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
+from fedchain.registry import cites
 
 
 def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
@@ -27,6 +28,7 @@ def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
 
 
 @strategies
+@cites()
 def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Strategy:
     """Commit to weights that do not follow from the block's messages.
 
@@ -53,6 +55,7 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> St
 
 
 @strategies
+@cites()
 def bad_time(
     place: Place, *, ahead_s: Annotated[float, Field(ge=-1e9, le=1e9)] = 10_000.0
 ) -> Strategy:

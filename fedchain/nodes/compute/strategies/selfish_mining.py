@@ -12,6 +12,7 @@ from fedchain.ledger.chain.block import Block
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, strategies
 from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
+from fedchain.registry import cites
 
 AFTER_S = 0.002
 """In a race, the attacker sends its block to all nodes this many simulated seconds after the rival
@@ -100,6 +101,7 @@ class SelfishMiner:
 
 
 @strategies
+@cites("eyal2014")
 def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Strategy:
     """Keep blocks secret, and publish them just in time to make the blocks of others stale.
 

@@ -14,9 +14,11 @@ from fedchain.ledger.chain.message import identity_of
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
 from fedchain.randomness import digest
+from fedchain.registry import cites
 
 
 @strategies
+@cites()
 def spam(
     place: Place,
     *,

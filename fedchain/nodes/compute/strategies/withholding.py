@@ -10,9 +10,11 @@ from pydantic import Field
 from fedchain.ledger.chain.chain import Chain
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
+from fedchain.registry import cites
 
 
 @strategies
+@cites()
 def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Strategy:
     """Publish each block of the node late, and build on it in the meantime.
 
@@ -34,6 +36,7 @@ def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] 
 
 
 @strategies
+@cites()
 def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1) -> Strategy:
     """Build on a block below the head, once for each new head.
 
