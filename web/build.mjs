@@ -22,7 +22,7 @@ const common = {
   loader: { ".woff2": "dataurl" },
 };
 
-const LIBRARIES = ["preact", "@preact/signals", "d3-shape", "d3-array", "@noble/hashes"];
+const LIBRARIES = ["preact", "@preact/signals", "d3-array", "@noble/hashes"];
 
 async function buildPage(out) {
   await build({
@@ -33,7 +33,6 @@ async function buildPage(out) {
   });
   await build({
     ...common,
-    plugins: [inline],
     banner: { js: await notices(here, ["preact", "@preact/signals", "@noble/hashes"]) },
     entryPoints: ["src/lessons/main.tsx"],
     outfile: join(out, "lessons.js"),

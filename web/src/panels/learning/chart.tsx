@@ -1,8 +1,8 @@
 // The learning curve as SVG: its text can be selected, it prints sharp, and it can be saved.
-import { line } from "d3-shape";
 import { three } from "../../format";
 import { attackSpans } from "../../marks";
 import { chooseRound } from "../../moves";
+import { linePath } from "../../parts/paths";
 import { useWidth } from "../../size";
 import {
   lastRound, overlay, panel, retold, round, roundRecord, rounds, run, scale, told, truth,
@@ -11,7 +11,7 @@ import { baselinesOf, metricValue, metricWords } from "../../summary";
 import { say } from "../../words";
 import { apart, axisOf, placeOn, roundTicks, type Axis, type Point } from "./curve";
 
-const HEIGHT = 260;
+const HEIGHT = 300;
 /** Height of the picture in a panel that has the page alone. */
 const TALL = 460;
 /** Pixels around the curve, and between two labels, where type has its usual size. */
@@ -99,7 +99,7 @@ function frameOf(width: number, { metric, points, over }: ChartProps): Frame {
 }
 
 function pathOf({ x, y }: Frame, points: readonly Point[]): string {
-  return line<Point>((point) => x(point.round), (point) => y(point.value)).digits(1)(points) ?? "";
+  return linePath(points.map((point) => [x(point.round), y(point.value)]));
 }
 
 function Attacks({ frame: { x, top, bottom } }: { frame: Frame }) {
