@@ -88,7 +88,7 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
             {width < NARROW && drawsStrip && <Strip scene={scene} width={left} />}
             {scene.view.gram === null && <p class="note">{say("compass.no_cosines")}</p>}
             {scene.view.gram !== null && width < NARROW && (
-              <button class="quiet" aria-expanded={shown} onClick={() => setShown(!shown)}>
+              <button aria-expanded={shown} onClick={() => setShown(!shown)}>
                 {say(shown ? "compass.hide_wheel" : "compass.show_wheel")}
               </button>
             )}

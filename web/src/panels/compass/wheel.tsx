@@ -149,7 +149,7 @@ function Arrows({ scene, radius }: { scene: Scene; radius: number }) {
   const step = view.step && view.step.length > 0 ? placed(scene, view.step, radius) : null;
   const mean = truth && step && view.mean ? placed(scene, view.mean, radius) : null;
   const same = step !== null && mean !== null && view.agreement! > 0.985;
-  const right = step !== null && (same || !mean ? isFreer(scene, step.angle) : step.angle >= mean.angle);
+  const right = step !== null && (mean ? step.angle >= mean.angle : isFreer(scene, step.angle));
   return (
     <>
       <Arrow kind="sum" angle={0} reach={radius - 2} />
