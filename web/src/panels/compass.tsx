@@ -88,7 +88,7 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
             {width < NARROW && drawsStrip && <Strip scene={scene} width={left} />}
             {scene.view.gram === null && <p class="note">{say("compass.no_cosines")}</p>}
             {scene.view.gram !== null && width < NARROW && (
-              <button class="quiet" aria-expanded={shown} onClick={() => setShown(!shown)}>
+              <button aria-expanded={shown} onClick={() => setShown(!shown)}>
                 {say(shown ? "compass.hide_wheel" : "compass.show_wheel")}
               </button>
             )}
@@ -122,8 +122,8 @@ function Key({ scene: { truth, view } }: { scene: Scene }) {
           {say(`compass.${words}`)}
         </span>
       ))}
-      {linear && <span class="step">{say("compass.key_step")}</span>}
-      {linear && truth && <span class="mean">{say("compass.key_mean")}</span>}
+      {linear && <span class="of-step">{say("compass.key_step")}</span>}
+      {linear && truth && <span class="of-mean">{say("compass.key_mean")}</span>}
       <span>{say("compass.key_rays")}</span>
     </p>
   );
