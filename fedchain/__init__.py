@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fedchain.audits import audit
     from fedchain.checks import verify
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
+    from fedchain.reports.citations import citations
     from fedchain.reports.report import report
     from fedchain.results import Run
     from fedchain.runs.running import resume, run
@@ -32,6 +33,7 @@ __all__ = [
     "ScenarioError",
     "__version__",
     "audit",
+    "citations",
     "load",
     "report",
     "resume",
@@ -48,6 +50,7 @@ _HOMES = {
     "Scenario": "scenario",
     "ScenarioError": "errors",
     "audit": "audits",
+    "citations": "reports.citations",
     "load": "scenario",
     "report": "reports.report",
     "resume": "runs.running",
