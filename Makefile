@@ -6,7 +6,7 @@ SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README 
 KERNELS := $(wildcard fedchain/native/*.[ch])
 SCENARIO ?= first_light
 
-.PHONY: run test test-long test-elsewhere check format bench figures robustness site page clean
+.PHONY: run test test-long test-elsewhere check format bench figures robustness site page lessons clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -47,6 +47,10 @@ site: $(VENV)/.installed-dev
 # The makers of docs/robustness.md and docs/which_rule.md alone.
 robustness: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/robustness.py
+
+# The recorded runs of the lessons and their glossary, in fedchain/page/lessons: some minutes.
+lessons: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/lessons.py $(ARGS)
 
 # The page's bundle, from web/ into fedchain/page/static: needs node 20 or newer.
 page: web/node_modules/.package-lock.json

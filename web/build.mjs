@@ -8,22 +8,6 @@ import { notices } from "./notices.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-// `import text from "inline:./file.ts"` gives the bundled text of a file: a worker starts from a
-// Blob of it, since a page from file:// can load no second script.
-const inline = {
-  name: "inline",
-  setup(builder) {
-    builder.onResolve({ filter: /^inline:/ }, (asked) => ({
-      path: resolve(asked.resolveDir, asked.path.slice("inline:".length)),
-      namespace: "inline",
-    }));
-    builder.onLoad({ filter: /.*/, namespace: "inline" }, async (asked) => {
-      const made = await build({ ...common, entryPoints: [asked.path], write: false });
-      return { contents: made.outputFiles[0].text, loader: "text" };
-    });
-  },
-};
-
 const common = {
   absWorkingDir: here,
   bundle: true,
@@ -38,19 +22,17 @@ const common = {
   loader: { ".woff2": "dataurl" },
 };
 
-const LIBRARIES = ["preact", "@preact/signals", "d3-shape", "d3-array", "@noble/hashes"];
+const LIBRARIES = ["preact", "@preact/signals", "d3-array", "@noble/hashes"];
 
 async function buildPage(out) {
   await build({
     ...common,
-    plugins: [inline],
     banner: { js: await notices(here, LIBRARIES) },
     entryPoints: ["src/main.tsx"],
     outfile: join(out, "page.js"),
   });
   await build({
     ...common,
-    plugins: [inline],
     banner: { js: await notices(here, ["preact", "@preact/signals", "@noble/hashes"]) },
     entryPoints: ["src/lessons/main.tsx"],
     outfile: join(out, "lessons.js"),
@@ -79,7 +61,6 @@ async function buildTests() {
   const names = (await readdir(join(here, "test"))).filter((name) => /\.test\.tsx?$/.test(name));
   await build({
     ...common,
-    plugins: [inline],
     minify: false,
     format: "esm",
     platform: "node",

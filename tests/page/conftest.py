@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fedchain.page.records import page_records
 from fedchain.results import Run
 
 Open = Callable[..., Any]
+Records = Sequence[dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -49,20 +50,24 @@ def chromium() -> Iterator[Any]:
 def visit(chromium, tmp_path) -> Iterator[Open]:
     """Return a function that opens a single file of records, at a width and in a colour scheme.
 
+    ``at`` is the hash of its address, ``more`` are the records of other runs in the file, and the
+    rest belongs to the browser's context.
+
     After the test, the page must have written no error and asked for nothing off the machine.
     """
     opened: list[Visit] = []
 
     def visited(
-        records: list[dict[str, Any]],
+        records: Records,
         width: int = 1440,
         scheme: str = "light",
         at: str = "",
-        **more,
+        more: Sequence[Records] = (),
+        **context: Any,
     ) -> Any:
         file = tmp_path / f"page{len(opened)}.html"
-        file.write_text(single_file(records), encoding="utf-8")
-        opened.append(Visit(chromium, width, scheme, **more))
+        file.write_text(single_file(records, *more), encoding="utf-8")
+        opened.append(Visit(chromium, width, scheme, **context))
         return opened[-1].goto(file.as_uri() + at)
 
     yield visited

@@ -1,6 +1,6 @@
 // What the run found, and what the reader has to know of the page's own state.
 import { meta } from "./feed";
-import { connection, ended, lost, run, round, roundRecord, rounds, told } from "./state";
+import { connection, ended, lost, round, roundRecord, rounds, run, told, truth } from "./state";
 import { measured, roundWords } from "./summary";
 import { say } from "./words";
 
@@ -9,19 +9,23 @@ export function Finding() {
   if (!record) return <p class="finding">{say("page.preparing")}</p>;
   return (
     <div class="finding">
-      <p class="sentence">{ended.value === null && told.value.length ? soFar() : record.finding}</p>
+      <p class="sentence">{sentence()}</p>
       {record.description && <p class="question">{record.description}</p>}
       <Notices />
     </div>
   );
 }
 
-/** The finding of a run that goes on: what its last round says. */
-function soFar(): string {
+/**
+ * The finding of the run. While it goes on, and while the reader hides what only the simulator
+ * knows, what the last round says: the finding names the attackers.
+ */
+function sentence(): string {
   const record = run.value!;
-  const last = told.value.at(-1) ?? 0;
+  if (!told.value.length || (truth.value && ended.value !== null)) return record.finding;
+  const last = told.value.at(-1)!;
   const score = measured(rounds.value, told.value, last, record.score);
-  return roundWords(record, rounds.value.get(last) ?? null, score);
+  return roundWords(record, rounds.value.get(last)!, score);
 }
 
 function Notices() {

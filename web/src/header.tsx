@@ -31,6 +31,7 @@ function Facts() {
       <li>{statusWords()}</li>
       <li>{say("header.round", { round: round.value, rounds: record.rounds })}</li>
       <li class="strong">{roundRecord.value && scoreWords(record, score)}</li>
+      <li>{isMeasuring() && say("header.measuring_round", { round: round.value })}</li>
       <li class="meter-fact">
         <Meter />
         {epsilonWords(record, roundRecord.value)}
@@ -38,6 +39,14 @@ function Facts() {
       <li><Badge /></li>
     </ul>
   );
+}
+
+/** Whether the score of the newest round is still to come: it is told one round after its block. */
+function isMeasuring(): boolean {
+  const { score } = run.value!;
+  const [before, last] = told.value.slice(-2).map((at) => rounds.value.get(at)!);
+  if (ended.value !== null || round.value !== lastRound.value || !last) return false;
+  return last.metrics[score] == null && before?.metrics[score] != null;
 }
 
 /** The status; of a run that goes on, the stage of the round that it computes. */

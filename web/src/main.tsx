@@ -1,9 +1,12 @@
-// Starts the page: reads the records in this file or from the server, and draws.
+// Starts the page: reads the records in this file or from the server, and draws. In a worker, which
+// has the same text, starts the verifier.
 import { render } from "preact";
 import { keepAddress } from "./address";
+import { answerPage } from "./chain/worker";
 import { startFeed } from "./feed";
 import { listenToKeys } from "./keys";
 import { Page } from "./layout";
+import { inWorker } from "./own";
 import { openForPrint } from "./print";
 
 async function start(): Promise<void> {
@@ -16,4 +19,5 @@ async function start(): Promise<void> {
   render(<Page />, place);
 }
 
-void start();
+if (inWorker) answerPage();
+else void start();

@@ -1,8 +1,8 @@
 // The learning curve as SVG: its text can be selected, it prints sharp, and it can be saved.
-import { line } from "d3-shape";
 import { three } from "../../format";
 import { attackSpans } from "../../marks";
 import { chooseRound } from "../../moves";
+import { linePath } from "../../parts/paths";
 import { useWidth } from "../../size";
 import {
   lastRound, overlay, panel, retold, round, roundRecord, rounds, run, scale, told, truth,
@@ -11,7 +11,7 @@ import { baselinesOf, metricValue, metricWords } from "../../summary";
 import { say } from "../../words";
 import { apart, axisOf, placeOn, roundTicks, type Axis, type Point } from "./curve";
 
-const HEIGHT = 260;
+const HEIGHT = 300;
 /** Height of the picture in a panel that has the page alone. */
 const TALL = 460;
 /** Pixels around the curve, and between two labels, where type has its usual size. */
@@ -78,7 +78,7 @@ function frameOf(width: number, { metric, points, over }: ChartProps): Frame {
   const baselines = baselinesOf(run.value!, metric);
   const axis = axisOf([points, over], baselines);
   const height = (panel.value === "learning" ? TALL : HEIGHT) * Math.sqrt(scale.value);
-  const names = [...baselines.map((baseline) => baseline.name), overlay.value ?? ""];
+  const names = [...baselines.map((baseline) => baseline.name), shortName(overlay.value ?? "")];
   const letters = Math.max(...names.map((name) => name.length)) + 7;
   const room = Math.min(width * 0.45, 14 + letters * LETTER * scale.value);
   const left = EDGE.left * scale.value;
@@ -99,7 +99,7 @@ function frameOf(width: number, { metric, points, over }: ChartProps): Frame {
 }
 
 function pathOf({ x, y }: Frame, points: readonly Point[]): string {
-  return line<Point>((point) => x(point.round), (point) => y(point.value)).digits(1)(points) ?? "";
+  return linePath(points.map((point) => [x(point.round), y(point.value)]));
 }
 
 function Attacks({ frame: { x, top, bottom } }: { frame: Frame }) {
@@ -151,6 +151,11 @@ function Axes({ frame }: { frame: Frame }) {
   );
 }
 
+/** The names of runs end in a digest: the beginning tells them apart for a reader. */
+function shortName(name: string): string {
+  return name.length > 20 ? `${name.slice(0, 19)}…` : name;
+}
+
 interface Label {
   y: number;
   words: string;
@@ -167,7 +172,7 @@ function labelsOf(frame: Frame, props: ChartProps): Label[] {
   if (last) labels.push({ y: y(last.value), words: metricValue(last.value), kind: "last" });
   const other = props.over.at(-1);
   if (other) {
-    const words = `${overlay.value} ${metricValue(other.value)}`;
+    const words = `${shortName(overlay.value ?? "")} ${metricValue(other.value)}`;
     labels.push({ y: y(other.value), words, kind: "over" });
   }
   for (const { name, value } of baselinesOf(run.value!, props.metric)) {

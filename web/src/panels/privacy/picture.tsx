@@ -1,7 +1,7 @@
 // Noise beside signal: the median norm of a round's messages, and how much of it is noise.
 import { max } from "d3-array";
-import { area, line } from "d3-shape";
 import { three } from "../../format";
+import { areaPath, linePath, type Place } from "../../parts/paths";
 import { useWidth } from "../../size";
 import { round, scale } from "../../state";
 import { say } from "../../words";
@@ -22,19 +22,19 @@ export function NoisePicture({ parts }: { parts: readonly NoisePart[] }) {
   const right = Math.max(EDGE.left + 60, width - EDGE.right * scale.value);
   const x = (at: number) => EDGE.left + ((right - EDGE.left) * (at - first)) / (last - first);
   const y = (value: number) => bottom - ((bottom - EDGE.top) * value) / most;
-  const noise = area<NoisePart>().x((it) => x(it.round)).y0(bottom).y1((it) => y(it.noise)).digits(1);
-  const rest = area<NoisePart>().x((it) => x(it.round))
-    .y0((it) => y(it.noise)).y1((it) => y(Math.max(it.noise, it.norm))).digits(1);
-  const norm = line<NoisePart>((it) => x(it.round), (it) => y(it.norm)).digits(1);
+  const noise = parts.map((it): Place => [x(it.round), y(it.noise)]);
+  const norm = parts.map((it): Place => [x(it.round), y(it.norm)]);
+  const upper = parts.map((it): Place => [x(it.round), y(Math.max(it.noise, it.norm))]);
+  const floor = noise.map(([at]): Place => [at, bottom]);
   const end = parts.at(-1)!;
   return (
     <div ref={box}>
       <h3>{say("privacy.beside")}</h3>
       <svg width={width} height={HEIGHT} role="img" aria-label={say("privacy.picture")}>
         <Hatch id="noise" />
-        <path class="rest" d={rest(parts) ?? ""} />
-        <path class="noise" d={noise(parts) ?? ""} />
-        <path class="norm" d={norm(parts) ?? ""} />
+        <path class="rest" d={areaPath(upper, noise)} />
+        <path class="noise" d={areaPath(noise, floor)} />
+        <path class="norm" d={linePath(norm)} />
         <Cursor x={x} />
         <Ends x={right + 6} norm={[y(end.norm), three(end.norm)]} noise={[y(end.noise), three(end.noise)]} />
         {roundTicks(first, last, (right - EDGE.left) / (60 * scale.value)).map((at) => (
