@@ -6,7 +6,7 @@ SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README 
 KERNELS := $(wildcard fedchain/native/*.[ch])
 SCENARIO ?= first_light
 
-.PHONY: run test test-long test-elsewhere check format bench figures robustness page clean
+.PHONY: run test test-long test-elsewhere check format bench figures robustness site page lessons clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -39,9 +39,18 @@ bench: $(VENV)/.installed-dev
 figures: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/figures.py $(ARGS)
 
+# The documentation as a site in .site/, without network but for the installation of mkdocs.
+site: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python benchmarks/docs_site.py $(ARGS)
+
 # The makers of docs/robustness.md and docs/which_rule.md alone.
 robustness: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/robustness.py
+
+# The recorded runs of the lessons and their glossary, in fedchain/page/lessons: some minutes.
+lessons: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/lessons.py $(ARGS)
 
 # The page's bundle, from web/ into fedchain/page/static: needs node 20 or newer.
 page: web/node_modules/.package-lock.json
@@ -53,7 +62,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	touch $@
 
 clean:
-	rm -rf $(VENV) .elsewhere web/node_modules web/.tests build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .site .elsewhere web/node_modules web/.tests build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

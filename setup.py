@@ -64,12 +64,16 @@ setup(
     package_data={
         "fedchain": [
             "py.typed",
+            "page/lessons/*.css",
+            "page/lessons/*.json",
+            "page/lessons/data/*",
             "page/static/*",
             "registry/references.bib",
             "reports/page.html",
             "scans/training/shipped.npz",
         ],
         SHIPPED: ["*.yaml", "README.md"],
+        f"{SHIPPED}.lessons": ["*.yaml"],
     },
     exclude_package_data={"fedchain.native": ["*.c", "*.h"]},
     long_description=readme_alone((HERE / "README.md").read_text(encoding="utf-8")),

@@ -20,7 +20,7 @@ import lesson_records as records
 
 import fedchain
 from fedchain.files import write_whole
-from fedchain.page.lessons import DATA, LESSONS
+from fedchain.page.lessons import LESSONS, RECORDED
 from fedchain.page.lessons.glossary import write_glossary
 from fedchain.results import Run
 from fedchain.scenario import located
@@ -50,7 +50,7 @@ def main() -> None:
         if lesson.name in asked.lessons:
             runs = [run for name in lesson.scenarios for run in runs_of(name, asked.runs)]
             content = {"runs": [run.folder.name for run in runs], **MADE[lesson.name](runs)}
-            path = DATA / f"{lesson.name}.json.gz"
+            path = RECORDED / f"{lesson.name}.json.gz"
             write_whole(path, packed(content))
             print(f"{path.relative_to(HOME)}: {path.stat().st_size:,} bytes", file=sys.stderr)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fedchain.audits import audit
     from fedchain.checks import verify
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
+    from fedchain.page.notebook import show
     from fedchain.reports.report import report
     from fedchain.results import Run
     from fedchain.runs.running import resume, run
@@ -36,6 +37,7 @@ __all__ = [
     "report",
     "resume",
     "run",
+    "show",
     "sweep",
     "verify",
 ]
@@ -52,6 +54,7 @@ _HOMES = {
     "report": "reports.report",
     "resume": "runs.running",
     "run": "runs.running",
+    "show": "page.notebook",
     "sweep": "sweeps.sweep",
     "verify": "checks",
 }

@@ -9,7 +9,6 @@ from typing import Any
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = shutil.which("node")
 WIDTHS = (1440, 1024, 390)
-SCHEMES = ("light", "dark")
 LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1", "http://localhost")
 
 

@@ -191,7 +191,9 @@ class Stops:
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_and_resumed_run_has_the_records_of_an_undisturbed_one(traced, told, tmp_path):
+def test_an_interrupted_and_resumed_run_has_the_records_of_an_undisturbed_one(
+    traced, told, tmp_path
+):
     with pytest.raises(KeyboardInterrupt):
         fedchain.run(forking(8, trace=True), tmp_path, callback=Stops())
     (folder,) = tmp_path.glob("small-*")

@@ -51,7 +51,8 @@ def visited(chromium):
 
 
 def seen(page: Any) -> list[str]:
-    """Return what the first screen says."""
+    """Return what the first screen says, once the page has checked the chain."""
+    page.wait_for_selector(".badge:not(.running)")
     return [page.inner_text(part) for part in (".top .facts", ".finding", ".timeline .step")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-DATA = Path(__file__).parent / "data"
+RECORDED = Path(__file__).parent / "data"
 """Folder of the recorded runs, one file a lesson."""
 
 

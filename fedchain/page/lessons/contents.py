@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fedchain.page.lessons.catalogue import DATA, LESSONS, Lesson
-from fedchain.page.lessons.numbers import Data, numbers_of
+from fedchain.page.lessons.catalogue import LESSONS, RECORDED, Lesson
+from fedchain.page.lessons.numbers import Data, number_words
 
-TEXTS = Path(__file__).with_name("texts.json")
+LESSON_TEXTS = Path(__file__).with_name("texts.json")
 """File of all texts."""
 
 
@@ -66,13 +66,13 @@ def all_contents() -> tuple[LessonContent, ...]:
 @cache
 def texts() -> dict[str, Any]:
     """Return the content of the file of texts, with ``{name}`` in place of numbers."""
-    found: dict[str, Any] = json.loads(TEXTS.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(LESSON_TEXTS.read_text(encoding="utf-8"))
     return found
 
 
 def read_data(lesson: Lesson) -> Data:
     """Read the data file of a lesson."""
-    packed = (DATA / f"{lesson.name}.json.gz").read_bytes()
+    packed = (RECORDED / f"{lesson.name}.json.gz").read_bytes()
     found: Data = json.loads(gzip.decompress(packed))
     return found
 
@@ -83,7 +83,7 @@ def filled(value: Any, lesson: Lesson, data: Data) -> Any:
     Raises:
         KeyError: a text names a number that the lesson does not have.
     """
-    return _filled(value, numbers_of(lesson.name, data))
+    return _filled(value, number_words(lesson.name, data))
 
 
 def _filled(value: Any, numbers: Mapping[str, str]) -> Any:

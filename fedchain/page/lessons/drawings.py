@@ -6,7 +6,6 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ WIDE, HIGH = 460, 220
 """Width and height of a chart."""
 LEFT, TOP, RIGHT, BOTTOM = 34, 26, 84, 34
 """Margins of a chart."""
-MOST_POINTS = 1500
+MOST_PRINTED = 1500
 """Largest number of points of a printed scan; of more, one in n is drawn."""
 
 
@@ -83,7 +82,7 @@ def forks_chart(data: Data, measured: bool) -> str:
 def cloud_from_above(data: Data) -> str:
     """Return the points of lesson 7 from above."""
     points = np.frombuffer(base64.b64decode(data["points"]), "<i2").reshape(-1, 3)
-    flat = points[:: -(-len(points) // MOST_POINTS), ::2].astype(float)
+    flat = points[:: -(-len(points) // MOST_PRINTED), ::2].astype(float)
     flat = (flat - flat.min(axis=0)) / np.ptp(flat, axis=0).max() * (CLOUD - 10) + 5
     dots = "".join(f"M{x:.0f} {y:.0f}h1.5" for x, y in flat)
     return svg(CLOUD, int(flat[:, 1].max()) + 6, f'<path class="dots" d="{dots}"/>')

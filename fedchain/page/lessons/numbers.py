@@ -1,4 +1,4 @@
-"""Numbers: what the texts of each lesson say, computed from its recorded data, as words.
+"""NumberWords: what the texts of each lesson say, computed from its recorded data, as words.
 
 Shares have three digits and no zero before the point; times, counts and angles are rounded to what
 a reader can see in the picture.
@@ -16,13 +16,13 @@ import numpy as np
 
 from fedchain.arrays import Flags
 
-Numbers = dict[str, str]
-"""Numbers as words, by the name that texts use."""
+NumberWords = dict[str, str]
+"""NumberWords as words, by the name that texts use."""
 Data = Mapping[str, Any]
 """Content of a data file."""
 
 
-def numbers_of(name: str, data: Data) -> Numbers:
+def number_words(name: str, data: Data) -> NumberWords:
     """Return the numbers of a lesson, by its name and its data."""
     return _MADE[name](data)
 
@@ -38,7 +38,7 @@ def share(value: float) -> str:
     return f"-{text}" if value < 0 and text != "0" else text
 
 
-def _hash(data: Data) -> Numbers:
+def _hash(data: Data) -> NumberWords:
     changed = changed_bits(base64.b64decode(data["model"]), data["first"])
     return {
         "mean": f"{np.mean(changed):.1f}",
@@ -62,7 +62,7 @@ def changed_bits(model: bytes, first: int) -> list[int]:
     return found
 
 
-def _forks(data: Data) -> Numbers:
+def _forks(data: Data) -> NumberWords:
     found: dict[float, list[Any]] = {}
     for point in data["points"]:
         found.setdefault(point["delay_s"], []).append(point)
@@ -71,7 +71,7 @@ def _forks(data: Data) -> Numbers:
         "least": found[min(found)],
         "most": found[max(found)],
     }
-    numbers: Numbers = {"interval": share(data["points"][0]["interval_s"])}
+    numbers: NumberWords = {"interval": share(data["points"][0]["interval_s"])}
     for name, points in named.items():
         x = points[0]["delay_s"] / points[0]["interval_s"]
         numbers |= {
@@ -83,7 +83,7 @@ def _forks(data: Data) -> Numbers:
     return numbers
 
 
-def _round(data: Data) -> Numbers:
+def _round(data: Data) -> NumberWords:
     arrows, used = np.array(data["arrows"]), np.array(data["used"], bool)
     angles = np.degrees(np.arccos(np.clip(data["cosines"], -1, 1)))
     longest = int(np.argmax(np.hypot(*arrows.T)))
@@ -119,12 +119,12 @@ def angle_between(one: Any, other: Any) -> float:
     return math.degrees(math.acos(max(-1.0, min(1.0, float(cosine)))))
 
 
-def _epsilon(data: Data) -> Numbers:
+def _epsilon(data: Data) -> NumberWords:
     last: dict[float, list[float]] = {}
     for curve in data["curves"]:
         last.setdefault(float(curve["epsilon"]), []).append(curve["iou"][-1])
     means = {epsilon: float(np.mean(values)) for epsilon, values in sorted(last.items())}
-    numbers: Numbers = {
+    numbers: NumberWords = {
         "keep_everything": share(data["keep_everything"]),
         "spread": share(max(max(values) - min(values) for values in last.values())),
     }
@@ -139,8 +139,8 @@ EPSILONS = ("low", "middle", "high", "none")
 """Names of the recorded epsilons, from the smallest to infinity, which means no noise."""
 
 
-def _poison(data: Data) -> Numbers:
-    numbers: Numbers = {}
+def _poison(data: Data) -> NumberWords:
+    numbers: NumberWords = {}
     for name in ("scans", "table"):
         records = data[name]
         (run,) = (each for each in records if each["is"] == "run")
@@ -172,7 +172,7 @@ def _mean_cosine(sent: Sequence[Data], attacks: Sequence[Data]) -> float:
     return float(np.mean([each["cosine"] for each in honest]))
 
 
-def _tampering(data: Data) -> Numbers:
+def _tampering(data: Data) -> NumberWords:
     return {
         "blocks": str(data["blocks"]),
         "weights": str(data["weights"]),
@@ -182,9 +182,9 @@ def _tampering(data: Data) -> Numbers:
     }
 
 
-def _points(data: Data) -> Numbers:
+def _points(data: Data) -> NumberWords:
     truth = unpacked(data["truth"], data["count"])
-    numbers: Numbers = {"points": f"{data['count']:,}", "outliers": f"{int((~truth).sum()):,}"}
+    numbers: NumberWords = {"points": f"{data['count']:,}", "outliers": f"{int((~truth).sum()):,}"}
     for name, bits in data["kept"].items():
         numbers[name] = share(iou_of(unpacked(bits, data["count"]), truth))
     return numbers
@@ -205,7 +205,7 @@ def iou_of(kept: Flags, truth: Flags) -> float:
     return float((kept & truth).sum() / max((kept | truth).sum(), 1))
 
 
-_MADE: Mapping[str, Callable[[Data], Numbers]] = {
+_MADE: Mapping[str, Callable[[Data], NumberWords]] = {
     "01_hash": _hash,
     "02_forks": _forks,
     "03_round": _round,

@@ -15,8 +15,8 @@ from fedchain.page.lessons.glossary import glossary
 STYLE = Path(__file__).with_name("sheets.css")
 """Styles of the sheets."""
 PAGES = ((1, 2), (3,), (4, 5), (6, 7))
-"""Numbers of the lessons on each page of the worksheet."""
-LINES = 2
+"""NumberWords of the lessons on each page of the worksheet."""
+EMPTY_LINES = 2
 """Empty lines after a question of the worksheet."""
 
 
@@ -37,7 +37,7 @@ def worksheet_html(contents: Sequence[LessonContent]) -> str:
 
 def _tasks(content: LessonContent) -> str:
     said = content.texts
-    lines = '<span class="line"></span>' * LINES
+    lines = '<span class="line"></span>' * EMPTY_LINES
     tasks = "".join(f"<li>{escape(task)}{lines}</li>" for task in said["worksheet"])
     return (
         f"{_heading(content)}<p><strong>{escape(said['question'])}</strong></p>"

@@ -16,15 +16,19 @@ function fromAddress(): number {
 
 export function LessonsPage({ lessons }: { lessons: Lesson[] }) {
   const heading = useRef<HTMLHeadingElement>(null);
+  const number = Math.min(Math.max(1, shown.value), lessons.length);
+  const before = useRef(number);
   useEffect(() => {
-    const follow = () => {
-      shown.value = fromAddress();
-      heading.current?.focus();
-    };
+    const follow = () => (shown.value = fromAddress());
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
-  const number = Math.min(Math.max(1, shown.value), lessons.length);
+  useEffect(() => {
+    if (before.current === number) return; // the page has just been opened
+    before.current = number;
+    scrollTo(0, 0);
+    heading.current?.focus();
+  }, [number]);
   const lesson = lessons[number - 1]!;
   return (
     <>

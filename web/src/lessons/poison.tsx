@@ -59,10 +59,10 @@ function OneRun({ run, story, round }: { run: Run; story: Story; round: Signal<n
   const keep = useSignal<number | null>(null);
   const record = story.run.value!;
   const told = story.messages.value.get(round.value) ?? [];
-  const block = story.rounds.value.get(round.value)?.block ?? "";
-  const view = viewOf(record, told, story.grams.value.get(block), keep.value);
+  const now = story.rounds.value.get(round.value)!;
+  const view = viewOf(record, now, told, story.grams.value.get(now.block), keep.value);
   const onKeep = (kept: number) => (keep.value = kept === view.chainKeep ? null : kept);
-  const finding = findingOf(view, record.rule.kind, round.value, true);
+  const finding = findingOf(view, record, round.value, true);
   const scene = sceneOf(view, {
     truth: true, groups: record.groups, judgedBy: record.judged_by, finding, sides: new Map(), pointed, onPoint: setPointed, onKeep,
   });
