@@ -39,7 +39,7 @@ export function TreeView({ model }: { model: LedgerModel }) {
     <div ref={box} class="ledger-tree">
       {whole > width && <Minimap model={model} width={width} left={scrolled.value / whole} share={width / whole}
         onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
-      <div class="ledger-scroll" ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
+      <div class="scroll ledger-scroll" role="group" aria-label={say("ledger.tree")} tabIndex={0} ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
         <div style={{ width: `${whole}px`, height: `${height}px` }}>
           <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={onKey}>
             <g transform={`translate(${MARGIN - scrolled.value} ${MARGIN})`}>
@@ -77,7 +77,8 @@ function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; p
   const [zeros, rest] = digits(hashIn(model.copy.value, block)), { width, height } = BLOCK;
   const faint = zeros.slice(0, 4), clear = rest.slice(0, 9 - faint.length), sign = SIGNS[stand.standing];
   const place = say(block.main ? "ledger.main_place" : "ledger.stale_place"), state = say(`ledger.${stand.standing}`);
-  const label = say("ledger.block_label", { shown: `${title} ${maker} ${faint}${clear} ${sign}`.replace(/ +/g, " ").trim(), place, state });
+  // The name begins with what is seen, so that who speaks to the page can say it.
+  const label = say("ledger.block_label", { seen: [title, faint + clear, maker].filter(Boolean).join(" "), place, state });
   return (
     <g
       role="treeitem"
@@ -89,11 +90,10 @@ function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; p
       transform={`translate(${leftOf(column)} ${topOf(lane)})`}
       onClick={() => (model.selected.value = block.hash)}
     >
-      {/* Spaces keep the words apart for those who do not see the picture. */}
       <rect width={width} height={height} rx={6} />
-      <text class="ledger-height" x={10} y={23}>{`${title} `}</text>
-      {maker && <text class="ledger-maker" x={width - 10} y={23} text-anchor="end">{`${maker} `}</text>}
-      <text class="ledger-hash" x={10} y={45}><tspan class="faint">{faint}</tspan>{`${clear} `}</text>
+      <text class="ledger-height" x={10} y={23}>{title}</text>{" "}
+      <text class="ledger-hash" x={10} y={45}><tspan class="faint">{faint}</tspan>{clear}</text>{" "}
+      {maker && <text class="ledger-maker" x={width - 10} y={23} text-anchor="end">{maker}</text>}
       {sign && (
         <g class="ledger-sign" transform={`translate(${width} 0)`}>
           <circle r={10} />
