@@ -22,8 +22,8 @@ from fedchain.page.lessons.glossary import entries_in, glossary
 from fedchain.page.lessons.handouts import handouts
 from fedchain.page.lessons.numbers import number_words
 from fedchain.page.lessons.sheets import questions
-from fedchain.scenario.writing import run_name
 from fedchain.scenario.shipped import lesson_files
+from fedchain.scenario.writing import run_name
 from fedchain.sweeps.points import points_of
 
 HOME = Path(__file__).parents[2]
@@ -200,7 +200,7 @@ def test_sheets_have_their_questions_and_answers():
 
 def test_a_lesson_is_named_by_number_word_or_name_and_others_are_told():
     assert lesson_named("3").name == lesson_named("round").name == "03_round"
-    with pytest.raises(ValueError, match="allowed: 01_hash, .*07_points"):
+    with pytest.raises(ValueError, match=r"allowed: 01_hash, .*07_points"):
         lesson_named("8")
 
 

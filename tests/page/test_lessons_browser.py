@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from page_browser import Visit
+from page_browser import Visit, in_ci
+from test_page_frame import AXE, SMALLEST, VIOLATIONS, WIDER
 
 from fedchain.page.lessons.catalogue import LESSONS
 from fedchain.page.lessons.handouts import handouts
@@ -46,7 +47,8 @@ def tab_to(page, role, words=""):
             """([role, words]) => {
                 const at = document.activeElement;
                 const kind = at.getAttribute("role") || at.type || at.tagName;
-                return kind.toLowerCase() === role && (at.ariaLabel ?? at.innerText).includes(words);
+                const name = at.ariaLabel ?? at.innerText;
+                return kind.toLowerCase() === role && name.includes(words);
             }""",
             [role, words],
         )
@@ -105,12 +107,23 @@ def finish(page, number):
         page.locator(".verdict:not(:empty)").nth(question).wait_for()
 
 
+def check_reading(page):
+    """Check that everybody can read what is on the page now."""
+    assert page.evaluate(SMALLEST) == [], "text is smaller than 12 pixels"
+    assert page.evaluate(WIDER) <= 0, "the page scrolls sideways"
+    if not AXE.exists():
+        assert not in_ci(), "axe-core is not installed: run npm ci in web/"
+        return
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    assert page.evaluate(VIOLATIONS, {}) == []
+
+
 @pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.long)])
 def test_every_lesson_is_finished_by_keyboard_alone(opened, width):
     page = opened("lessons.html", width=width, scheme="light" if width == 390 else "dark")
     for lesson in LESSONS:
         finish(page, lesson.number)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        check_reading(page)
         if lesson is not LESSONS[-1]:
             tab_to(page, "a", "Next")
             page.keyboard.press("Enter")

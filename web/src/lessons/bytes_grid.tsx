@@ -32,7 +32,7 @@ export function Bytes({ bytes, changed, onByte }: BytesProps) {
               <button
                 class={start + column === changed ? "hash flipped" : "hash"}
                 tabIndex={start + column === at.value ? 0 : -1}
-                aria-label={say("lessons.byte", { place: start + column, value: byte.toString(16) })}
+                aria-label={say("lessons.byte", { place: start + column, value: byte.toString(16).padStart(2, "0") })}
                 onFocus={() => (at.value = start + column)}
                 onClick={() => onByte(start + column)}
               >

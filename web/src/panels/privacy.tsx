@@ -69,7 +69,7 @@ function Guarantee() {
       </dl>
       {privacy.warnings.map((warning) => <p class="warning">{warning}</p>)}
       <Drawer summary={say("privacy.in_full")}>
-        <p class="note">{privacy.guarantee}.</p>
+        {() => <p class="note">{privacy.guarantee}.</p>}
       </Drawer>
     </div>
   );

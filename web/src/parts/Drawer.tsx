@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { presenter, printing } from "../state";
 
 /** The content is made only when it is shown: a long run has long tables. */
-export function Drawer({ summary, children }: { summary: string; children: ComponentChildren }) {
+export function Drawer({ summary, children }: { summary: string; children: () => ComponentChildren }) {
   const open = useSignal(false);
   useSignalEffect(() => {
     if (presenter.value) open.value = false;
@@ -18,7 +18,7 @@ export function Drawer({ summary, children }: { summary: string; children: Compo
       }}
     >
       <summary>{summary}</summary>
-      {shown && children}
+      {shown && children()}
     </details>
   );
 }

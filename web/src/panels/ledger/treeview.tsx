@@ -39,7 +39,7 @@ export function TreeView({ model }: { model: LedgerModel }) {
     <div ref={box} class="ledger-tree">
       {whole > width && <Minimap model={model} width={width} left={scrolled.value / whole} share={width / whole}
         onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
-      <div class="ledger-scroll" ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
+      <div class="scroll ledger-scroll" role="group" aria-label={say("ledger.tree")} tabIndex={0} ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
         <div style={{ width: `${whole}px`, height: `${height}px` }}>
           <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={onKey}>
             <g transform={`translate(${MARGIN - scrolled.value} ${MARGIN})`}>
@@ -75,8 +75,11 @@ function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; p
   const { bytes } = editOf(model.copy.value, block), maker = block.height ? model.makerOf(bytes) : "";
   const title = block.height ? String(block.height) : say("ledger.genesis");
   const place = say(block.height === 0 ? "ledger.genesis" : block.main ? "ledger.main_place" : "ledger.stale_place");
-  const label = say("ledger.block_label", { height: block.height, place, maker: maker || "–", state: say(`ledger.${stand.standing}`) });
   const [zeros, rest] = digits(hashIn(model.copy.value, block)), { width, height } = BLOCK;
+  const hash = `${zeros.slice(0, 4)}${rest.slice(0, 9 - Math.min(4, zeros.length))}`;
+  // The name begins with what is seen, so that who speaks to the page can say it.
+  const seen = [title, hash, maker].filter(Boolean).join(" ");
+  const label = say("ledger.block_label", { seen, place, state: say(`ledger.${stand.standing}`) });
   return (
     <g
       role="treeitem"
@@ -89,9 +92,9 @@ function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; p
       onClick={() => (model.selected.value = block.hash)}
     >
       <rect width={width} height={height} rx={6} />
-      <text class="ledger-height" x={10} y={23}>{title}</text>
+      <text class="ledger-height" x={10} y={23}>{title}</text>{" "}
+      <text class="ledger-hash" x={10} y={45}><tspan class="faint">{hash.slice(0, Math.min(4, zeros.length))}</tspan>{hash.slice(Math.min(4, zeros.length))}</text>{" "}
       {maker && <text class="ledger-maker" x={width - 10} y={23} text-anchor="end">{maker}</text>}
-      <text class="ledger-hash" x={10} y={45}><tspan class="faint">{zeros.slice(0, 4)}</tspan>{rest.slice(0, 9 - Math.min(4, zeros.length))}</text>
       {SIGNS[stand.standing] && (
         <g class="ledger-sign" transform={`translate(${width} 0)`}>
           <circle r={10} />
