@@ -95,7 +95,8 @@ export function viewOf(
   const rows = inBlock.map((one, place) => rowOf(run, one, chosen[place]!, shares[place]!, moved));
   const norms = inBlock.map((one) => one.norm);
   const factors = factorsOf(norms, rule.scale);
-  const honest = inBlock.map((one) => one.attack === "");
+  // A public root is neither honest nor an attacker: it has no members.
+  const honest = inBlock.map((one) => one.attack === "" && one.members > 0);
   const step = gram && rule.linear ? measured(gram, stepOf(shares, factors)) : null;
   const mean =
     gram && honest.includes(true)
@@ -103,6 +104,7 @@ export function viewOf(
       : null;
   const used = rows.filter((row) => row.used).length;
   const attackersUsed = rows.filter((row) => row.used && row.attack !== "").length;
+  const rootsUsed = rows.filter((row) => row.used && row.members === 0).length;
   return {
     reading: rule,
     rows,
@@ -125,8 +127,8 @@ export function viewOf(
     agreement: step && mean ? cosineOf(gram!, step.parts, mean.parts) : null,
     attackers: round.byzantine,
     attackersUsed,
-    honest: round.messages - round.byzantine,
-    honestUsed: (thinned ? round.used : used) - attackersUsed,
+    honest: round.messages - round.byzantine - round.root,
+    honestUsed: (thinned ? round.used : used) - attackersUsed - rootsUsed,
   };
 }
 
