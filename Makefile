@@ -6,7 +6,7 @@ SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README 
 KERNELS := $(wildcard fedchain/native/*.[ch])
 SCENARIO ?= first_light
 
-.PHONY: run test test-long test-elsewhere check format bench figures robustness page lessons clean
+.PHONY: run test test-long test-elsewhere check format bench figures robustness site page lessons clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -39,6 +39,11 @@ bench: $(VENV)/.installed-dev
 figures: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/figures.py $(ARGS)
 
+# The documentation as a site in .site/, without network but for the installation of mkdocs.
+site: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python benchmarks/docs_site.py $(ARGS)
+
 # The makers of docs/robustness.md and docs/which_rule.md alone.
 robustness: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/robustness.py
@@ -57,7 +62,7 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	touch $@
 
 clean:
-	rm -rf $(VENV) .elsewhere web/node_modules web/.tests build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .site .elsewhere web/node_modules web/.tests build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -94,7 +94,11 @@ def finished() -> None:
         whole = _command(asked)
         (made,) = Path(folder).iterdir()
         least = _command(["--version"])
-        answers = {"resume": ["resume", str(made)], "inspect": ["inspect", str(made), "block", "3"]}
+        answers = {
+            "run": asked,
+            "resume": ["resume", str(made)],
+            "inspect": ["inspect", str(made), "block", "3"],
+        }
         for name, words in answers.items():
             seconds = _command(words)
             print(

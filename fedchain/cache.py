@@ -45,18 +45,23 @@ class FileKind:
     """Whether files of this kind may be deleted to make room."""
 
 
-SCANS, AGREED, RATES, UNFINISHED = "simulated-scans", "agreed", "rates", "unfinished"
+SCANS, AGREED, KNOWN, RATES = "simulated-scans", "agreed", "known-runs", "rates"
+UNFINISHED = "unfinished"
 _NAMES = (
     rf"{SCANS}-[0-9a-f]{{32}}\.npz",
     rf"{AGREED}-[0-9a-f]{{32}}\.txt",
+    rf"{KNOWN}-[0-9a-f]{{32}}\.txt",
     rf"{RATES}-\d{{1,9}}\.json",
 )
 _DRAFTED = "|".join([*_NAMES, rf"{SCANS}-[0-9a-f]{{32}}", re.escape(TAG)])
 FILE_KINDS: Mapping[str, FileKind] = {
     SCANS: FileKind(_NAMES[0], "simulated scans; the next run that needs them makes them again"),
     AGREED: FileKind(_NAMES[1], "agreements of the privacy accountants; a second each to repeat"),
+    KNOWN: FileKind(
+        _NAMES[2], "names of the runs of checked scenarios; to check one takes a second or two"
+    ),
     RATES: FileKind(
-        _NAMES[2],
+        _NAMES[3],
         "rates of this machine; measured again only by: fedchain doctor --calibrate",
         goes=False,
     ),

@@ -18,6 +18,7 @@ from fedchain.errors import PartError, RunError, RunRefused
 if TYPE_CHECKING:
     from fedchain.results import Run
     from fedchain.runs.preparation import Prepared
+    from fedchain.scenario.tree import Node
 
 app = typer.Typer()
 
@@ -57,11 +58,20 @@ def run(
     form: options.Form = Format.rich,
 ) -> None:
     """Run one scenario into a new folder under runs/."""
-    from fedchain.scenario import load, located, parse_overrides, run_name
+    from fedchain.scenario import located, parse_overrides, run_name
+    from fedchain.scenario.checking import check_scenario
+    from fedchain.scenario.known import remember_run
+    from fedchain.scenario.loading import merge_layers
 
+    again = "; --force runs it again"
     # The page shows messages in flight.
-    traced = ["trace=true"] if page else []
-    checked = load(scenario, set=parse_overrides([*(set_ or []), *traced]), seed=seed, name=name)
+    given = [*(set_ or []), *(["trace=true"] if page else [])]
+    root, noted = merge_layers(scenario, set=parse_overrides(given), seed=seed, name=name)
+    anew = dry_run or force or page or noted
+    if not anew and (done := _finished(root, out, secret)) is not None:
+        _show(lambda **_: done, done.folder, None, form, strict, again)
+        return
+    checked = check_scenario(root, noted)
     folder = out / run_name(checked)
     if dry_run:
         from fedchain.runs.preparation import prepare_run
@@ -71,7 +81,7 @@ def run(
         return
     from fedchain.results import Run
 
-    again = "; --force runs it again"
+    remember_run(root, checked)
     with live_page(page, folder, port, not no_open) as live:
         if folder.exists() and not force and _is_over(found := Run.of(folder, checked), secret):
             _show(lambda **_: found, folder, None, form, strict, again)
@@ -105,6 +115,19 @@ def resume(
 
     act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
     _show(act, run, secret, form, strict)
+
+
+def _finished(root: Node, out: Path, secret: Path | None) -> Run | None:
+    """Return the finished run of a scenario that was checked before, given its merged tree."""
+    from fedchain.results import Run
+    from fedchain.scenario.known import known_run
+
+    known = known_run(root)
+    if known is None or not (out / known.name).exists():
+        return None
+    found = Run.open(out / known.name)
+    same = found.manifest["digest"] == known.digest
+    return found if same and _is_over(found, secret) else None
 
 
 def _is_over(found: Run, secret: Path | None) -> bool:

@@ -17,7 +17,7 @@ from fedchain.commands import options
 from fedchain.commands.formats import INTERRUPTED, refuse
 
 if TYPE_CHECKING:
-    from fedchain.page.pictures import Pictures
+    from fedchain.page.pictures import ScanPictures
     from fedchain.page.server import PageServer
     from fedchain.results import MessageRecord, RoundRecord
     from fedchain.runs.callbacks import RunCallback
@@ -58,7 +58,7 @@ def serve(
     runs = Runs(folder, trust_user_parts)
     with contextlib.closing(PageServer(runs, port)) as server:
         path = run_path(runs.names()[0]) if runs.alone else "/"
-        announce(server, path, not no_open)
+        tell_address(server, path, not no_open)
         wait_for_end()
 
 
@@ -94,7 +94,7 @@ def lesson_file(lesson: str) -> Path:
     return files[found]
 
 
-def announce(server: PageServer, path: str, open_: bool) -> None:
+def tell_address(server: PageServer, path: str, open_: bool) -> None:
     """Print the address of a page, and open it in a browser, if there is one and it is wanted."""
     address = server.address.removesuffix("/") + path
     opened = open_ and open_browser(address)
@@ -135,10 +135,10 @@ class LivePage:
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Begin to serve the page of the run."""
-        from fedchain.page.pictures import Pictures
+        from fedchain.page.pictures import ScanPictures
 
         # Made here, on the thread of the run: a model draws its weights from torch's generator.
-        self.show(folder, Pictures(setup.task, setup.scenario.evaluate.samples))
+        self.show(folder, ScanPictures(setup.task, setup.scenario.evaluate.samples))
         if self._beside is not None:
             self._beside.on_run_begin(folder, setup)
 
@@ -147,7 +147,7 @@ class LivePage:
         if self._beside is not None:
             self._beside.on_round_end(record, messages)
 
-    def show(self, folder: Path, pictures: Pictures | None = None) -> None:
+    def show(self, folder: Path, pictures: ScanPictures | None = None) -> None:
         """Serve the page of a run, unless it is served already."""
         from fedchain.page.runs import Runs
         from fedchain.page.server import PageServer, run_path
@@ -157,7 +157,7 @@ class LivePage:
             if pictures is not None:
                 runs.keep_pictures(folder, pictures)
             self._server = PageServer(runs, self._port)
-            announce(self._server, run_path(folder.absolute().name), self._open)
+            tell_address(self._server, run_path(folder.absolute().name), self._open)
 
     def close(self) -> None:
         """Stop serving."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedchain.errors import RunRefused, cannot
 from fedchain.files import open_to_read
-from fedchain.page.thinning import Event
+from fedchain.page.thinning import EventFields
 from fedchain.results.events import LONGEST, event_of
 
 
@@ -18,9 +18,9 @@ class Chunk:
 
     end: int = 0
     """Number of bytes of the file up to the end of the chunk."""
-    events: list[Event] = field(default_factory=list)
+    events: list[EventFields] = field(default_factory=list)
     """The events before the round, in order."""
-    round: Event | None = None
+    round: EventFields | None = None
     """The event of the round; None if the file ends before the next round."""
     lost: int = 0
     """Number of lines that are no events."""

@@ -32,14 +32,14 @@ def network_records(scenario: Scenario) -> Iterator[PageRecord]:
     generator = stream(scenario.seed, "network")
     graph = topologies.build(scenario.network, scenario.nodes.miners, nodes, generator)
     names = [node_name(node, graph.compute) for node in range(nodes)]
-    for name, (x, y) in zip(names, placed(graph).tolist(), strict=True):
+    for name, (x, y) in zip(names, node_places(graph).tolist(), strict=True):
         yield page_record("place", name=name, x=round(x, 4), y=round(y, 4))
     for (one, other), seconds in zip(graph.links.tolist(), graph.seconds.tolist(), strict=True):
         latency_ms = round(1000.0 * seconds, 3)
         yield page_record("link", a=names[one], b=names[other], latency_ms=latency_ms)
 
 
-def placed(graph: Graph) -> Matrix:
+def node_places(graph: Graph) -> Matrix:
     """Return a place from 0 to 1 for each node, shape (nodes, 2).
 
     The compute nodes stand on an inner circle. The holders stand on an outer one, in the order of

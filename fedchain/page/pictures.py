@@ -16,21 +16,21 @@ from fedchain.scenario import Scenario
 if TYPE_CHECKING:
     from fedchain.learning.task import ShownScan, Task
 
-MOST_POINTS = 20_000
+MOST_CLOUD_POINTS = 20_000
 """Largest number of points of a cloud; of more, one in n is shown."""
-MOST_PIXELS = 2**20
+LARGEST_MASK = 2**20
 """Largest number of pixels of a scan whose masks are shown."""
 LARGEST_STEP = 2**15 - 1
 """Largest coordinate of a point of a cloud, in steps of ``scale_m``."""
 
 
-class Pictures:
+class ScanPictures:
     """Runs the models of a run on the held-out scans that it shows."""
 
     def __init__(self, task: Task, count: int) -> None:
         """Choose the first scans of a task, at most ``count``."""
         found = task.shown(count) if task.shown is not None else ()
-        self._scans = [scan for scan in found if scan.valid.size <= MOST_PIXELS]
+        self._scans = [scan for scan in found if scan.valid.size <= LARGEST_MASK]
         self._task = task
         self._module = task.model().eval() if self._scans else None
         self._lock = threading.Lock()  # several readers may look at one run
@@ -69,13 +69,13 @@ class Pictures:
     def clouds(self, round_: int, weights: Vector) -> Iterator[PageRecord]:
         """Yield the points of each scan, in the order of their pixels, and which the model keeps.
 
-        The points are given from the middle of their box. Of more than ``MOST_POINTS`` valid
+        The points are given from the middle of their box. Of more than ``MOST_CLOUD_POINTS`` valid
         pixels, one in ``every`` is given.
         """
         for index, scan in enumerate(self._scans):
             if scan.positions is None or not scan.valid.any():
                 continue
-            every = -(-int(scan.valid.sum()) // MOST_POINTS)
+            every = -(-int(scan.valid.sum()) // MOST_CLOUD_POINTS)
             points = scan.positions[scan.valid][::every].astype(np.float64)
             points -= (points.min(axis=0) + points.max(axis=0)) / 2.0
             scale = max(float(np.abs(points).max()) / LARGEST_STEP, 1e-9)
@@ -106,7 +106,7 @@ class Pictures:
         return np.asarray(scan.kept(outputs))
 
 
-def pictures_of(scenario: Scenario) -> Pictures | None:
+def pictures_of(scenario: Scenario) -> ScanPictures | None:
     """Return the pictures of a scenario; None if it shows no scans.
 
     The scans are read or simulated again, as a run does.
@@ -119,7 +119,7 @@ def pictures_of(scenario: Scenario) -> Pictures | None:
     from fedchain.learning.task import tasks
 
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-    return Pictures(task, scenario.evaluate.samples)
+    return ScanPictures(task, scenario.evaluate.samples)
 
 
 def _may_show(part: Part) -> bool:

@@ -12,9 +12,9 @@ from fedchain.page.chunks import Chunk, ChunkReader
 from fedchain.page.ledger import LedgerView
 from fedchain.page.lines import PageRecord, page_record
 from fedchain.page.network import network_records
-from fedchain.page.pictures import Pictures, pictures_of
+from fedchain.page.pictures import ScanPictures, pictures_of
 from fedchain.page.run_record import run_record, scenario_of
-from fedchain.page.thinning import Event, Thinning, thinned
+from fedchain.page.thinning import EventFields, Thinning, thinned
 from fedchain.page.trips import Trips
 from fedchain.results import EVENTS, LEDGER, Run, RunFolder
 from fedchain.results.travel import TRAVEL
@@ -44,7 +44,7 @@ def page_records(run: Run) -> Iterator[PageRecord]:
         yield from (told[0] for told in feed.records() if told is not None)
 
 
-def status_of(run: Run) -> str:
+def current_status(run: Run) -> str:
     """Return the status of a run, which is ``interrupted`` for one that was killed."""
     status = str(Run(run.folder).manifest["status"])
     killed = status == "running" and not RunFolder(run.folder).in_use()
@@ -54,7 +54,7 @@ def status_of(run: Run) -> str:
 class Feed:
     """Reads one run folder, once."""
 
-    def __init__(self, run: Run, pictures: Callable[[], Pictures | None] | None = None) -> None:
+    def __init__(self, run: Run, pictures: Callable[[], ScanPictures | None] | None = None) -> None:
         """Open the ledger.
 
         Args:
@@ -73,7 +73,7 @@ class Feed:
         self._events = ChunkReader(run.folder / EVENTS)
         self._trips = Trips(run.folder / TRAVEL, self._thinning)
         self._make_pictures = pictures or (lambda: saved_pictures(run))
-        self._pictures: Pictures | None = None
+        self._pictures: ScanPictures | None = None
         self._rounds: dict[int, bytes] = {}
         self._unmasked: dict[int, bytes] = {}
         self._lost = 0
@@ -94,7 +94,7 @@ class Feed:
             follow: whether to wait for a run that goes on.
         """
         yield from ((record, None) for record in self._opening())
-        status, heard = status_of(self._run), time.monotonic()
+        status, heard = current_status(self._run), time.monotonic()
         while True:
             goes_on = self._goes_on = follow and status == "running"
             if not goes_on:
@@ -112,7 +112,7 @@ class Feed:
             time.sleep(PAUSE_S)
             status = Run(self._run.folder).manifest["status"]
             if status == "running" and time.monotonic() - heard > QUIET_S:
-                status, heard = status_of(self._run), time.monotonic()
+                status, heard = current_status(self._run), time.monotonic()
         yield from ((record, None) for record in self._closing(status))
 
     def _opening(self) -> Iterator[PageRecord]:
@@ -188,7 +188,7 @@ class Feed:
                 yield from self._pictures.masks(number, model_of(state))
 
 
-def saved_pictures(run: Run) -> Pictures | None:
+def saved_pictures(run: Run) -> ScanPictures | None:
     """Return the pictures of a run; None if it shows no scans, or they cannot be made here."""
     scenario = scenario_of(run)
     try:
@@ -197,6 +197,6 @@ def saved_pictures(run: Run) -> Pictures | None:
         return None
 
 
-def _told(event: Event) -> PageRecord:
+def _told(event: EventFields) -> PageRecord:
     fields = {key: value for key, value in event.items() if key != "event"}
     return page_record(event["event"], **fields)

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 from fedchain.errors import FedchainError, RunRefused
-from fedchain.page.pictures import Pictures
+from fedchain.page.pictures import ScanPictures
 from fedchain.page.records import saved_pictures
 from fedchain.results import Run
 from fedchain.results.folder import MANIFEST
 
-MOST_LISTED = 500
+MOST_RUNS = 500
 """Largest number of runs that are listed."""
 MOST_KEPT = 4
 """Largest number of runs whose scans are kept in memory."""
@@ -31,7 +31,7 @@ class Runs:
             RunRefused: there is no run in the folder.
         """
         self.folder, self._trust = folder.absolute(), trust_user_parts
-        self._pictures: dict[Path, Pictures | None] = {}
+        self._pictures: dict[Path, ScanPictures | None] = {}
         self._lock = threading.Lock()
         if not self.folder.is_dir():
             raise RunRefused(f"{folder}: no such folder; give a run's folder, or a folder of runs")
@@ -67,7 +67,7 @@ class Runs:
             raise RunRefused(f"{path}: is a link; give the folder itself")
         return Run.open(path, trust_user_parts=self._trust)
 
-    def pictures(self, run: Run) -> Pictures | None:
+    def pictures(self, run: Run) -> ScanPictures | None:
         """Return the pictures of a run, which are made once."""
         with self._lock:
             if run.folder not in self._pictures:
@@ -76,14 +76,14 @@ class Runs:
                 self._pictures[run.folder] = saved_pictures(run)
             return self._pictures[run.folder]
 
-    def keep_pictures(self, folder: Path, pictures: Pictures | None) -> None:
+    def keep_pictures(self, folder: Path, pictures: ScanPictures | None) -> None:
         """Keep the pictures of a run that has just begun."""
         with self._lock:
             self._pictures[folder.absolute()] = pictures
 
     def described(self) -> list[dict[str, str]]:
-        """Return name, status and finding of each run; at most ``MOST_LISTED``."""
-        return [self._described(name) for name in self.names()[:MOST_LISTED]]
+        """Return name, status and finding of each run; at most ``MOST_RUNS``."""
+        return [self._described(name) for name in self.names()[:MOST_RUNS]]
 
     def _described(self, name: str) -> dict[str, str]:
         try:

@@ -33,9 +33,10 @@ from fedchain.page.lines import line_of, page_record
 from fedchain.page.plain import Plain, error_html, runs_html
 from fedchain.page.records import Feed, Told
 from fedchain.page.run_record import run_record
-from fedchain.page.runs import MOST_LISTED, Runs
+from fedchain.page.runs import MOST_RUNS, Runs
 from fedchain.page.streams import Parts, event_parts, in_thread
-from fedchain.results import LEDGER, Run
+from fedchain.results import EVENTS, LEDGER, Run
+from fedchain.results.tables import main_rounds
 
 LOOPBACK = "127.0.0.1"
 """The only address on which the server listens."""
@@ -45,7 +46,7 @@ MOST_REQUESTS = 64
 """Largest number of requests at a time."""
 LONGEST_ID = 16
 """Largest number of digits of an event's id."""
-START_S = 10.0
+WITHIN_S = 10.0
 """Real seconds within which the server must have started."""
 
 
@@ -72,7 +73,7 @@ class PageApp:
     def list_runs(self, _: Request) -> Response:
         """Answer with the list of runs."""
         listed = [{**run, "href": run_path(run["name"])} for run in self._runs.described()]
-        left_out = len(self._runs.names()) - MOST_LISTED
+        left_out = len(self._runs.names()) - MOST_RUNS
         inside = runs_html(self._runs.folder.name, listed, max(0, left_out))
         return HTMLResponse(plain_html("fedchain", inside))
 
@@ -81,6 +82,8 @@ class PageApp:
         run, plain = self._run(request), Plain()
         with Store.open(run.folder / LEDGER, writable=False) as store:
             plain.take(run_record(run, store.rules))
+        for row in main_rounds(run.folder / EVENTS):
+            plain.take({**row, "is": "round"})
         others = [name for name in self._runs.names() if name != run.folder.name]
         metas = {"fedchain-source": "events", "fedchain-runs": json.dumps(others)}
         title = f"{run.manifest['name']} · fedchain"
@@ -190,7 +193,7 @@ class PageServer:
         self._thread.start()
         began = time.monotonic()
         while not self._server.started:
-            if time.monotonic() - began > START_S or not self._thread.is_alive():
+            if time.monotonic() - began > WITHIN_S or not self._thread.is_alive():
                 raise RunRefused(f"port {port}: the server did not start")
             time.sleep(0.01)
 
@@ -202,7 +205,7 @@ class PageServer:
     def close(self) -> None:
         """Stop serving."""
         self._server.should_exit = True
-        self._thread.join(START_S)
+        self._thread.join(WITHIN_S)
         self._socket.close()
 
 

@@ -22,7 +22,7 @@ BUDGET = 800_000
 
 
 @dataclass(frozen=True)
-class Replay:
+class ReplayFile:
     """A page in one file."""
 
     html: str
@@ -31,7 +31,7 @@ class Replay:
     """What was left out to keep the file small, in words; empty if nothing was."""
 
 
-def replay(run: Run, budget: int = BUDGET) -> Replay:
+def replay(run: Run, budget: int = BUDGET) -> ReplayFile:
     """Return the page of a run in one file.
 
     It has all records of the run, and whole blocks from the first on while the budget lasts: with
@@ -77,7 +77,7 @@ def records_element(lines: Iterable[str], *, name: str, run: str = "") -> str:
     )
 
 
-def _file(run: Run, plain: Plain, lines: Sequence[str], left_out: str, clouds: bool) -> Replay:
+def _file(run: Run, plain: Plain, lines: Sequence[str], left_out: str, clouds: bool) -> ReplayFile:
     said = f"<p>This file leaves out {html.escape(left_out)}.</p>" if left_out else ""
     made = page_html(
         title=f"{run.manifest['name']} · fedchain",
@@ -86,7 +86,7 @@ def _file(run: Run, plain: Plain, lines: Sequence[str], left_out: str, clouds: b
         records=[records_element(lines, name="records", run=run.folder.absolute().name)],
         clouds=clouds,
     )
-    return Replay(made, left_out)
+    return ReplayFile(made, left_out)
 
 
 def _within(view: LedgerView, budget: int) -> Iterator[str]:

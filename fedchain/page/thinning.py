@@ -12,14 +12,14 @@ MOST_HEADERS = 500
 """Number of heights below the last one whose headers are shown of a longer run."""
 MOST_SENT = 200
 """Largest number of messages of a block that are all shown."""
-MOST_MESSAGES = 40_000
+MOST_TOLD = 40_000
 """Messages of a run that are shown, approximately."""
 MOST_MASKED = 200
 """Largest number of rounds whose masks are shown, approximately."""
 AROUND = 20
 """Number of messages around the threshold that are shown of a block with more than MOST_SENT."""
 
-Event = dict[str, Any]
+EventFields = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Thinning:
     def every_sent(self) -> int:
         """One round in so many is shown with its messages; a multiple of ``every``."""
         shown = self.rounds // self.every * min(self.asked, MOST_SENT)
-        return self.every * (-(-shown // MOST_MESSAGES) or 1)
+        return self.every * (-(-shown // MOST_TOLD) or 1)
 
     def shows(self, round_: int) -> bool:
         """Return whether a round is shown; the first and the last always are."""
@@ -63,7 +63,7 @@ class Thinning:
         return self.rounds <= MOST_ROUNDS or height > top - MOST_HEADERS
 
 
-def thinned(messages: Sequence[Event]) -> list[Event]:
+def thinned(messages: Sequence[EventFields]) -> list[EventFields]:
     """Return the messages of a block that are shown, in their order.
 
     All are shown of at most ``MOST_SENT``. Of more, those of attackers are shown, the deciles of
@@ -72,7 +72,7 @@ def thinned(messages: Sequence[Event]) -> list[Event]:
     >>> many = [{"cosine": k / 1000, "used": k >= 400, "attack": ""} for k in range(1000)]
     >>> shown = [round(1000 * message["cosine"]) for message in thinned(many)]
     >>> shown[:6], len(shown)
-    ([0, 100, 200, 300, 390, 391], 30)
+    ([0, 99, 199, 299, 390, 391], 30)
     """
     if len(messages) <= MOST_SENT:
         return list(messages)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
 
-Made = TypeVar("Made", bound=Callable[..., Any])
+Declared = TypeVar("Declared", bound=Callable[..., Any])
 LEARNING_CHAIN = "chen2018"
 """Key of the paper whose protocol every run follows."""
-PLACES = ("journal", "booktitle", "school", "publisher")
+VENUES = ("journal", "booktitle", "publisher")
 """Fields that say where a source appeared; the first one that an entry has is shown."""
 _SOURCES: dict[Callable[..., Any], tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {}
 _ENTRY = re.compile(r"^@(\w+)\{(\w+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
@@ -45,9 +45,7 @@ class Source:
         plain = {name: _plain(value) for name, value in self.fields.items()}
         authors = [_name(each) for each in plain["author"].split(" and ")]
         several = f"{', '.join(authors[:-1])} and {authors[-1]}" if authors[1:] else authors[0]
-        place = next(
-            (plain[n] for n in ("journal", "booktitle", "school", "publisher") if n in plain), ""
-        )
+        place = next((plain[n] for n in ("journal", "booktitle", "publisher") if n in plain), "")
         address = f"doi:{plain['doi']}" if "doi" in plain else ""
         if "eprint" in plain:
             address = f"arXiv:{plain['eprint']}"
@@ -55,7 +53,9 @@ class Source:
         return ". ".join(each for each in told if each) + "."
 
 
-def cites(*keys: str, when: Mapping[str, tuple[str, ...]] | None = None) -> Callable[[Made], Made]:
+def cites(
+    *keys: str, when: Mapping[str, tuple[str, ...]] | None = None
+) -> Callable[[Declared], Declared]:
     """Declare the sources of a part, or of a section of the scenario.
 
     Args:
@@ -69,7 +69,7 @@ def cites(*keys: str, when: Mapping[str, tuple[str, ...]] | None = None) -> Call
     (('kingma2015',), ('kingma2015', 'polyak1992'))
     """
 
-    def declare(made: Made) -> Made:
+    def declare(made: Declared) -> Declared:
         _SOURCES[made] = keys, when or {}
         return made
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from fedchain.errors import RunRefused
 from fedchain.files import read_json
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, inlined
 from fedchain.reports.findings import finding_of
+from fedchain.reports.settings import settings_of
 from fedchain.reports.study import Recorded, Study, byzantine_share, capture
 from fedchain.reports.tables import Table, cell_words
-from fedchain.reports.words import labelled, value_words
+from fedchain.reports.words import labelled
 
 FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 """Template of the page, with places for its title and its body."""
@@ -73,7 +73,7 @@ def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
         yield f'<p class="lead">{_text(description)}</p>'
     if found.replay:
         yield f'<p><a href="{REPLAY}">The same run as a page</a>, round by round.</p>'
-    yield _facts(_settings(study))
+    yield _facts(settings_of(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:
         yield _unfinished(study)
@@ -89,76 +89,6 @@ def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
         yield f"<details><summary>Table: {_text(table.name)}</summary>{inner}</details>"
     yield _scenario(study.first)
     yield _reproduce(study)
-
-
-def _settings(study: Study) -> dict[str, str]:
-    scenario, nodes = study.first.manifest["scenario"], study.first.manifest["scenario"]["nodes"]
-    facts = {
-        "seed": str(scenario["seed"]),
-        "task": _kind(study, "task"),
-        **_inner(study),
-        "network": _kind(study, "network"),
-        "data holders": str(nodes["holders"]),
-        "compute nodes": str(nodes["compute"]),
-        "rounds": str(scenario["rounds"]),
-        **{section: _kind(study, section) for section in ("aggregation", "update", "privacy")},
-        "attacks": "; ".join(map(_attack, scenario["attacks"])) or "none",
-    }
-    if study.kind == "run":
-        return {**facts, "status": study.first.manifest["status"].replace("_", " ")}
-    return {
-        **facts,
-        "varied": ", ".join(study.keys),
-        "runs": f"{len(study.runs)} of {len(study.runs) + len(study.unfinished)}",
-        "points": "; ".join(labelled(study)),
-    }
-
-
-def _kind(study: Study, section: str) -> str:
-    return _part(study, section, study.first.manifest["scenario"].get(section))
-
-
-def _inner(study: Study) -> dict[str, str]:
-    """Return the model and the loss in words, which are parts of the task."""
-    path, task = "task", study.first.manifest["scenario"]["task"]
-    while isinstance(task.get("of"), Mapping):  # a task around another one
-        path, task = f"{path}.of", task["of"]
-    return {n: _part(study, f"{path}.{n}", task[n]) for n in ("model", "loss") if n in task}
-
-
-def _part(study: Study, path: str, part: Any) -> str:
-    if not isinstance(part, Mapping):
-        return "–"
-    inside = []
-    for key, value in part.items():
-        name = key.replace("_", " ")
-        if f"{path}.{key}" in study.keys:
-            inside.append(f"{name} varied")
-        elif key != "kind" and isinstance(value, int | float | str):
-            inside.append(f"{name} {value_words(value) if isinstance(value, float) else value}")
-    return f"{part.get('kind')}" + (f" ({', '.join(inside)})" if inside else "")
-
-
-def _attack(attack: Mapping[str, Any]) -> str:
-    last = attack.get("to_round")
-    until = f" to {last}" if last is not None else ""
-    who = _attackers(attack)
-    if (names := attack.get("names", 1)) > 1:
-        who += f" under {names} names each"
-    if (knowledge := attack.get("knowledge", "own")) != "own":
-        who += f", knowledge {knowledge},"
-    return f"{attack.get('kind')} by {who} from round {attack.get('from_round')}{until}"
-
-
-def _attackers(attack: Mapping[str, Any]) -> str:
-    """Return the attackers in words: the ids of nodes or holders, or the number of holders."""
-    if attack.get("nodes"):
-        return f"compute nodes {', '.join(map(str, attack['nodes']))}"
-    if attack.get("holders"):
-        return f"holders {', '.join(map(str, attack['holders']))}"
-    if attack.get("share") is not None:
-        return f"a share of {attack['share']:g} of the holders (drawn by the seed)"
-    return f"{attack.get('count')} holders (drawn by the seed)"
 
 
 def _unfinished(study: Study) -> str:

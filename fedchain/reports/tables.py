@@ -24,8 +24,8 @@ from fedchain.reports.study import (
     over_seeds,
     total_epsilon,
 )
-from fedchain.reports.words import baseline_words, key_words, value_words
-from fedchain.results.finding import metric_words
+from fedchain.reports.words import key_words, value_words
+from fedchain.results.finding import metric_words, plain_baseline
 from fedchain.statistics import Interval
 
 TABLE_KINDS = ("csv", "md", "tex")
@@ -152,7 +152,7 @@ def _effort(study: Study) -> list[Table]:
 def _metrics(run: Recorded) -> Table:
     baselines = run.manifest.get("baselines", {})
     columns = [("metric", "metric"), ("value", "this run")]
-    columns += [(name, baseline_words(name)) for name in baselines]
+    columns += [(name, plain_baseline(name)) for name in baselines]
     rows = tuple(
         (metric_words(m), final(run, m), *(finite_value(b, m) for b in baselines.values()))
         for m in metric_names(run)

@@ -48,9 +48,25 @@ def load(
     >>> load("breast_cancer", set={"rounds": 3}).nodes.holders
     10
     """
+    return check_scenario(*merge_layers(path, set, seed, name))
+
+
+def merge_layers(
+    path: str | Path,
+    set: Overrides | None = None,  # noqa: A002
+    seed: int | None = None,
+    name: str | None = None,
+) -> tuple[Node, list[Located]]:
+    """Read a scenario file and apply overrides, without checking the values.
+
+    Arguments and errors are those of ``load``.
+
+    Returns:
+        The merged tree, and the problems that were found while the files were read.
+    """
     file = file_of(path)
     root, noted = _read(file, Path(file.name) if Path(path).name == str(path) else file, ())
-    return _finish(root, noted, set, {"seed": seed, "name": name})
+    return _override(root, set, {"seed": seed, "name": name}), noted
 
 
 def from_mapping(
@@ -65,7 +81,7 @@ def from_mapping(
         ScenarioError: something is wrong; the error lists every problem with its key.
     """
     root = anchored(grow(values, Mark("scenario")), Path.cwd(), is_path=False)
-    return _finish(root, [], set, {"seed": seed, "name": name})
+    return check_scenario(_override(root, set, {"seed": seed, "name": name}))
 
 
 def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
@@ -85,7 +101,7 @@ def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
     if not trust_user_parts and (named := user_parts(values)):
         words = f"names code of somebody's own, {', '.join(named)}"
         raise refused(str(path), f"{words}; add --trust-user-parts if you know it")
-    return _finish(anchored(root, path.parent, is_path=False), noted, None, {})
+    return check_scenario(anchored(root, path.parent, is_path=False), noted)
 
 
 def user_parts(values: object) -> list[str]:
@@ -106,17 +122,15 @@ def user_parts(values: object) -> list[str]:
     return found
 
 
-def _finish(
-    root: Node, noted: list[Located], values: Overrides | None, flags: Overrides
-) -> Scenario:
+def _override(root: Node, values: Overrides | None, flags: Overrides) -> Node:
     if not root.value:
-        return check_scenario(root, noted)
+        return root
     root = override(root, values or {}, Path.cwd())
     for flag, value in flags.items():
         if value is not None and isinstance(root.value, Mapping):
             node = replace(grow(value, mark := Mark(f"--{flag}")), key=mark)
             root = replace(root, value={**root.value, flag: node})
-    return check_scenario(root, noted)
+    return root
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from command_line import call
 
+from fedchain.errors import RunRefused
 from fedchain.results import Run, RunFolder
 from fedchain.timing import STAGES
 from fedchain.update import Updated
@@ -127,6 +128,17 @@ def test_to_tell_a_finished_run_again_loads_nothing_that_a_run_needs(done, scena
         monkeypatch.setitem(sys.modules, f"fedchain.runs.{module}", None)
     assert call("run", scenario, "--out", done.out).code == 0
     assert call("resume", done.folder).code == 0
+
+
+def test_a_finished_run_is_found_without_checking_its_scenario_again(done, scenario, monkeypatch):
+    def check(*_):
+        raise RunRefused("checked")
+
+    monkeypatch.setattr("fedchain.scenario.checking.check_scenario", check)
+    assert call("run", scenario, "--out", done.out).code == 0
+    for more in (("--set", "rounds=4"), ("--seed", 1), ("--name", "other"), ("--dry-run",)):
+        assert call("run", scenario, "--out", done.out, *more).err.endswith("checked\n")
+    assert call("run", scenario, "--out", done.out / "elsewhere").err.endswith("checked\n")
 
 
 def test_a_damaged_manifest_is_refused_with_the_key_that_it_lacks(done, tmp_path):

@@ -226,3 +226,23 @@ def test_the_recipe_of_a_mechanism_can_be_pasted_and_run(monkeypatch, tmp_path):
     drawn = made.setup.mechanism.release(np.zeros((1, 20_000), np.float32), [bytes(32)], [0.25])
     assert drawn.std() == pytest.approx(0.5, rel=0.03)
     made.close()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        gaussian(4, 300, noise_multiplier=2.0, clip=0.5),
+        skellam(4, 300, noise_multiplier=2.0, clip=0.5),
+        laplace(4, 300, noise_multiplier=2.0, clip=0.5),
+        knorm(4, 300, noise_multiplier=2.0, clip=0.5),
+        privacy_filter(4, 300, noise_multiplier=2.0, clip=0.5),
+        clipped(4, 300, clip=0.5),
+    ],
+    ids=lambda made: made.name,
+)
+def test_the_norm_of_the_noise_is_the_one_that_releases_have(made):
+    keys = [bytes([k]) * 32 for k in range(64)]
+    sensitivity = made.terms.sensitivity(10)
+    released = made.release(np.zeros((64, 300)), keys, [sensitivity] * 64)
+    found = np.sqrt((released.astype(float) ** 2).sum(axis=1).mean())
+    assert made.noise_norm(sensitivity, 300) == pytest.approx(found, rel=0.03)

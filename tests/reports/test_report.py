@@ -23,8 +23,8 @@ from fedchain.reports.figures.fates import ABSENT, FAINT, FILLS, LEFT_OUT, USED,
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.style import finished, render
 from fedchain.reports.findings import finding_of
-from fedchain.reports.page import _attack
 from fedchain.reports.report import report
+from fedchain.reports.settings import attack_words
 from fedchain.reports.study import Recorded, open_study
 from fedchain.results.finding import three_digits
 from fedchain.scans.pictures import ERRORS, draw_panels
@@ -514,7 +514,7 @@ def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> Non
 def test_the_page_says_who_attacks_however_the_scenario_names_them(
     who: dict[str, Any], words: str
 ) -> None:
-    assert words in _attack({"kind": "sign_flip", "from_round": 2, **who})
+    assert words in attack_words({"kind": "sign_flip", "from_round": 2, **who})
 
 
 def test_the_page_of_a_sweep_names_the_points_without_a_result(sweep_folder: Path) -> None:

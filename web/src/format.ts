@@ -27,9 +27,12 @@ export function plain(value: number | null | undefined): string {
   return value == null ? "–" : sign(value, String(Math.abs(value)).replace(/^0\./, "."));
 }
 
+// Made once: a new one for each number takes a hundred times as long.
+const THOUSANDS = new Intl.NumberFormat("en");
+
 /** A whole number with its thousands apart. */
 export function whole(value: number): string {
-  return Math.round(value).toLocaleString("en");
+  return THOUSANDS.format(Math.round(value));
 }
 
 /** A power of ten as `1e-5`, never `1e-05`. */

@@ -293,7 +293,9 @@ export function parseLine(line: string): PageRecord | null {
 
 /** The bytes of a base64 text. */
 export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const letters = atob(base64), bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
 }
 
 /** Bits of a mask, row by row, one byte each: 0 or 1. */

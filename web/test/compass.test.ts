@@ -7,7 +7,8 @@ import {
   countsOf, cutOf, factorsOf, isCloseCut, keepAt, keptOf, median, ranking, sharesOf, stepOf,
 } from "../src/panels/compass/selection";
 import { loadingsOf, Sides, turned } from "../src/panels/compass/sides";
-import { bytesOf } from "../src/records";
+import { inBlockOf } from "../src/panels/compass/view";
+import { bytesOf, type MessageRecord } from "../src/records";
 
 interface Values {
   rule: { kind: string; keep?: number };
@@ -85,9 +86,9 @@ test("sides are the signs of the first principal component of what is orthogonal
 });
 
 test("a component that comes out with the other sign leaves holders where they were", () => {
-  const before = new Map([[3, 0.5], [7, -0.4], [9, 0.1]]);
-  const now = turned(Float64Array.of(-0.6, 0.5, -0.2), [3, 7, 9], before);
-  assert.deepEqual([...now], [[3, 0.6], [7, -0.5], [9, 0.2]]);
+  const before = new Map([[3, 0.1], [7, 0.5], [9, -0.6]]);
+  const now = turned(Float64Array.of(0.2, -0.5, 0.6), [3, 7, 9], before);
+  assert.deepEqual([...now], [[3, -0.2], [7, 0.5], [9, -0.6]]);
 });
 
 test("the holder with the lowest index begins on the right", () => {
@@ -153,4 +154,10 @@ test("a rule is read as the compass can show it", () => {
   assert.equal(as({ kind: "dnc" }), "score");
   assert.equal(reading({ kind: "krum", first: [{ kind: "norm_clipping" }] }).linear, false);
   assert.equal(reading({ kind: "l_nearest", keep: 1, weights: { kind: "records", cap: "median" } }).weights, "capped");
+});
+
+test("a message of a replaced block, or of none, is not among those of the round's block", () => {
+  const message = (id: string, more: object) => ({ id, block: "new", late: false, cosine: 0.5, ...more }) as MessageRecord;
+  const told = [message("c", {}), message("a", {}), message("b", { block: "old" }), message("d", { late: true, cosine: null })];
+  assert.deepEqual(inBlockOf(told, "new").map((one) => one.id), ["a", "c"]);
 });

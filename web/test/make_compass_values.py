@@ -27,7 +27,7 @@ def main(places: list[str]) -> None:
     for place in places:
         folder, round_ = place.rsplit(":", 1)
         made.append(values_of(Run.open(folder), int(round_)))
-    print(json.dumps(made, separators=(",", ":")))
+    sys.stdout.write(json.dumps(made, separators=(",", ":")) + "\n")
 
 
 def values_of(run: Run, round_: int) -> dict[str, Any]:

@@ -41,3 +41,8 @@ test("without places the nodes stand on two circles, and many holders become tic
 test("half of the way is in the middle", () => {
   assert.deepEqual(between({ x: 0, y: 2 }, { x: 10, y: 4 }, 0.5), { x: 5, y: 3 });
 });
+
+test("compute nodes alone take the room of the holders", () => {
+  const { spots } = layoutOf(new Map(), 2, 0, 100);
+  assert.deepEqual([...spots.values()].map(({ x, y }) => [Math.round(x), Math.round(y)]), [[50, 5], [50, 95]]);
+});

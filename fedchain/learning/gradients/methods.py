@@ -235,13 +235,13 @@ def separate_sums(
         for name, _, entered, error in _clip_errors(passed, clipping):
             prefix = f"{name}." if name else ""
             weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
-            parts = torch.split(error, sizes), torch.split(entered, sizes)
-            for (row, _), some, those in zip(kept, *parts, strict=True):
-                kind = out.dtype if len(some) > SINGLE else those.dtype
-                one, its = some[None].to(kind), those[None].to(kind)
-                row[weight] += torch.bmm(one.mT, its).flatten()
+            parts = torch.split(error[None], sizes, 1), torch.split(entered[None], sizes, 1)
+            for (row, _), size, some, those in zip(kept, sizes, *parts, strict=True):
+                kind = out.dtype if size > SINGLE else those.dtype
+                one, its = some.to(kind), those.to(kind)
+                row[weight].add_(torch.bmm(one.mT, its).flatten())
                 if bias is not None:
-                    row[bias] += one.sum(1)[0]
+                    row[bias].add_(one.sum(1)[0])
 
 
 def groups_of(sizes: Sequence[int], most: int) -> Iterator[slice]:

@@ -96,9 +96,8 @@ def _table_task(
 
         task.__name__ = read.__name__
         task.__doc__ = f"{inspect.getdoc(read)}\n\n{ARGUMENTS}"
-        declared: Callable[..., Task] = cites(source)(task)
         TASK_SHAPES[read.__name__] = lambda _: Shapes(inputs=shape, outputs=classes, targets=())
-        return tasks(declared)
+        return tasks(cites(source)(task))
 
     return register
 

@@ -1,9 +1,7 @@
 // The page's side of the verifier: gives the worker what comes of a chain, and keeps what it says.
 import { effect, signal } from "@preact/signals";
-import { bytesOf, type HeaderRecord } from "../records";
 import { ownText } from "../own";
 import type { Story } from "../story";
-import { fromHex } from "./bytes";
 import type { Marks } from "./light";
 import type { Asked, Told } from "./worker";
 
@@ -38,13 +36,13 @@ export class Verifier {
       const first = story.genesis.value;
       if (!first || this.sent.has(first.hash)) return;
       this.sent.add(first.hash);
-      this.worker.ask({ is: "agreed", rules: new TextEncoder().encode(first.rules), weights: bytesOf(first.weights) });
+      this.worker.ask({ is: "agreed", record: first });
     });
     effect(() => {
       if (!story.genesis.value) return;
       const fresh = [...story.headers.value.values()].filter(({ hash }) => !this.sent.has(hash));
       for (const { hash } of fresh) this.sent.add(hash);
-      if (fresh.length) this.worker.ask({ is: "headers", headers: fresh.map(givenOf) });
+      if (fresh.length) this.worker.ask({ is: "headers", records: fresh });
     });
     effect(() => {
       const headers = story.headers.value;
@@ -56,7 +54,7 @@ export class Verifier {
   /** Take the messages of a block whose header has been told. */
   takeBody(hash: string, base64: string): void {
     this.bodies.value = new Set([...this.bodies.peek(), hash]);
-    this.worker.ask({ is: "body", hash, bytes: bytesOf(base64) });
+    this.worker.ask({ is: "body", hash, base64 });
   }
 
   private hear(told: Told): void {
@@ -64,15 +62,4 @@ export class Verifier {
     else if (told.is === "unknown") this.unknown.value = told.parts;
     else if (told.is === "refused") this.refusal.value ||= told.reason;
   }
-}
-
-function givenOf(record: HeaderRecord) {
-  return {
-    hash: record.hash,
-    bytes: bytesOf(record.bytes),
-    key: bytesOf(record.key),
-    signature: bytesOf(record.signature),
-    arrivedMs: record.arrived_ms,
-    contents: record.contents.length === record.messages ? record.contents.map(fromHex) : null,
-  };
 }

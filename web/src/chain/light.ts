@@ -58,7 +58,8 @@ export class Light {
     const header = readHeader(given.bytes), hash = hashOf(given.bytes);
     need(hex(hash) === given.hash, `header: hash: is ${hex(hash)}; the record says ${given.hash}`);
     if (this.known.has(given.hash)) return;
-    this.known.set(given.hash, { sealed: { header, hash, publicKey: given.key, signature: given.signature }, given, messages: null });
+    const messages = given.contents?.length === 0 ? [] : null; // a block without messages has nothing more to say
+    this.known.set(given.hash, { sealed: { header, hash, publicKey: given.key, signature: given.signature }, given, messages });
     this.tree.addLoose(header, given.hash);
   }
 

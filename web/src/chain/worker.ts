@@ -1,13 +1,14 @@
 // The worker of the page: it verifies blocks as they come, or searches for a nonce. It is started from
 // a Blob of the page's own text (own.ts).
-import { type Bytes, Wrong } from "./bytes";
+import { bytesOf, type GenesisRecord, type HeaderRecord } from "../records";
+import { type Bytes, fromHex, Wrong } from "./bytes";
 import { type HeaderGiven, Light, type Marks } from "./light";
 import { search } from "./mine";
 
 export type Asked =
-  | { is: "agreed"; rules: Bytes; weights: Bytes }
-  | { is: "headers"; headers: HeaderGiven[] }
-  | { is: "body"; hash: string; bytes: Bytes }
+  | { is: "agreed"; record: GenesisRecord }
+  | { is: "headers"; records: HeaderRecord[] }
+  | { is: "body"; hash: string; base64: string }
   | { is: "mine"; header: Bytes; target: Bytes };
 export type Told =
   | { is: "unknown"; parts: string[] }
@@ -17,7 +18,7 @@ export type Told =
   | { is: "mined"; nonce: number };
 
 const TRIES = 4096; // between two words to the page
-const EVERY_MS = 100;
+const EVERY_MS = 250;
 
 let light: Light | null = null;
 const waiting = new Set<string>();
@@ -41,22 +42,33 @@ export function answerPage(): void {
 function take(asked: Asked): void {
   switch (asked.is) {
     case "agreed":
-      light = new Light(asked.rules, asked.weights);
+      light = new Light(new TextEncoder().encode(asked.record.rules), bytesOf(asked.record.weights));
       tell({ is: "unknown", parts: light.agreed.unknown });
       break;
     case "headers":
-      for (const header of asked.headers) {
-        light!.header(header);
-        wait(header.hash);
+      for (const record of asked.records) {
+        light!.header(givenOf(record));
+        wait(record.hash);
       }
       break;
     case "body":
-      light!.body(asked.hash, asked.bytes);
+      light!.body(asked.hash, bytesOf(asked.base64));
       for (const hash of light!.waitingFor(asked.hash)) wait(hash);
       break;
     case "mine":
       mine(asked.header, asked.target);
   }
+}
+
+function givenOf(record: HeaderRecord): HeaderGiven {
+  return {
+    hash: record.hash,
+    bytes: bytesOf(record.bytes),
+    key: bytesOf(record.key),
+    signature: bytesOf(record.signature),
+    arrivedMs: record.arrived_ms,
+    contents: record.contents.length === record.messages ? record.contents.map(fromHex) : null,
+  };
 }
 
 function wait(hash: string): void {

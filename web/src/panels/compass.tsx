@@ -57,17 +57,19 @@ export function Compass() {
 function lacking(): string | null {
   if (run.value && run.value.weights === 0) return say("compass.no_messages");
   if (roundRecord.value === null) return say("compass.no_round");
-  return inBlockOf(roundMessages.value).length === 0 ? say("compass.empty_block") : null;
+  const inBlock = inBlockOf(roundMessages.value, roundRecord.value.block);
+  return inBlock.length === 0 ? say("compass.empty_block") : null;
 }
 
 const known = new Sides();
 
 /** Which side each holder lies on in this round. */
 function sidesNow(): ReadonlyMap<number, number> {
-  const recordOf = (one: number) => grams.value.get(rounds.value.get(one)?.block ?? "");
+  const blockOf = (one: number) => rounds.value.get(one)?.block ?? "";
+  const recordOf = (one: number) => grams.value.get(blockOf(one));
   return known.at(told.value.filter(recordOf), round.value, (one) => ({
     gram: gramOf(recordOf(one)!)!,
-    holders: inBlockOf(messages.value.get(one) ?? []).map((message) => message.holder),
+    holders: inBlockOf(messages.value.get(one) ?? [], blockOf(one)).map((message) => message.holder),
   }));
 }
 
@@ -86,7 +88,7 @@ function Picture({ scene, onPoint }: { scene: Scene; onPoint: (place: number | n
             {width < NARROW && drawsStrip && <Strip scene={scene} width={left} />}
             {scene.view.gram === null && <p class="note">{say("compass.no_cosines")}</p>}
             {scene.view.gram !== null && width < NARROW && (
-              <button class="quiet" aria-expanded={shown} onClick={() => setShown(!shown)}>
+              <button aria-expanded={shown} onClick={() => setShown(!shown)}>
                 {say(shown ? "compass.hide_wheel" : "compass.show_wheel")}
               </button>
             )}
@@ -120,8 +122,8 @@ function Key({ scene: { truth, view } }: { scene: Scene }) {
           {say(`compass.${words}`)}
         </span>
       ))}
-      {linear && <span class="step">{say("compass.key_step")}</span>}
-      {linear && truth && <span class="mean">{say("compass.key_mean")}</span>}
+      {linear && <span class="of-step">{say("compass.key_step")}</span>}
+      {linear && truth && <span class="of-mean">{say("compass.key_mean")}</span>}
       <span>{say("compass.key_rays")}</span>
     </p>
   );

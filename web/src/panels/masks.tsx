@@ -7,7 +7,7 @@ import type { TableContent } from "../parts/Table";
 import { Toggle } from "../parts/Toggle";
 import type { MaskRecord, PictureRecord } from "../records";
 import { useWidth } from "../size";
-import { masks, pictures, round, run } from "../state";
+import { ended, masks, pictures, round, run } from "../state";
 import { say } from "../words";
 import { Greys, Lines, States, Swatch } from "./masks/drawing";
 import { type Judged, judged, roundOf, scansOf, STATE, zoom } from "./masks/pixels";
@@ -73,7 +73,9 @@ function shownNow(): Shown[] {
 
 function lacking(): string {
   if (masks.value.size > 0) return say("masks.later");
-  const scans = run.value?.task.includes("scan") || run.value?.task.includes("mosd");
+  // The server computes masks after it has told the rounds.
+  if (ended.value === null) return say("masks.preparing");
+  const scans = run.value?.task.startsWith("scan");
   return say(scans ? "masks.not_kept" : "masks.no_scans", { name: run.value?.name ?? "" });
 }
 

@@ -43,8 +43,8 @@ export function Points() {
       finding={finding}
       controls={
         <>
-          {hasWebGL && <Turns turn={turn} onTurn={setTurn} />}
-          {hasWebGL && <Toggle label={say("points.lasso")} on={drawing} onSwitch={setDrawing} />}
+          {hasWebGL() && <Turns turn={turn} onTurn={setTurn} />}
+          {hasWebGL() && <Toggle label={say("points.lasso")} on={drawing} onSwitch={setDrawing} />}
           {lasso && <button onClick={() => setLasso(null)}>{say("points.clear")}</button>}
           {scans.length > 1 && scans.map((other) => (
             <button aria-pressed={other === scan} onClick={() => { setChosen(other); setLasso(null); }}>
@@ -115,13 +115,13 @@ function Pictures({ one, picked, turn, finding, drawing, onTurn, onLasso }: Pict
     [one, picked],
   );
   const wide = width >= NARROW;
-  const size = Math.min(LARGEST, Math.floor(hasWebGL ? (wide ? (width - 12) / 2 : width) : (width - 24) / 3));
+  const size = Math.min(LARGEST, Math.floor(hasWebGL() ? (wide ? (width - 12) / 2 : width) : (width - 24) / 3));
   return (
     <div class="points" ref={box}>
       {size > 0 && sides.map(([side, marks]) => (
-        <figure class={hasWebGL ? "" : "flat"}>
+        <figure class={hasWebGL() ? "" : "flat"}>
           <figcaption>{say(`points.${side}`)}</figcaption>
-          {hasWebGL ? (
+          {hasWebGL() ? (
             <Lasso size={size} turn={turn} drawing={drawing} onTurn={onTurn} onLasso={onLasso}>
               <Turned places={places} marks={marks} turn={turn} size={size} words={`${say(`points.${side}`)}: ${finding}`} />
             </Lasso>

@@ -59,14 +59,22 @@ function More({ id, table, formula, code, onSvg }: MoreProps) {
     <div class="more">
       {table && (
         <Drawer summary={say("panel.table")}>
-          <Table {...table} />
-          <button class="quiet" onClick={() => saveCsv(id, table)}>{say("panel.csv")}</button>
+          {() => (
+            <>
+              <Table {...table} />
+              <button class="quiet" onClick={() => saveCsv(id, table)}>{say("panel.csv")}</button>
+            </>
+          )}
         </Drawer>
       )}
       {formula && (
         <Drawer summary={say("panel.formula")}>
-          <Scroll name={say("panel.formula")}><div class="formula">{formula}</div></Scroll>
-          {code && <p class="note"><code>{code}</code></p>}
+          {() => (
+            <>
+              <Scroll name={say("panel.formula")}><div class="formula">{formula}</div></Scroll>
+              {code && <p class="note"><code>{code}</code></p>}
+            </>
+          )}
         </Drawer>
       )}
       <button class="quiet save-picture" onClick={onSvg}>{say("panel.svg")}</button>

@@ -8,6 +8,7 @@ import { digits, fateOf, type Scene } from "./scene";
 import type { Row, View } from "./view";
 
 const BAR = 84;
+const SHORT_BAR = 52;
 const HATCH = "compass-hatch";
 
 interface RankingProps {
@@ -48,7 +49,7 @@ export function Ranking({ scene, narrow, onPoint }: RankingProps) {
               </>
             ))}
           {view.late.map((late) => (
-            <tr class="left">
+            <tr class="left late">
               <td>–</td>
               <th scope="row">{scene.truth ? `${scene.groups ? "g" : "h"}${late.holder}` : late.id.slice(0, 6)}</th>
               <td colSpan={columns.length - 2}>–</td>
@@ -101,7 +102,7 @@ function Line({ scene, narrow, rank, longest, differ, onPoint }: LineProps) {
       {!narrow && <td>{Math.round(row.angle)}°</td>}
       <td>{digits(row.cosine)}</td>
       {scene.view.reading.as === "score" && <td>{three(row.score)}</td>}
-      <td><Bar row={row} longest={longest} attacks={attacks} /></td>
+      <td><Bar row={row} longest={longest} attacks={attacks} size={narrow ? SHORT_BAR : BAR} /></td>
       <td>{fateOf(row, attacks)}{differ && row.used && say("compass.share", { share: share(row.share) })}</td>
     </tr>
   );
@@ -113,19 +114,27 @@ function shareDiffers(view: View): boolean {
   return Math.max(...shares) > 1.25 * Math.min(...shares);
 }
 
+interface BarProps {
+  row: Row;
+  longest: number;
+  attacks: boolean;
+  /** Pixels of the longest norm. */
+  size: number;
+}
+
 /** The norm as a bar, hatched up to the norm that noise alone is expected to have. */
-function Bar({ row, longest, attacks }: { row: Row; longest: number; attacks: boolean }) {
-  const long = (norm: number) => (longest > 0 ? Math.min(1, norm / longest) * BAR : 0);
+function Bar({ row, longest, attacks, size }: BarProps) {
+  const long = (norm: number) => (longest > 0 ? Math.min(1, norm / longest) * size : 0);
   const [whole, noise] = [long(row.norm), Math.min(long(row.norm), long(row.noise ?? 0))];
   const words = say(row.noise === null ? "compass.norm_alone" : "compass.norm", {
     norm: three(row.norm), noise: three(row.noise),
   });
   return (
-    <svg class={`bar ${attacks ? "attacks" : "honest"}`} width={BAR + 10} height={12} role="img" aria-label={words}>
+    <svg class={`bar ${attacks ? "attacks" : "honest"}`} width={size + 10} height={12} role="img" aria-label={words}>
       <title>{words}</title>
       <rect class="of-noise" x={0.5} y={1.5} width={noise} height={9} fill={`url(#${HATCH})`} />
       <rect class="of-signal" x={0.5 + noise} y={1.5} width={Math.max(0, whole - noise)} height={9} />
-      {row.norm > longest && <path d={`M${BAR + 3} 2l4 4l-4 4`} />}
+      {row.norm > longest && <path d={`M${size + 3} 2l4 4l-4 4`} />}
     </svg>
   );
 }

@@ -1,5 +1,6 @@
 // The strip: the same dots on an axis of what the rule judges by.
 import { share, three } from "../../format";
+import { scale } from "../../state";
 import { say } from "../../words";
 import { onStrip, ticksOf } from "./geometry";
 import { Handle, Mark } from "./mark";
@@ -24,7 +25,7 @@ export function Strip({ scene, width }: { scene: Scene; width: number }) {
   const marks = scene.weighty.map((index) => ({ index, at: axis.at(index) }));
   const { dots, more } = onStrip(marks, BASE, LEVELS);
   return (
-    <svg class="strip" width={width} height={BASE + 44} role="img" aria-label={say("compass.strip", { axis: axis.title })}>
+    <svg class="strip" width={width} height={BASE + 44 * scale.value} role="img" aria-label={say("compass.strip", { axis: axis.title })}>
       {view.cut !== null && (
         <rect class="cone" x={axis.x(view.cut)} y={26} width={axis.x(1) - axis.x(view.cut)} height={BASE - 26} />
       )}
@@ -33,10 +34,10 @@ export function Strip({ scene, width }: { scene: Scene; width: number }) {
       {axis.ticks.map(({ x, words }) => (
         <g>
           <path class="axis" d={`M${x} ${BASE}v5`} />
-          <text class="soft" x={x} y={BASE + 19} text-anchor="middle">{words}</text>
+          <text class="soft" x={x} y={BASE + 6 + 13 * scale.value} text-anchor="middle">{words}</text>
         </g>
       ))}
-      <text class="soft" x={width / 2} y={BASE + 38} text-anchor="middle">{axis.title}</text>
+      <text class="soft" x={width / 2} y={BASE + 10 + 28 * scale.value} text-anchor="middle">{axis.title}</text>
       {dots.map(({ index, x, y }) => <Mark {...scene.mark(view.rows[index]!, index)} x={x} y={y} />)}
       {more.map(({ count, x, y }) => <text class="more-dots" x={x} y={y + 4} text-anchor="middle">+{count}</text>)}
       {view.cut !== null && <Cut scene={scene} x={axis.x(view.cut)} width={width} />}
@@ -62,11 +63,11 @@ function Cut({ scene, x, width }: { scene: Scene; x: number; width: number }) {
 
 function NoiseTick({ x, value, width }: { x: number; value: number; width: number }) {
   const words = say("compass.noise", { cosine: share(value) });
-  const half = 3.6 * words.length;
+  const half = 3.6 * scale.value * words.length;
   return (
     <g class="noise-alone">
       <path d={`M${x} 16V${BASE}`} />
-      <text class="soft" x={Math.min(width - half, Math.max(half, x))} y={12} text-anchor="middle">{words}</text>
+      <text class="soft" x={Math.min(width - half, Math.max(half, x))} y={12 * Math.sqrt(scale.value)} text-anchor="middle">{words}</text>
     </g>
   );
 }

@@ -62,9 +62,10 @@ export interface View {
   readonly honestUsed: number;
 }
 
-/** The messages of a round's block, in ascending order of their ids. */
-export function inBlockOf(messages: readonly MessageRecord[]): MessageRecord[] {
-  const found = messages.filter((one) => !one.late && one.cosine !== null);
+/** The messages of a round's block, in ascending order of their ids. Others were told of a block that
+ * a reorganisation has replaced, or came too late for any block. */
+export function inBlockOf(messages: readonly MessageRecord[], block: string): MessageRecord[] {
+  const found = messages.filter((one) => one.block === block && !one.late && one.cosine !== null);
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -76,7 +77,7 @@ export function viewOf(
   record: GramRecord | undefined,
   keep: number | null,
 ): View {
-  const inBlock = inBlockOf(messages);
+  const inBlock = inBlockOf(messages, round.block);
   const rule = reading(run.rule);
   const gram = gramFor(record, inBlock);
   const withSum = inBlock.map((one) => one.cosine!);

@@ -1,4 +1,5 @@
 // The wheel: every message at its exact angle to the sum of all directions.
+import { scale } from "../../state";
 import { say } from "../../words";
 import { degrees } from "./gram";
 import { isUpper, type Label, labelled, onRim, polar, rim, sector, shaft, type Stacks, UPPER } from "./geometry";
@@ -74,13 +75,13 @@ function planWith(scene: Scene, width: number, radius: number): Plan {
   const named = new Set(scene.named);
   const texts = scene.named.map((index) => scene.name(view.rows[index]!));
   const heights = [...stacks.dots.map((dot) => dot.y), ...stacks.more.map((more) => more.y - 6)];
-  const top = Math.max(radius, ...heights.map((y) => -y)) + 28;
-  const deep = upper ? polar(UPPER, radius).y + 12 : radius + 22;
+  const top = Math.max(radius, ...heights.map((y) => -y)) + 28 * scale.value;
+  const deep = upper ? polar(UPPER, radius).y + 12 : radius + 22 * scale.value;
   const bottom = Math.max(deep, ...heights.map((y) => y + 12));
   const dots = stacks.dots
     .filter((dot) => named.has(dot.index))
     .map((dot) => ({ ...dot, text: scene.name(view.rows[dot.index]!) }));
-  const edge = width / 2 - Math.max(0, ...texts.map((text) => text.length)) * LETTER - 2;
+  const edge = width / 2 - Math.max(0, ...texts.map((text) => text.length)) * LETTER * scale.value - 2;
   const labels = labelled(dots, edge, -top + 30, bottom - 8);
   return { radius, stacks, labels, upper, height: top + bottom, x: width / 2, y: top };
 }
@@ -116,8 +117,8 @@ function Face({ scene, plan }: { scene: Scene; plan: Plan }) {
         return <path class="rim" d={`M${from.x} ${from.y}L${to.x} ${to.y}`} />;
       })}
       <text class="soft" x={-radius + 9} y={4}>90°</text>
-      <text class="soft" text-anchor="middle" y={14 - plan.y}>{say("compass.sum")}</text>
-      {!upper && <text class="soft" text-anchor="middle" y={radius + 16}>{say("compass.opposite")}</text>}
+      <text class="soft" text-anchor="middle" y={14 * scale.value - plan.y}>{say("compass.sum")}</text>
+      {!upper && <text class="soft" text-anchor="middle" y={radius + 16 * scale.value}>{say("compass.opposite")}</text>}
     </>
   );
 }
@@ -148,7 +149,7 @@ function Arrows({ scene, radius }: { scene: Scene; radius: number }) {
   const step = view.step && view.step.length > 0 ? placed(scene, view.step, radius) : null;
   const mean = truth && step && view.mean ? placed(scene, view.mean, radius) : null;
   const same = step !== null && mean !== null && view.agreement! > 0.985;
-  const right = step !== null && (same || !mean ? isFreer(scene, step.angle) : step.angle >= mean.angle);
+  const right = step !== null && (mean ? step.angle >= mean.angle : isFreer(scene, step.angle));
   return (
     <>
       <Arrow kind="sum" angle={0} reach={radius - 2} />
@@ -185,7 +186,7 @@ function Arrow({ kind, angle, reach, words, right }: ArrowProps) {
   const end = polar(angle, reach);
   const head = kind === "sum" && `M-5 10L0 0L5 10Z`;
   return (
-    <g class={`arrow ${kind}`}>
+    <g class={`arrow to-${kind}`}>
       <path class="line" d={`M0 0L${end.x} ${end.y}`} />
       <g transform={`translate(${end.x} ${end.y}) rotate(${angle})`}>
         {head ? <path class="head" d={head} /> : <circle r={4.5} />}

@@ -49,7 +49,7 @@ export function withEdit(copy: Copy, block: Block, edit: Edit): Copy {
 export function withByte(copy: Copy, block: Block, at: number, value: number): Copy {
   const edit = editOf(copy, block), bytes = Uint8Array.from(edit.bytes);
   bytes[at] = value;
-  return withEdit(copy, block, { ...edit, bytes });
+  return withEdit(copy, block, { bytes, key: edit.key, signature: edit.signature });
 }
 
 export function withField(bytes: Bytes, name: FieldName, value: Bytes): Bytes {

@@ -37,7 +37,7 @@ function placeWords(model: LedgerModel, block: Block): string {
 
 function Hash({ model, block }: { model: LedgerModel; block: Block }) {
   const hash = hashIn(model.copy.value, block), [zeros] = digits(hash), target = model.targetIn(block);
-  const child = [...model.blocks.value.values()].find(({ parent, main }) => main && parent === block.hash);
+  const child = model.main.value.find(({ parent }) => parent === block.hash);
   const named = child && hex(editOf(model.copy.value, child).bytes.subarray(52, 84));
   const words = !child ? say("ledger.no_child")
     : say(named === hash ? "ledger.child_right" : "ledger.child_wrong", { height: child.height, named: digits(named!).join("") });

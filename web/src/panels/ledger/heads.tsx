@@ -26,7 +26,7 @@ export function Heads({ model }: { model: LedgerModel }) {
 
 /** A run whose links never fail records no heads: all nodes come to the main chain's. */
 function MainHead({ model }: { model: LedgerModel }) {
-  const top = [...model.blocks.value.values()].findLast((block) => block.main);
+  const top = model.main.value.at(-1);
   return top ? (
     <button onClick={() => (model.selected.value = top.hash)}>
       {say("ledger.main_chain")} <span class="hash">{top.height} {digits(top.hash)[1]}</span>
@@ -35,7 +35,7 @@ function MainHead({ model }: { model: LedgerModel }) {
 }
 
 function Copy({ model }: { model: LedgerModel }) {
-  const main = [...model.blocks.value.values()].filter((block) => block.main);
+  const main = model.main.value;
   const lost = main.find(({ hash }) => model.stands.value.get(hash)!.standing !== "fine"), top = main.at(-1);
   const at = lost ? say("ledger.ends_at", { height: lost.height - 1 }) : say("ledger.holds_to", { height: top?.height ?? 0 });
   return (

@@ -1,7 +1,7 @@
 // What the ledger panel knows: the blocks of a story, the checks of the verifier, and the reader's copy.
 import { computed, effect, signal } from "@preact/signals";
 import { genesisHeader, hashOf, MEDIAN_OF, readHeader } from "../../chain/block";
-import { ascii, fromHex, hex, sha } from "../../chain/bytes";
+import { ascii, fromHex, hex, sha, wide } from "../../chain/bytes";
 import { Verifier } from "../../chain/client";
 import type { Marks } from "../../chain/light";
 import { readRules, type Rules } from "../../chain/rules";
@@ -11,6 +11,7 @@ import { targetOf } from "../../chain/work";
 import { bytesOf, type GenesisRecord, type HeaderRecord } from "../../records";
 import type { Story } from "../../story";
 import { type Block, type Copy, editOf, type Ground, hashIn, marksOf, type Stand, standings } from "./copy";
+import { tallyOf } from "./tally";
 import { grow } from "./tree";
 
 /** The reader as a compute node. Its key is no secret: anybody may mine with a key of one's own. */
@@ -51,6 +52,9 @@ export class LedgerModel {
     return found;
   });
 
+  /** Blocks of the main chain, genesis first. */
+  readonly main = computed(() => [...this.blocks.value.values()].filter((block) => block.main));
+  readonly tally = computed(() => tallyOf(this.blocks.value.values(), this.verifier.marks.value));
   readonly grown = computed(() => grow(this.blocks.value.values()));
   readonly copy = computed(() => this.versions.value.at(-1)!);
 
@@ -60,8 +64,9 @@ export class LedgerModel {
 
   /** The name of the compute node at an address: `c2`, or the first digits where it is not told. */
   readonly names = computed(() => {
-    const found = new Map([[READER_ADDRESS, "you"]]);
+    const found = new Map([[READER_ADDRESS, "you"]]), all = 1 + (this.story.run.value?.compute ?? 0);
     for (const { block, miner } of this.story.rounds.value.values()) {
+      if (found.size === all) break;
       const known = this.blocks.value.get(block);
       if (known) found.set(hex(known.bytes.subarray(96, 128)), `c${miner}`);
     }
@@ -101,7 +106,7 @@ export class LedgerModel {
 
   /** Blocks of the main chain above one, the lowest first. */
   above(block: Block): Block[] {
-    return [...this.blocks.value.values()].filter((other) => other.main && other.height > block.height);
+    return this.main.value.filter((other) => other.height > block.height);
   }
 
   /** The target of a block in the copy, as 32 bytes; null where its form stands for none. */
@@ -117,26 +122,42 @@ export class LedgerModel {
   private blockOf(record: HeaderRecord): Block {
     const known = this.read.get(record.hash);
     if (known?.record === record) return known.block;
-    const block = known ? { ...known.block, main: record.main } : parsed(record);
+    const block = new Told(record);
     this.read.set(record.hash, { record, block });
     return block;
   }
 }
 
-function parsed(record: HeaderRecord): Block {
-  const bytes = bytesOf(record.bytes);
-  return {
-    hash: record.hash,
-    parent: hex(bytes.subarray(52, 84)),
-    height: Number(readHeader(bytes).height),
-    main: record.main,
-    bytes,
-    key: bytesOf(record.key),
-    signature: bytesOf(record.signature),
-    arrivedMs: record.arrived_ms,
-    contents: record.contents.length === record.messages ? record.contents.map(fromHex) : null,
-    messages: record.messages,
-  };
+/** A block of a record. Most of ten thousand are never looked at: their bytes are read when they are. */
+class Told implements Block {
+  readonly parent: string;
+  readonly height: number;
+  private read: Pick<Block, "bytes" | "key" | "signature" | "contents"> | null = null;
+
+  constructor(private readonly record: HeaderRecord) {
+    const start = bytesOf(record.bytes.slice(0, 112)); // 84 bytes: up to the parent
+    this.height = Number(wide(start.subarray(44, 52)));
+    this.parent = hex(start.subarray(52, 84));
+  }
+
+  get hash() { return this.record.hash; }
+  get main() { return this.record.main; }
+  get arrivedMs() { return this.record.arrived_ms; }
+  get messages() { return this.record.messages; }
+  get bytes() { return this.all.bytes; }
+  get key() { return this.all.key; }
+  get signature() { return this.all.signature; }
+  get contents() { return this.all.contents; }
+
+  private get all() {
+    const { record } = this;
+    return (this.read ??= {
+      bytes: bytesOf(record.bytes),
+      key: bytesOf(record.key),
+      signature: bytesOf(record.signature),
+      contents: record.contents.length === record.messages ? record.contents.map(fromHex) : null,
+    });
+  }
 }
 
 function groundOf(first: GenesisRecord): Ground {

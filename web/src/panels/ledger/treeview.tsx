@@ -19,8 +19,9 @@ export function TreeView({ model }: { model: LedgerModel }) {
   const height = heightOf(grown.lanes) + 2 * MARGIN;
   const [first, last] = seen(scrolled.value - MARGIN, width, grown.columns.length);
   const shown = grown.columns.slice(first, last + 2).flat().map((hash) => grown.places.get(hash)!);
+  const gap = grown.columns.findIndex((hashes) => !hashes.length);
 
-  const chosen = useComputed(() => model.grown.value.places.get(model.selected.value ?? "")?.block.height ?? null);
+  const chosen = useComputed(() => model.grown.value.places.get(model.selected.value ?? "")?.column ?? null);
   useSignalEffect(() => {
     const element = scroll.current, at = chosen.value;
     if (element && at !== null) bring(element, leftOf(at));
@@ -43,6 +44,7 @@ export function TreeView({ model }: { model: LedgerModel }) {
           <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={onKey}>
             <g transform={`translate(${MARGIN - scrolled.value} ${MARGIN})`}>
               {shown.map((place) => <Link key={`l${place.block.hash}`} model={model} place={place} />)}
+              {gap >= first && gap <= last && <text x={leftOf(gap) + BLOCK.width / 2} y={BLOCK.height / 2} text-anchor="middle">…</text>}
               {shown.map((place) => <Leaf key={place.block.hash} model={model} place={place} />)}
             </g>
           </svg>
@@ -59,21 +61,16 @@ function bring(element: HTMLElement, x: number): void {
   else if (element.scrollLeft + element.clientWidth < end) element.scrollLeft = end - element.clientWidth;
 }
 
-function Link({ model, place: { block, lane } }: { model: LedgerModel; place: Placed<Block> }) {
-  const below = model.grown.value.places.get(block.parent);
+function Link({ model, place }: { model: LedgerModel; place: Placed<Block> }) {
+  const { block } = place, below = model.grown.value.places.get(block.parent);
   if (!below) return null;
   const state = model.stands.value.get(block.hash)!.linked ? (block.main ? "" : " stale") : " cut";
-  return (
-    <path
-      class={`ledger-link${state}`}
-      d={linkPath({ height: block.height, lane }, { height: below.block.height, lane: below.lane })}
-    />
-  );
+  return <path class={`ledger-link${state}`} d={linkPath(place, below)} />;
 }
 
 const SIGNS = { fine: "", broken: "✕", above: "?" } as const;
 
-function Leaf({ model, place: { block, lane } }: { model: LedgerModel; place: Placed<Block> }) {
+function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; place: Placed<Block> }) {
   const stand: Stand = model.stands.value.get(block.hash)!, chosen = model.selected.value === block.hash;
   const { bytes } = editOf(model.copy.value, block), maker = block.height ? model.makerOf(bytes) : "";
   const title = block.height ? String(block.height) : say("ledger.genesis");
@@ -88,7 +85,7 @@ function Leaf({ model, place: { block, lane } }: { model: LedgerModel; place: Pl
       aria-selected={chosen}
       aria-level={block.height + 1}
       aria-label={label}
-      transform={`translate(${leftOf(block.height)} ${topOf(lane)})`}
+      transform={`translate(${leftOf(column)} ${topOf(lane)})`}
       onClick={() => (model.selected.value = block.hash)}
     >
       <rect width={width} height={height} rx={6} />

@@ -1,7 +1,7 @@
 // What the ledger panel says of blocks, in the words of strings/en.json.
 import { FIELDS, type FieldName } from "../../chain/block";
 import { hex } from "../../chain/bytes";
-import { CHECKS, type CheckName, type Mark, type Marks } from "../../chain/light";
+import { CHECKS, type CheckName, type Mark } from "../../chain/light";
 import { workOf } from "../../chain/work";
 import { three, whole } from "../../format";
 import { say } from "../../words";
@@ -66,44 +66,11 @@ export function checkWords(name: CheckName, mark: Mark | undefined, block: Block
   return say(`ledger.${name}_${state}`, { n: block.messages });
 }
 
-export function isBroken(marks: Marks | undefined): boolean {
-  return !!marks && CHECKS.some((name) => marks[name].holds === false);
-}
-
-/** How much of the chain has been checked. */
-export interface Tally {
-  /** Blocks without genesis. */
-  blocks: number;
-  checked: number;
-  stale: number;
-  models: number;
-  /** Blocks whose messages are known by their root alone. */
-  rootsOnly: number;
-  broken: Block[];
-}
-
-export function tallyOf(model: LedgerModel): Tally {
-  const tally: Tally = { blocks: 0, checked: 0, stale: 0, models: 0, rootsOnly: 0, broken: [] };
-  const marks = model.verifier.marks.value;
-  for (const block of model.blocks.value.values()) {
-    if (!block.height) continue;
-    tally.blocks++;
-    if (!block.main) tally.stale++;
-    const found = marks.get(block.hash);
-    if (!found) continue;
-    tally.checked++;
-    if (found.model.holds) tally.models++;
-    if (block.messages && !found.messages.whole) tally.rootsOnly++;
-    if (isBroken(found)) tally.broken.push(block);
-  }
-  return tally;
-}
-
 /** The panel's finding: how the chain as it came stands, or the reader's copy of it. */
 export function findingOf(model: LedgerModel): string {
   if (model.verifier.refusal.value) return say("ledger.refused", { reason: model.verifier.refusal.value });
   if (model.copy.value.size) return copyFinding(model);
-  const tally = tallyOf(model), [wrong] = tally.broken;
+  const tally = model.tally.value, [wrong] = tally.broken;
   if (!tally.blocks) return say("ledger.no_block");
   if (wrong) {
     const marks = model.verifier.marks.value.get(wrong.hash)!;
@@ -125,11 +92,12 @@ function copyFinding(model: LedgerModel): string {
 
 /** What was not checked here, a sentence for each. */
 export function missingOf(model: LedgerModel): string[] {
-  const tally = tallyOf(model), said: string[] = [];
+  const tally = model.tally.value, said: string[] = [];
   for (const part of model.verifier.unknown.value) said.push(say("ledger.unknown_part", { part }));
   const models = tally.blocks - tally.models;
   if (!model.verifier.unknown.value.length && models && tally.checked === tally.blocks) said.push(say("ledger.models_missing", { n: models }));
   if (tally.rootsOnly) said.push(say("ledger.roots_only", { n: tally.rootsOnly }));
+  if (tally.loose) said.push(say("ledger.loose", { n: tally.loose }));
   said.push(say("ledger.never_checked"));
   return said;
 }

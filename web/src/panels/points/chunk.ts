@@ -52,7 +52,9 @@ void main() {
 /** Whether this browser can draw with WebGL. */
 export function canDraw(): boolean {
   const canvas = document.createElement("canvas");
-  return Boolean(canvas.getContext("webgl2") ?? canvas.getContext("webgl"));
+  const context = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context !== null;
 }
 
 /** Begin to draw points, x, y, z interleaved, on a canvas. */

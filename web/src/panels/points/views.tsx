@@ -8,7 +8,13 @@ import { projected, type Turn, type ViewName, VIEWS } from "./projection";
 
 /** What points.js brings; undefined where a page has no clouds, or the browser no WebGL. */
 const drawer = (globalThis as { fedchainPoints?: typeof chunk }).fedchainPoints;
-export const hasWebGL = typeof document !== "undefined" && drawer?.canDraw() === true;
+let able: boolean | undefined;
+
+/** Whether clouds are drawn by WebGL; tried once. */
+export function hasWebGL(): boolean {
+  able ??= drawer?.canDraw() === true;
+  return able;
+}
 
 interface TurnedProps {
   places: Float32Array;
