@@ -73,7 +73,7 @@ function OneRun({ run, story, round }: { run: Run; story: Story; round: Signal<n
       <div ref={box} class="picture compass">{width > 0 && <Strip scene={scene} width={width} />}</div>
       {view.movable && (
         <div class="sliders">
-          <Range label={say("lessons.keep")} min={1} max={view.rows.length} value={view.keep!} words={say("lessons.kept", { n: view.keep!, chain: view.chainKeep! })} onValue={onKeep} />
+          <Range label={say("lessons.keep")} min={1} max={view.rows.length} value={view.keep!} words={say("lessons.of_rounds", { n: view.keep!, all: view.rows.length })} onValue={onKeep} />
         </div>
       )}
       <p role="status">{say("lessons.attackers_now", { used: view.attackersUsed, all: view.attackers, honest: view.honest - view.honestUsed })}</p>
