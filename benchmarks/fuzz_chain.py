@@ -9,9 +9,9 @@ sealed mutants everything that follows from the change (ids, signatures, roots, 
 digest) is right again, so that the checks behind it are reached. Both verifiers read the mutant, on
 all processors, and the browser's does where Node and the packages of web/ are here. They must give
 the same verdict, refuse only by a declared error, and refuse what is beyond a bound; the browser's
-must name the same block. Prints how often each reason to refuse of docs/format.md was met, the share of
-sealed mutants, and every difference, whose file is kept. A mutant follows from seed and number
-alone. Exit code 1: there was a difference.
+must name the same block. Prints how often each reason to refuse of docs/format.md was met, the
+share of sealed mutants, and every difference, whose file is kept. A mutant follows from seed and
+number alone. Exit code 1: there was a difference.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def page(tmp_path_factory):
 
 @pytest.fixture
 def agrees(page, tmp_path):
-    """Return a function that asks both verifiers, compares their verdicts, and returns the page's."""
+    """Return a function that asks both verifiers, compares them, and returns the page's verdict."""
 
     def asked(data: bytes) -> BrowserVerdict:
         file = tmp_path / "chain.fedchain"

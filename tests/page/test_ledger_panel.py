@@ -1,4 +1,4 @@
-"""The ledger panel in Chromium: it checks the chain by itself, and a reader may try to change it."""
+"""The ledger panel in Chromium: it checks the chain itself, and a reader may try to change it."""
 
 from __future__ import annotations
 
