@@ -37,8 +37,6 @@ export function TreeView({ model }: { model: LedgerModel }) {
   };
   return (
     <div ref={box} class="ledger-tree">
-      {whole > width && <Minimap model={model} width={width} left={scrolled.value / whole} share={width / whole}
-        onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
       <div class="scroll ledger-scroll" role="group" aria-label={say("ledger.tree")} tabIndex={0} ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
         <div style={{ width: `${whole}px`, height: `${height}px` }}>
           <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={onKey}>
@@ -50,6 +48,8 @@ export function TreeView({ model }: { model: LedgerModel }) {
           </svg>
         </div>
       </div>
+      {whole > width && <Minimap model={model} width={width} left={scrolled.value / whole} share={width / whole}
+        onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
     </div>
   );
 }
