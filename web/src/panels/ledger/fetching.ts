@@ -14,12 +14,12 @@ export class Fetching {
 
   constructor(private readonly model: LedgerModel) {}
 
-  /** Heights of main blocks whose messages have not been asked for. */
+  /** Blocks whose messages have not been asked for: the main chain from below, then stale ones. */
   waiting(): string[] {
-    const { blocks, verifier } = this.model;
-    const here = verifier.bodies.value;
-    return [...blocks.value.values()]
-      .filter(({ hash, height, main }) => main && height > 0 && !here.has(hash) && !this.failed.has(hash))
+    const { blocks, main, verifier } = this.model;
+    const stale = [...blocks.value.values()].filter((block) => !block.main), here = verifier.bodies.value;
+    return [...main.value, ...stale]
+      .filter(({ hash, messages }) => messages > 0 && !here.has(hash) && !this.failed.has(hash))
       .map(({ hash }) => hash);
   }
 

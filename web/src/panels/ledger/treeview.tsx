@@ -37,8 +37,6 @@ export function TreeView({ model }: { model: LedgerModel }) {
   };
   return (
     <div ref={box} class="ledger-tree">
-      {whole > width && <Minimap model={model} width={width} left={scrolled.value / whole} share={width / whole}
-        onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
       <div class="scroll ledger-scroll" role="group" aria-label={say("ledger.tree")} tabIndex={0} ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
         <div style={{ width: `${whole}px`, height: `${height}px` }}>
           <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={onKey}>
@@ -50,6 +48,8 @@ export function TreeView({ model }: { model: LedgerModel }) {
           </svg>
         </div>
       </div>
+      {whole > width && <Minimap model={model} width={width} left={scrolled.value / whole} share={width / whole}
+        onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
     </div>
   );
 }
@@ -74,17 +74,16 @@ function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; p
   const stand: Stand = model.stands.value.get(block.hash)!, chosen = model.selected.value === block.hash;
   const { bytes } = editOf(model.copy.value, block), maker = block.height ? model.makerOf(bytes) : "";
   const title = block.height ? String(block.height) : say("ledger.genesis");
-  const place = say(block.height === 0 ? "ledger.genesis" : block.main ? "ledger.main_place" : "ledger.stale_place");
   const [zeros, rest] = digits(hashIn(model.copy.value, block)), { width, height } = BLOCK;
-  const hash = `${zeros.slice(0, 4)}${rest.slice(0, 9 - Math.min(4, zeros.length))}`;
+  const faint = zeros.slice(0, 4), clear = rest.slice(0, 9 - faint.length), sign = SIGNS[stand.standing];
+  const place = say(block.main ? "ledger.main_place" : "ledger.stale_place"), state = say(`ledger.${stand.standing}`);
   // The name begins with what is seen, so that who speaks to the page can say it.
-  const seen = [title, hash, maker].filter(Boolean).join(" ");
-  const label = say("ledger.block_label", { seen, place, state: say(`ledger.${stand.standing}`) });
+  const label = say("ledger.block_label", { seen: [title, faint + clear, maker].filter(Boolean).join(" "), place, state });
   return (
     <g
       role="treeitem"
       class={`ledger-block ${stand.standing}${block.main ? "" : " stale"}`}
-      tabIndex={chosen ? 0 : -1}
+      tabindex={chosen ? 0 : -1}
       aria-selected={chosen}
       aria-level={block.height + 1}
       aria-label={label}
@@ -93,12 +92,12 @@ function Leaf({ model, place: { block, column, lane } }: { model: LedgerModel; p
     >
       <rect width={width} height={height} rx={6} />
       <text class="ledger-height" x={10} y={23}>{title}</text>{" "}
-      <text class="ledger-hash" x={10} y={45}><tspan class="faint">{hash.slice(0, Math.min(4, zeros.length))}</tspan>{hash.slice(Math.min(4, zeros.length))}</text>{" "}
+      <text class="ledger-hash" x={10} y={45}><tspan class="faint">{faint}</tspan>{clear}</text>{" "}
       {maker && <text class="ledger-maker" x={width - 10} y={23} text-anchor="end">{maker}</text>}
-      {SIGNS[stand.standing] && (
+      {sign && (
         <g class="ledger-sign" transform={`translate(${width} 0)`}>
           <circle r={10} />
-          <text text-anchor="middle" y={5}>{SIGNS[stand.standing]}</text>
+          <text text-anchor="middle" y={5}>{sign}</text>
         </g>
       )}
     </g>
