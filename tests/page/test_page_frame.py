@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_round_told_again_replaces_the_old_one_and_leaves_a_mark(visit, record
     told = [record for record in records if record["is"] == "round"]
     quiet = next(
         record
-        for before, record in zip(told, told[1:], strict=False)
+        for before, record in pairwise(told)
         if record["reorganisations"] == before["reorganisations"]
         and sum(record["round"] == each["round"] for each in told) == 1
     )
