@@ -40,6 +40,7 @@ CHANGES_FEDCHAIN = (
     "A scan format",
     "A field of the message or the header",
     "The page",
+    "A lesson",
 )
 """Recipes without code: no scenario and no option can name what they add."""
 
