@@ -401,6 +401,11 @@ MAKERS: dict[str, Maker] = {
             for name in ("rates", "predictions", "breaks", "parameters", "holders")
         },
     ),
+    "lessons": Maker(
+        commands=("python benchmarks/lesson_pictures.py {out}",),
+        minutes=0.5,
+        pictures={f"lesson_{n}.png": f"lesson_{n}.png" for n in range(1, 8)},
+    ),
     "performance": Maker(
         commands=("python benchmarks/compare.py --json {out}/performance.json",),
         minutes=15,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fedchain.checks import verify
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
     from fedchain.page.notebook import show
+    from fedchain.reports.citations import citations
     from fedchain.reports.report import report
     from fedchain.results import Run
     from fedchain.runs.running import resume, run
@@ -33,6 +34,7 @@ __all__ = [
     "ScenarioError",
     "__version__",
     "audit",
+    "citations",
     "load",
     "report",
     "resume",
@@ -50,6 +52,7 @@ _HOMES = {
     "Scenario": "scenario",
     "ScenarioError": "errors",
     "audit": "audits",
+    "citations": "reports.citations",
     "load": "scenario",
     "report": "reports.report",
     "resume": "runs.running",

@@ -70,7 +70,7 @@ def gaussian(
     centre: float = 0.0,
     deviation: Annotated[float, Field(ge=0, le=1e30)] = 200.0,
 ) -> Rows:
-    """Send normal numbers of a fixed size, independent of every gradient.
+    """Send normally distributed numbers, whose mean and deviation depend on no gradient.
 
     The norm is large, so the attack is strong where the rule trusts declared norms. Where it does
     not, only the random direction remains.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedchain.commands import options
-from fedchain.commands.formats import print_json
+from fedchain.commands.formats import Format, print_json, print_result
 
 if TYPE_CHECKING:
     from fedchain.reports.citations import Citation
@@ -51,7 +51,7 @@ def cite(
     elif form is CiteFormat.bibtex:
         typer.echo("\n\n".join(each.source.bibtex for each in found))
     else:
-        typer.echo("\n".join(_lines(found)))
+        print_result(Format.plain, {}, _lines(found))
     if own and form is not CiteFormat.json:
         typer.echo(f"of your own, whose sources are not known: {', '.join(own)}", err=True)
 

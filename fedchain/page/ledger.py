@@ -37,20 +37,23 @@ class LedgerView:
         self._folder, self.thinning = folder, thinning
         self._stack = contextlib.ExitStack()
         self._told: dict[bytes, bool] = {}
+        self._place = 0
         self.refresh()
 
     def refresh(self) -> None:
         """Look at the blocks that the ledger has now."""
         self._stack.close()
         self._store = self._stack.enter_context(Store.open(self._folder, writable=False))
-        rows = list(database.read_all_blocks(self._store.connection))
-        self._rows = {row.hash: row for row in rows}
-        self._top = max((row.height for row in rows), default=0)
+        self._order = list(database.read_all_blocks(self._store.connection))
+        self._rows = {row.hash: row for row in self._order}
+        self._top = max((row.height for row in self._order), default=0)
         self._main = set[bytes]()
         name = self._store.head
         while name in self._rows and name not in self._main:
             self._main.add(name)
             name = self._rows[name].parent
+        told = (self._rows[block] for block in self._told if block in self._rows)
+        self._changed = [row for row in told if self._told[row.hash] != (row.hash in self._main)]
 
     def close(self) -> None:
         """Close the ledger."""
@@ -89,17 +92,22 @@ class LedgerView:
         Args:
             up_to: hash of the last block whose header may be told; None: all blocks.
         """
-        for row in self._rows.values():
-            main = row.hash in self._main
-            if (
-                row.sequence
-                and self._told.get(row.hash) != main
-                and self.thinning.shows_header(row.height, self._top)
-            ):
-                self._told[row.hash] = main
-                yield self._header(row, main)
-            if row.hash == up_to:
-                return
+        changed, self._changed = self._changed, []
+        for row in changed:
+            yield self._tell(row)
+        last = len(self._order) if up_to is None else self._sequence(up_to) + 1
+        while self._place < last:
+            row, self._place = self._order[self._place], self._place + 1
+            if row.sequence and self.thinning.shows_header(row.height, self._top):
+                yield self._tell(row)
+
+    def _sequence(self, block: bytes) -> int:
+        """Return the place of a block in the order of arrival; -1 for an unknown one."""
+        return self._rows[block].sequence if block in self._rows else -1
+
+    def _tell(self, row: BlockRow) -> PageRecord:
+        main = self._told[row.hash] = row.hash in self._main
+        return self._header(row, main)
 
     def _header(self, row: BlockRow, main: bool) -> PageRecord:
         try:

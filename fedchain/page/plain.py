@@ -41,7 +41,8 @@ class Plain:
         if run["description"]:
             lines.append(f"<p>{_text(run['description'])}</p>")
         if guarantee := run["privacy"].get("guarantee"):
-            lines.append(f"<p>{_text(str(guarantee))}.</p>")
+            words = str(guarantee).rstrip(".")
+            lines.append(f"<p>{_text(words[:1].upper() + words[1:])}.</p>")
         return "\n".join([*lines, self._baselines(), self._by_round(), self._by_holder()])
 
     def _baselines(self) -> str:

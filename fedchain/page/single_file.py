@@ -34,8 +34,8 @@ class ReplayFile:
 def replay(run: Run, budget: int = BUDGET) -> ReplayFile:
     """Return the page of a run in one file.
 
-    It has all records of the run, and whole blocks from the first on while the budget lasts: with
-    these, the page computes the models again.
+    It has all records of the run, and as many whole blocks, beginning with the first, as fit into
+    ``budget`` bytes. From these blocks the page computes the models again.
 
     Args:
         run: the run.

@@ -93,7 +93,7 @@ def _least_epsilon(losses: Vector, masses: Vector, delta: float) -> float:
 
 
 class PrivacyCurve:
-    """Upper bounds on the total epsilon of 1 to ``most`` equal releases."""
+    """For each n from 1 to ``most``, an upper bound on the total epsilon of n equal releases."""
 
     def __init__(self, step: float, curves: Sequence[tuple[int, Vector]], most: int) -> None:
         """Transform the losses of one release.

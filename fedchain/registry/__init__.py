@@ -17,7 +17,7 @@ from fedchain.registry.families import (
 from fedchain.registry.own import simulator_values
 from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.signatures import list_lengths, parameters, section_of
-from fedchain.registry.sources import LEARNING_CHAIN, Source, cites, references, sources_of
+from fedchain.registry.sources import LEARNING_CHAIN, Reference, cites, references, sources_of
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "AtMost",
     "Family",
     "Part",
+    "Reference",
     "Section",
-    "Source",
     "Where",
     "bound_problems",
     "cites",

@@ -27,7 +27,7 @@ _MARKS = {'"': "\u0308", "'": "\u0301", "^": "\u0302", "v": "\u030c", "`": "\u03
 
 
 @dataclass(frozen=True)
-class Source:
+class Reference:
     """One entry of ``references.bib``."""
 
     key: str
@@ -100,15 +100,15 @@ def declared_keys() -> set[str]:
 
 
 @functools.cache
-def references() -> Mapping[str, Source]:
+def references() -> Mapping[str, Reference]:
     """Return all entries of ``references.bib`` by key, in the order of the file."""
     text = resources.files(__package__).joinpath("references.bib").read_text(encoding="utf-8")
     return {source.key: source for source in _entries(text)}
 
 
-def _entries(text: str) -> Iterator[Source]:
+def _entries(text: str) -> Iterator[Reference]:
     for entry in _ENTRY.finditer(text):
-        yield Source(entry[2], entry[1], dict(_FIELD.findall(entry[3])), entry[0])
+        yield Reference(entry[2], entry[1], dict(_FIELD.findall(entry[3])), entry[0])
 
 
 def _holds(words: str, given: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from fedchain.registry import (
     FAMILIES,
     LEARNING_CHAIN,
     Family,
-    Source,
+    Reference,
     listed_family,
     nested_family,
     parameters,
@@ -30,7 +30,7 @@ TITLE = (
     "fedchain: federated, blockchain-based, differentially private training of 3D scan models, "
     "simulated"
 )
-SOFTWARE = Source(
+SOFTWARE = Reference(
     "fedchain",
     "software",
     {"author": "{the fedchain authors}", "title": TITLE, "year": "2026", "version": __version__},
@@ -49,7 +49,7 @@ SECTIONS = {
 class Citation:
     """One source, and what of a run comes from it."""
 
-    source: Source
+    source: Reference
     """The source."""
     uses: tuple[str, ...]
     """Parts that the source is cited for, such as ``aggregation krum``."""

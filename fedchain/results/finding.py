@@ -136,13 +136,10 @@ def attacking_holders(manifest: Mapping[str, Any]) -> int:
     """Return the number of holders that the entries of ``attacks`` make attackers."""
     scenario = manifest["scenario"]
     holders = scenario["nodes"]["holders"]
+    keys = ("holders", "share", "count")  # which misconduct of compute nodes lacks
     entries = (
-        HolderAttack.model_construct(
-            part=None,
-            **{key: attack.get(key) for key in ("holders", "share", "count")},
-        )
+        HolderAttack.model_construct(part=None, **{key: attack.get(key) for key in keys})
         for attack in scenario.get("attacks", ())
-        if not attack.get("nodes")
     )
     return int(min(holders, sum(entry.number_of(holders) for entry in entries)))
 

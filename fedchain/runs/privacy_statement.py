@@ -69,7 +69,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "record": setup.task.record,
         "records": _each(np.array(counts)),
         "noise_multiplier": mechanism.noise_multiplier,
-        "noise_norm": noise_norms(setup),
+        "noise_norm": expected_noise(setup),
         "clip": finite(terms.clip),
         "clip_automatic": terms.automatic,
         "clip_quantile": terms.clip_quantile,
@@ -89,7 +89,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     }
 
 
-def noise_norms(setup: RunSetup) -> list[float] | None:
+def expected_noise(setup: RunSetup) -> list[float] | None:
     """Return the expected norm of the noise in a message of each participant, from public values.
 
     It is in the unit of a message's norm. It is None if it is not known: if the clip follows a

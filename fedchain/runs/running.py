@@ -223,15 +223,22 @@ def _run_to_the_end(
         store.set_head(chain.head)
         store.keep_state(chain.head, simulation.blocks.state(chain.head))
         store.prune(chain.height, 0)
-        releases = simulation.releases
-        write_whole(path / "privacy.json", as_json(privacy_statement(setup, releases)))
-        if setup.task.learns:
-            outputs = evaluations.outputs(model_of(simulation.blocks.state(chain.head)))
-            for name, picture in sample_pictures(setup, outputs):
-                write_whole(path / "samples" / f"{name}.png", picture)
-        folder.write_tables()
+        _write_results(folder, setup, simulation, evaluations)
         figures = figures_of(setup, simulation)
         return status_of(simulation, figures["silent"]), figures
+
+
+def _write_results(
+    folder: RunFolder, setup: RunSetup, simulation: Simulation, evaluations: Evaluations
+) -> None:
+    """Write the privacy statement, pictures of held-out examples, and the tables."""
+    statement = privacy_statement(setup, simulation.releases)
+    write_whole(folder.path / "privacy.json", as_json(statement))
+    if setup.task.learns:
+        outputs = evaluations.outputs(model_of(simulation.blocks.state(simulation.chain.head)))
+        for name, picture in sample_pictures(setup, outputs):
+            write_whole(folder.path / "samples" / f"{name}.png", picture)
+    folder.write_tables()
 
 
 def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:

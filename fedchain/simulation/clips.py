@@ -32,7 +32,7 @@ class Clips:
         return self._clips_after(parent).get(holder, self._first)
 
     def lead(self, message: Message, holder: int, clip: float) -> None:
-        """Store the clip that a holder uses after a block with this message."""
+        """Store the holder's next clip. It counts once a block of the chain has this message."""
         self._leads[message.id] = message.round, holder, clip
 
     def carry(self, block: Block) -> None:

@@ -20,8 +20,9 @@ from fedchain.page.lessons.catalogue import LESSONS, RECORDED, lesson_named
 from fedchain.page.lessons.contents import all_contents, contents_of, read_data, texts
 from fedchain.page.lessons.glossary import entries_in, glossary
 from fedchain.page.lessons.handouts import handouts
-from fedchain.page.lessons.numbers import number_words
+from fedchain.page.lessons.numbers import number_words, share, unpacked
 from fedchain.page.lessons.sheets import questions
+from fedchain.scans.training.scores import Judged, scores_of
 from fedchain.scenario.shipped import lesson_files
 from fedchain.scenario.writing import run_name
 from fedchain.sweeps.points import points_of
@@ -112,6 +113,27 @@ def test_every_number_of_an_answer_changes_with_the_recorded_run(name):
 def answers_of(name):
     said = texts()["lessons"][name]
     return [said["answer"], said["finding"], *said["worksheet_answers"]]
+
+
+def test_the_numbers_of_attackers_are_those_of_the_findings_of_the_runs():
+    data = read_data(lesson_named("poison"))
+    said = number_words("05_poison", data)
+    scans, table = (
+        next(each["finding"] for each in data[name] if each["is"] == "run")
+        for name in ("scans", "table")
+    )
+    assert f"all {said['scans_left_out']} messages of attackers were left out" in scans
+    assert f"{said['table_used']} of {said['table_sent']} messages of attackers" in table
+
+
+def test_the_iou_of_a_filter_is_that_of_the_metrics_of_scans():
+    data = read_data(lesson_named("points"))
+    truth = unpacked(data["truth"], data["count"])[None]
+    for name, said in number_words("07_points", data).items():
+        if name in data["kept"]:
+            kept = unpacked(data["kept"][name], data["count"])[None]
+            judged = Judged(np.ones_like(truth), truth, kept, None)
+            assert said == share(scores_of(judged)["iou"])
 
 
 @pytest.mark.parametrize("name", NAMES)

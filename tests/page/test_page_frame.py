@@ -10,6 +10,9 @@ import pytest
 from page_browser import WIDTHS, Visit, in_ci
 from page_files import single_file
 
+from fedchain.page.single_file import replay
+from fedchain.results import Run
+
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SMALLEST = """() => [...document.querySelectorAll("body *")]
   .filter((it) => [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
@@ -31,8 +34,9 @@ def test_everyone_can_read_the_page_at_every_width(visit, records, width):
     if not AXE.exists():
         assert not in_ci(), "axe-core is not installed: run npm ci in web/"
         pytest.skip("axe-core is not installed: npm ci in web/")
-    page.evaluate(AXE.read_text(encoding="utf-8"))  # no script element: the policy forbids it
-    # Of a block that a narrow box cuts off, axe sees half a text, and misses it in the block's name.
+    # Not by a script element, which the page's policy forbids.
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    # Of a block that a narrow box cuts off, axe sees half a text, and wants it in the name.
     whole = {"label-content-name-mismatch": {"enabled": width == max(WIDTHS)}}
     assert page.evaluate(VIOLATIONS, {**whole, "target-size": {"enabled": True}}) == []
     page.emulate_media(color_scheme="dark")
@@ -182,10 +186,19 @@ def test_playing_goes_on_in_simulated_time_and_ends_with_the_run(visit, records)
 
 def test_with_reduced_motion_playing_goes_from_step_to_step(visit, records):
     page = visit(records, reduced_motion="reduce")
-    page.keyboard.press("]")
+    page.evaluate("""() => {
+      const label = document.querySelector(".timeline .step");
+      window.seen = [];
+      const note = () => window.seen.push(label.textContent);
+      new MutationObserver(note).observe(label, {characterData: true, subtree: true});
+    }""")
+    for _ in range(4):
+        page.keyboard.press("]")
     page.keyboard.press("Space")
-    for step in ("release", "arrive", "select"):
-        page.wait_for_selector(f".step:has-text('round 1 · {step}')")
+    page.wait_for_function("() => window.seen.includes('round 2 · release')")
+    steps = ("release", "arrive", "select", "step", "work", "append")
+    seen = page.evaluate("() => window.seen")
+    assert seen[:7] == [*(f"round 1 · {step}" for step in steps), "round 2 · release"]
 
 
 def test_another_run_of_the_file_is_laid_over_the_curve(visit, records, tmp_path):
@@ -224,3 +237,16 @@ def test_what_is_printed_has_its_tables_open_and_fits_the_paper(visit, records):
     assert page.evaluate(wide) <= 688
     page.evaluate("() => dispatchEvent(new Event('afterprint'))")
     page.wait_for_function("() => !document.querySelector('.more details[open]')")
+
+
+def test_without_scripts_a_page_has_its_finding_and_tables(chromium, run_folder, records, tmp_path):
+    file = tmp_path / "replay.html"
+    file.write_text(replay(Run.open(run_folder)).html, encoding="utf-8")
+    opened = Visit(chromium, java_script_enabled=False)
+    opened.page.goto(file.as_uri())
+    words = opened.page.inner_text("body")
+    tables = opened.page.locator("table").count()
+    opened.close()
+    assert last(records, "run")["finding"] in words
+    assert tables >= 3
+    assert opened.complaints == []

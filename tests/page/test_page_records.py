@@ -7,10 +7,12 @@ import json
 import math
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from fresh_processes import fresh_processes
+from group_runs import grouped
 from page_runs import kind_of, records_of, shown
 from small_runs import forking
 
@@ -23,8 +25,11 @@ from fedchain.ledger.storage.store import Store
 from fedchain.page.chunks import ChunkReader
 from fedchain.page.ledger import LedgerView
 from fedchain.page.lines import line_of
+from fedchain.page.noise import noise_norms
 from fedchain.page.thinning import Thinning
+from fedchain.privacy.skellam_law import DEVIATION
 from fedchain.results import Run
+from fedchain.simulation.setup import build_setup
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +174,17 @@ def test_trips_lead_to_every_message_of_a_block(traced, told):
         assert times[0] >= trip["left_s"]
 
 
+def test_a_trip_is_told_with_the_first_round_that_ends_after_it_began(told):
+    now = 0.0
+    waiting = []
+    for record in told:
+        if record["is"] == "trip":
+            waiting.append(record["left_s"])
+        if record["is"] == "round":
+            assert all(left <= now for left in waiting)
+            waiting, now = [], max(now, record["time_s"])
+
+
 def test_writing_trips_changes_no_head(traced, run_folder):
     assert traced.folder.name == run_folder.name
     assert not (run_folder / "travel.ndjson").exists()
@@ -262,3 +278,18 @@ def test_a_run_of_ten_thousand_rounds_is_thinned():
     assert all(thinning.shows(n) for n in range(1, 10_001) if thinning.shows_messages(n))
     assert sum(thinning.shows_header(h, 10_000) for h in range(1, 10_001)) == 500
     assert all(Thinning(2_000, 20).shows(n) for n in range(1, 2001))
+
+
+def test_the_noise_of_a_group_is_that_of_all_its_members_shares():
+    setup = build_setup(grouped(2))
+    groups, mechanism = setup.scenario.nodes.groups, setup.mechanism
+    counts = [records.count for records in setup.task.holders]
+    units = [sum(counts[k] for k in groups.members_of(g)) for g in range(2)]
+    norms = noise_norms(setup.scenario, setup.rules, units)
+    for norm, records in zip(norms, units, strict=True):
+        deviation = math.sqrt(groups.size) * DEVIATION * mechanism.step / records
+        assert norm == pytest.approx(deviation * math.sqrt(setup.rules.dimension))
+    quantile = replace(setup.rules, clip=None)
+    assert noise_norms(setup.scenario, quantile, units) == [None, None]
+    assert noise_norms(None, setup.rules, []) == []
+    assert noise_norms(setup.scenario, setup.rules, [None, 3])[0] is None

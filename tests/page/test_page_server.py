@@ -14,6 +14,7 @@ from page_runs import records_of, shown, told_in
 
 from fedchain.errors import RunRefused
 from fedchain.page import server as page_server
+from fedchain.page.guard import is_of_this_machine
 from fedchain.page.runs import Runs
 from fedchain.page.server import PageServer, run_path
 from fedchain.results import exported_to
@@ -61,6 +62,10 @@ def test_a_foreign_host_is_refused(server, at, path, host):
 
 
 def test_two_hosts_and_none_are_refused(server):
+    own = (b"host", b"127.0.0.1")
+    assert is_of_this_machine({"headers": [own]})
+    assert not is_of_this_machine({"headers": [own, (b"host", b"evil.example")]})
+    assert not is_of_this_machine({"headers": []})
     assert ask(server, "/", Host=("127.0.0.1", "127.0.0.1")).status in (400, 403)
     assert ask(server, "/", Host=()).status in (400, 403)
 
@@ -75,6 +80,7 @@ def test_only_reading_is_allowed(server, at, method):
     answer = ask(server, at, method)
     assert answer.status == 405
     assert answer.getheader("Allow") == "GET, HEAD"
+    assert ask(server, "/nothing", method).status == 405
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address")

@@ -23,7 +23,10 @@ def stream(records: Sequence[dict[str, Any]], first: int = 1) -> str:
 
 
 class Answers:
-    """Answers each request for the events of a page in its turn; None is a lost connection."""
+    """Answers each request for the events of a page in its turn; None is a lost connection.
+
+    Where no answer is left, the last one is given again.
+    """
 
     def __init__(self, visit: Visit, answers: list[str | None]) -> None:
         self.asked: list[str | None] = []
@@ -36,7 +39,7 @@ class Answers:
 
     def _answer(self, route: Any) -> None:
         self.asked.append(route.request.headers.get("last-event-id"))
-        answer = self._answers.pop(0) if self._answers else None
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if answer is None:
             route.abort()
         else:

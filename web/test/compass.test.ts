@@ -7,8 +7,8 @@ import {
   countsOf, cutOf, factorsOf, isCloseCut, keepAt, keptOf, median, ranking, sharesOf, stepOf,
 } from "../src/panels/compass/selection";
 import { loadingsOf, Sides, turned } from "../src/panels/compass/sides";
-import { inBlockOf } from "../src/panels/compass/view";
-import { bytesOf, type MessageRecord } from "../src/records";
+import { inBlockOf, viewOf } from "../src/panels/compass/view";
+import { bytesOf, type GramRecord, type MessageRecord, type RoundRecord, type RunRecord } from "../src/records";
 
 interface Values {
   rule: { kind: string; keep?: number };
@@ -160,4 +160,31 @@ test("a message of a replaced block, or of none, is not among those of the round
   const message = (id: string, more: object) => ({ id, block: "new", late: false, cosine: 0.5, ...more }) as MessageRecord;
   const told = [message("c", {}), message("a", {}), message("b", { block: "old" }), message("d", { late: true, cosine: null })];
   assert.deepEqual(inBlockOf(told, "new").map((one) => one.id), ["a", "c"]);
+});
+
+/** A round of four messages: two honest, an attacker, and a public root. */
+function smallRound(keep: number | null) {
+  const message = (id: string, holder: number, cosine: number, more: object = {}) =>
+    ({ id, holder, cosine, block: "b", late: false, used: cosine > 0.5, share: 0.5, norm: 1, score: cosine, reason: "", attack: "", members: 1, ...more }) as MessageRecord;
+  const messages = [message("a", 0, 0.9), message("b", 1, 0.2), message("c", 2, 0.8, { attack: "flip" }), message("d", 3, 0.1, { members: 0 })];
+  const run = { rule: { kind: "l_nearest", keep: 2 }, noise_norm: [0.5, null], groups: false } as unknown as RunRecord;
+  const round = { block: "b", messages: 4, used: 2, byzantine: 1, root: 1 } as RoundRecord;
+  const unit = btoa(String.fromCharCode(...new Uint8Array(Float32Array.of(0.1, 0.2, 0.3, 0.4, 0.5, 0.6).buffer)));
+  const gram = { ids: ["a", "b", "c", "d"], norms: [1, 1, 1, 1], records: [1, 1, 1, 0], cosines: unit } as GramRecord;
+  return viewOf(run, round, messages, gram, keep);
+}
+
+test("a view counts attackers and honest senders, and a public root as neither", () => {
+  const view = smallRound(null);
+  const { attackers, attackersUsed, honest, honestUsed, moved } = view;
+  assert.deepEqual({ attackers, attackersUsed, honest, honestUsed, moved }, { attackers: 1, attackersUsed: 1, honest: 2, honestUsed: 1, moved: false });
+  assert.deepEqual([...view.mean!.parts], [0.5, 0.5, 0, 0]);
+});
+
+test("another number to keep changes fates and shares, the chain's own number changes nothing", () => {
+  const other = smallRound(3);
+  assert.deepEqual(other.rows.map((row) => row.used), [true, true, true, false]);
+  assert.ok(other.rows.every((row) => !row.used || Math.abs(row.share - 1 / 3) < 1e-12));
+  assert.equal(other.moved, true);
+  assert.deepEqual(smallRound(2), smallRound(null));
 });

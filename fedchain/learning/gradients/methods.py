@@ -132,8 +132,8 @@ def method_for(
     """Return the fastest method that gives the right gradients on a few examples.
 
     A gradient is right if an example in a batch has the gradient that it has alone. The largest
-    batch that is tried has ``most`` examples. ``single`` says that no record with several examples
-    is clipped; otherwise ``segments`` is not possible.
+    batch that is tried has ``most`` examples. ``single`` says whether each clipped record is one
+    example; if not, the method ``segments`` is not considered.
 
     Raises:
         PartError: the gradient of an example depends on the other examples or on earlier calls.

@@ -132,7 +132,7 @@ class Rules:
 
     @cached_field
     def registered(self) -> frozenset[int]:
-        """The numbers of records that a registered identity may have; a public root has 0."""
+        """Every count of records that a message may declare: the agreed ones, and 0 for a root."""
         return frozenset([number for number, _ in self.records] + [0] * self.root)
 
 

@@ -33,7 +33,8 @@ def read_with_log(path: Path, log: Path) -> bytearray:
 
     Raises:
         OSError: a file cannot be read, or is too large.
-        LedgerError: database and log are too large, or the log was restarted at every attempt.
+        LedgerError: database and log together are too large, or another process began the log
+            anew during every attempt to read it.
     """
     # Pages that the other process copies into the database meanwhile are in the log too, unless
     # the log begins anew.

@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 
 from fedchain.arrays import Vector
-from fedchain.page.lessons.numbers import EPSILONS, Data, letter, share
+from fedchain.page.lessons.numbers import EPSILONS, Data, letter, setting
 
 Points = Sequence[tuple[float, float]]
 """Places in a chart."""
@@ -59,7 +59,7 @@ def epsilon_chart(data: Data, measured: bool) -> str:
     by_epsilon: dict[float, list[float]] = {}
     for curve in data["curves"]:
         by_epsilon.setdefault(float(curve["epsilon"]), []).append(curve["iou"][-1])
-    names = [share(e) if math.isfinite(e) else EPSILONS[-1] for e in sorted(by_epsilon)]
+    names = [setting(e) if math.isfinite(e) else EPSILONS[-1] for e in sorted(by_epsilon)]
     ticks = [(float(place), name) for place, name in enumerate(names)]
     columns = [by_epsilon[e] for e in sorted(by_epsilon)]
     dots = [(float(at), iou) for at, ious in enumerate(columns) for iou in ious]
@@ -74,7 +74,7 @@ def forks_chart(data: Data, measured: bool) -> str:
     dots = [(point["delay_s"] / point["interval_s"], point["lost"]) for point in data["points"]]
     most = max(x for x, _ in dots)
     law = [(x, x / (1 + x)) for x in np.linspace(0, most, 33)]
-    ticks = [(float(x), share(float(x))) for x in sorted({x for x, _ in dots})[1:]]
+    ticks = [(float(x), setting(float(x))) for x in sorted({x for x, _ in dots})[1:]]
     axes = "x = delay / time between blocks", "share of blocks that are lost"
     return chart(ticks, axes, 0.5, {"x / (1 + x)": law} if measured else {}, dots * measured)
 
@@ -110,7 +110,7 @@ def chart(
         parts.append(
             f'<path class="faint" d="M{start}L{end}"/>'
             f'<text x="{float(across) - 6}" y="{float(down) + 4}" text-anchor="end">'
-            f"{share(float(y))}</text>"
+            f"{setting(float(y))}</text>"
         )
     for x, name in ticks:
         across = at(x, 0).split()[0]

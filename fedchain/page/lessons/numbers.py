@@ -1,7 +1,7 @@
-"""NumberWords: what the texts of each lesson say, computed from its recorded data, as words.
+"""Numbers: what the texts of each lesson say, computed from its recorded data, as words.
 
-Shares have three digits and no zero before the point; times, counts and angles are rounded to what
-a reader can see in the picture.
+Measured shares have three digits and no zero before the point; numbers of a scenario are as short
+as they were written.
 """
 
 from __future__ import annotations
@@ -28,14 +28,23 @@ def number_words(name: str, data: Data) -> NumberWords:
 
 
 def share(value: float) -> str:
-    """Return a share as a text.
+    """Return a measured share as a text with three digits.
 
-    >>> share(0.6723), share(1.0), share(-0.5), share(0.3)
-    ('.672', '1', '-.5', '.3')
+    >>> share(0.6723), share(1.0), share(-0.5)
+    ('.672', '1', '-.500')
     """
-    text = f"{abs(value):.3f}".rstrip("0").rstrip(".")
-    text = text.removeprefix("0") if text != "0" else text
+    text = f"{abs(value):.3f}".removeprefix("0")
+    text = {".000": "0", "1.000": "1"}.get(text, text)
     return f"-{text}" if value < 0 and text != "0" else text
+
+
+def setting(value: float) -> str:
+    """Return a number of a scenario as short as it was written.
+
+    >>> setting(0.5), setting(8.0), setting(0.15)
+    ('.5', '8', '.15')
+    """
+    return f"{value:g}".removeprefix("0") or "0"
 
 
 def _hash(data: Data) -> NumberWords:
@@ -71,12 +80,12 @@ def _forks(data: Data) -> NumberWords:
         "least": found[min(found)],
         "most": found[max(found)],
     }
-    numbers: NumberWords = {"interval": share(data["points"][0]["interval_s"])}
+    numbers: NumberWords = {"interval": setting(data["points"][0]["interval_s"])}
     for name, points in named.items():
         x = points[0]["delay_s"] / points[0]["interval_s"]
         numbers |= {
-            f"{name}_delay": share(points[0]["delay_s"]),
-            f"{name}_x": share(x),
+            f"{name}_delay": setting(points[0]["delay_s"]),
+            f"{name}_x": setting(x),
             f"{name}_lost": share(float(np.mean([each["lost"] for each in points]))),
             f"{name}_law": share(x / (1 + x)),
         }
@@ -130,7 +139,7 @@ def _epsilon(data: Data) -> NumberWords:
     }
     none = means[math.inf]
     for name, (epsilon, iou) in zip(EPSILONS, means.items(), strict=True):
-        numbers |= {f"eps_{name}": share(epsilon), f"iou_{name}": share(iou)}
+        numbers |= {f"eps_{name}": setting(epsilon), f"iou_{name}": share(iou)}
         numbers[f"cost_{name}"] = share(none - iou)
     return numbers
 

@@ -149,10 +149,7 @@ class Mechanism(Protocol):
         """
 
     def noise_norm(self, sensitivity: float, dimension: int) -> float:
-        """Return the root mean square of the norm of a release's noise vector; 0 without noise.
-
-        It follows from public values: the sensitivity and the length of a gradient.
-        """
+        """Return the root mean square of the norm of a release's noise, from public values."""
 
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon at delta after this number of releases."""

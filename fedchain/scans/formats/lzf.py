@@ -15,7 +15,7 @@ from __future__ import annotations
 def unpack_lzf(data: bytes, size: int) -> bytes:
     """Return the ``size`` bytes that an LZF stream stands for.
 
-    No more than ``size`` bytes and one copy are ever held.
+    Memory never holds more than ``size`` bytes of output and a copy of them.
 
     Raises:
         ValueError: the stream is damaged, or stands for another number of bytes.

@@ -46,7 +46,7 @@ class Element:
 
     @property
     def lists(self) -> bool:
-        """Whether a property is a list, so that the rows differ in length."""
+        """Whether any property of this element is a list. Then its rows may differ in length."""
         return any(one.length for one in self.properties)
 
 

@@ -1,6 +1,6 @@
 // A chart with two axes: lines with their labels, dots, and the reader's guess.
-import { share } from "../format";
 import { say } from "../words";
+import { short } from "./short";
 
 export interface Axis {
   label: string;
@@ -51,11 +51,11 @@ export function Chart(props: ChartProps) {
       {y.ticks.filter((tick) => tick <= y.high).map((tick) => (
         <g>
           <path class="grid" d={`M${LEFT} ${py(tick)}h${across}`} />
-          <text class="tick" x={LEFT - 8} y={py(tick) + 4} text-anchor="end">{share(tick)}</text>
+          <text class="tick" x={LEFT - 8} y={py(tick) + 4} text-anchor="end">{short(tick)}</text>
         </g>
       ))}
       {x.ticks.map((tick, at) => (
-        <text class="tick" x={px(tick)} y={height - BOTTOM + 18} text-anchor="middle">{x.words?.[at] ?? share(tick)}</text>
+        <text class="tick" x={px(tick)} y={height - BOTTOM + 18} text-anchor="middle">{x.words?.[at] ?? short(tick)}</text>
       ))}
       <text class="tick" x={LEFT + across / 2} y={height - 8} text-anchor="middle">{x.label}</text>
       <text class="tick" x={0} y={12}>{y.label}</text>

@@ -10,6 +10,7 @@ import { say } from "../words";
 import { Chart } from "./chart";
 import { type Curve, epsilonsOf, iousAt, meanOf } from "./curves";
 import type { PartProps, Play, Progress } from "./lesson";
+import { short } from "./short";
 
 interface Scan {
   height: number;
@@ -28,12 +29,12 @@ export const epsilonPlay: Play<number[], EpsilonData> = {
   Try,
   words: (ious, data) => {
     const epsilons = epsilonsOf(data.curves);
-    return say("lessons.said_ious", { ious: ious.map((iou, at) => `${share(iou)} (${wordOf(epsilons[at]!)})`).join(", ") });
+    return say("lessons.said_ious", { ious: ious.map((iou, at) => `${short(iou)} (${wordOf(epsilons[at]!)})`).join(", ") });
   },
 };
 
 function wordOf(epsilon: string): string {
-  return epsilon === "inf" ? say("lessons.no_noise") : `ε ${share(Number(epsilon))}`;
+  return epsilon === "inf" ? say("lessons.no_noise") : `ε ${short(Number(epsilon))}`;
 }
 
 function Predict({ data, progress }: PartProps<number[], EpsilonData>) {
@@ -46,7 +47,7 @@ function Predict({ data, progress }: PartProps<number[], EpsilonData>) {
       <Curves data={data} progress={progress} {...(open ? { onPoint: (x: number, y: number) => set(Math.min(epsilons.length - 1, Math.max(0, Math.round(x))), Math.round(y * 100) / 100) } : {})} />
       <div class="sliders">
         {epsilons.map((epsilon, at) => (
-          <Range label={wordOf(epsilon)} min={0} max={1} step={0.01} value={mine[at]!} words={share(mine[at]!)} onValue={(iou) => set(at, iou)} />
+          <Range label={wordOf(epsilon)} min={0} max={1} step={0.01} value={mine[at]!} words={short(mine[at]!)} onValue={(iou) => set(at, iou)} />
         ))}
       </div>
     </>
@@ -66,7 +67,7 @@ function Curves({ data, progress, measured: shown = false, onPoint }: CurvesProp
       <Chart
         width={width}
         name={say("lessons.curves")}
-        x={{ label: say("lessons.total_epsilon"), low: -0.2, high: epsilons.length - 0.8, ticks: epsilons.map((_, at) => at), words: epsilons.map((one) => (one === "inf" ? say("lessons.none") : share(Number(one)))) }}
+        x={{ label: say("lessons.total_epsilon"), low: -0.2, high: epsilons.length - 0.8, ticks: epsilons.map((_, at) => at), words: epsilons.map((one) => (one === "inf" ? say("lessons.none") : short(Number(one)))) }}
         y={{ label: "IoU", low: 0, high: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] }}
         lines={shown ? [everything, measured] : [everything]}
         dots={shown ? epsilons.flatMap((epsilon, at) => iousAt(data.curves, epsilon).map((iou) => ({ x: at, y: iou, kind: "measured" }))) : []}
@@ -93,7 +94,7 @@ function Try({ data, progress }: PartProps<number[], EpsilonData>) {
       {progress.shown.value && <Curves data={data} progress={progress} measured />}
       <div class="sliders">
         <Range label="ε" min={0} max={epsilons.length - 1} value={chosen.value} words={wordOf(epsilons[chosen.value]!)} onValue={(at) => (chosen.value = at)} />
-        <Range label={say("masks.wipe")} min={0} max={1} step={0.05} value={wipe.value} words={share(wipe.value)} onValue={(at) => (wipe.value = at)} />
+        <Range label={say("masks.wipe")} min={0} max={1} step={0.05} value={wipe.value} words={short(wipe.value)} onValue={(at) => (wipe.value = at)} />
       </div>
       <svg class="pixels" width={scan.width * ZOOM} height={scan.height * ZOOM} viewBox={`0 0 ${scan.width} ${scan.height}`} role="img" aria-label={say("lessons.mask_picture", { epsilon: wordOf(epsilons[chosen.value]!), iou: share(counts.iou) })}>
         <Lines />

@@ -2,11 +2,11 @@
 import { useSignal } from "@preact/signals";
 import { Range } from "../parts/Range";
 import { Scroll } from "../parts/Table";
-import { share } from "../format";
 import { useWidth } from "../size";
 import { say } from "../words";
 import { Chart } from "./chart";
 import type { PartProps, Play } from "./lesson";
+import { short } from "./short";
 import { type Placed, placedTree } from "./tree_places";
 
 interface Point { delay_s: number; interval_s: number; seed: number; lost: number; law: number }
@@ -23,12 +23,12 @@ export const forksPlay: Play<number, ForksData> = {
       max={1}
       step={0.01}
       value={progress.prediction.value}
-      words={share(progress.prediction.value)}
+      words={short(progress.prediction.value)}
       onValue={(lost) => progress.say(lost)}
     />
   ),
   Try,
-  words: (lost) => say("lessons.said_lost", { share: share(lost) }),
+  words: (lost) => say("lessons.said_lost", { share: short(lost) }),
 };
 
 function Try({ data, progress }: PartProps<number, ForksData>) {
@@ -38,7 +38,7 @@ function Try({ data, progress }: PartProps<number, ForksData>) {
   const blocks = data.trees[delay]!;
   const lost = blocks.filter((block) => !block[3]).length;
   const interval = data.points[0]!.interval_s;
-  const words = say("lessons.delay", { delay: share(Number(delay)), x: share(Number(delay) / interval) });
+  const words = say("lessons.delay", { delay: short(Number(delay)), x: short(Number(delay) / interval) });
   return (
     <>
       <Range label={say("lessons.news")} min={0} max={delays.length - 1} value={chosen.value} words={words} onValue={(at) => (chosen.value = at)} />

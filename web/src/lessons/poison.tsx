@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { findingOf } from "../panels/compass/finding";
 import { sceneOf } from "../panels/compass/scene";
 import { Strip } from "../panels/compass/strip";
-import { viewOf } from "../panels/compass/view";
+import { inBlockOf, viewOf } from "../panels/compass/view";
 import { Range } from "../parts/Range";
 import type { PageRecord } from "../records";
 import { useWidth } from "../size";
@@ -73,7 +73,7 @@ function OneRun({ run, story, round }: { run: Run; story: Story; round: Signal<n
       <div ref={box} class="picture compass">{width > 0 && <Strip scene={scene} width={width} />}</div>
       {view.movable && (
         <div class="sliders">
-          <Range label={say("lessons.keep")} min={1} max={view.rows.length} value={view.keep!} words={say("lessons.kept", { n: view.keep!, chain: view.chainKeep! })} onValue={onKeep} />
+          <Range label={say("lessons.keep")} min={1} max={view.rows.length} value={view.keep!} words={say("lessons.of_rounds", { n: view.keep!, all: view.rows.length })} onValue={onKeep} />
         </div>
       )}
       <p role="status">{say("lessons.attackers_now", { used: view.attackersUsed, all: view.attackers, honest: view.honest - view.honestUsed })}</p>
@@ -85,9 +85,9 @@ function OneRun({ run, story, round }: { run: Run; story: Story; round: Signal<n
 /** Messages of attackers in the blocks up to a round, and how many of them the chain used. */
 function soFar(story: Story, round: number): { sent: number; used: number } {
   let [sent, used] = [0, 0];
-  for (const [at, messages] of story.messages.value) {
+  for (const [at, { block }] of story.rounds.value) {
     if (at > round) continue;
-    const attacks = messages.filter((one) => one.attack && !one.late && one.cosine !== null);
+    const attacks = inBlockOf(story.messages.value.get(at) ?? [], block).filter((one) => one.attack);
     sent += attacks.length;
     used += attacks.filter((one) => one.used).length;
   }

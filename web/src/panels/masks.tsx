@@ -129,14 +129,20 @@ function Large({ one, wipe, depth, finding, onWipe }: LargeProps) {
             <g clip-path="url(#masks-left)"><Greys picture={one.picture} depth={depth} /></g>
             <g clip-path="url(#masks-right)"><States states={one.states} width={width} /></g>
             <path class="wipe-line" d={`M${x} 0V${height}`} />
-            <g class="wipe-handle" transform={`translate(${x} ${height / 2}) scale(${1 / size})`}>
-              <circle r={12} />
-              <path d="M-3 -4L-7 0L-3 4M3 -4L7 0L3 4" />
-            </g>
+            <WipeHandle x={x} y={height / 2} size={size} />
           </svg>
         </>
       )}
     </div>
+  );
+}
+
+function WipeHandle({ x, y, size }: { x: number; y: number; size: number }) {
+  return (
+    <g class="wipe-handle" transform={`translate(${x} ${y}) scale(${1 / size})`}>
+      <circle r={12} />
+      <path d="M-3 -4L-7 0L-3 4M3 -4L7 0L3 4" />
+    </g>
   );
 }
 

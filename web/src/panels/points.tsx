@@ -46,11 +46,7 @@ export function Points() {
           {hasWebGL() && <Turns turn={turn} onTurn={setTurn} />}
           {hasWebGL() && <Toggle label={say("points.lasso")} on={drawing} onSwitch={setDrawing} />}
           {lasso && <button onClick={() => setLasso(null)}>{say("points.clear")}</button>}
-          {scans.length > 1 && scans.map((other) => (
-            <button aria-pressed={other === scan} onClick={() => { setChosen(other); setLasso(null); }}>
-              {say("masks.number", { scan: other + 1 })}
-            </button>
-          ))}
+          <Scans scans={scans} chosen={scan!} onChoose={(other) => { setChosen(other); setLasso(null); }} />
           <p class="note" aria-live="polite">{yours ? yoursWords(yours, one) : drawing ? say("points.how") : ""}</p>
         </>
       }
@@ -134,6 +130,25 @@ function Pictures({ one, picked, turn, finding, drawing, onTurn, onLasso }: Pict
       ))}
       <Colours />
     </div>
+  );
+}
+
+interface ScansProps {
+  scans: readonly number[];
+  chosen: number;
+  onChoose: (scan: number) => void;
+}
+
+function Scans({ scans, chosen, onChoose }: ScansProps) {
+  if (scans.length < 2) return null;
+  return (
+    <>
+      {scans.map((scan) => (
+        <button aria-pressed={scan === chosen} onClick={() => onChoose(scan)}>
+          {say("masks.number", { scan: scan + 1 })}
+        </button>
+      ))}
+    </>
   );
 }
 

@@ -1,6 +1,7 @@
 // The ranking: every message with its angle, its norm beside its noise, and its fate.
 import { share, three } from "../../format";
 import { Scroll } from "../../parts/Table";
+import type { MessageRecord } from "../../records";
 import { say } from "../../words";
 import { Mark } from "./mark";
 import { shownRows } from "./rows";
@@ -48,18 +49,24 @@ export function Ranking({ scene, narrow, onPoint }: RankingProps) {
                 <Line {...{ scene, narrow, rank: entry.rank, longest, differ, onPoint }} />
               </>
             ))}
-          {view.late.map((late) => (
-            <tr class="left late">
-              <td>–</td>
-              <th scope="row">{scene.truth ? `${scene.groups ? "g" : "h"}${late.holder}` : late.id.slice(0, 6)}</th>
-              <td colSpan={columns.length - 2}>–</td>
-              <td>{three(late.norm)}</td>
-              <td>{say("compass.late")}</td>
-            </tr>
-          ))}
+          {view.late.map((late) => <Late scene={scene} late={late} columns={columns.length} />)}
         </tbody>
       </table>
     </Scroll>
+  );
+}
+
+/** A message that came too late for any block. */
+function Late({ scene, late, columns }: { scene: Scene; late: MessageRecord; columns: number }) {
+  const name = `${scene.groups ? "g" : "h"}${late.holder}`;
+  return (
+    <tr class="left late">
+      <td>–</td>
+      <th scope="row">{scene.truth ? name : late.id.slice(0, 6)}</th>
+      <td colSpan={columns - 2}>–</td>
+      <td>{three(late.norm)}</td>
+      <td>{say("compass.late")}</td>
+    </tr>
   );
 }
 

@@ -84,30 +84,16 @@ export function viewOf(
   const ranked = ranking(withSum);
   const counts = gram && countsOf(record!.records, rule.weights);
   const thinned = inBlock.length < round.messages;
-  const chainUsed = inBlock.filter((one) => one.used).length;
-  const most = thinned ? chainUsed : inBlock.length;
-  const chainKeep = rule.keep === null ? null : Math.min(rule.keep, most);
+  const chainKeep = chainKeepOf(rule, inBlock, thinned);
   const movable = chainKeep !== null && gram !== null && inBlock.length > 1;
   const kept = movable && keep !== null ? Math.min(Math.max(1, keep), inBlock.length) : chainKeep;
   const moved = kept !== chainKeep;
   const chosen = moved ? keptOf(ranked, kept!) : inBlock.map((one) => one.used);
   const shares = moved ? sharesOf(chosen, counts!) : inBlock.map((one) => one.share);
   const rows = inBlock.map((one, place) => rowOf(run, one, chosen[place]!, shares[place]!, moved));
-  const norms = inBlock.map((one) => one.norm);
-  const factors = factorsOf(norms, rule.scale);
-  const honest = inBlock.map((one) => one.attack === "");
-  const step = gram && rule.linear ? measured(gram, stepOf(shares, factors)) : null;
-  const mean =
-    gram && honest.includes(true)
-      ? measured(gram, stepOf(sharesOf(honest, counts!), factors))
-      : null;
-  const used = rows.filter((row) => row.used).length;
-  const attackersUsed = rows.filter((row) => row.used && row.attack !== "").length;
   return {
     reading: rule,
     rows,
-    messages: round.messages,
-    used: thinned ? round.used : used,
     thinned,
     late: messages.filter((one) => one.late),
     order: rule.as === "score" ? byScore(rows) : ranked,
@@ -118,15 +104,56 @@ export function viewOf(
     moved,
     cut: kept === null || rows.length === 0 ? null : cutOf(withSum, ranked, kept),
     close: kept !== null && isCloseCut(withSum, ranked, kept),
-    medianNorm: rows.length ? median(norms) : 0,
+    medianNorm: rows.length ? median(rows.map((row) => row.norm)) : 0,
     noiseAlone: gram && noiseAlone(gram),
-    step,
-    mean,
-    agreement: step && mean ? cosineOf(gram!, step.parts, mean.parts) : null,
+    ...stepsOf(rule, rows, gram, counts),
+    ...numbersOf(round, rows, thinned),
+  };
+}
+
+/** The rule's number of messages to keep; of a thinned block, those that the page has of them. */
+function chainKeepOf(rule: Reading, inBlock: readonly MessageRecord[], thinned: boolean): number | null {
+  const most = thinned ? inBlock.filter((one) => one.used).length : inBlock.length;
+  return rule.keep === null ? null : Math.min(rule.keep, most);
+}
+
+type Steps = Pick<View, "step" | "mean" | "agreement">;
+
+/** The step of the shown messages, and the mean of the honest ones, where cosines are known. */
+function stepsOf(
+  rule: Reading,
+  rows: readonly Row[],
+  gram: Gram | null,
+  counts: readonly number[] | null,
+): Steps {
+  if (!gram || !counts) return { step: null, mean: null, agreement: null };
+  const factors = factorsOf(rows.map((row) => row.norm), rule.scale);
+  // A public root is neither honest nor an attacker: it has no members.
+  const honest = rows.map((row) => row.attack === "" && row.members > 0);
+  const shares = rows.map((row) => row.share);
+  const step = rule.linear ? measured(gram, stepOf(shares, factors)) : null;
+  const evenly = sharesOf(honest, counts);
+  const mean = honest.includes(true) ? measured(gram, stepOf(evenly, factors)) : null;
+  return { step, mean, agreement: step && mean && cosineOf(gram, step.parts, mean.parts) };
+}
+
+type Numbers = Pick<
+  View,
+  "messages" | "used" | "attackers" | "attackersUsed" | "honest" | "honestUsed"
+>;
+
+function numbersOf(round: RoundRecord, rows: readonly Row[], thinned: boolean): Numbers {
+  const usedRows = rows.filter((row) => row.used);
+  const used = thinned ? round.used : usedRows.length;
+  const attackersUsed = usedRows.filter((row) => row.attack !== "").length;
+  const rootsUsed = usedRows.filter((row) => row.members === 0).length;
+  return {
+    messages: round.messages,
+    used,
     attackers: round.byzantine,
     attackersUsed,
-    honest: round.messages - round.byzantine,
-    honestUsed: (thinned ? round.used : used) - attackersUsed,
+    honest: round.messages - round.byzantine - round.root,
+    honestUsed: used - attackersUsed - rootsUsed,
   };
 }
 

@@ -54,7 +54,8 @@ export function Wheel({ scene, width }: { scene: Scene; width: number }) {
 function planOf(scene: Scene, width: number): Plan {
   let roomy: Plan | null = null;
   const step = scene.view.rows.length > MANY ? 20 : 6;
-  for (let radius = MOST_RADIUS; radius >= (roomy ? SMALL : LEAST_RADIUS); radius -= step) {
+  const small = Math.min(SMALL, width / 4);
+  for (let radius = MOST_RADIUS; radius >= (roomy ? small : LEAST_RADIUS); radius -= step) {
     const plan = planWith(scene, width, radius);
     if (!hasRoom(plan, width)) continue;
     if (plan.labels.every(isClear(plan))) return plan;

@@ -49,12 +49,17 @@ export function Lasso({ size, turn, drawing, children, onTurn, onLasso }: LassoP
       }}
     >
       {children}
-      {line.length > 1 && (
-        <svg class="line" width={size} height={size} aria-hidden="true">
-          <path d={`M${line.map(([x, y]) => `${(x * size).toFixed(1)} ${(y * size).toFixed(1)}`).join("L")}Z`} />
-        </svg>
-      )}
+      {line.length > 1 && <Drawn line={line} size={size} />}
     </div>
+  );
+}
+
+function Drawn({ line, size }: { line: Line; size: number }) {
+  const corners = line.map(([x, y]) => `${(x * size).toFixed(1)} ${(y * size).toFixed(1)}`);
+  return (
+    <svg class="line" width={size} height={size} aria-hidden="true">
+      <path d={`M${corners.join("L")}Z`} />
+    </svg>
   );
 }
 
