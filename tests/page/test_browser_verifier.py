@@ -11,7 +11,7 @@ import chain_mutants
 import format_tables
 import fuzz_chain
 import pytest
-from broken_chains import BROKEN, OPEN, agreed_with
+from broken_chains import BROKEN, OPEN, agreed_with, said
 from browser_verifier import BrowserVerdict, BrowserVerifier, is_here
 from hand_chain import ROOT, Hand, make
 from small_runs import forking
@@ -110,9 +110,11 @@ def test_it_computes_the_models_of_every_rule_bit_for_bit(kind, agrees):
 
 
 def test_it_computes_every_update_bit_for_bit(agrees):
+    descent = {"kind": "gradient_descent", "learning_rate": 0.25}
     updates = [
         *chain_mutants.UPDATES,
         {"kind": "averaged", "of": {"kind": "distance_over_gradients"}},
+        {"kind": "averaged", "of": descent, "decay": 0.25},  # the decay counts from round 2 on
     ]
     for place, update in enumerate(updates):
         hand = Hand(agreed=agreed_with(update=update))
@@ -221,6 +223,17 @@ def test_it_names_the_block_that_verify_names_for_every_field_of_tamper(field, e
     said = agrees(data)
     assert said.ok == (name == "arrived_ms")
     assert bool(said.block) == (name != "head")
+
+
+def test_a_head_with_less_work_than_another_block_is_refused(export, agrees):
+    name = sha(sha(export.block(0)[:264]))
+    data = bytes(export.data[: export.head_at]) + name + bytes(export.data[export.head_at + 32 :])
+    assert "less work" in agrees(sealed(data)).reason
+
+
+def test_a_noise_of_negative_zero_is_another_spelling_and_refused(agrees):
+    silent = {"noise": -0.0, "noise_step": 0}
+    assert "noise: is -0" in agrees(make(said(0, silent, privacy__noise=[0]))).reason
 
 
 def test_it_accepts_the_export_itself_and_refuses_other_first_weights(export, agrees):
