@@ -182,6 +182,7 @@ class PageServer:
             access_log=False,
             lifespan="off",
             limit_concurrency=MOST_REQUESTS,
+            log_config=None,  # its own would close the handlers of this process, such as run.log's
             log_level="critical",
             server_header=False,
             timeout_graceful_shutdown=1,

@@ -1,7 +1,9 @@
 """Tests of the page's server: it answers this machine alone, and changes and believes nothing."""
 
+import contextlib
 import http.client
 import json
+import logging
 import re
 import shutil
 import socket
@@ -254,3 +256,12 @@ def test_a_linked_run_is_refused(run_folder, tmp_path):
     (tmp_path / "link").symlink_to(run_folder)
     with pytest.raises(RunRefused, match="is a link"):
         Runs(tmp_path).find("link")
+
+
+def test_a_server_leaves_the_handlers_of_this_process_open(run_folder):
+    closed = []
+    handler = logging.StreamHandler()
+    handler.close = lambda: closed.append(True)
+    with contextlib.closing(PageServer(Runs(run_folder.parent))):
+        assert closed == []
+    logging.StreamHandler.close(handler)
