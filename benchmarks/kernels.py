@@ -23,7 +23,7 @@ prepare()  # before numpy reads how many threads one operation may take
 import numpy as np  # noqa: E402
 from aggregation import drawn  # noqa: E402
 
-from fedchain import rows, transforms  # noqa: E402
+from fedchain import transforms  # noqa: E402
 from fedchain.aggregation import (  # noqa: E402
     Received,
     coordinates,
@@ -35,7 +35,7 @@ from fedchain.aggregation.vectors import Vectors  # noqa: E402
 from fedchain.ledger.chain import codec  # noqa: E402
 from fedchain.randomness import _fill, digest, laplaces, normals  # noqa: E402
 
-MODULES = (codec, coordinates, inner_products, rows, transforms, weights)
+MODULES = (codec, coordinates, inner_products, transforms, weights)
 
 
 def main() -> None:
@@ -60,14 +60,14 @@ def measured(count: int, dimension: int, tries: int) -> dict[str, tuple[float, f
     """Return the processor seconds of each pass, with the kernels and without."""
     keys = [digest(0, "noise", row) for row in range(count)]
     noise, gradients = normals(keys, dimension), np.zeros((count, dimension))
-    norms, sent = rows.lengths(noise), drawn(count, dimension)
+    norms, sent = transforms.lengths(noise), drawn(count, dimension)
     used = np.ones(count, dtype=np.bool_)
     vectors = Vectors(Received(sent, norms, np.ones(count)), norms)
     passes: dict[str, Callable[[], object]] = {
         "normals": lambda: normals(keys, dimension),
         "laplaces": lambda: laplaces(keys, dimension),
-        "noise to release": lambda: rows.add_gradients(noise, [1.0] * count, gradients),
-        "norms": lambda: rows.lengths(noise),
+        "noise to release": lambda: transforms.add_gradients(noise, [1.0] * count, gradients),
+        "norms": lambda: transforms.lengths(noise),
         "quantise": lambda: codec.quantise(noise, norms, "int16"),
         "check of a direction": lambda: [codec.squared_norm(row) for row in sent.integers],
         "inner products": lambda: inner_products.agreement_of(sent),
