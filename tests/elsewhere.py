@@ -30,6 +30,7 @@ LEFT_OUT = {
     "results": "files of a run, whatever stands in them",
     "secure_aggregation": "whole numbers alone",
     "reports": "figures and tables of runs; the runs themselves stand in other tests",
+    "page": "what a browser shows of runs; it computes for itself",
     "sweeps": "which runs a sweep makes; the runs themselves stand in other tests",
     "forecasts": "estimates of time and memory",
     "ledger/storage/test_crashes.py": "one chain, broken off at every write: one kernel is enough",
