@@ -25,8 +25,6 @@ Told = tuple[PageRecord, int | None]
 None if the record is told again after an interruption."""
 PAUSE_S = 0.25
 """Real seconds between two looks at a run that goes on."""
-LATE_S = 2.0
-"""Real seconds within which the ledger has a block of which an event tells."""
 QUIET_S = 5.0
 """Real seconds without a new event after which a look tells whether the run was killed."""
 INTERRUPTED = "interrupted"
@@ -76,6 +74,7 @@ class Feed:
         self._pictures: ScanPictures | None = None
         self._rounds: dict[int, bytes] = {}
         self._unmasked: dict[int, bytes] = {}
+        self._no_gram: list[bytes] = []
         self._lost = 0
         self._goes_on = False
 
@@ -126,6 +125,7 @@ class Feed:
         run = Run(self._run.folder, self._run.given)
         yield run_record(run, self.view.rules) | {"status": status}
         yield from self.view.headers()
+        yield from self._grams()
         yield from self._trips.up_to(math.inf)
         if self._rounds and self._pictures is not None:
             last = max(self._rounds)
@@ -161,18 +161,21 @@ class Feed:
         yield from map(_told, shown)
         if self._thinning.shows(number):
             yield _told(chunk.round) | ({"thinned": True} if len(shown) < len(sent) else {})
-        self._find(block)
+        if self._goes_on and block not in self.view:
+            self.view.refresh()
         yield from self.view.headers(block)
         yield from self._trips.up_to(chunk.round["time_s"])
-        if shown and (gram := self.view.gram(block)) is not None:
-            yield gram
+        self._no_gram += [block] * bool(shown)
+        yield from self._grams()
 
-    def _find(self, block: bytes) -> None:
-        """Look at the ledger again if it did not have a block; it may still be on its way there."""
-        until = time.monotonic() + LATE_S
-        while self._goes_on and block not in self.view and time.monotonic() < until:
-            time.sleep(LATE_S / 100)
-            self.view.refresh()
+    def _grams(self) -> Iterator[PageRecord]:
+        """Yield the cosines of blocks that wait for them; a block may reach the ledger late."""
+        waiting, self._no_gram = self._no_gram, []
+        for block in waiting:
+            if block not in self.view:
+                self._no_gram.append(block)
+            elif (gram := self.view.gram(block)) is not None:
+                yield gram
 
     def _masks(self) -> Iterator[PageRecord]:
         """Yield the masks of the rounds that were told since the last call."""
@@ -184,7 +187,9 @@ class Feed:
         if self._pictures is None:
             return
         for number, block in waiting.items():
-            if (state := self.view.state(block)) is not None:
+            if self._goes_on and block not in self.view:
+                self._unmasked[number] = block
+            elif (state := self.view.state(block)) is not None:
                 yield from self._pictures.masks(number, model_of(state))
 
 

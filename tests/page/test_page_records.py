@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -22,10 +23,12 @@ from fedchain.ledger.chain.crypto import Tree
 from fedchain.ledger.chain.rules import decode_rules
 from fedchain.ledger.storage.blobs import decode_state
 from fedchain.ledger.storage.store import Store
+from fedchain.page import records as page_records
 from fedchain.page.chunks import ChunkReader
 from fedchain.page.ledger import LedgerView
 from fedchain.page.lines import line_of
 from fedchain.page.noise import noise_norms
+from fedchain.page.records import Feed
 from fedchain.page.thinning import Thinning
 from fedchain.privacy.skellam_law import DEVIATION
 from fedchain.results import Run
@@ -293,3 +296,43 @@ def test_the_noise_of_a_group_is_that_of_all_its_members_shares():
     assert noise_norms(setup.scenario, quantile, units) == [None, None]
     assert noise_norms(None, setup.rules, []) == []
     assert noise_norms(setup.scenario, setup.rules, [None, 3])[0] is None
+
+
+class Paced:
+    """A callback that lets a run go on only once a reader has been told its last round."""
+
+    def __init__(self):
+        self.begun, self.told = threading.Event(), {}
+
+    def on_run_begin(self, folder, setup):
+        self.folder = folder
+        self.told = {each: threading.Event() for each in range(1, setup.scenario.rounds + 1)}
+        self.begun.set()
+
+    def on_round_end(self, record, messages):
+        # Metrics arrive one round later, so the run must be a round ahead.
+        assert record.round < 3 or self.told[record.round - 2].wait(60)
+
+
+def test_a_reader_who_follows_a_run_knows_in_the_end_what_a_later_reader_knows(
+    tmp_path, monkeypatch
+):
+    # The run waits for its reader, so that its blocks reach the ledger late.
+    monkeypatch.setattr(page_records, "PAUSE_S", 0.01)
+    paced, followed = Paced(), []
+    scenario = forking(8, trace=True)
+    running = threading.Thread(
+        target=fedchain.run, args=(scenario, tmp_path), kwargs={"callback": paced}
+    )
+    running.start()
+    assert paced.begun.wait(60)
+    with contextlib.closing(Feed(Run.open(paced.folder))) as feed:
+        for told in feed.records(follow=True):
+            if told is not None:
+                followed.append(told[0])
+                if told[0]["is"] == "round":
+                    paced.told[told[0]["round"]].set()
+    running.join()
+    assert kind_of(followed, "run")[0]["status"] == "running"
+    assert followed[-1] == {"p": 1, "is": "end", "status": "finished"}
+    assert shown(followed) == shown(records_of(paced.folder))
