@@ -406,6 +406,17 @@ MAKERS: dict[str, Maker] = {
         minutes=0.5,
         pictures={f"lesson_{n}.png": f"lesson_{n}.png" for n in range(1, 8)},
     ),
+    "page": Maker(
+        commands=("python benchmarks/page_pictures.py {out}",),
+        minutes=1,
+        pictures={
+            f"{name}.png": f"{name}.png"
+            for name in (
+                "page", "page_network", "page_compass", "page_learning", "page_privacy",
+                "page_masks", "page_points", "page_ledger",
+            )
+        },
+    ),
     "performance": Maker(
         commands=("python benchmarks/compare.py --json {out}/performance.json",),
         minutes=15,
