@@ -1,6 +1,6 @@
 // The line at the top: what run this is, how far it is, and what it has reached.
 import {
-  checked, ended, helpOpen, lastRound, round, roundRecord, rounds, run, stage, told, truth,
+  checked, ended, helpOpen, lastRound, round, roundRecord, rounds, run, told, truth,
 } from "./state";
 import { epsilonWords, measured, scoreWords } from "./summary";
 import { say } from "./words";
@@ -49,13 +49,8 @@ function isMeasuring(): boolean {
   return last.metrics[score] == null && before?.metrics[score] != null;
 }
 
-/** The status; of a run that goes on, the stage of the round that it computes. */
 function statusWords(): string {
-  const status = ended.value ?? run.value!.status;
-  if (ended.value === null && stage.value && stage.value.round > lastRound.value) {
-    return say("header.stage", { stage: stage.value.stage.replaceAll("_", " "), round: stage.value.round });
-  }
-  return status.replaceAll("_", " ");
+  return (ended.value ?? run.value!.status).replaceAll("_", " ");
 }
 
 function Meter() {

@@ -238,13 +238,6 @@ export interface CloudRecord {
   kept: string;
 }
 
-export interface StageRecord {
-  is: "stage";
-  round: number;
-  stage: string;
-  share: number;
-}
-
 export interface EndRecord {
   is: "end";
   status: string;
@@ -272,13 +265,12 @@ export type PageRecord =
   | MaskRecord
   | PictureRecord
   | CloudRecord
-  | StageRecord
   | EndRecord
   | LostRecord;
 
 const KINDS: ReadonlySet<string> = new Set<PageRecord["is"]>([
   "run", "round", "message", "refusal", "evidence", "head", "genesis", "header", "gram", "body",
-  "link", "place", "trip", "mask", "picture", "cloud", "stage", "end", "lost",
+  "link", "place", "trip", "mask", "picture", "cloud", "end", "lost",
 ]);
 
 /** The record of a line; null for a torn line or an unknown kind, which the page counts and tells. */

@@ -6,7 +6,7 @@ import { Story } from "./story";
 export const story = new Story();
 export const {
   run, rounds, messages, grams, headers, bodies, genesis, heads, masks, pictures, clouds, links,
-  places, trips, refusals, evidence, retold, stage, ended, lost, told, lastRound,
+  places, trips, refusals, evidence, retold, ended, lost, told, lastRound,
 } = story;
 
 /** Steps of a round, in their order. */

@@ -4,7 +4,7 @@ import { batch, computed, signal, type Signal } from "@preact/signals";
 import type {
   CloudRecord, EvidenceRecord, GenesisRecord, GramRecord, HeaderRecord, HeadRecord, LinkRecord,
   MaskRecord, MessageRecord, PageRecord, PictureRecord, PlaceRecord, RefusalRecord, RoundRecord,
-  RunRecord, StageRecord, TripRecord,
+  RunRecord, TripRecord,
 } from "./records";
 
 type Mapped<K, V> = Signal<ReadonlyMap<K, V>>;
@@ -41,7 +41,6 @@ export class Story {
   evidence = signal<readonly EvidenceRecord[]>([]);
   /** Rounds that were told again with another block, after a reorganisation. */
   retold = signal<ReadonlySet<number>>(new Set());
-  stage = signal<StageRecord | null>(null);
   /** The status with which the run ended; null while it goes on. */
   ended = signal<string | null>(null);
   /** Number of torn lines and unknown records. */
@@ -98,7 +97,6 @@ class Intake {
       case "mask": this.map(story.masks).set(`${record.scan}:${record.round}`, record); break;
       case "picture": this.map(story.pictures).set(record.scan, record); break;
       case "cloud": this.map(story.clouds).set(`${record.scan}:${record.round}`, record); break;
-      case "stage": story.stage.value = record; break;
       case "end": story.ended.value = record.status; break;
       case "lost": story.lost.value += record.count; break;
     }
