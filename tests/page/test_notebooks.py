@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import jupytext
 import pytest
 
 from fedchain.page.lessons.catalogue import LESSONS
@@ -16,7 +17,6 @@ QUICK = ("01_hash", "06_tampering")
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_lesson_is_a_notebook_that_asks_first_and_shows_its_run_last(name):
-    jupytext = pytest.importorskip("jupytext")
     cells = jupytext.read(SCRIPTS[name], fmt="py:percent").cells
     assert cells[0].cell_type == "markdown"
     assert "?**" in cells[0].source  # the question, in bold
