@@ -17,6 +17,8 @@ from fedchain.results import Run
 
 Open = Callable[..., Any]
 Records = Sequence[dict[str, Any]]
+ARGUMENTS = ("--no-sandbox", "--enable-unsafe-swiftshader")
+"""Chromium runs as root in containers, and draws WebGL without a graphics card."""
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +43,7 @@ def chromium() -> Iterator[Any]:
     else:
         playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 
