@@ -171,7 +171,7 @@ export interface GramRecord {
   cosines: string;
 }
 
-export interface BodyRecord {
+interface BodyRecord {
   is: "body";
   block: string;
   bytes: string;
@@ -235,12 +235,12 @@ export interface CloudRecord {
   kept: string;
 }
 
-export interface EndRecord {
+interface EndRecord {
   is: "end";
   status: string;
 }
 
-export interface LostRecord {
+interface LostRecord {
   is: "lost";
   count: number;
 }
