@@ -183,5 +183,6 @@ def body_record(store: Store, block: bytes) -> PageRecord:
     """
     found = store.block(block)
     if found.size > LARGEST_BODY:
-        raise RunRefused(f"{found.header.label}: is too large for the page")
+        words = f"has {found.size} bytes; the page gets blocks of at most {LARGEST_BODY}"
+        raise RunRefused(f"{found.header.label}: {words}")
     return page_record("body", block=block.hex(), bytes=b64(encode_block(found)))
