@@ -105,11 +105,8 @@ def _page_of(file: Path, out: Path) -> str | None:
 
 def _scenario(name: str, file: Path) -> str:
     text = file.read_text(encoding="utf-8")
-    run = (
-        f"```\nfedchain run {name}\n```"
-        if "\nsweep:" not in text
-        else f"```\nfedchain sweep {name}\n```"
-    )
+    verb = "sweep" if "\nsweep:" in text else "run"
+    run = f"```\nfedchain {verb} {name}\n```"
     return f"# {name}\n\n{description_of(file)}\n\n{run}\n\n```yaml\n{text}```\n"
 
 
@@ -120,7 +117,7 @@ def _lessons(out: Path) -> None:
     for name, text in files.items():
         (out / "lessons" / name).write_text(text, encoding="utf-8")
     listed = "\n".join(f"- [{name}](lessons/{name})" for name in files)
-    frame = '<iframe src="../lessons/lessons.html" title="Seven lessons" class="lessons"></iframe>'
+    frame = '<iframe src="lessons/lessons.html" title="Seven lessons" class="lessons"></iframe>'
     words = "Seven lessons for a class. `fedchain lessons` writes the same files."
-    page = f"# Lessons\n\n{words}\n\n{frame.replace('../', '')}\n\n{listed}\n"
+    page = f"# Lessons\n\n{words}\n\n{frame}\n\n{listed}\n"
     (out / "lessons.md").write_text(page, encoding="utf-8")

@@ -82,16 +82,17 @@ def demo(
 
 def lesson_file(lesson: str) -> Path:
     """Return the first scenario of a lesson: ``5``, ``05`` and ``poison`` mean the same."""
+    from fedchain.page.lessons import LESSONS, lesson_named
     from fedchain.scenario.shipped import lesson_files
 
-    def is_meant(name: str) -> bool:
-        number, _, word = name.partition("_")
-        return lesson in (name, number, number.lstrip("0")) or f"{word}_".startswith(f"{lesson}_")
-
-    files = lesson_files()
-    if (found := next(filter(is_meant, files), None)) is None:
-        refuse(f"lesson {lesson!r}: there is none; allowed: {', '.join(files)}, or a number")
-    return files[found]
+    try:
+        found = lesson_named(lesson)
+    except ValueError as error:
+        refuse(str(error))
+    if not found.scenarios:
+        allowed = ", ".join(each.name for each in LESSONS if each.scenarios)
+        refuse(f"lesson {lesson!r}: has no chain and no scenario to run; allowed: {allowed}")
+    return lesson_files()[found.scenarios[0]]
 
 
 def tell_address(server: PageServer, path: str, open_: bool) -> None:

@@ -43,7 +43,8 @@ class Guard:
             words = "this page is for this machine alone: open the address that fedchain printed"
             return PlainTextResponse(words, status_code=403)
         if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("only GET", status_code=405, headers={"Allow": "GET, HEAD"})
+            words = f"method {scope['method']}: not allowed; the page can be read by GET alone"
+            return PlainTextResponse(words, status_code=405, headers={"Allow": "GET, HEAD"})
         return self._app
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from fedchain.aggregation.directions import Directions
-from fedchain.aggregation.inner_products import agreement_of
 from fedchain.errors import LedgerError, RunRefused
 from fedchain.ledger.chain.block import Block, encode_block
 from fedchain.ledger.chain.rules import Rules, encode_rules
@@ -151,7 +150,6 @@ class LedgerView:
             norms=[message.norm for message in found.messages],
             records=[message.declaration.records for message in found.messages],
             cosines=b64(above.tobytes()),
-            sum_cosines=[round(c, 9) for c in agreement_of(directions).cosines.tolist()],
         )
 
     def body(self, block: bytes) -> PageRecord | None:
@@ -185,5 +183,6 @@ def body_record(store: Store, block: bytes) -> PageRecord:
     """
     found = store.block(block)
     if found.size > LARGEST_BODY:
-        raise RunRefused(f"{found.header.label}: is too large for the page")
+        words = f"has {found.size} bytes; the page gets blocks of at most {LARGEST_BODY}"
+        raise RunRefused(f"{found.header.label}: {words}")
     return page_record("body", block=block.hex(), bytes=b64(encode_block(found)))

@@ -21,8 +21,8 @@ from fedchain.results.travel import TRAVEL
 from fedchain.transition import model_of
 
 Told = tuple[PageRecord, int | None]
-"""A page record, and the number of bytes of the events that a reader has once it has the record;
-None if the record is told again after an interruption."""
+"""A page record, and the number of bytes of the events of which the reader now has all records;
+None if this has not changed, so that the record is told again after an interruption."""
 PAUSE_S = 0.25
 """Real seconds between two looks at a run that goes on."""
 QUIET_S = 5.0
@@ -136,8 +136,9 @@ class Feed:
         yield page_record("end", status=status)
 
     def _tell(self, chunk: Chunk, after: int) -> Iterator[Told]:
-        """Yield the records of a chunk; the last one completes the chunk."""
+        """Yield the records of a chunk; the last one completes it, unless its block is late."""
         self._lost += chunk.lost
+        block = None
         if chunk.round is not None:
             number, block = chunk.round["round"], bytes.fromhex(chunk.round["block"])
             for replaced in [height for height in self._rounds if height > number]:
@@ -147,8 +148,11 @@ class Feed:
                 self._unmasked[number] = block
         records = list(self._of_chunk(chunk))
         if chunk.end > after:
+            # Header and cosines of a late block come with a later chunk. A reader who reconnects
+            # before is told this chunk once more.
+            waits = self._no_gram or (block is not None and block not in self.view)
             yield from ((record, None) for record in records[:-1])
-            yield from ((record, chunk.end) for record in records[-1:])
+            yield from ((record, None if waits else chunk.end) for record in records[-1:])
 
     def _of_chunk(self, chunk: Chunk) -> Iterator[PageRecord]:
         sent = [event for event in chunk.events if event["event"] == "message"]

@@ -10,7 +10,7 @@ from typing import Any
 from fedchain.errors import FedchainError, RunRefused
 from fedchain.files import read_json
 from fedchain.ledger.chain.rules import Rules
-from fedchain.names import command, legible
+from fedchain.names import command
 from fedchain.page.lines import PageRecord, page_record
 from fedchain.page.noise import noise_norms
 from fedchain.results import OVER, Run
@@ -32,7 +32,6 @@ def run_record(run: Run, rules: Rules) -> PageRecord:
     return page_record(
         "run",
         name=manifest["name"],
-        folder=legible(run.folder.absolute().name),
         description=manifest["description"],
         status=manifest["status"],
         seed=manifest["seed"],

@@ -195,7 +195,9 @@ class PageServer:
         began = time.monotonic()
         while not self._server.started:
             if time.monotonic() - began > WITHIN_S or not self._thread.is_alive():
-                raise RunRefused(f"port {port}: the server did not start")
+                self.close()
+                words = f"the server did not start within {WITHIN_S:g} s; try again"
+                raise RunRefused(f"port {port}: {words}")
             time.sleep(0.01)
 
     @property

@@ -69,10 +69,22 @@ def records_element(lines: Iterable[str], *, name: str, run: str = "") -> str:
         name: id of the element.
         run: name of the run, by which the page offers it; empty: it is not offered.
     """
-    packed = gzip.compress("\n".join(lines).encode(), 9, mtime=0)
+    return packed_element("records", "\n".join(lines), name=name, run=run)
+
+
+def packed_element(kind: str, text: str, *, name: str, run: str = "") -> str:
+    """Return a ``script`` element with a compressed text, which the browser does not run, as HTML.
+
+    Args:
+        kind: what the text is: ``records``, or ``lesson``.
+        text: the text.
+        name: id of the element.
+        run: name of the run to which the text belongs; empty: it belongs to none.
+    """
+    packed = gzip.compress(text.encode(), 9, mtime=0)
     shown = f' data-run="{html.escape(legible(run))}"' if run else ""
     return (
-        f'<script type="application/x-fedchain-records" id="{html.escape(name)}"{shown} '
+        f'<script type="application/x-fedchain-{kind}" id="{html.escape(name)}"{shown} '
         f'data-encoding="gzip+base64">{base64.b64encode(packed).decode()}</script>'
     )
 

@@ -13,7 +13,7 @@ from fedchain.errors import RunError, cannot
 from fedchain.files import open_to_append, open_to_read
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
-from fedchain.results.events import LONGEST
+from fedchain.results.events import LONGEST, whole_lines
 from fedchain.results.shapes import AS_WRITTEN
 
 TRAVEL = "travel.ndjson"
@@ -66,13 +66,13 @@ class TravelLog:
             compute: number of compute nodes, which have the lowest ids.
 
         Raises:
-            RunError: the file cannot be read or written.
+            RunError: the file cannot be read or written, or a line has ``LONGEST`` bytes or more.
         """
         self._path, self._compute = path, compute
         self._unwritten: list[bytes] = []
         try:
             self._file = open_to_append(path)
-            self._known = _whole_bytes(path)
+            self._known = sum(map(len, whole_lines(path)))
             self._file.truncate(self._known)
         except OSError as error:
             raise cannot(path, "be written", error) from error
@@ -164,12 +164,3 @@ class TripReader:
             return
         except OSError as error:
             raise cannot(self._path, "be read", error) from error
-
-
-def _whole_bytes(path: Path) -> int:
-    """Return the number of bytes of a file up to its last line feed."""
-    size = 0
-    with open_to_read(path) as file:
-        for line in file:
-            size += len(line) if line.endswith(b"\n") else 0
-    return size

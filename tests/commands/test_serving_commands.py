@@ -128,15 +128,16 @@ def test_no_browser_is_opened_without_a_display(monkeypatch):
 
 def test_demo_runs_the_scenario_of_a_lesson(scenario, asked, monkeypatch):
     monkeypatch.setattr(
-        "fedchain.scenario.shipped.lesson_files", lambda: {"05_small_one": scenario}
+        "fedchain.scenario.shipped.lesson_files", lambda: {"05_poison_scans": scenario}
     )
-    for name in ("5", "05", "small", "05_small_one"):
+    for name in ("5", "05", "poison", "05_poison"):
         assert serving.lesson_file(name) == scenario
     assert call("demo", "5", "--no-open").code == 0
     assert "honest holders reached" in asked[1]
-    answer = call("demo", "6")
-    assert answer.code == 2
-    assert answer.err == "lesson '6': there is none; allowed: 05_small_one, or a number\n"
+    for name, said in (("8", "there is none; allowed: 01_hash, "), ("7", "has no chain ")):
+        answer = call("demo", name)
+        assert answer.code == 2
+        assert answer.err.startswith(f"lesson {name!r}: {said}")
 
 
 def test_report_replay_writes_the_page_beside_the_report_and_links_it(runs):

@@ -26,5 +26,5 @@ def single_file(*runs: Sequence[dict[str, Any]], metas: dict[str, str] | None = 
 
 
 def _element(records: Sequence[dict[str, Any]]) -> str:
-    folder = next(record["folder"] for record in records if record["is"] == "run")
-    return records_element(map(line_of, records), name="records", run=folder)
+    name = next(record["name"] for record in records if record["is"] == "run")
+    return records_element(map(line_of, records), name="records", run=name)

@@ -40,12 +40,12 @@ def kind_of(records: Iterable[dict[str, Any]], kind: str) -> list[dict[str, Any]
 
 
 def shown(records: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Return what a page knows once it has taken the records, without wall times and the folder."""
+    """Return what a page knows once it has taken the records, without wall times."""
     state = {}
     for record in records:
         kind = record["is"]
         key = (kind, *(record[name] for name in KEYS.get(kind, ())))
-        state[key] = {k: v for k, v in record.items() if k not in ("seconds", "folder", "resume")}
+        state[key] = {k: v for k, v in record.items() if k not in ("seconds", "resume")}
     return state
 
 

@@ -13,8 +13,11 @@ from page_runs import kind_of, records_of
 
 from fedchain.page.frame import bundle
 from fedchain.page.lines import line_of
-from fedchain.page.single_file import records_element, replay
+from fedchain.page.single_file import BUDGET, records_element, replay
+from fedchain.page.thinning import MOST_ROUNDS, MOST_SENT
 from fedchain.results import Run
+
+HOME = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +124,13 @@ def test_a_bundle_that_would_end_its_element_is_refused(monkeypatch):
             bundle()
     finally:
         bundle.cache_clear()
+
+
+def test_the_manual_names_the_limits_of_the_page():
+    manual = (HOME / "docs" / "manual.md").read_text(encoding="utf-8")
+    for limit in (
+        f"more than {MOST_ROUNDS:,} rounds",
+        f"more than {MOST_SENT} messages",
+        f"below {BUDGET // 1000} kB",
+    ):
+        assert limit in manual

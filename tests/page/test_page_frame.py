@@ -211,7 +211,7 @@ def test_with_reduced_motion_playing_goes_from_step_to_step(visit, records):
 
 def test_another_run_of_the_file_is_laid_over_the_curve(visit, records, tmp_path):
     other = [
-        {**record, "folder": "other-run"} if record["is"] == "run" else record for record in records
+        {**record, "name": "other-run"} if record["is"] == "run" else record for record in records
     ]
     page = visit(records, more=[other])
     page.locator("#panel-learning select").last.select_option("other-run")

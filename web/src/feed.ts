@@ -28,14 +28,14 @@ export async function unpack(base64: string): Promise<string> {
 }
 
 /** The scripts with records in this file, by the name of their run. */
-export function recordScripts(): Map<string, HTMLScriptElement> {
+function recordScripts(): Map<string, HTMLScriptElement> {
   const found = document.querySelectorAll<HTMLScriptElement>(
     'script[type="application/x-fedchain-records"]',
   );
   return new Map([...found].map((script) => [script.dataset["run"] ?? script.id, script]));
 }
 
-export async function takeScript(story: Story, script: HTMLScriptElement): Promise<void> {
+async function takeScript(story: Story, script: HTMLScriptElement): Promise<void> {
   const text = script.textContent ?? "";
   const plain = script.dataset["encoding"] === "gzip+base64" ? await unpack(text) : text;
   story.take(recordsOf(plain.split("\n")));

@@ -37,7 +37,7 @@ const MOVES: Record<string, () => void> = {
 };
 
 /** The move of a key press; undefined where the key has none, or belongs to the element. */
-export function moveOf(event: KeyboardEvent): (() => void) | undefined {
+function moveOf(event: KeyboardEvent): (() => void) | undefined {
   if (!keysOn.value || helpOpen.value || event.defaultPrevented) return undefined;
   if (event.ctrlKey || event.altKey || event.metaKey || ownsKey(event)) return undefined;
   if (/^[1-7]$/.test(event.key)) return () => goTo(PANELS[Number(event.key) - 1]!);

@@ -5,7 +5,6 @@ export type Metrics = Record<string, number | null>;
 export interface RunRecord {
   is: "run";
   name: string;
-  folder: string;
   description: string;
   status: string;
   seed: number;
@@ -170,11 +169,9 @@ export interface GramRecord {
   records: number[];
   /** float32, little-endian: the upper triangle row by row, without the diagonal. */
   cosines: string;
-  /** Cosine of each message with the sum of all directions. */
-  sum_cosines: number[];
 }
 
-export interface BodyRecord {
+interface BodyRecord {
   is: "body";
   block: string;
   bytes: string;
@@ -238,12 +235,12 @@ export interface CloudRecord {
   kept: string;
 }
 
-export interface EndRecord {
+interface EndRecord {
   is: "end";
   status: string;
 }
 
-export interface LostRecord {
+interface LostRecord {
   is: "lost";
   count: number;
 }

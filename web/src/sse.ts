@@ -34,7 +34,7 @@ export class EventParser {
   }
 }
 
-export interface Follower {
+interface Follower {
   onEvents: (events: ServerEvent[]) => void;
   /** The stream is open, or it is lost and tried again. */
   onState: (state: "open" | "lost") => void;

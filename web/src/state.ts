@@ -49,11 +49,11 @@ export const helpOpen = signal(false);
 export const printing = signal(false);
 
 /** The way to the records: a file, a stream that is open, lost or at its end. */
-export type Connection = "file" | "open" | "lost" | "closed";
+type Connection = "file" | "open" | "lost" | "closed";
 export const connection = signal<Connection>("file");
 
 /** What the browser's own check of the chain has found; null before it has begun. */
-export interface Checked {
+interface Checked {
   state: "running" | "held" | "broken" | "partly";
   /** The finding in a few words, for the header. */
   words: string;

@@ -18,7 +18,7 @@ export function madeMessage(round: number, changed: Partial<MessageRecord> = {})
 
 export function madeRun(changed: Partial<RunRecord> = {}): RunRecord {
   return {
-    is: "run", name: "made", folder: "made-1", description: "", status: "finished", seed: 0, rounds: 4,
+    is: "run", name: "made", description: "", status: "finished", seed: 0, rounds: 4,
     holders: 3, compute: 1, attackers: {}, groups: false, rule: { kind: "mean" }, update: { kind: "adam" },
     weights: 10, model: "m", task: "t", network: "n", score: "iou", scores: ["iou", "loss"],
     baselines: { keep_everything: { iou: 0.2, loss: 3 }, morphology: { iou: 0.1, loss: 2 } },

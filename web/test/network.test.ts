@@ -19,14 +19,14 @@ test("a message is on its way from leaving to each arrival", () => {
 
 test("a node shows what reached it a moment ago, and what it refused", () => {
   const refusal = { node: 1, id: "bb", reason: "work" } as RefusalRecord;
-  assert.deepEqual(arrived([message, block], [refusal], 6.6, 0.2), [{ node: "c1", id: "bb", refused: true }]);
-  assert.deepEqual(arrived([message, block], [], 2.1, 0.2), [{ node: "c0", id: "aa", refused: false }]);
+  assert.deepEqual(arrived([message, block], [refusal], 6.6, 0.2), [{ node: "c1", refused: true }]);
+  assert.deepEqual(arrived([message, block], [], 2.1, 0.2), [{ node: "c0", refused: false }]);
   assert.deepEqual(arrived([message, block], [], 2.3, 0.2), []);
 });
 
 test("a trip takes until its last arrival", () => {
   assert.equal(duration(message), 4);
-  assert.deepEqual(summary([message, block], "block"), { count: 1, slowest: 0.5, fastest: 0.5 });
+  assert.deepEqual(summary([message, block], "block"), { count: 1, slowest: 0.5 });
   assert.equal(summary([message], "block"), null);
 });
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 from collections.abc import Sequence
 from html import escape
 
 from fedchain.page.frame import page_html
 from fedchain.page.lessons.contents import LessonContent, texts
 from fedchain.page.lines import line_of
+from fedchain.page.single_file import packed_element
 
 
 def lessons_html(contents: Sequence[LessonContent]) -> str:
@@ -18,16 +17,13 @@ def lessons_html(contents: Sequence[LessonContent]) -> str:
         title=texts()["title"],
         inside=_plain(contents),
         metas={"fedchain-source": "lessons"},
-        records=[_element(content) for content in contents],
+        records=[
+            packed_element(
+                "lesson", line_of(content.as_record()), name=f"lesson-{content.lesson.name}"
+            )
+            for content in contents
+        ],
         lessons=True,
-    )
-
-
-def _element(content: LessonContent) -> str:
-    packed = gzip.compress(line_of(content.as_record()).encode(), 9, mtime=0)
-    return (
-        f'<script type="application/x-fedchain-lesson" id="lesson-{content.lesson.name}" '
-        f'data-encoding="gzip+base64">{base64.b64encode(packed).decode()}</script>'
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from fedchain.arrays import Flags
 
 NumberWords = dict[str, str]
-"""NumberWords as words, by the name that texts use."""
+"""Numbers as words, by the name that texts use."""
 Data = Mapping[str, Any]
 """Content of a data file."""
 

@@ -15,7 +15,7 @@ from fedchain.page.lessons.glossary import glossary
 STYLE = Path(__file__).with_name("sheets.css")
 """Styles of the sheets."""
 PAGES = ((1, 2), (3,), (4, 5), (6, 7))
-"""NumberWords of the lessons on each page of the worksheet."""
+"""Numbers of the lessons on each page of the worksheet."""
 EMPTY_LINES = 2
 """Empty lines after a question of the worksheet."""
 

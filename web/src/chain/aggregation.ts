@@ -10,7 +10,7 @@ import type { Memory, Vector } from "./state";
 import { cosines, gram, lengthsOf, mean, sizeOf, stretched, unit, type Vectors, vectorsOf } from "./vectors";
 
 /** The global gradient, and what the rule remembers by names without `rule/`. */
-export interface Aggregate {
+interface Aggregate {
   gradient: Vector;
   memory: Memory;
 }

@@ -11,7 +11,7 @@ export interface Part {
   [parameter: string]: Json | Part | Part[];
 }
 
-export interface Parameter {
+interface Parameter {
   words: string;
   allows: (value: Json) => boolean;
   /** What stands for it where it is missing; undefined if it must be there. */

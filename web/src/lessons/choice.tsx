@@ -1,5 +1,5 @@
 // One of a few answers.
-export interface ChoiceProps {
+interface ChoiceProps {
   name: string;
   options: readonly { id: string; words: string }[];
   chosen: string | null;

@@ -1,8 +1,8 @@
 // Lesson 4: draw the IoU at four epsilons, then see the measured curve and the models' masks.
 import { useSignal } from "@preact/signals";
 import { share } from "../format";
-import { Greys, Lines, States, Swatch } from "../panels/masks/drawing";
-import { judgedBits, STATE } from "../panels/masks/pixels";
+import { Greys, Legend, Lines, States } from "../panels/masks/drawing";
+import { judgedBits } from "../panels/masks/pixels";
 import { Range } from "../parts/Range";
 import { bitsOf, type PictureRecord } from "../records";
 import { useWidth } from "../size";
@@ -68,7 +68,7 @@ function Curves({ data, progress, measured: shown = false, onPoint }: CurvesProp
         width={width}
         name={say("lessons.curves")}
         x={{ label: say("lessons.total_epsilon"), low: -0.2, high: epsilons.length - 0.8, ticks: epsilons.map((_, at) => at), words: epsilons.map((one) => (one === "inf" ? say("lessons.none") : short(Number(one)))) }}
-        y={{ label: "IoU", low: 0, high: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] }}
+        y={{ label: say("metric.iou"), low: 0, high: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] }}
         lines={shown ? [everything, measured] : [everything]}
         dots={shown ? epsilons.flatMap((epsilon, at) => iousAt(data.curves, epsilon).map((iou) => ({ x: at, y: iou, kind: "measured" }))) : []}
         guess={progress.prediction.value.map((iou, at) => ({ x: at, y: iou }))}
@@ -109,16 +109,5 @@ function Try({ data, progress }: PartProps<number[], EpsilonData>) {
       <p role="status">{say("lessons.mask_picture", { epsilon: wordOf(epsilons[chosen.value]!), iou: share(counts.iou) })}</p>
       <Legend />
     </>
-  );
-}
-
-export function Legend() {
-  return (
-    <p class="keys note">
-      <span><Swatch state={STATE.kept} /> {say("masks.kept")}</span>
-      <span><Swatch state={STATE.removed} /> {say("masks.removed")}</span>
-      <span><Swatch state={STATE.wronglyKept} /> {say("masks.wrongly_kept")}</span>
-      <span><Swatch state={STATE.wronglyRemoved} /> {say("masks.wrongly_removed")}</span>
-    </p>
   );
 }

@@ -12,7 +12,7 @@ import { type Placed, placedTree } from "./tree_places";
 interface Point { delay_s: number; interval_s: number; seed: number; lost: number; law: number }
 /** Height, place of the parent or -1, seconds, whether the block is on the main chain. */
 type Block = [number, number, number, boolean];
-export interface ForksData { asked_delay_s: number; points: Point[]; trees: Record<string, Block[]> }
+interface ForksData { asked_delay_s: number; points: Point[]; trees: Record<string, Block[]> }
 
 export const forksPlay: Play<number, ForksData> = {
   start: () => 0,

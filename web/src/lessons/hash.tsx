@@ -2,7 +2,8 @@
 import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { fromHex, hex, sha } from "../chain/bytes";
-import { hashOf, FIELDS } from "../chain/block";
+import { hashOf } from "../chain/block";
+import { withField } from "../panels/ledger/copy";
 import { Range } from "../parts/Range";
 import { bytesOf } from "../records";
 import { say } from "../words";
@@ -72,8 +73,7 @@ function Try({ data }: PartProps<number, HashData>) {
 /** The hash of the model stands in the header, so the block gets another hash as well. */
 function Block({ data, after }: { data: HashData; after: Uint8Array }) {
   const header = bytesOf(data.header);
-  const changed = header.slice();
-  changed.set(after, FIELDS.find(([name]) => name === "weights_hash")![1]);
+  const changed = withField(header, "weights_hash", after);
   const [old, now] = [hex(hashOf(header)), hex(hashOf(changed))];
   const kept = hex(after) === hex(fromHex(data.weights_hash));
   return <p class="note">{!kept && say("lessons.block_too", { old: old.slice(0, 8), now: now.slice(0, 8) })}</p>;

@@ -2,7 +2,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { JSX } from "preact";
 
-export interface Option {
+interface Option {
   text: string;
   right?: boolean;
   /** The misconception behind a wrong answer. */
@@ -14,7 +14,7 @@ export interface ExitQuestion {
   options: Option[];
 }
 
-export interface Texts {
+interface Texts {
   title: string;
   question: string;
   /** How to predict. */

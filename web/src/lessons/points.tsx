@@ -58,7 +58,7 @@ function Try({ data, progress }: PartProps<Erased, PointsData>) {
       <Views view={view.value} onView={(name) => (view.value = name)} name="view-of-answer" />
       <CloudPicture cloud={cloud} view={view.value} states={states} name={say("lessons.judged_cloud", { whose: say(`lessons.filter_${whose.value}`), iou: share(judged[whose.value]!.counts.iou) })} />
       <Key />
-      <Table head={[say("lessons.who"), "IoU", say("masks.wrongly_kept"), say("masks.wrongly_removed")]} rows={rows} />
+      <Table head={[say("lessons.who"), say("metric.iou"), say("masks.wrongly_kept"), say("masks.wrongly_removed")]} rows={rows} />
     </>
   );
 }

@@ -1,14 +1,16 @@
 // A recorded chain, and what its checks say after somebody has changed headers and mined again. The
 // signature of a block's maker is left out: whoever mines a block again signs it with their own key.
-import { checkMessages, FIELDS, HEADER_BYTES, type Header, hashOf, readHeader, readMessages, readSealed } from "../chain/block";
-import { type Bytes, hex, Reader, same, wide, Wrong } from "../chain/bytes";
+import { checkMessages, HEADER_BYTES, hashOf, readHeader, readMessages, readSealed } from "../chain/block";
+import { type Bytes, hex, Reader, same, unsigned, wide, Wrong } from "../chain/bytes";
+import { search } from "../chain/mine";
 import type { Message } from "../chain/message";
 import type { Rules } from "../chain/rules";
 import { hashesOf, mostBytes, readWeights, type State } from "../chain/state";
 import { type Agreed, readAgreed, stepped } from "../chain/tree";
 import { targetOf } from "../chain/work";
+import { withField } from "../panels/ledger/copy";
 
-export interface Recorded {
+interface Recorded {
   rules: Rules;
   /** Headers of the blocks above genesis, from the lowest. */
   headers: Bytes[];
@@ -85,35 +87,20 @@ export function withFlippedBit(chain: Recorded, at: number): Bytes {
   const state = chain.states[at]!;
   const weights = state.weights.slice();
   new Uint8Array(weights.buffer)[0]! ^= 1;
-  return changed(chain.headers[at]!, "weights_hash", hashesOf({ ...state, weights }, chain.rules).weights);
-}
-
-/** A copy of a header with another value of a field. */
-export function changed(header: Bytes, field: (typeof FIELDS)[number][0], value: Bytes): Bytes {
-  const copy = header.slice();
-  copy.set(value, FIELDS.find(([name]) => name === field)![1]);
-  return copy;
+  return withField(chain.headers[at]!, "weights_hash", hashesOf({ ...state, weights }, chain.rules).weights);
 }
 
 /** A header that names another block below. */
 export function onTopOf(header: Bytes, below: Bytes): Bytes {
-  return changed(header, "parent", hashOf(below));
+  return withField(header, "parent", hashOf(below));
 }
 
 /** Try nonces from `from` on, at most so many; `done` is the header that has its work done. */
 export function mine(header: Bytes, from: number, most: number): { done: Bytes | null; tries: number } {
-  const target = targetOf(headerOf(header).bits);
-  const copy = header.slice();
-  const view = new DataView(copy.buffer);
-  for (let tries = 1; tries <= most; tries += 1) {
-    view.setBigUint64(HEADER_BYTES - 8, BigInt(from + tries - 1));
-    if (wide(hashOf(copy)) <= target) return { done: copy, tries };
-  }
-  return { done: null, tries: most };
-}
-
-export function headerOf(raw: Bytes): Header {
-  return readHeader(raw);
+  const target = unsigned(targetOf(readHeader(header).bits), 32);
+  const nonce = search(header, target, from, most);
+  if (nonce === null) return { done: null, tries: most };
+  return { done: withField(header, "nonce", unsigned(nonce, 8)), tries: nonce - from + 1 };
 }
 
 /** The first digits of a block's hash. */

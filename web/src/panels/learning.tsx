@@ -30,7 +30,7 @@ export function Learning() {
       controls={<Choices metric={metric} onMetric={(name) => (chosen.value = name)} />}
       table={table.value}
       formula={<Gain metric={metric} />}
-      code="fedchain/learning/task.py:baselines"
+      code="fedchain/results/finding.py:best_of"
     >
       <Chart metric={metric} points={points.value} over={over} />
     </Panel>

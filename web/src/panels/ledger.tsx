@@ -24,7 +24,7 @@ export function Ledger() {
 }
 
 /** The panel of any story: `served`, whether messages of blocks can be asked for. */
-export function LedgerView({ model, served }: { model: LedgerModel; served: boolean }) {
+function LedgerView({ model, served }: { model: LedgerModel; served: boolean }) {
   const miner = useSignal(new Miner(model)).value, fetching = useSignal(new Fetching(model)).value;
   const block = model.blocks.value.get(model.selected.value ?? "");
   useSignalEffect(() => {

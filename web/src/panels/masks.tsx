@@ -9,8 +9,8 @@ import type { MaskRecord, PictureRecord } from "../records";
 import { useWidth } from "../size";
 import { ended, masks, pictures, round, run } from "../state";
 import { say } from "../words";
-import { Greys, Lines, States, Swatch } from "./masks/drawing";
-import { type Judged, judged, roundOf, scansOf, STATE, zoom } from "./masks/pixels";
+import { Greys, Legend, Lines, States } from "./masks/drawing";
+import { type Judged, judged, roundOf, scansOf, zoom } from "./masks/pixels";
 
 const TALLEST = 400;
 const THUMB = 72;
@@ -85,7 +85,7 @@ function findingOf({ scan, mask, counts }: Shown): string {
     round: mask.round, scan: scan + 1, kept: whole(kept), points: whole(points), iou: share(iou),
     wrongly_kept: whole(wronglyKept), wrongly_removed: whole(wronglyRemoved),
   });
-  return mask.round === round.value ? words : `${words} ${say("masks.as_of", { round: mask.round })}`;
+  return mask.round === round.value ? words : `${words} ${say("masks.as_of")}`;
 }
 
 interface LargeProps {
@@ -143,18 +143,6 @@ function WipeHandle({ x, y, size }: { x: number; y: number; size: number }) {
       <circle r={12} />
       <path d="M-3 -4L-7 0L-3 4M3 -4L7 0L3 4" />
     </g>
-  );
-}
-
-function Legend() {
-  const words = [
-    [STATE.kept, "kept"], [STATE.removed, "removed"],
-    [STATE.wronglyKept, "wrongly_kept"], [STATE.wronglyRemoved, "wrongly_removed"],
-  ] as const;
-  return (
-    <p class="note keys">
-      {words.map(([state, key]) => <span><Swatch state={state} /> {say(`masks.${key}`)}</span>)}
-    </p>
   );
 }
 

@@ -41,7 +41,7 @@ export function Network() {
 }
 
 function findingOf({ compute, holders }: RunRecord, now: readonly TripRecord[]): string {
-  const who = { compute: whole(compute ?? 0), holders: whole(holders ?? 0), n: compute ?? 0 };
+  const who = { compute: whole(compute ?? 0), holders: whole(holders), n: compute ?? 0 };
   const messages = summary(now, "message");
   const blocks = summary(now, "block");
   const times = { round: round.value, messages: messages?.count ?? 0, blocks: blocks?.count ?? 0 };
@@ -126,7 +126,7 @@ function Time({ trips: now }: { trips: readonly TripRecord[] }) {
 function kindsOf({ holders, attackers, groups }: RunRecord, now: readonly TripRecord[]) {
   const known = [
     ["compute", true],
-    [groups ? "group" : "holder", (holders ?? 0) > 0],
+    [groups ? "group" : "holder", holders > 0],
     ["attacker", truth.value && Object.keys(attackers).length > 0],
     ["message", now.some((trip) => trip.what === "message")],
     ["block", now.length > 0],

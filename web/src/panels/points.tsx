@@ -38,9 +38,7 @@ export function Points() {
   const finding = findingOf(one, scan!);
   return (
     <Panel
-      id="points"
-      title={say("points.title")}
-      finding={finding}
+      id="points" title={say("points.title")} finding={finding}
       controls={
         <>
           {hasWebGL() && <Turns turn={turn} onTurn={setTurn} />}

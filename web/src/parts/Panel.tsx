@@ -7,7 +7,7 @@ import { Drawer } from "./Drawer";
 import { saveCsv, saveSvg } from "./save";
 import { Scroll, Table, type TableContent } from "./Table";
 
-export interface PanelProps {
+interface PanelProps {
   id: PanelName;
   /** The question that the panel answers. */
   title: string;

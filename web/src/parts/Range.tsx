@@ -1,5 +1,5 @@
 // A native slider with its label and value in words.
-export interface RangeProps {
+interface RangeProps {
   label: string;
   min: number;
   max: number;

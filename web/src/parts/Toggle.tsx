@@ -1,5 +1,5 @@
 // A switch: a native checkbox with its words.
-export interface ToggleProps {
+interface ToggleProps {
   label: string;
   on: boolean;
   onSwitch: (on: boolean) => void;

@@ -3,11 +3,11 @@ import type { TableContent } from "./Table";
 
 /** A cell as CSV has it. A text that a spreadsheet would compute is made plain text. */
 function csvCell(cell: string | number): string {
-  const text = typeof cell === "string" && /^[=+@\t]/.test(cell) ? `'${cell}` : String(cell);
+  const text = typeof cell === "string" && /^[-=+@\t\r]/.test(cell) ? `'${cell}` : String(cell);
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-export function csvText({ head, rows }: TableContent): string {
+function csvText({ head, rows }: TableContent): string {
   return [head, ...rows].map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
 }
 

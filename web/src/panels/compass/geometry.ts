@@ -37,7 +37,7 @@ export function polar(angle: number, radius: number): { x: number; y: number } {
 
 /** Put dots side by side, at most five levels deep; those that find no place are counted. Marks that
  * come first are placed first. `where` gives the point of a mark on a level. */
-export function stacked(
+function stacked(
   marks: readonly Mark[],
   where: (at: number, level: number) => { x: number; y: number },
   levels = MOST_LEVELS,
@@ -154,7 +154,7 @@ function short(point: { x: number; y: number }): string {
   return `${point.x.toFixed(2)} ${point.y.toFixed(2)}`;
 }
 
-export interface Shaft {
+interface Shaft {
   /** How far the solid part reaches, and the dotted one beyond the median circle. */
   readonly solid: number;
   readonly dotted: number;

@@ -5,7 +5,7 @@ const ENDS = 5;
 const AROUND = 12;
 
 /** Ranks from 0, or the number of rows that are left out in between. */
-export type Entry = { readonly rank: number } | { readonly more: number };
+type Entry = { readonly rank: number } | { readonly more: number };
 
 /** The first and the last rows, those around the cut, and those that must be seen. */
 export function shownRows(count: number, cut: number | null, mustShow: (rank: number) => boolean): Entry[] {

@@ -8,7 +8,7 @@ export type Weights = "equal" | "records" | "capped";
 
 /** Cosines in the events are rounded to nine places: messages that lie closer may stand in either
  * order. */
-export const RESOLUTION = 1e-9;
+const RESOLUTION = 1e-9;
 
 /** The places of all messages, from the largest cosine with the sum down; of equal ones, the smaller
  * message id first. Messages are in ascending order of their ids. */

@@ -70,7 +70,7 @@ export function turned(
   return new Map(holders.map((holder, place) => [holder, sign * loadings[place]!]));
 }
 
-export interface Seen {
+interface Seen {
   readonly gram: Gram;
   readonly holders: readonly number[];
 }

@@ -20,7 +20,8 @@ export function moved(at: number, key: string): number {
   return other ? other[1] + Math.min(at - start, other[2] - 1) : at;
 }
 
-export function Bytes({ model, block }: { model: LedgerModel; block: Block }) {
+/** The focused byte of a block, and what keys do with it. */
+function useFocus(model: LedgerModel, block: Block) {
   const at = useSignal(199), grid = useRef<HTMLDivElement>(null);
   /** The place whose first digit was typed. */
   const begun = useSignal(-1);
@@ -32,22 +33,28 @@ export function Bytes({ model, block }: { model: LedgerModel; block: Block }) {
     at.value = place;
     requestAnimationFrame(() => grid.current?.querySelector<HTMLElement>("[tabindex='0']")?.focus());
   };
+  const type = (digit: number) => {
+    const now = bytes[at.value]!, second = begun.value === at.value;
+    put(at.value, second ? (now & 0xf0) | digit : (digit << 4) | (now & 0x0f));
+    begun.value = second ? -1 : at.value;
+    if (second) go(moved(at.value, "ArrowRight"));
+  };
   const onKey = (event: KeyboardEvent) => {
-    const { key } = event, now = bytes[at.value]!;
+    const { key } = event, digit = /^[0-9a-f]$/i.test(key);
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     if (/^(Arrow|Home$|End$)/.test(key)) go(moved(at.value, key));
-    else if (key === " " || key === "Enter") put(at.value, now ^ 1);
+    else if (key === " " || key === "Enter") put(at.value, bytes[at.value]! ^ 1);
     else if (key === "Backspace" || key === "Delete") put(at.value, block.bytes[at.value]!);
-    else if (/^[0-9a-f]$/i.test(key)) {
-      const digit = parseInt(key, 16), second = begun.value === at.value;
-      put(at.value, second ? (now & 0xf0) | digit : (digit << 4) | (now & 0x0f));
-      begun.value = second ? -1 : at.value;
-      if (second) go(moved(at.value, "ArrowRight"));
-      return event.preventDefault();
-    } else return;
-    begun.value = -1;
+    else if (digit) type(parseInt(key, 16));
+    else return;
+    if (!digit) begun.value = -1;
     event.preventDefault();
   };
+  return { at, grid, bytes, fixed, put, onKey };
+}
+
+export function Bytes({ model, block }: { model: LedgerModel; block: Block }) {
+  const { at, grid, bytes, fixed, put, onKey } = useFocus(model, block);
   return (
     <div class="ledger-bytes" id="ledger-bytes">
       <div role="grid" aria-label={say("ledger.bytes")} aria-readonly={fixed} ref={grid} onKeyDown={onKey}>
@@ -58,19 +65,8 @@ export function Bytes({ model, block }: { model: LedgerModel; block: Block }) {
               {Array.from({ length: size }, (_, offset) => {
                 const place = start + offset, value = hex(bytes[place]!), old = hex(block.bytes[place]!);
                 const words = { field: say(`ledger.field_${field}`), place: offset + 1, value, old };
-                return (
-                  <span
-                    key={offset}
-                    role="gridcell"
-                    class={value === old ? "hash" : "hash changed"}
-                    tabIndex={place === at.value ? 0 : -1}
-                    aria-label={say(value === old ? "ledger.byte_label" : "ledger.byte_changed", words)}
-                    onFocus={() => (at.value = place)}
-                    onClick={() => put(place, bytes[place]! ^ 1)}
-                  >
-                    {value}
-                  </span>
-                );
+                const flip = () => put(place, bytes[place]! ^ 1), chosen = place === at.value;
+                return <Cell key={offset} words={words} chosen={chosen} onFocus={() => (at.value = place)} onFlip={flip} />;
               })}
             </span>
             <span role="gridcell" class="ledger-value">{decoded(model, block, field)}</span>
@@ -79,5 +75,28 @@ export function Bytes({ model, block }: { model: LedgerModel; block: Block }) {
       </div>
       <p class="note">{say(fixed ? "ledger.bytes_fixed" : "ledger.bytes_help")}</p>
     </div>
+  );
+}
+
+interface CellProps {
+  words: { field: string; place: number; value: string; old: string };
+  chosen: boolean;
+  onFocus: () => void;
+  onFlip: () => void;
+}
+
+function Cell({ words, chosen, onFocus, onFlip }: CellProps) {
+  const changed = words.value !== words.old;
+  return (
+    <span
+      role="gridcell"
+      class={changed ? "hash changed" : "hash"}
+      tabIndex={chosen ? 0 : -1}
+      aria-label={say(changed ? "ledger.byte_changed" : "ledger.byte_label", words)}
+      onFocus={onFocus}
+      onClick={onFlip}
+    >
+      {words.value}
+    </span>
   );
 }

@@ -18,7 +18,7 @@ export interface Block extends Leaf {
 }
 
 /** What the reader has made of a block. */
-export interface Edit {
+interface Edit {
   bytes: Bytes;
   key: Bytes;
   signature: Bytes;
@@ -130,7 +130,7 @@ function modelMark(read: Named, came: Named, before: Mark | undefined): Mark {
   return { holds: false, whole: before?.whole ?? false, reason: "" };
 }
 
-export type Standing = "fine" | "broken" | "above";
+type Standing = "fine" | "broken" | "above";
 
 /** What a block is in the copy. */
 export interface Stand {

@@ -6,7 +6,7 @@ const STEP = 4, BAR = 6;
 const RANKS = { fine: 0, above: 1, broken: 2 } as const;
 const WORDS = ["fine", "above", "broken"] as const;
 
-export interface MinimapProps {
+interface MinimapProps {
   model: LedgerModel;
   width: number;
   /** Which part of the whole is seen, both from 0 to 1. */

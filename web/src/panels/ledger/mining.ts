@@ -5,7 +5,7 @@ import { startWorker } from "../../chain/client";
 import { type Block, claimed, editOf, hashIn, sealedBy, withEdit, withField } from "./copy";
 import { type LedgerModel, READER } from "./model";
 
-export interface Mined {
+interface Mined {
   /** Nonces tried so far, over all blocks. */
   tries: number;
   /** Height of the block that is mined; of the last one when all is done. */

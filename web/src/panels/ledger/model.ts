@@ -1,7 +1,7 @@
 // What the ledger panel knows: the blocks of a story, the checks of the verifier, and the reader's copy.
 import { computed, effect, signal } from "@preact/signals";
 import { genesisHeader, hashOf, MEDIAN_OF, readHeader } from "../../chain/block";
-import { ascii, fromHex, hex, sha, wide } from "../../chain/bytes";
+import { ascii, fromHex, hex, sha, unsigned, wide } from "../../chain/bytes";
 import { Verifier } from "../../chain/client";
 import type { Marks } from "../../chain/light";
 import { readRules, type Rules } from "../../chain/rules";
@@ -10,13 +10,14 @@ import { hashesOf, readWeights } from "../../chain/state";
 import { targetOf } from "../../chain/work";
 import { bytesOf, type GenesisRecord, type HeaderRecord } from "../../records";
 import type { Story } from "../../story";
+import { say } from "../../words";
 import { type Block, type Copy, editOf, type Ground, hashIn, marksOf, type Stand, standings } from "./copy";
 import { tallyOf } from "./tally";
 import { grow } from "./tree";
 
 /** The reader as a compute node. Its key is no secret: anybody may mine with a key of one's own. */
 export const READER = signerOf(sha(ascii("fedchain: the reader of a page")));
-export const READER_ADDRESS = hex(sha(READER.publicKey));
+const READER_ADDRESS = hex(sha(READER.publicKey));
 const NO_BYTES = new Uint8Array(0);
 
 export class LedgerModel {
@@ -64,7 +65,7 @@ export class LedgerModel {
 
   /** The name of the compute node at an address: `c2`, or the first digits where it is not told. */
   readonly names = computed(() => {
-    const found = new Map([[READER_ADDRESS, "you"]]), all = 1 + (this.story.run.value?.compute ?? 0);
+    const found = new Map([[READER_ADDRESS, say("ledger.you")]]), all = 1 + (this.story.run.value?.compute ?? 0);
     for (const { block, miner } of this.story.rounds.value.values()) {
       if (found.size === all) break;
       const known = this.blocks.value.get(block);
@@ -113,7 +114,7 @@ export class LedgerModel {
   targetIn(block: Block): Uint8Array | null {
     try {
       const bits = editOf(this.copy.value, block).bytes.subarray(92, 96);
-      return fromHex(targetOf(parseInt(hex(bits), 16)).toString(16).padStart(64, "0"));
+      return unsigned(targetOf(Number(wide(bits))), 32);
     } catch {
       return null;
     }

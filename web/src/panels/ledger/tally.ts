@@ -6,7 +6,7 @@ function isBroken(marks: Marks | undefined): boolean {
   return !!marks && CHECKS.some((name) => marks[name].holds === false);
 }
 
-export interface Tally {
+interface Tally {
   /** Blocks without genesis. */
   blocks: number;
   checked: number;

@@ -18,7 +18,7 @@ export interface Placed<B extends Leaf> {
   lane: number;
 }
 
-export interface Grown<B extends Leaf> {
+interface Grown<B extends Leaf> {
   /** By hash, in ascending order of heights. */
   places: ReadonlyMap<string, Placed<B>>;
   /** Hashes of the blocks of each height, main chain first. An empty one stands for heights that are not here. */

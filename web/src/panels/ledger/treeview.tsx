@@ -27,19 +27,11 @@ export function TreeView({ model }: { model: LedgerModel }) {
     if (element && at !== null) bring(element, leftOf(at));
   });
 
-  const onKey = (event: KeyboardEvent) => {
-    const from = model.selected.value;
-    if (!from || !/^(Arrow|Home$|End$|Enter$)/.test(event.key) || event.shiftKey) return;
-    event.preventDefault();
-    if (event.key === "Enter") return void document.querySelector<HTMLElement>("#ledger-bytes [tabindex='0']")?.focus();
-    model.selected.value = neighbour(model.grown.value, from, event.key);
-    requestAnimationFrame(() => scroll.current?.querySelector<SVGElement>("[aria-selected=true]")?.focus());
-  };
   return (
     <div ref={box} class="ledger-tree">
       <div class="scroll ledger-scroll" role="group" aria-label={say("ledger.tree")} tabIndex={0} ref={scroll} onScroll={(event) => (scrolled.value = event.currentTarget.scrollLeft)}>
         <div style={{ width: `${whole}px`, height: `${height}px` }}>
-          <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={onKey}>
+          <svg class="ledger-picture" width={width} height={height} role="tree" aria-label={say("ledger.tree")} onKeyDown={(event) => move(model, event)}>
             <g transform={`translate(${MARGIN - scrolled.value} ${MARGIN})`}>
               {shown.map((place) => <Link key={`l${place.block.hash}`} model={model} place={place} />)}
               {gap >= first && gap <= last && <text x={leftOf(gap) + BLOCK.width / 2} y={BLOCK.height / 2} text-anchor="middle">…</text>}
@@ -52,6 +44,16 @@ export function TreeView({ model }: { model: LedgerModel }) {
         onMove={(share) => { scroll.current!.scrollLeft = share * whole; }} />}
     </div>
   );
+}
+
+/** Arrow keys go from block to block, and Enter goes to the bytes of the chosen one. */
+function move(model: LedgerModel, event: KeyboardEvent): void {
+  const from = model.selected.value, tree = event.currentTarget as SVGElement;
+  if (!from || !/^(Arrow|Home$|End$|Enter$)/.test(event.key) || event.shiftKey) return;
+  event.preventDefault();
+  if (event.key === "Enter") return void document.querySelector<HTMLElement>("#ledger-bytes [tabindex='0']")?.focus();
+  model.selected.value = neighbour(model.grown.value, from, event.key);
+  requestAnimationFrame(() => tree.querySelector<SVGElement>("[aria-selected=true]")?.focus());
 }
 
 /** Scroll so that a block is seen with one before and after it. */

@@ -15,7 +15,7 @@ export function digits(hash: string): [string, string] {
 }
 
 /** A target in words: how many bits of a hash must be zero, on average over many tries. */
-export function targetWords(bits: number): string {
+function targetWords(bits: number): string {
   let tries: bigint;
   try {
     tries = workOf(bits);

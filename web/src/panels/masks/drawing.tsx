@@ -1,6 +1,7 @@
 // A scan and the model's mask, drawn pixel by pixel.
 import { useMemo } from "preact/hooks";
 import { bitsOf, bytesOf, type PictureRecord } from "../../records";
+import { say } from "../../words";
 import { brightness, greys, NOTHING, pathsOf } from "./paths";
 import { STATE } from "./pixels";
 
@@ -31,7 +32,7 @@ export function States({ states, width }: { states: Uint8Array; width: number })
       {paths.map(([state, path]) => <path class={`pixel ${CLASSES[state]}`} d={path} />)}
       {paths
         .filter(([state]) => state >= STATE.wronglyKept)
-        .map(([state, path]) => <path class="across" fill={`url(#${state === STATE.wronglyKept ? FALLING : RISING})`} d={path} />)}
+        .map(([state, path]) => <path fill={`url(#${state === STATE.wronglyKept ? FALLING : RISING})`} d={path} />)}
     </>
   );
 }
@@ -54,10 +55,23 @@ export function Lines() {
 }
 
 /** A pixel of a state beside its words. */
-export function Swatch({ state }: { state: number }) {
+function Swatch({ state }: { state: number }) {
   return (
     <svg class="swatch" width={14} height={14} viewBox="0 0 1 1" aria-hidden="true">
       <States states={Uint8Array.of(state)} width={1} />
     </svg>
+  );
+}
+
+/** What the looks of the pixels say. */
+export function Legend() {
+  const words = [
+    [STATE.kept, "kept"], [STATE.removed, "removed"],
+    [STATE.wronglyKept, "wrongly_kept"], [STATE.wronglyRemoved, "wrongly_removed"],
+  ] as const;
+  return (
+    <p class="note keys">
+      {words.map(([state, key]) => <span><Swatch state={state} /> {say(`masks.${key}`)}</span>)}
+    </p>
   );
 }

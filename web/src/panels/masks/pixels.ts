@@ -5,7 +5,7 @@ import { bitsOf, type MaskRecord, type PictureRecord } from "../../records";
 /** What became of a pixel. */
 export const STATE = { nothing: 0, kept: 1, removed: 2, wronglyKept: 3, wronglyRemoved: 4 } as const;
 
-export interface Counts {
+interface Counts {
   readonly points: number;
   readonly kept: number;
   readonly wronglyKept: number;

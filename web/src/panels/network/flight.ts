@@ -2,7 +2,7 @@
 
 import type { RefusalRecord, TripRecord } from "../../records";
 
-export interface Flying {
+interface Flying {
   readonly what: "message" | "block";
   readonly id: string;
   readonly from: string;
@@ -24,9 +24,8 @@ export function flying(trips: readonly TripRecord[], now: number, most = 2000): 
   return made;
 }
 
-export interface Arrival {
+interface Arrival {
   readonly node: string;
-  readonly id: string;
   readonly refused: boolean;
 }
 
@@ -41,31 +40,26 @@ export function arrived(
   return trips.flatMap(({ id, arrivals }) =>
     arrivals
       .filter(([, at]) => at <= now && now - at < within)
-      .map(([node]) => ({ node, id, refused: refused.has(`${node} ${id}`) })),
+      .map(([node]) => ({ node, refused: refused.has(`${node} ${id}`) })),
   );
 }
 
 /** What was refused, when all is over. */
 export function refused(refusals: readonly RefusalRecord[]): Arrival[] {
-  return refusals.map(({ node, id }) => ({ node: `c${node}`, id, refused: true }));
+  return refusals.map(({ node }) => ({ node: `c${node}`, refused: true }));
 }
 
-export interface Summary {
+interface Summary {
   readonly count: number;
   /** Simulated seconds from leaving to the last arrival of the slowest trip. */
   readonly slowest: number;
-  readonly fastest: number;
 }
 
 /** How long the trips of a kind took until their last arrival; null if there are none. */
 export function summary(trips: readonly TripRecord[], what: TripRecord["what"]): Summary | null {
   const times = trips.filter((trip) => trip.what === what && trip.arrivals.length > 0).map(duration);
   if (times.length === 0) return null;
-  const [fastest, slowest] = times.reduce(
-    ([least, most], time) => [Math.min(least, time), Math.max(most, time)],
-    [Infinity, 0],
-  );
-  return { count: times.length, slowest, fastest };
+  return { count: times.length, slowest: Math.max(...times) };
 }
 
 /** Simulated seconds from leaving to the last arrival; 0 if it arrives nowhere. */

@@ -8,7 +8,7 @@ export interface Spot {
 }
 
 /** More holders than this become a ring of ticks. */
-export const MOST_CIRCLES = 60;
+const MOST_CIRCLES = 60;
 const INNER = 0.18;
 const OUTER = 0.45;
 
