@@ -181,6 +181,9 @@ def live_page(wanted: bool, folder: Path, port: int, open_: bool) -> Iterator[Li
     if not wanted:
         yield None
         return
+    from fedchain.page.server import listening
+
+    listening(port).close()  # a port that is taken is told before the folder of the run is made
     with contextlib.closing(LivePage(port, open_)) as page:
         code = 0
         try:

@@ -27,6 +27,8 @@ PAUSE_S = 0.25
 """Real seconds between two looks at a run that goes on."""
 QUIET_S = 5.0
 """Real seconds without a new event after which a look tells whether the run was killed."""
+RESUMED_S = 1.0
+"""Real seconds between two looks at whether an interrupted run was resumed."""
 INTERRUPTED = "interrupted"
 """Status of a run that does not go on, whatever its manifest says."""
 
@@ -113,6 +115,10 @@ class Feed:
             if status == "running" and time.monotonic() - heard > QUIET_S:
                 status, heard = current_status(self._run), time.monotonic()
         yield from ((record, None) for record in self._closing(status))
+        while follow and status == INTERRUPTED:  # a reader reads anew once the run is resumed
+            yield None
+            time.sleep(RESUMED_S)
+            status = current_status(self._run)
 
     def _opening(self) -> Iterator[PageRecord]:
         yield run_record(self._run, self.view.rules)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedchain.errors import FedchainError, RunRefused
 from fedchain.page.pictures import ScanPictures
-from fedchain.page.records import saved_pictures
+from fedchain.page.records import current_status, saved_pictures
 from fedchain.results import Run
 from fedchain.results.folder import MANIFEST
 
@@ -87,7 +87,8 @@ class Runs:
 
     def _described(self, name: str) -> dict[str, str]:
         try:
-            summary = self.find(name).summary()
+            run = self.find(name)
+            status, summary = current_status(run), run.summary()
         except (FedchainError, KeyError, LookupError, ValueError) as error:
             return {"name": name, "status": "unreadable", "finding": str(error)}
-        return {"name": name, "status": summary["status"], "finding": summary["finding"]}
+        return {"name": name, "status": status, "finding": summary["finding"]}

@@ -157,6 +157,21 @@ def run_path(name: str) -> str:
     return f"/run/{quote(name, safe='')}/"
 
 
+def listening(port: int) -> socket.socket:
+    """Return a socket that listens on a port of this machine; 0 takes any free one.
+
+    Raises:
+        RunRefused: the port is taken, or may not be used.
+    """
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise RunRefused(
+            f"port {port}: cannot be used: {why}; --port takes another, and 0 any free one"
+        ) from error
+
+
 class PageServer:
     """Serves the pages of runs from a thread of this process."""
 
@@ -170,13 +185,7 @@ class PageServer:
         Raises:
             RunRefused: the port is taken, or may not be used.
         """
-        try:
-            self._socket = socket.create_server((LOOPBACK, port))
-        except OSError as error:
-            why = os.strerror(error.errno or 0)
-            raise RunRefused(
-                f"port {port}: cannot be used: {why}; --port takes another, and 0 any free one"
-            ) from error
+        self._socket = listening(port)
         config = uvicorn.Config(
             PageApp(runs).guarded(),
             access_log=False,

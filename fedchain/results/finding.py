@@ -93,7 +93,7 @@ def best_of(baselines: Mapping[str, Mapping[str, Any]], metric: str) -> tuple[st
 
 
 def _progress(manifest: Mapping[str, Any]) -> str:
-    if manifest["status"] == "finished":
+    if manifest["height"] >= manifest["rounds"]:
         return ""
     return f"after {manifest['height']} of {counted_words(manifest['rounds'], 'round')}, "
 

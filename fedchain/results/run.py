@@ -172,16 +172,25 @@ class Run:
         manifest = self.manifest
         measured: Mapping[str, Any] = {}
         messages = dict.fromkeys(COUNTED, 0)
+        last = None
         for each in main_rounds(self.folder / EVENTS):
             measured = each["metrics"] or measured
             messages = {name: count + each[name] for name, count in messages.items()}
+            last = each
+        reached = manifest
+        if last is not None and (
+            manifest["status"] not in OVER or last["height"] < manifest["height"]
+        ):
+            # The manifest of a run that was killed, or that goes on, says nothing of its rounds.
+            epsilon = {**manifest["epsilon"], "total": last["epsilon"]}
+            reached = {**manifest, "height": last["height"], "epsilon": epsilon}
 
         def rounds() -> Iterable[dict[str, Any]]:
             return main_rounds(self.folder / EVENTS) if messages["byzantine"] else ()
 
         return {
             "run": str(self.folder),
-            "finding": finding(manifest, measured, messages),
+            "finding": finding(reached, measured, messages),
             **{name: manifest[name] for name in SUMMARISED},
             "warnings": manifest.get("warnings", []),
             "metrics": {**measured, "baselines": manifest["baselines"]},

@@ -147,3 +147,12 @@ def test_report_replay_writes_the_page_beside_the_report_and_links_it(runs):
     assert str(run / "replay.html") in answer.out.split("\n")
     assert '<a href="replay.html">' in (run / "report.html").read_text()
     assert "gzip+base64" in (run / "replay.html").read_text()
+
+
+def test_a_port_that_is_taken_is_told_before_a_run_begins(scenario):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = call("run", scenario, "--page", "--no-open", "--port", port)
+    assert answer.code == 2
+    assert answer.err.startswith(f"port {port}: cannot be used: ")
+    assert not (scenario.parent / "runs").exists()

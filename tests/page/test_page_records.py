@@ -29,6 +29,7 @@ from fedchain.page.ledger import LedgerView
 from fedchain.page.lines import line_of
 from fedchain.page.noise import noise_norms
 from fedchain.page.records import Feed
+from fedchain.page.runs import Runs
 from fedchain.page.thinning import Thinning
 from fedchain.privacy.skellam_law import DEVIATION
 from fedchain.results import Run
@@ -224,6 +225,41 @@ def test_an_interrupted_and_resumed_run_has_the_records_of_an_undisturbed_one(
     assert shown(records_of(folder)) == shown(told)
     travel = (folder / "travel.ndjson").read_bytes()
     assert travel == (traced.folder / "travel.ndjson").read_bytes()
+
+
+def as_if_killed(traced, folder):
+    """Return a copy of a run whose process was killed: its manifest is that of the beginning."""
+    shutil.copytree(traced.folder, folder)
+    file = folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    begun = {"status": "running", "height": 0, "epsilon": {**manifest["epsilon"], "total": 0.0}}
+    file.write_text(json.dumps(manifest | begun))
+    return Run.open(folder)
+
+
+def test_the_finding_of_a_killed_run_tells_its_last_round(traced, tmp_path):
+    killed = as_if_killed(traced, tmp_path / "killed")
+    lines = (killed.folder / "events.ndjson").read_text().splitlines(keepends=True)
+    rounds = [place for place, line in enumerate(lines) if '"event": "round"' in line]
+    (killed.folder / "events.ndjson").write_text("".join(lines[: rounds[3] + 1]))
+    last = json.loads(lines[rounds[3]])
+    words = killed.summary()["finding"]
+    assert words.startswith(f"After {last['height']} of 8 rounds, ")
+    assert f"at ε {last['epsilon']:.2f}" in words
+    assert Runs(tmp_path).described()[0]["status"] == "interrupted"
+
+
+def test_the_stream_of_an_interrupted_run_ends_once_it_is_resumed(traced, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_records, "RESUMED_S", 0.0)
+    killed = as_if_killed(traced, tmp_path / "killed")
+    with contextlib.closing(Feed(killed)) as feed:
+        told = feed.records(follow=True)
+        assert {"p": 1, "is": "end", "status": "interrupted"} in (
+            each and each[0] for each in told
+        ), "the stream has told the interruption"
+        assert [next(told) for _ in range(3)] == [None] * 3, "it stays open"
+        shutil.copy(traced.folder / "manifest.json", killed.folder)
+        assert list(told) == []
 
 
 def killed_at_a_round(folder):

@@ -96,9 +96,34 @@ def test_a_reader_who_chose_a_round_is_not_taken_to_new_ones(visited, records):
     cut = after_round(records, 4)
     Answers(visited, [stream(records[:cut]), stream(records[cut:], cut + 1)])
     page = visited.goto(ADDRESS)
+    page.wait_for_selector(".timeline .step")
     page.keyboard.press("Home")
     ended(page, records)
     assert page.inner_text(".timeline .step").startswith("round 1 ")
+
+
+def test_an_address_with_a_round_leads_there_also_where_the_round_is_told_later(visited, records):
+    cut = after_round(records, 3)
+    Answers(visited, [stream(records[:cut]), stream(records[cut:], cut + 1)])
+    page = visited.goto(f"{ADDRESS}#r=5")
+    ended(page, records)
+    page.wait_for_function(
+        "() => document.querySelector('.timeline .step').innerText.startsWith('round 5 ')"
+    )
+    page.wait_for_function("() => location.hash.includes('r=5')")
+
+
+def test_a_page_goes_on_when_an_interrupted_run_is_resumed(visited, records):
+    cut = after_round(records, 4)
+    run = next(record for record in records if record["is"] == "run")
+    killed = [*records[:cut], {"p": 1, "is": "end", "status": "interrupted"}]
+    resumed = [{**run, "status": "running"}, *records[cut:]]
+    Answers(visited, [stream(killed), stream(resumed, len(killed) + 1)])
+    page = visited.goto(ADDRESS)
+    page.wait_for_function(
+        "() => document.querySelector('.top .facts').innerText.startsWith('finished')"
+    )
+    assert "round 8 of 8" in page.inner_text(".top .facts")
 
 
 def test_a_served_run_is_the_page_of_its_file(visit, chromium, records, run_folder):

@@ -1,7 +1,7 @@
 // What the reader has chosen, in the page's address (`#r=12&panel=compass&keep=6&truth=0`), so that
 // a link leads to the same view. In a notebook's sandbox the history throws: then it is in memory.
 import { effect } from "@preact/signals";
-import { chooseRound } from "./moves";
+import { awaitRound } from "./moves";
 import {
   following, keep, keysOn, overlay, panel, PANELS, presenter, round, step, theme, truth, WHOLE,
   type PanelName,
@@ -72,7 +72,7 @@ function chosen(): Choices {
   };
 }
 
-/** Make the choices of the address. A round that is not told yet waits for `arrive`. */
+/** Make the choices of the address. */
 function choose(choices: Choices): void {
   panel.value = choices.panel;
   keep.value = choices.keep;
@@ -81,7 +81,7 @@ function choose(choices: Choices): void {
   theme.value = choices.theme;
   overlay.value = choices.over;
   keysOn.value = choices.keys;
-  if (choices.r !== null) chooseRound(choices.r, choices.s);
+  if (choices.r !== null) awaitRound(choices.r, choices.s);
 }
 
 /** Milliseconds between two writes: browsers refuse more than 100 in 30 seconds. */

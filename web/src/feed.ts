@@ -74,7 +74,8 @@ async function takeEvents(
       if (!queue.length) setTimeout(flush, 30);
       const records = recordsOf(events.map((event) => event.data));
       queue.push(...records);
-      over ||= records.some((record) => record.is === "end");
+      // An interrupted run may be resumed: the server then ends the stream, which is read anew.
+      over ||= records.some((record) => record.is === "end" && record.status !== "interrupted");
     },
     onState,
     over: () => over,

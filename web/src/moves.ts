@@ -13,8 +13,18 @@ function ends(at: number): number[] {
   return stepEnds(span(rounds.value, told.value, at), trips.value.get(at) ?? []);
 }
 
+/** A round that an address asks for and that is not told yet, with its step. */
+let awaited: { asked: number; at: number } | null = null;
+
+/** Show a round once it is told; until then, the newest one. */
+export function awaitRound(asked: number, at: number): void {
+  if (asked <= lastRound.value || ended.value !== null) chooseRound(asked, at);
+  else awaited = { asked, at };
+}
+
 /** Show the told round nearest to the asked one, whole or at one of its steps. */
 export function chooseRound(asked: number, at: number = WHOLE): void {
+  awaited = null;
   batch(() => {
     const found = nearestRound(told.value, asked);
     round.value = found;
@@ -107,5 +117,7 @@ function advance(seconds: number): void {
 
 /** Show the newest round, if the reader has not chosen another. */
 export function follow(): void {
+  const waiting = awaited;
   if (following.value && !playing.value) chooseRound(lastRound.value);
+  if (waiting) awaitRound(waiting.asked, waiting.at);
 }

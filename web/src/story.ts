@@ -81,7 +81,10 @@ class Intake {
   take(record: PageRecord): void {
     const story = this.story;
     switch (record.is) {
-      case "run": story.run.value = record; break;
+      case "run":
+        story.run.value = record;
+        if (record.status === "running") story.ended.value = null;
+        break;
       case "round": this.takeRound(record); break;
       case "message": this.nest(story.messages, record, KEYS.message); break;
       case "refusal": this.list(story.refusals, record, KEYS.refusal); break;
