@@ -76,7 +76,7 @@ function lacking(): string {
   // The server computes masks after it has told the rounds.
   if (ended.value === null) return say("masks.preparing");
   const scans = run.value?.task.startsWith("scan");
-  return say(scans ? "masks.not_kept" : "masks.no_scans", { name: run.value?.name ?? "" });
+  return say(scans ? "masks.not_kept" : "masks.no_scans");
 }
 
 function findingOf({ scan, mask, counts }: Shown): string {

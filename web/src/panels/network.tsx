@@ -34,7 +34,7 @@ export function Network() {
     >
       <Picture run={run.value} trips={now} finding={finding} />
       <p class="note keys"><Key trips={now} /></p>
-      {now.length === 0 && <p class="note">{say("network.static", { name: run.value.name })}</p>}
+      {now.length === 0 && <p class="note">{say("network.static")}</p>}
       <Log />
     </Panel>
   );
