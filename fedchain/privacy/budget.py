@@ -66,6 +66,19 @@ class Budget:
             return 0
         return 0 if math.isinf(self.mechanism.epsilon_per_release) else None
 
+    def releases_with(self, parent: bytes) -> int:
+        """Return the number of releases after an answer to a parent block, given its hash.
+
+        An answer that is sent again is not counted again.
+
+        >>> from fedchain.privacy.mechanisms import gaussian
+        >>> budget = Budget(gaussian(2, 10, epsilon=1.0, clip=0.1, spare_releases=0))
+        >>> budget.spend(b"parent", 1)
+        >>> budget.releases_with(b"parent"), budget.releases_with(b"another parent")
+        (1, 2)
+        """
+        return self.releases + (parent not in (answered for answered, _ in self._answered))
+
     def spend(self, parent: bytes, round_: int) -> None:
         """Count the answer to a parent block, unless it is counted already.
 
@@ -80,7 +93,7 @@ class Budget:
                 f"privacy budget: it is spent after {self.releases} releases; the holder must "
                 "stay silent"
             )
-        if parent in (answered for answered, _ in self._answered):
+        if self.releases_with(parent) == self.releases:
             return
         if (schedule := self.mechanism.noise_schedule) is not None:
             self._spent += schedule.costs[step]

@@ -147,7 +147,7 @@ class ReleaseService:
             messages = tuple(under_names(message, names, self._setup.secret, participant))
         elif adversary:
             adversary.hear(participant, parent, round_)
-        epsilon, count = None, self.budget(participant).releases + 1
+        epsilon, count = None, self.budget(participant).releases_with(parent)
         if participant != self._root:
             with self._watch("accounting"):
                 epsilon = finite(self._epsilon_bound(count))

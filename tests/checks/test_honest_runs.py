@@ -5,6 +5,7 @@ All runs are made and checked on one machine, so that messages computed again ar
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ SYBILS = {
 SEEING = {"attacks": [{"kind": "sign_flip", "holders": [8, 9], "knowledge": "omniscient"}]}
 POISONED = {"attacks": [{"kind": "poisoned", "holders": [8], "records": {"kind": "label_flip"}}]}
 FALSE = {"attacks": [{"kind": "wrong_weights", "nodes": [2]}]}
+SEED_OF_RETURNS = 6
+"""With whole numbers and ``FALSE``, all holders answer a block again after a false one."""
 CHAIN = {
     "version": 1,
     "name": "chain",
@@ -74,6 +77,17 @@ def test_everything_of_an_honest_run_follows_and_nothing_is_written(name, tmp_pa
             assert seen["metrics"] == OK
             assert (seen["messages"] == OK) == (replay or name == "quantile")
     assert contents(done.folder) == before
+
+
+def test_epsilon_follows_when_holders_leave_a_false_block_and_answer_its_parent_again(tmp_path):
+    scenario = small(3, **FALSE, privacy=WHOLE, seed=SEED_OF_RETURNS)
+    with whole_numbers():
+        done = run(scenario, tmp_path)
+        found = verify(done.folder)
+    sent = [(each["holder"], each["id"]) for each in done.messages]
+    assert max(Counter(holder for holder, _ in set(sent)).values()) == 3
+    assert done.manifest["epsilon"]["worst_holder_releases"] == 3
+    assert found.ok, found.reason
 
 
 def test_on_another_processor_messages_differ_in_the_last_bits_and_the_verdict_says_by_how_much(

@@ -27,6 +27,7 @@ def asked(tmp_path):
     genesis = made.setup.genesis.header.hash
     yield SimpleNamespace(
         calls=calls,
+        genesis=genesis,
         service=service,
         of=lambda holder: [encode_message(each) for each in service.release(holder, genesis, 1)],
     )
@@ -49,6 +50,15 @@ def test_who_is_asked_again_says_the_same(asked):
     first = asked.of(3)
     assert asked.of(3) == first
     assert asked.calls == [list(range(10))] * 2
+
+
+def test_a_message_that_is_sent_again_after_a_fork_is_not_counted_again(asked):
+    asked.of(3)
+    asked.service.budget(3).spend(asked.genesis, 1)
+    asked.of(3)
+    first, again = asked.service.released
+    assert again.epsilon == first.epsilon
+    assert asked.service.worst == (1, first.epsilon)
 
 
 def test_what_was_forgotten_is_computed_again_with_the_same_bits(asked):
