@@ -28,7 +28,7 @@ import workloads  # noqa: E402
 import fedchain  # noqa: E402
 from fedchain.aggregation import Received, l_nearest  # noqa: E402
 from fedchain.aggregation.directions import Directions  # noqa: E402
-from fedchain.arrays import Flags, Singles, Vector, lengths  # noqa: E402
+from fedchain.arrays import Flags, Singles, Vector  # noqa: E402
 from fedchain.learning.evaluation import flat_weights  # noqa: E402
 from fedchain.learning.gradients.cohort import CohortGradients  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
@@ -42,6 +42,7 @@ from fedchain.nodes.holders.release import ReleaseContext, private_releases  # n
 from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
 from fedchain.registry import Part  # noqa: E402
 from fedchain.timing import STAGES  # noqa: E402
+from fedchain.transforms import lengths  # noqa: E402
 from fedchain.update import gradient_descent  # noqa: E402
 
 
