@@ -58,6 +58,7 @@ def test_a_chain_whose_messages_are_told_in_another_order_is_found_broken(visit,
 def test_by_keys_alone_a_reader_changes_a_model_mines_again_and_is_still_refused(visit, whole):
     page = visit(whole)
     page.wait_for_selector(CHECKED)
+    badge = page.inner_text(".top .badge")
     page.focus(".ledger-block[aria-selected=true]")
     page.keyboard.press("Home")
     for _ in range(3):
@@ -68,6 +69,7 @@ def test_by_keys_alone_a_reader_changes_a_model_mines_again_and_is_still_refused
     page.keyboard.press("ArrowUp")
     page.keyboard.press(" ")
     assert "refused from block 3 on" in page.inner_text(FINDING)
+    assert page.inner_text(".top .badge") == "changed by you"
     assert page.locator(".ledger-cells .changed").count() == 1
     assert marks(page)[3:] == ["✕", "✕"]
     page.get_by_role("button", name="mine it again").press("Enter")
@@ -80,3 +82,4 @@ def test_by_keys_alone_a_reader_changes_a_model_mines_again_and_is_still_refused
     for _ in range(3):
         page.get_by_role("button", name="undo").press("Enter")
     assert "All" in page.inner_text(FINDING)
+    assert page.inner_text(".top .badge") == badge

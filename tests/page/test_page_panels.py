@@ -9,6 +9,11 @@ import re
 import numpy as np
 import pytest
 
+import fedchain
+from fedchain.page.records import page_records
+from fedchain.results import Run
+from fedchain.scenario import from_mapping
+
 RANKING = """() => [...document.querySelectorAll(".ranking tbody tr:not(.cut, .late)")]
   .map((row) => [row.querySelector("th").innerText.trim(), row.cells[3].innerText,
     row.lastElementChild.innerText])"""
@@ -120,6 +125,27 @@ def test_the_network_shows_a_message_on_its_way_and_who_refused_it(visit, record
     )
     page.wait_for_selector("#panel-network svg[role=img] .flying")
     assert page.locator("#panel-network svg[role=img] .flying").count() == 1  # on its way to c1
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Return the page records of a chain that carries no learning."""
+    holders, compute = {"holders": 0}, {"compute": 3}
+    values = {"version": 1, "name": "chain", "rounds": 6, "task": {"kind": "none"}}
+    scenario = from_mapping({**values, "nodes": {**holders, **compute}})
+    done = fedchain.run(scenario, out=tmp_path_factory.mktemp("chains"))
+    return list(page_records(Run.open(done.folder)))
+
+
+def test_a_chain_without_learning_shows_its_nodes_and_its_ledger_alone(visit, chain):
+    page = visit(chain)
+    assert [panel.get_attribute("id") for panel in page.locator(".panel").all()] == [
+        "panel-network",
+        "panel-ledger",
+    ]
+    page.locator(".top .badge.partly, .top .badge.held").wait_for()
+    assert page.locator(".top .facts li").all_inner_texts()[:2] == ["finished", "round 6 of 6"]
+    assert "privacy" not in page.inner_text("body")
 
 
 def packed(flags):

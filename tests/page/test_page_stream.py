@@ -133,6 +133,8 @@ def test_a_served_run_is_the_page_of_its_file(visit, chromium, records, run_fold
         page = served.goto(server.address.rstrip("/") + run_path(run_folder.name))
         ended(page, records)
         assert seen(page) == seen(visit(records))
+        page.click("text=all runs")
+        assert page.url == server.address
         assert served.complaints == []
     finally:
         served.close()

@@ -1,8 +1,9 @@
 // The line at the top: what run this is, how far it is, and what it has reached.
+import { meta } from "./feed";
 import {
-  checked, ended, helpOpen, lastRound, round, roundRecord, rounds, run, told, truth,
+  checked, changed, ended, helpOpen, lastRound, round, roundRecord, rounds, run, told, truth,
 } from "./state";
-import { epsilonWords, measured, scoreWords } from "./summary";
+import { epsilonWords, learns, measured, scoreWords } from "./summary";
 import { say } from "./words";
 import { Toggle } from "./parts/Toggle";
 
@@ -10,6 +11,7 @@ export function Header() {
   const record = run.value;
   return (
     <header class="top">
+      {meta("fedchain-runs") !== null && <a class="back" href="../../">{say("header.all_runs")}</a>}
       <h1>{record ? record.name : say("page.name")}</h1>
       {record && <Facts />}
       <div class="switches">
@@ -30,12 +32,16 @@ function Facts() {
     <ul class="facts">
       <li>{statusWords()}</li>
       <li>{say("header.round", { round: round.value, rounds: record.rounds })}</li>
-      <li class="strong">{roundRecord.value && scoreWords(record, score)}</li>
-      <li>{isMeasuring() && say("header.measuring_round", { round: round.value })}</li>
-      <li class="meter-fact">
-        <Meter />
-        {epsilonWords(record, roundRecord.value)}
-      </li>
+      {learns(record) && (
+        <>
+          <li class="strong">{roundRecord.value && scoreWords(record, score)}</li>
+          <li>{isMeasuring() && say("header.measuring_round", { round: round.value })}</li>
+          <li class="meter-fact">
+            <Meter />
+            {epsilonWords(record, roundRecord.value)}
+          </li>
+        </>
+      )}
       <li><Badge /></li>
     </ul>
   );
@@ -67,5 +73,6 @@ const SIGNS = { running: "…", held: "✓", partly: "✓", broken: "✕" };
 
 function Badge() {
   const found = checked.value;
+  if (changed.value) return <span class="badge partly">{say("header.changed")}</span>;
   return found && <span class={`badge ${found.state}`}>{`${SIGNS[found.state]} ${found.words}`}</span>;
 }

@@ -12,6 +12,7 @@ import { Points } from "./panels/points";
 import { Privacy } from "./panels/privacy";
 import { Spoken } from "./spoken";
 import { clouds, masks, panel, presenter, run, theme } from "./state";
+import { learns } from "./summary";
 import { Timeline } from "./timeline";
 
 export function Page() {
@@ -41,6 +42,14 @@ function hasScans(): boolean {
 }
 
 function Panels() {
+  if (!learns(run.value!)) {
+    return (
+      <div class="panels" data-third="chain" data-big={panel.value ?? undefined}>
+        <Network />
+        <Ledger />
+      </div>
+    );
+  }
   const third = hasScans() ? "masks" : "none";
   return (
     <div class="panels" data-third={third} data-big={panel.value ?? undefined}>

@@ -60,5 +60,8 @@ interface Checked {
 }
 export const checked = signal<Checked | null>(null);
 
+/** Whether the reader has changed blocks of the page's copy of the chain. */
+export const changed = signal(false);
+
 export const roundRecord = computed(() => rounds.value.get(round.value) ?? null);
 export const roundMessages = computed(() => messages.value.get(round.value) ?? []);

@@ -68,12 +68,18 @@ export function scoreWords(run: RunRecord, record: RoundRecord | null): string {
     : say("header.score", words);
 }
 
+/** Whether a run trains a model. A chain alone has neither scores nor releases. */
+export function learns(run: RunRecord): boolean {
+  return run.task !== "none";
+}
+
 /** One sentence on a round, for those who hear the page. */
 export function roundWords(run: RunRecord, record: RoundRecord | null, score: RoundRecord | null): string {
   if (!record) return say("page.no_round");
+  const place = { round: record.round, rounds: run.rounds };
+  if (!learns(run)) return say("page.block_words", place);
   return say("page.round_words", {
-    round: record.round,
-    rounds: run.rounds,
+    ...place,
     score: scoreWords(run, score),
     epsilon: epsilonWords(run, record),
   });

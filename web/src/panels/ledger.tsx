@@ -3,7 +3,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { Panel } from "../parts/Panel";
 import type { Cell, TableContent } from "../parts/Table";
-import { checked, connection, round, story } from "../state";
+import { changed, checked, connection, round, story } from "../state";
 import { say } from "../words";
 import { Details } from "./ledger/details";
 import { Fetching } from "./ledger/fetching";
@@ -72,6 +72,7 @@ function rowOf(model: LedgerModel, block: Block): Cell[] {
 /** Tell the page's header what the check has found. */
 function tellHeader(model: LedgerModel): void {
   const tally = model.tally.value;
+  changed.value = model.copy.value.size > 0;
   if (!tally.blocks) return;
   const done = tally.checked >= tally.blocks;
   const state = tally.broken.length || model.verifier.refusal.value ? "broken" : !done ? "running" : tally.models === tally.blocks ? "held" : "partly";
