@@ -23,7 +23,7 @@ from fedchain.results.findings import (
 )
 from fedchain.runs.genesis import check_secret
 from fedchain.runs.manifest import as_json
-from fedchain.scenario import Scenario, run_name, scenario_digest
+from fedchain.scenario import Scenario, run_digest, run_name
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def audit(
         if target.manifest["status"] not in OVER:
             raise RunRefused(f"{target.folder}: is not finished; an audit reads all of a run")
         check_secret(target, choices.secret)
+        target.check_unchanged("an audit computes again what a run computed")
         folder, scenario, done = target.folder, target.scenario, target
     else:
         folder, scenario, done = Path(out) / run_name(target), target, None
@@ -96,7 +97,7 @@ def _written(folder: Path, scenario: Scenario, findings: FindingsByAudit, known:
     statement = {
         "format": AUDIT_FORMAT,
         "name": scenario.name,
-        "digest": scenario_digest(scenario),
+        "digest": run_digest(scenario),
         "seed": scenario.seed,
         "attacks": findings,
     }

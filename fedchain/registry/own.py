@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from fedchain.errors import FedchainError, PartError
+from fedchain.registry.own_code import note_import
 
 T = TypeVar("T")
 
@@ -37,7 +38,10 @@ def imported(kind: str, expected: type[T], words: str) -> T:
     form = f"write module:{words.split()[-1]}"
     try:
         _reach(os.getcwd())  # noqa: PTH109 - sys.path holds text
+        known = module in sys.modules
         found = getattr(importlib.import_module(module), name)
+        if not known:
+            note_import(module)
     except Exception as error:  # the user's module may raise anything when it is imported
         raise ValueError(f"cannot import {kind!r}: {error}; {form}") from error
     if not isinstance(found, expected):

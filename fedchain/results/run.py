@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fedchain.arrays import Vector, read_only
 from fedchain.errors import RunRefused, cannot
 from fedchain.files import check_folder, copy_files, write_output
 from fedchain.ledger.storage.store import Store
@@ -28,18 +31,22 @@ from fedchain.results.tables import (
     round_rows,
     told_events,
 )
-from fedchain.scenario import Scenario, scenario_digest
+from fedchain.scenario import Scenario, changes_since, provenance_of, run_digest
 from fedchain.system import move_folder, place_beside
-from fedchain.transition import steps_of
+from fedchain.transition import model_of, steps_of
 
-OVER = ("finished", "budget_exhausted", "stalled")
+STOPPED = "stopped"
+"""Status of a run that a callback has ended early: its results are written, and it can go on."""
+COMPLETE = ("finished", "budget_exhausted", "stalled")
 """Statuses of a run that has nothing left to do."""
+OVER = (*COMPLETE, STOPPED)
+"""Statuses of a run that has ended, and has written its results."""
 NAMED = 6
 """Limit on the participants that a text names for each reason."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
-    "silent", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
-    "seconds", "peak_rss_mb",
+    "silent", "stopped", "refused", "evidence", "fooled", "misconduct", "score", "weights",
+    "epsilon", "seconds", "peak_rss_mb",
 )  # fmt: skip
 """Keys that a summary copies from the manifest."""
 
@@ -80,10 +87,10 @@ class Run:
         """
         run = cls.open(folder)
         there = run.manifest["digest"], run.manifest["seed"]
-        if there != (scenario_digest(scenario), scenario.seed):
+        if there != (run_digest(scenario), scenario.seed):
             raise RunRefused(
-                f"{folder}: has the run of another scenario or seed under this name; choose "
-                "another name, or another folder for all runs"
+                f"{folder}: has the run of another scenario, seed, code or data under this name; "
+                "choose another name, or another folder for all runs"
             )
         return replace(run, given=scenario)
 
@@ -102,6 +109,24 @@ class Run:
                 trusted.
         """
         return self.given or read_resolved(self.folder)
+
+    def check_unchanged(self, why: str) -> None:
+        """Check that the user's code, the data and fedchain are as they were when the run began.
+
+        Args:
+            why: the reason why they must be, for the error message.
+
+        Raises:
+            RunRefused: something was changed since then.
+            ScenarioError: as in ``scenario``.
+        """
+        changes = changes_since(self.manifest["provenance"], provenance_of(self.scenario))
+        if changes:
+            told = "; ".join(changes)
+            raise RunRefused(
+                f"{self.folder}: {why}, and meanwhile something was changed ({told}); put it back, "
+                "or begin a new run"
+            )
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -140,6 +165,54 @@ class Run:
     def messages_in(self, round_: int) -> list[dict[str, Any]]:
         """The events of the messages of one round, final or not."""
         return list(told_events(self.folder / EVENTS, "message", round_))
+
+    def block_of(self, round_: int | None = None) -> bytes:
+        """Return the hash of the block that ended a round.
+
+        Args:
+            round_: number of the round; 0 for the genesis block, None for the last round.
+
+        Raises:
+            RunRefused: the run has no such round.
+        """
+        with Store.open(self.folder / LEDGER, writable=False) as store:
+            return self._block_in(store, round_)
+
+    def _block_in(self, store: Store, round_: int | None) -> bytes:
+        blocks = {row["round"]: row["block"] for row in self.metrics}
+        if round_ is None:
+            round_ = max(blocks, default=0)
+        if round_ == 0:
+            return store.genesis.header.hash
+        if round_ not in blocks:
+            allowed = f"0 (before the first round) to {len(blocks)}"
+            raise RunRefused(f"{self.folder}: no round {round_}; allowed: {allowed}")
+        return bytes.fromhex(blocks[round_])
+
+    def weights(self, round_: int | None = None) -> Vector:
+        """Return the weights of the model after a round, float64, shape (weights,), read-only.
+
+        If the update averages the weights over rounds, this is the average. ``module`` returns the
+        weights inside a model of torch, and ``export-model`` writes them to a file.
+
+        Args:
+            round_: number of the round; 0 for the initial weights, None for the last round.
+
+        Raises:
+            RunRefused: the run has no such round, or its ledger has not kept the weights.
+
+        >>> import fedchain
+        >>> run = fedchain.run("breast_cancer")  # doctest: +SKIP
+        >>> run.weights().shape  # doctest: +SKIP
+        (31,)
+        """
+        with Store.open(self.folder / LEDGER, writable=False) as store:
+            block = self._block_in(store, round_)
+            try:
+                state = store.state(block)
+            except KeyError as error:
+                raise RunRefused(f"{self.folder}: {error.args[0]}; give another round") from error
+        return read_only(model_of(state).astype(np.float64))
 
     def verify(
         self, progress: BlockProgress | None = None, trust_user_parts: bool = False
@@ -225,6 +298,21 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
         raise
 
 
+def name_of_export(run: Path) -> str:
+    """Return the name of the file into which the chain of a run is written.
+
+    It is the folder's name; or, if the run has a secret, only the scenario's name: the digest in
+    the folder's name covers a plain hash of the data, with which a guess could be confirmed.
+
+    Raises:
+        RunError: as in ``RunFolder.manifest``.
+    """
+    name = run.resolve().name
+    if (run / MANIFEST).is_file() and (manifest := RunFolder(run).manifest).get("secret"):
+        name = manifest["name"]
+    return f"{name}.fedchain"
+
+
 def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
     """Write the chain of a run, or an imported chain, into one file.
 
@@ -267,6 +355,16 @@ def imported_from(
     except OSError as error:
         raise cannot(folder, "be made", error) from error
     return found
+
+
+def found_again(run: Run) -> str:
+    """Return a line that says that a run had ended before, and that nothing was run now."""
+    manifest = run.manifest
+    told = f"{manifest['status'].replace('_', ' ')} on {manifest['ended']}, nothing was run"
+    if manifest["status"] == STOPPED:
+        rounds = f"round {manifest['height']} of {manifest['rounds']}"
+        told += f"; it ended at {rounds} ({manifest['stopped']['reason']}): fedchain resume goes on"
+    return f"{run.folder}: {told}"
 
 
 def silent_words(silent: Mapping[str, Sequence[str]]) -> str:

@@ -5,6 +5,7 @@ from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, from_resolved, load, user_parts
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
+from fedchain.scenario.provenance import changes_since, provenance_of, run_digest, run_name
 from fedchain.scenario.sections import Gossip, Scenario
 from fedchain.scenario.shipped import (
     description_of,
@@ -17,7 +18,6 @@ from fedchain.scenario.shipped import (
 from fedchain.scenario.writing import (
     plain_values,
     resolved_yaml,
-    run_name,
     scenario_digest,
     written,
 )
@@ -31,6 +31,7 @@ __all__ = [
     "Nodes",
     "Scenario",
     "attackers_of",
+    "changes_since",
     "description_of",
     "files_of",
     "first_sentence",
@@ -42,7 +43,9 @@ __all__ = [
     "parse_choices",
     "parse_overrides",
     "plain_values",
+    "provenance_of",
     "resolved_yaml",
+    "run_digest",
     "run_name",
     "scenario_digest",
     "shipped_files",

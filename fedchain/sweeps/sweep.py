@@ -177,7 +177,7 @@ def _run_all(
     try:
         with contextlib.closing(ended):  # ends the workers after any error
             for point, error in ended:
-                rows[point.run] = _row(folder, point, error)
+                rows[point.run] = _row(folder, point, error or _missing(runs / point.run))
                 _write(folder, points, rows)
                 watch(point, rows[point.run], True)
     except KeyboardInterrupt:
@@ -208,6 +208,12 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     told = {**place, "status": status, "error": error, **values, "epsilon": spent}
     captured = capture(run)
     return told if captured is None else {**told, "capture": captured}
+
+
+def _missing(run: Path) -> str:
+    """Return why a point that ran without an error has no folder; empty if it has one."""
+    words = "your own code or data were changed while the sweep ran; begin the sweep again"
+    return "" if run.exists() else words
 
 
 def _listed(points: tuple[Point, ...], rows: Mapping[str, PointRow]) -> list[PointRow]:
