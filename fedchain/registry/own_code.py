@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.machinery
 import inspect
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -42,25 +44,37 @@ def own_code(kind: str) -> dict[str, str]:
     fedchain contain is left out.
 
     Args:
-        kind: the part as ``module:function``; its module has been imported.
+        kind: the part as ``module:function``; its module is imported if it was not yet.
 
     Raises:
         PartError: a file was changed after this process had imported it, or there is no source.
     """
     name, _, function = kind.partition(":")
-    module = sys.modules[name]
+    module = own_module(name)
     file = getattr(module, "__file__", None)
     if file is None or not Path(file).is_file():
         return {name: _hash_of_function(kind, module, function)}
     return {each: _checked(each, path) for each, path in own_files(name, Path(file)).items()}
 
 
-def note_import(name: str) -> None:
-    """Remember the sources of a module that was imported just now."""
-    file = getattr(sys.modules[name], "__file__", None)
+def own_module(name: str) -> ModuleType:
+    """Import a user's module, also from the current folder, and remember how its sources are now.
+
+    Any error of the module itself is raised as it is.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    # Only a user-defined part may be in the current folder: a file there can replace a missing
+    # package. So the folder comes after all others.
+    folder = os.getcwd()  # noqa: PTH109 - sys.path holds text
+    if folder not in sys.path:
+        sys.path.append(folder)
+    module = importlib.import_module(name)
+    file = getattr(module, "__file__", None)
     if file is not None and Path(file).is_file():
         for each, path in own_files(name, Path(file)).items():
             _checked(each, path)
+    return module
 
 
 def own_files(name: str, file: Path) -> dict[str, Path]:

@@ -45,7 +45,7 @@ from fedchain.runs.manifest import (
 )
 from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.runs.privacy_statement import epsilon_spent, privacy_statement
-from fedchain.scenario import Scenario, run_name
+from fedchain.scenario import Scenario, ScenarioLike, run_name, scenario_of, source_of
 from fedchain.simulation.setup import RunSetup, deepest_read
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
@@ -57,7 +57,7 @@ PRUNED_TOGETHER = 16
 
 
 def run(
-    scenario: Scenario,
+    scenario: ScenarioLike,
     out: str | Path = "runs",
     *,
     engine: str | None = None,
@@ -73,12 +73,14 @@ def run(
     (of the logger ``fedchain``) says so, and that run is returned.
 
     Args:
-        scenario: a checked scenario.
+        scenario: a scenario; or its values as a mapping, the path of its file, or the name of a
+            shipped one.
         out: the folder that holds all runs.
         engine: kind of engine: threads, processes or ray; None: the scenario's.
         workers: number of workers of the engine; None: the scenario's, or one for each core.
         force: whether to delete the folder of an earlier run of the same name.
-        source: text of the scenario file, to be kept as ``scenario.yaml``.
+        source: text of the scenario file, to be kept as ``scenario.yaml``; None: that of the file
+            which ``scenario`` names.
         secret: a file with 64 hexadecimal digits, from which noise and keys are drawn. A missing
             file is made. None: noise and keys are drawn from the seed, and protect nobody.
         callbacks: objects that follow the progress of the run, and may end it early.
@@ -93,10 +95,11 @@ def run(
             run; or the secret file cannot be used.
 
     >>> import fedchain
-    >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
+    >>> run = fedchain.run("breast_cancer")  # doctest: +SKIP
     """
     leave_if_unguarded()
     started = time.perf_counter()
+    source, scenario = source or source_of(scenario), scenario_of(scenario)
     made = prepare_run(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
     if isinstance(made, Run):
         _log.warning("%s; force=True runs it again", found_again(made))

@@ -2,7 +2,15 @@
 
 from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups
-from fedchain.scenario.loading import from_mapping, from_resolved, load, user_parts
+from fedchain.scenario.loading import (
+    ScenarioLike,
+    from_mapping,
+    from_resolved,
+    load,
+    scenario_of,
+    source_of,
+    user_parts,
+)
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.provenance import changes_since, provenance_of, run_digest, run_name
@@ -30,6 +38,7 @@ __all__ = [
     "Momentum",
     "Nodes",
     "Scenario",
+    "ScenarioLike",
     "attackers_of",
     "changes_since",
     "description_of",
@@ -48,7 +57,9 @@ __all__ = [
     "run_digest",
     "run_name",
     "scenario_digest",
+    "scenario_of",
     "shipped_files",
+    "source_of",
     "user_parts",
     "written",
 ]

@@ -56,8 +56,8 @@ def pruned_every_round() -> None:
 def resumed(folder: Path, reached, at_round: int, engine: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # for the actors of Ray
     pruned_every_round()
-    callback = Told(at_round, reached.set)
-    resume(folder, engine=engine, workers=2, callback=callback, trust_user_parts=True)
+    callbacks = [Told(at_round, reached.set)]
+    resume(folder, engine=engine, workers=2, callbacks=callbacks, trust_user_parts=True)
 
 
 def exports(run: Path, reached, file: Path) -> None:

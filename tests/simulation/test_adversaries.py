@@ -199,7 +199,7 @@ def without_wall_time(found: Run) -> list[dict[str, object]]:
 
 
 def resumed_until_killed(folder, at_round: int) -> None:
-    resume(folder, workers=1, callback=Stops(at_round, killed), trust_user_parts=True)
+    resume(folder, workers=1, callbacks=[Stops(at_round, killed)], trust_user_parts=True)
 
 
 @pytest.mark.parametrize("scenario", [seeing, seeing_in_groups])
