@@ -15,7 +15,6 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from fedchain.machine import prepare
@@ -23,7 +22,7 @@ from fedchain.machine import prepare
 prepare()
 
 from fedchain import run  # noqa: E402
-from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
+from fedchain.runs.callbacks import Callback, RoundEnd  # noqa: E402
 from fedchain.scenario import from_mapping  # noqa: E402
 from fedchain.simulation.setup import RunSetup  # noqa: E402
 
@@ -31,7 +30,7 @@ PARTS = 10
 """Number of parts of the run that are timed separately."""
 
 
-class Gauge:
+class Gauge(Callback):
     """Records the time at which each part of the run ends."""
 
     def __init__(self, blocks: int) -> None:
@@ -43,10 +42,9 @@ class Gauge:
         del folder, setup
         self.ends.append(time.perf_counter())
 
-    def on_round_end(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
+    def on_round_end(self, ended: RoundEnd) -> None:
         """Record the time of the first block that ends a part of the run."""
-        del messages
-        if record.round == len(self.ends) * self.every:
+        if ended.record.round == len(self.ends) * self.every:
             self.ends.append(time.perf_counter())
 
     @property
@@ -76,7 +74,7 @@ def main() -> None:
     )
     gauge, start = Gauge(asked.blocks), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        chain = run(scenario, folder, callback=gauge).manifest["chain"]
+        chain = run(scenario, folder, callbacks=[gauge]).manifest["chain"]
     seconds, spent = time.perf_counter() - start, gauge.microseconds
     used = resource.getrusage(resource.RUSAGE_SELF)
     for part, each in enumerate(spent, 1):

@@ -23,7 +23,8 @@ import fedchain
 from fedchain.commands.formats import in_lines
 from fedchain.commands.terminal import Terminal, summary_lines
 from fedchain.reports.figures.style import Drawing, finished, render, styled
-from fedchain.results import MessageRecord, RoundRecord, Run
+from fedchain.results import Run
+from fedchain.runs.callbacks import RoundEnd
 from fedchain.scans.pictures import ERRORS, GAP, PANEL_SIDE
 
 SCENARIO = Path(__file__).resolve().parents[1] / "scenarios" / "first_light.yaml"
@@ -43,12 +44,13 @@ class Excerpt(Terminal):
         self._bar.disable = True
         console.export_text()  # forgets what moved until now
 
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, ended: RoundEnd) -> None:
         """Show the rounds around the beginning, the first attack, and the end."""
+        record = ended.record
         if record.round in (4, 26):
             self._bar.print("  ...", style="dim")
         if record.round <= 3 or 18 <= record.round <= 25 or record.round >= 38:
-            super().on_round_end(record, messages)
+            super().on_round_end(ended)
         else:
             self._cells(record, again=False)  # counts its stale blocks
 
@@ -63,7 +65,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     callback = Excerpt(console)
     console.print("[bold green]$[/] fedchain run first_light")
     os.chdir(folder)
-    run = fedchain.run(fedchain.load(SCENARIO), callback=callback)
+    run = fedchain.run(fedchain.load(SCENARIO), callbacks=[callback])
     callback.close()
     console.print()
     for line in summary_lines(run.summary()):

@@ -157,7 +157,7 @@ def found(scenario: Scenario) -> dict[str, float]:
     """Run a case, and return the median seconds and the mean bytes of a round."""
     watch = Growing()
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".fedchain-") as folder:
-        done = run(scenario, folder, callback=watch)
+        done = run(scenario, folder, callbacks=[watch])
         grown = growing_bytes(done.folder) - watch.began
         with Store.open(done.folder / LEDGER, writable=False) as store:
             blocks = list(store.blocks())

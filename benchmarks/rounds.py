@@ -14,7 +14,6 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from fedchain.machine import prepare
@@ -22,8 +21,7 @@ from fedchain.machine import prepare
 prepare()
 
 from fedchain import load, run  # noqa: E402
-from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
-from fedchain.simulation.setup import RunSetup  # noqa: E402
+from fedchain.runs.callbacks import Callback, RoundEnd  # noqa: E402
 
 SMALL = Path(__file__).parents[1] / "scenarios" / "breast_cancer.yaml"
 SETTINGS = {
@@ -36,7 +34,7 @@ SETTLED, STEP = 100, 1000
 """Round from which the growth of memory is measured; number of rounds in one line of the table."""
 
 
-class Gauge:
+class Gauge(Callback):
     """Records memory and time of the rounds."""
 
     def __init__(self) -> None:
@@ -44,12 +42,9 @@ class Gauge:
         self.spent: list[float] = []
         self._since = time.perf_counter()
 
-    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Record nothing: no round has run yet."""
-
-    def on_round_end(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
+    def on_round_end(self, ended: RoundEnd) -> None:
         """Record a round."""
-        del messages
+        record = ended.record
         now = time.perf_counter()
         self.spent.append(1000.0 * (now - self._since))
         self._since = now
@@ -83,7 +78,7 @@ def main() -> None:
     gauge = Gauge()
     with tempfile.TemporaryDirectory() as folder:
         scenario = load(SMALL, set={**SETTINGS, "rounds": asked.rounds})
-        run(scenario, folder, callback=gauge).summary()
+        run(scenario, folder, callbacks=[gauge]).summary()
     first, last, peak = gauge.resident[SETTLED], resident_mb(), peak_mb()
     early, late = gauge.spent[SETTLED : SETTLED + STEP], gauge.spent[-STEP:]
     figures = {

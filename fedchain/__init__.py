@@ -4,6 +4,7 @@
 >>> scenario = fedchain.load("breast_cancer", set={"rounds": 3})
 >>> run = fedchain.run(scenario)  # doctest: +SKIP
 >>> fedchain.verify(run.folder).ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
+>>> model = run.module()  # doctest: +SKIP
 """
 
 import importlib
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from fedchain.reports.citations import citations
     from fedchain.reports.report import report
     from fedchain.results import Run
+    from fedchain.runs.callbacks import Callback, RoundEnd
     from fedchain.runs.running import resume, run
     from fedchain.scenario import Scenario, load
     from fedchain.sweeps.sweep import sweep
 
 __all__ = [
+    "Callback",
     "FedchainError",
     "LedgerError",
+    "RoundEnd",
     "Run",
     "RunError",
     "Scenario",
@@ -45,8 +49,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Callback": "runs.callbacks",
     "FedchainError": "errors",
     "LedgerError": "errors",
+    "RoundEnd": "runs.callbacks",
     "Run": "results",
     "RunError": "errors",
     "Scenario": "scenario",
@@ -61,6 +67,11 @@ _HOMES = {
     "sweep": "sweeps.sweep",
     "verify": "checks",
 }
+
+
+def __dir__() -> list[str]:
+    """List the public names, also those that nobody has used yet."""
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> object:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from io import FileIO
 from pathlib import Path
@@ -23,6 +26,9 @@ LARGEST = 2**23
 """Maximum bytes of a file that is read as a whole; parsed JSON takes up to 50 times the memory."""
 MOST_COPIED = 2**32
 """Largest total size, in bytes, of the files in one call of ``copy_files``."""
+SETTLED_S = 2.0
+"""Age, in seconds, from which a file's times tell its content from a later one. Two changes that
+follow each other within a tick of the file system's clock leave the same times."""
 ALLOWED = "in a run folder only files and folders are allowed"
 
 
@@ -125,6 +131,30 @@ def read_json(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         raise RunRefused(f"{path}: cannot be read: {error}") from error
     return value
+
+
+def hash_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal digits.
+
+    A process hashes a file again only if its size or one of its times has changed.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    seen = path.stat()
+    if time.time() - max(seen.st_mtime, seen.st_ctime) < SETTLED_S:
+        return _hash_of(path)
+    return _settled_hash(path, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _settled_hash(path: Path, *_: int) -> str:
+    return _hash_of(path)
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:

@@ -20,6 +20,7 @@ from fedchain.learning.evaluation import Measured
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import SIMULATED_WORK
 from fedchain.results.run import tampered_copy
+from fedchain.runs.callbacks import Callback
 from fedchain.scenario import from_mapping, run_name
 from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation
@@ -237,17 +238,14 @@ def uninterrupted(tmp_path_factory):
     return run(load(STALE_BLOCKS, set=FORKING), tmp_path_factory.mktemp("whole")).manifest
 
 
-class At:
+class At(Callback):
     """Does something at one round."""
 
     def __init__(self, round_, act):
         self.round, self.act = round_, act
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self.round:
+    def on_round_end(self, ended):
+        if ended.record.round == self.round:
             self.act()
 
 
@@ -260,7 +258,7 @@ def kill():
 
 
 def go_on_and_be_killed(folder, round_):
-    resume(folder, callback=At(round_, kill))
+    resume(folder, callbacks=[At(round_, kill)])
 
 
 def same_chain(manifest, other):
@@ -276,18 +274,18 @@ def test_a_chain_that_is_interrupted_again_and_again_counts_what_another_counts(
 ):
     scenario = load(STALE_BLOCKS, set=FORKING)
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, tmp_path, callback=At(1, ctrl_c))
+        run(scenario, tmp_path, callbacks=[At(1, ctrl_c)])
     folder = tmp_path / run_name(scenario)
     for round_ in (100, 75, 299):
         with pytest.raises(KeyboardInterrupt):
-            resume(folder, callback=At(round_, ctrl_c))
+            resume(folder, callbacks=[At(round_, ctrl_c)])
     same_chain(resume(folder).manifest, uninterrupted)
 
 
 def test_a_chain_that_is_killed_counts_what_another_counts(uninterrupted, tmp_path):
     scenario = load(STALE_BLOCKS, set=FORKING)
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, tmp_path, callback=At(1, ctrl_c))
+        run(scenario, tmp_path, callbacks=[At(1, ctrl_c)])
     folder, processes = tmp_path / run_name(scenario), fresh_processes()
     child = processes.Process(target=go_on_and_be_killed, args=(folder, 160))
     child.start()

@@ -20,6 +20,7 @@ from fedchain.errors import RunRefused
 from fedchain.files import write_whole
 from fedchain.interruption import ENDING, stoppable
 from fedchain.results import Run, RunFolder
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import run
 from fedchain.scenario import load
 
@@ -42,17 +43,14 @@ sweep: {grid: {rounds: [1]}, seeds: 1}
 PRUNED = {"disk.keep_weights": 2, "disk.keep_messages": 1}
 
 
-class StopAt:
+class StopAt(Callback):
     """Interrupts a run after a round."""
 
     def __init__(self, round_: int) -> None:
         self._round = round_
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self._round:
+    def on_round_end(self, ended):
+        if ended.record.round == self._round:
             raise KeyboardInterrupt
 
 
@@ -96,7 +94,7 @@ def test_a_run_is_interrupted_resumed_shown_checked_carried_damaged_and_thrown_a
 ):
     out = tmp_path / "runs"
     with pytest.raises(KeyboardInterrupt):
-        run(load(scenario), out, workers=1, callback=StopAt(2))
+        run(load(scenario), out, workers=1, callbacks=[StopAt(2)])
     folder = only_run(out)
     assert Run.open(folder).manifest["status"] == "interrupted"
     chain, imported, damaged = (tmp_path / name for name in ("tiny.fedchain", "there", "damaged"))
@@ -124,7 +122,7 @@ def test_a_run_is_interrupted_resumed_shown_checked_carried_damaged_and_thrown_a
 @pytest.mark.usefixtures("windows")
 def test_a_run_forgets_what_it_need_not_keep_and_goes_on(scenario, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(load(scenario, set=PRUNED), tmp_path / "runs", workers=1, callback=StopAt(3))
+        run(load(scenario, set=PRUNED), tmp_path / "runs", workers=1, callbacks=[StopAt(3)])
     folder = only_run(tmp_path / "runs")
     assert call("resume", folder, "--workers", 1, "--format", "json").code == 0
     told = call("verify", folder, "--format", "json")

@@ -41,6 +41,7 @@ from fedchain.nodes.holders.holder_pool import (  # noqa: E402
 from fedchain.nodes.holders.release import ReleaseContext, private_releases  # noqa: E402
 from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
 from fedchain.registry import Part  # noqa: E402
+from fedchain.runs.callbacks import Callback  # noqa: E402
 from fedchain.timing import STAGES  # noqa: E402
 from fedchain.transforms import lengths  # noqa: E402
 from fedchain.update import gradient_descent  # noqa: E402
@@ -177,7 +178,7 @@ def unet(run: workload.ReleaseRequest) -> tuple[Singles, CohortGradients]:
     return rows, gradients
 
 
-class Ticks:
+class Ticks(Callback):
     """An audience that notes when rounds end, and where their time went."""
 
     def __init__(self, run: workload.ReleaseRequest) -> None:
@@ -188,10 +189,10 @@ class Ticks:
         """Note that the first round begins."""
         self.run.tick()
 
-    def on_round_end(self, record, messages) -> None:  # noqa: ARG002
+    def on_round_end(self, ended) -> None:
         """Note that a round is over."""
         self.run.tick()
-        self.seconds.append(record.seconds)
+        self.seconds.append(ended.record.seconds)
 
 
 def protocol(run: workload.ReleaseRequest, task: str) -> dict:
@@ -202,7 +203,7 @@ def protocol(run: workload.ReleaseRequest, task: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scenario.yaml"
         file.write_text(json.dumps(block))
-        ran = fedchain.run(fedchain.load(file), folder, workers=run.threads, callback=ticks)
+        ran = fedchain.run(fedchain.load(file), folder, workers=run.threads, callbacks=[ticks])
         disk = sum(each.stat().st_size for each in ran.folder.rglob("*") if each.is_file())
     timed = ticks.seconds[-run.rounds :]
     stages = {

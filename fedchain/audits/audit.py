@@ -12,7 +12,7 @@ from fedchain.audits.statement import Known, audit_figures, violations
 from fedchain.errors import RunRefused
 from fedchain.files import check_folder, write_whole
 from fedchain.machine import exact_arithmetic
-from fedchain.results import OVER, Run
+from fedchain.results import COMPLETE, Run
 from fedchain.results.findings import (
     AUDIT,
     AUDIT_FORMAT,
@@ -23,7 +23,7 @@ from fedchain.results.findings import (
 )
 from fedchain.runs.genesis import check_secret
 from fedchain.runs.manifest import as_json
-from fedchain.scenario import Scenario, run_name, scenario_digest
+from fedchain.scenario import Scenario, ScenarioLike, run_digest, run_name, scenario_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Audited:
 
 @exact_arithmetic()
 def audit(
-    target: Scenario | Run,
+    target: ScenarioLike | Run,
     attacks: Sequence[str] = ("canaries",),
     out: str | Path = "audits",
     choices: Choices = Choices(),  # noqa: B008 - frozen
@@ -57,7 +57,8 @@ def audit(
     Earlier findings of other attacks are kept.
 
     Args:
-        target: the scenario or the finished run.
+        target: the finished run; or a scenario, its values as a mapping, the path of its file, or
+            the name of a shipped one.
         attacks: names of audits, or ``module:object`` for a user-defined audit.
         out: parent of the new folder for a scenario.
         choices: the user's settings.
@@ -72,12 +73,14 @@ def audit(
     """
     asked = {name: find_audit(name) for name in attacks}
     if isinstance(target, Run):
-        if target.manifest["status"] not in OVER:
+        if target.manifest["status"] not in COMPLETE:
             raise RunRefused(f"{target.folder}: is not finished; an audit reads all of a run")
         check_secret(target, choices.secret)
+        target.check_unchanged("an audit computes again what a run computed")
         folder, scenario, done = target.folder, target.scenario, target
     else:
-        folder, scenario, done = Path(out) / run_name(target), target, None
+        scenario, done = scenario_of(target), None
+        folder = Path(out) / run_name(scenario)
     subject = Subject(
         scenario=scenario, done=done, runs=folder / "audit", choices=choices, progress=progress
     )
@@ -96,7 +99,7 @@ def _written(folder: Path, scenario: Scenario, findings: FindingsByAudit, known:
     statement = {
         "format": AUDIT_FORMAT,
         "name": scenario.name,
-        "digest": scenario_digest(scenario),
+        "digest": run_digest(scenario),
         "seed": scenario.seed,
         "attacks": findings,
     }

@@ -15,7 +15,8 @@ from fedchain.ledger.chain.verdict_cache import MOST
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.momentum import LastMessage, release_behind
 from fedchain.nodes.holders.trail import Trail
-from fedchain.results import LEDGER, MessageRecord, RoundRecord, Run
+from fedchain.results import LEDGER, Run
+from fedchain.runs.callbacks import Callback, RoundEnd
 from fedchain.runs.running import run_or_resume
 from fedchain.scenario import (
     Momentum,
@@ -34,7 +35,7 @@ AuditProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Listener:
+class Listener(Callback):
     """Callback of a run that reports the run's progress."""
 
     show: Callable[[int], None]
@@ -44,9 +45,9 @@ class Listener:
         """Report that the first round begins."""
         self.show(0)
 
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:  # noqa: ARG002
+    def on_round_end(self, ended: RoundEnd) -> None:
         """Report the end of a round."""
-        self.show(record.round)
+        self.show(ended.record.round)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +106,10 @@ class Subject:
             return self.done
         place, choices = self.runs / run_name(scenario), self.choices
         workers, secret = choices.workers, choices.secret
-        callback = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
-        return run_or_resume(scenario, self.runs, workers=workers, secret=secret, callback=callback)
+        listener = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
+        return run_or_resume(
+            scenario, self.runs, workers=workers, secret=secret, callbacks=[listener]
+        )
 
 
 def same_run(one: Scenario, other: Scenario) -> bool:

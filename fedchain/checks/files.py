@@ -19,11 +19,13 @@ from fedchain.results.resolved import RESOLVED
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.runs.manifest import as_json, in_json, initial_manifest
 from fedchain.runs.privacy_statement import privacy_statement
+from fedchain.scenario import run_digest
 from fedchain.simulation.setup import RunSetup
 
 MACHINE = ("versions", "platform", "arithmetic")
 """Keys of the manifest that describe the machine and its software, on which rounding depends."""
 MEASURED = (
+    "stopped",
     "format",
     "versions",
     "platform",
@@ -33,7 +35,8 @@ MEASURED = (
     "seconds",
     "peak_rss_mb",
 )
-"""Keys of the manifest that say where and when a run was made. They cannot be checked."""
+"""Keys of the manifest that say where and when a run was made, and why the user's callback ended
+it. They cannot be checked."""
 GROWING = ("status", "height", "head", "epsilon")
 """Keys of the manifest that a run updates until its end."""
 PRIVACY = "privacy.json"
@@ -62,6 +65,8 @@ def manifest_check(
 ) -> Iterator[Checked]:
     """Check a manifest against the scenario, and against the results of playing the run again."""
     expected = {k: v for k, v in initial_manifest(setup).items() if k not in MEASURED}
+    if (stated := manifest.get("provenance")) is not None:  # another row compares it with the files
+        expected |= {"provenance": stated, "digest": run_digest(setup.scenario, stated)}
     if played.status:
         expected |= {"status": played.status, "height": played.height}
         expected |= {"head": played.head if played.height else None}

@@ -88,13 +88,21 @@ def differences(there: Any, here: Any, most: float = SAME) -> Iterator[str]:
 
 
 def play(
-    folder: Path, setup: RunSetup, replay: Replay, *, metrics: bool, whole: bool, progress: Progress
+    folder: Path,
+    setup: RunSetup,
+    replay: Replay,
+    *,
+    metrics: bool,
+    whole: bool,
+    progress: Progress,
+    stopped: Mapping[str, Any] | None = None,
 ) -> Played:
     """Play a run again, and compare each event with the folder's.
 
     The genesis of ``setup`` must be that of the ledger. ``metrics`` says whether to measure the
     model of each round. ``whole`` says whether the run has ended; otherwise the play ends with the
-    folder's events.
+    folder's events. ``stopped`` says after which record a callback ended the run, as the manifest
+    does.
     """
     played, source = Played(), Source(setup.scenario, setup.mechanism, setup.task)
     with (
@@ -113,7 +121,7 @@ def play(
         )
         with contextlib.closing(simulation):
             try:
-                _compare(played, setup, simulation, told, metrics, whole, progress)
+                _compare(played, setup, simulation, told, metrics, whole, progress, stopped)
             except NotRecorded as error:
                 if whole or next(told, None) is not None:
                     played.lacking = str(error)
@@ -133,10 +141,11 @@ def _compare(
     metrics: bool,
     whole: bool,
     progress: Progress,
+    stopped: Mapping[str, Any] | None,
 ) -> None:
     """Compare the events of a simulation with those of the folder, up to the first that differs."""
     rounds = simulation.chain.rules.rounds
-    for name, record in _records_of(simulation):
+    for name, record in _records_of(simulation, stopped):
         there, number = next(told, None), played.events + 1
         if there is None:
             if whole:
@@ -158,15 +167,21 @@ def _compare(
     if next(told, None) is not None:
         played.wrong = f"{EVENTS}:{played.events + 1}: is an event that the scenario does not make"
     else:
-        played.status = status_of(simulation, silent_names(setup, simulation.silent))
+        played.status = status_of(simulation, silent_names(setup, simulation.silent), stopped)
 
 
-def _records_of(simulation: Simulation) -> Iterator[tuple[str, Record]]:
+def _records_of(
+    simulation: Simulation, stopped: Mapping[str, Any] | None
+) -> Iterator[tuple[str, Record]]:
     """Yield the records of a simulation in the order in which a run writes them."""
-    for record, messages in simulation.rounds():
+    for number, (record, messages) in enumerate(simulation.rounds(), 1):
         yield from simulation.tracker.new()
         yield from (("message", message) for message in messages)
         yield "round", record
+        if stopped is not None and number == stopped["after"]:
+            simulation.stop()
+    if stopped is not None:
+        return
     yield from (("message", message) for message in simulation.stragglers())
     yield from simulation.tracker.new()
 

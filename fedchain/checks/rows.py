@@ -8,13 +8,15 @@ from typing import Any
 from fedchain.agreement import differing
 from fedchain.checks.play import Played
 from fedchain.checks.replay import Replay
-from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Checked
+from fedchain.checks.verdict import FAILED, OK, PROVENANCE, UNCHECKED, Checked
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.tools.verification import Verification
-from fedchain.results import EVENTS, OVER
+from fedchain.results import EVENTS, OVER, STOPPED
 from fedchain.results.folder import MANIFEST
 from fedchain.runs.genesis import HIDDEN
+from fedchain.scenario import changes_since
+from fedchain.scenario.provenance import Provenance
 from fedchain.simulation.setup import RunSetup
 
 NOT_REPLAYED = (
@@ -36,6 +38,19 @@ def of_ledger(found: Verification) -> Iterator[Checked]:
     yield Checked("ledger", OK, f"{found.blocks} blocks: {words} again with the same bits")
     for each in found.unchecked:
         yield Checked("work" if each.startswith("work") else "steps", UNCHECKED, each)
+
+
+def of_provenance(stated: Mapping[str, Any], now: Provenance) -> Checked:
+    """Check that code, data and fedchain are those that a manifest states.
+
+    The manifest alone says what they were, so a difference proves no tampering, nor excludes it.
+    """
+    changes = changes_since(stated, now)
+    if not changes:
+        words = f"your own code, data files and fedchain are those of the run, says {MANIFEST}"
+        return Checked(PROVENANCE, OK, words)
+    words = f"{MANIFEST} says that the run was made with others ({'; '.join(changes)})"
+    return Checked(PROVENANCE, UNCHECKED, f"{words}: put them back, and verify again")
 
 
 def of_chain_alone(found: Verification) -> Iterator[Checked]:
@@ -97,6 +112,9 @@ def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played |
     if (played.head, played.status) != (found.block, status):
         text = f"played again, the scenario ends at {played.head[:8]}, {played.status}"
         return Checked("rounds", FAILED, f"{words}, head {found.block[:8]}, {status}: {text}")
+    if status == STOPPED:
+        why = f"{words}: a callback stopped the run, says {MANIFEST}"
+        return Checked("rounds", UNCHECKED, f"{why}; or blocks may have been cut off")
     return Checked("rounds", OK, f"{words}, {status}; played again, the scenario ends at this head")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from fedchain.ledger.tools.verification import Verification
 from fedchain.results import LEDGER, OVER, Run
 from fedchain.results.agreed import ALONE, FOREIGN, OPEN, SECRET, compared
 from fedchain.results.folder import MANIFEST
+from fedchain.results.resolved import names_user_parts
 from fedchain.runs.genesis import setup_of
 from fedchain.runs.secret import Secret, required_secret
+from fedchain.scenario import provenance_of
 from fedchain.simulation.setup import RunSetup
 from fedchain.transition import steps_of
 
@@ -97,6 +100,7 @@ class _Check:
     def rows(self) -> Iterator[Checked]:
         """Yield the rows of the verdict."""
         yield from rows.of_ledger(self.found)
+        yield from self._provenance()
         if not self.found.ok:
             yield Checked("the rest", UNCHECKED, "it follows from the ledger, which is refused")
             return
@@ -111,6 +115,15 @@ class _Check:
         yield Checked("measured", UNCHECKED, rows.MEASURED_ONCE)
         if (other := files.others(folder)) is not None:
             yield other
+
+    def _provenance(self) -> Iterator[Checked]:
+        """Yield whether code, data and fedchain are those of the run, if that can be found out."""
+        stated = self.run.manifest.get("provenance")
+        with contextlib.suppress(FedchainError):  # the row of the scenario will say what is wrong
+            if stated is not None and (
+                self.trust_user_parts or not names_user_parts(self.run.folder)
+            ):
+                yield rows.of_provenance(stated, provenance_of(self.run.scenario))
 
     def _beyond_the_ledger(self) -> Iterator[Checked]:
         """Yield the rows that need the scenario, or a row that says why they are missing."""
@@ -166,7 +179,15 @@ class _Check:
             yield Checked("the rest", UNCHECKED, f"{what}: {why}")
             return
         again = Replay(self.replay or setup.mechanism.clip_follower is not None)
-        played = play(folder, setup, again, metrics=self.metrics, whole=over, progress=self.tell)
+        played = play(
+            folder,
+            setup,
+            again,
+            metrics=self.metrics,
+            whole=over,
+            progress=self.tell,
+            stopped=manifest.get("stopped"),
+        )
         yield rows.of_rounds(self.found, manifest, played)
         yield rows.of_events(played, over, below)
         if setup.task.learns:

@@ -18,6 +18,8 @@ class CheckResult(StrEnum):
 
 
 OK, FAILED, UNCHECKED = CheckResult
+PROVENANCE = "provenance"
+"""Name of the check that compares code, data and fedchain with those of the run."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,21 @@ class RunVerdict:
         return tuple(f"{each.what}: {each.words}" for each in found)
 
     @property
+    def changed(self) -> str:
+        """What is not as it was when the run was made, which may be why a check failed; or empty.
+
+        Code, data and fedchain are meant.
+        """
+        found = (e.words for e in self.checks if e.what == PROVENANCE and e.result == UNCHECKED)
+        return next(found, "")
+
+    @property
     def values(self) -> dict[str, Any]:
         """The verdict as values for JSON."""
         found = self.ledger
         whole: dict[str, Any] = {"ok": self.ok, "blocks": found.blocks, "height": found.height}
         whole |= {"head": found.block} if found.ok else {"block": found.block}
         whole |= {} if self.ok else {"reason": self.reason}
+        whole |= {"changed": self.changed} if self.changed else {}
         whole |= {"checks": [vars(each) for each in self.checks]}
         return whole | {"unchecked": list(self.unchecked), "notes": list(self.notes)}

@@ -153,6 +153,13 @@ def filter_scans(
         done = filter_folder(
             folder, trained, name, out, even_unlike=even_unlike, force=force, progress=show
         )
+    show_filtered(done, trained, folder, out, form)
+
+
+def show_filtered(
+    done: FilteredFolder, trained: TrainedModel, folder: Path, out: Path, form: Format
+) -> None:
+    """Print which scans of a folder were cleaned and which were not."""
     told = [*_warnings(done), *(f"{name}: {why}" for name, why in done.failed.items())]
     values = {
         "model": {"trained_on": trained.card.trained_on, "fedchain": trained.card.fedchain},
@@ -176,7 +183,7 @@ def _model(
 
     place = device_of(device)
     if from_run is not None:
-        from fedchain.runs.scan_models import scan_model_of
+        from fedchain.results.scan_models import scan_model_of
 
         if model is not None:
             refuse("--from-run: give either a run or a model file (--model)")

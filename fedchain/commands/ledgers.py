@@ -72,6 +72,9 @@ def _show_verdict(verdict: RunVerdict, form: Format) -> None:
     found = verdict.ledger
     words = str(replace(found, unchecked=())) if verdict.ok else verdict.reason
     lines: list[RenderableType] = [_harmless(f"{'ok' if verdict.ok else 'FAILED'}: {words}")]
+    if verdict.changed:
+        why = "no proof of what was run" if verdict.ok else "perhaps the reason, and no tampering"
+        lines.append(_harmless(f"changed ({why}): {verdict.changed}"))
     if found.ok:  # otherwise nothing else was looked at
         rows = [(each.what, each.result, _harmless(each.words)) for each in verdict.checks]
         shown = table(("check", "result", "what was compared, or why not"), rows)
@@ -140,9 +143,9 @@ def export(
     form: options.Form = Format.rich,
 ) -> None:
     """Write the chain of a run as one file: rules, first weights, every block, stale ones too."""
-    from fedchain.results import exported_to
+    from fedchain.results import exported_to, name_of_export
 
-    file = out or Path(f"{run.resolve().name}.fedchain")
+    file = out or Path(name_of_export(run))
     if file.exists():
         refuse(f"{file}: is there already; give another file with --out")
     with progress_bar("Exporting") as done:

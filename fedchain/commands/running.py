@@ -24,6 +24,13 @@ app = typer.Typer()
 
 BUDGET_RAN_OUT = 6
 """Exit code of ``--strict`` if a privacy budget ended before the last round."""
+MEND = (
+    "mend the part, and run the scenario again: a run goes on (fedchain resume) only with the code "
+    "with which it began"
+)
+"""What to do if a user-defined part has failed in a run."""
+AGAIN = "; --force runs it again"
+"""End of the note that a run had ended before."""
 EngineName = Annotated[
     str | None,
     typer.Option(help="Where holders compute: threads, processes, ray; the result is the same."),
@@ -63,13 +70,12 @@ def run(
     from fedchain.scenario.known import remember_run
     from fedchain.scenario.loading import merge_layers
 
-    again = "; --force runs it again"
     # The page shows messages in flight.
     given = [*(set_ or []), *(["trace=true"] if page else [])]
     root, noted = merge_layers(scenario, set=parse_overrides(given), seed=seed, name=name)
     anew = dry_run or force or page or noted
     if not anew and (done := _finished(root, out, secret)) is not None:
-        _show(lambda **_: done, done.folder, None, form, strict, again)
+        _show_over(done, form, strict, AGAIN)
         return
     checked = check_scenario(root, noted)
     folder = out / run_name(checked)
@@ -84,13 +90,13 @@ def run(
     remember_run(root, checked)
     with live_page(page, folder, port, not no_open) as live:
         if folder.exists() and not force and _is_over(found := Run.of(folder, checked), secret):
-            _show(lambda **_: found, folder, None, form, strict, again)
+            _show_over(found, form, strict, AGAIN)
             return
         source = located(scenario).read_text(encoding="utf-8")
         from fedchain.runs.running import run as run_it
 
         act = partial(run_it, checked, out, engine=engine, workers=workers, force=force)
-        _show(partial(act, source=source), folder, secret, form, strict, again, live)
+        _show(partial(act, source=source), folder, secret, form, strict, live)
 
 
 @app.command(epilog="Example: fedchain resume runs/first-light-*")
@@ -105,11 +111,15 @@ def resume(
     ] = False,
     form: options.Form = Format.rich,
 ) -> None:
-    """Continue an interrupted run; the chain is the same as without the interruption."""
-    from fedchain.results import Run
+    """Continue an interrupted run; the chain is the same as without the interruption.
 
-    if _is_over(found := Run.open(run), secret):
-        _show(lambda **_: found, run, None, form, strict)
+    A run that a callback has stopped is continued to its last round.
+    """
+    from fedchain.results import STOPPED, Run
+
+    found = Run.open(run)
+    if found.manifest["status"] != STOPPED and _is_over(found, secret):
+        _show_over(found, form, strict)
         return
     from fedchain.runs.running import resume as resume_it
 
@@ -127,17 +137,20 @@ def _finished(root: Node, out: Path, secret: Path | None) -> Run | None:
         return None
     found = Run.open(out / known.name)
     same = found.manifest["digest"] == known.digest
-    return found if same and _is_over(found, secret) else None
+    return found if same and secret is None and _is_over(found, None) else None
 
 
 def _is_over(found: Run, secret: Path | None) -> bool:
-    """Return whether a run is over and has no secret to check.
-
-    Then nothing is to be done, and nothing that a run needs has to be loaded.
-    """
+    """Return whether a run is over. If it is, check that it has this secret, or none."""
     from fedchain.results import OVER
 
-    return found.manifest["status"] in OVER and secret is None and not found.manifest["secret"]
+    if found.manifest["status"] not in OVER:
+        return False
+    if secret is not None or found.manifest["secret"]:
+        from fedchain.runs.genesis import check_secret
+
+        check_secret(found, secret)
+    return True
 
 
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
@@ -161,16 +174,13 @@ def _show(
     secret: Path | None,
     form: Format,
     strict: bool,
-    anew: str = "",
     live: LivePage | None = None,
 ) -> None:
     """Show a run's progress and results; after an interruption, print the command to continue.
 
-    ``anew`` is appended to the note that the run had ended before. ``live`` shows the run too.
+    ``live`` shows the run too.
     """
-    from fedchain.commands.terminal import Terminal, summary_lines
-    from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-    from fedchain.results import silent_words
+    from fedchain.commands.terminal import Terminal
     from fedchain.runs.secret import resume_command
 
     def go_on() -> str:
@@ -179,20 +189,33 @@ def _show(
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
-            done = act(secret=secret, callback=live.beside(terminal) if live else terminal)
+            done = act(secret=secret, callbacks=[each for each in (live, terminal) if each])
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {go_on() if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except RunRefused:
         raise
     except (RunError, PartError) as error:
-        first = "mend the part first, then " if isinstance(error, PartError) else ""
-        words = f"{error}\n{first}{go_on()}" if folder.is_dir() else str(error)
+        further = go_on() if not isinstance(error, PartError) else MEND
+        words = f"{error}\n{further}" if folder.is_dir() else str(error)
         raise type(error)(words) from error
+    _show_results(done, form, strict)
+
+
+def _show_over(done: Run, form: Format, strict: bool, anew: str = "") -> None:
+    """Show the results of a run that had ended before, and say so."""
+    from fedchain.results import found_again
+
+    typer.echo(found_again(done) + anew, err=True)
+    _show_results(done, form, strict)
+
+
+def _show_results(done: Run, form: Format, strict: bool) -> None:
+    from fedchain.commands.terminal import summary_lines
+    from fedchain.nodes.holders.data_holder import BUDGET_SPENT
+    from fedchain.results import silent_words
+
     summary = done.summary()
-    if terminal and not terminal.begun:
-        ended = f"{summary['status'].replace('_', ' ')} on {done.manifest['ended']}"
-        typer.echo(f"{done.folder}: {ended}, nothing was run{anew}", err=True)
     print_result(form, summary, summary_lines(summary))
     if strict and (summary["status"] == "budget_exhausted" or BUDGET_SPENT in summary["silent"]):
         raise typer.Exit(BUDGET_RAN_OUT)

@@ -15,12 +15,11 @@ import typer
 
 from fedchain.commands import options
 from fedchain.commands.formats import INTERRUPTED, refuse
+from fedchain.runs.callbacks import Callback
 
 if TYPE_CHECKING:
     from fedchain.page.pictures import ScanPictures
     from fedchain.page.server import PageServer
-    from fedchain.results import MessageRecord, RoundRecord
-    from fedchain.runs.callbacks import RunCallback
     from fedchain.simulation.setup import RunSetup
 
 app = typer.Typer()
@@ -121,18 +120,12 @@ def wait_for_end() -> None:
         threading.Event().wait()
 
 
-class LivePage:
+class LivePage(Callback):
     """Shows a run on a page while it goes on, and afterwards."""
 
     def __init__(self, port: int, open_: bool) -> None:
         self._port, self._open = port, open_
         self._server: PageServer | None = None
-        self._beside: RunCallback | None = None
-
-    def beside(self, other: RunCallback | None) -> LivePage:
-        """Return this callback, which now also calls another one."""
-        self._beside = other
-        return self
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Begin to serve the page of the run."""
@@ -140,13 +133,6 @@ class LivePage:
 
         # Made here, on the thread of the run: a model draws its weights from torch's generator.
         self.show(folder, ScanPictures(setup.task, setup.scenario.evaluate.samples))
-        if self._beside is not None:
-            self._beside.on_run_begin(folder, setup)
-
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Do nothing: the page reads the folder of the run."""
-        if self._beside is not None:
-            self._beside.on_round_end(record, messages)
 
     def show(self, folder: Path, pictures: ScanPictures | None = None) -> None:
         """Serve the page of a run, unless it is served already."""

@@ -16,10 +16,11 @@ from fedchain.commands.fates import left_out_words, short_number
 from fedchain.commands.formats import table
 from fedchain.commands.headings import count_words, heading, settings_line
 from fedchain.names import command
+from fedchain.runs.callbacks import Callback, RoundEnd
 from fedchain.scenario import HolderAttack
 
 if TYPE_CHECKING:
-    from fedchain.results import MessageRecord, RoundRecord
+    from fedchain.results import RoundRecord
     from fedchain.simulation.setup import RunSetup
 
 NAMED_NODES = 6
@@ -37,13 +38,11 @@ ALARM, CALM = "bold red", "dim"
 """Styles: of attackers whose messages were used, and of honest messages that were left out."""
 
 
-class Terminal:
+class Terminal(Callback):
     """View of a run in progress on stderr: one line for each round, and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self.begun = False
-        """Whether a run has started; False if the run was already complete."""
         self._score, self._stale, self._highest, self._told_again = "score", 0, 0, False
         self._bar = Progress(
             TextColumn("Training"),
@@ -63,7 +62,6 @@ class Terminal:
         """Show the run's heading and the columns."""
         self._score = setup.task.score
         self._preparing.stop()
-        self.begun = True
         title = f"{folder.name}  ({setup.task.name})"
         # A terminal would break lines inside words; a file keeps each as one line.
         whole = not self._console.is_terminal
@@ -81,8 +79,9 @@ class Terminal:
         self._bar.update(self._rounds, total=setup.rules.rounds)
         self._bar.start()
 
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, ended: RoundEnd) -> None:
         """Show one round; a star marks a round that is told again after a fork."""
+        record, messages = ended.record, ended.messages
         if again := record.round <= self._highest:
             self._tell_legend_of_star()
         self._highest = max(self._highest, record.round)

@@ -31,7 +31,7 @@ from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.reuse import once
-from fedchain.scenario import Scenario
+from fedchain.scenario import Scenario, provenance_of
 
 if TYPE_CHECKING:
     from fedchain.learning.gradients.cohort import CohortGradients
@@ -89,7 +89,9 @@ class Source:
             task = poisoned_task(task, scenario)
             return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
-        data = scenario.task, scenario.nodes, scenario.attacks, scenario.seed
+        # Data files may have changed since an earlier run.
+        origin = provenance_of(scenario)
+        data = scenario.task, scenario.nodes, scenario.attacks, scenario.seed, origin
         return once("gradients", (data, terms.clip, terms.unit, terms.automatic), make)
 
     def backend(self, device: str) -> ReleaseBackend:

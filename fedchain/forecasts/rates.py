@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from fedchain.cache import RATES, add, cache_folder
 from fedchain.errors import RunError
+from fedchain.runs.callbacks import Callback
 
 RATES_FILE = f"{RATES}-2.json"
 """Name of the file in the cache folder, with the version of its layout."""
@@ -87,14 +88,11 @@ def keep_rates(rates: Rates) -> Path:
     return path
 
 
-class RoundTimes:
+class RoundTimes(Callback):
     """A callback that measures how long the rounds of a run take."""
 
     def __init__(self) -> None:
         self._ends: list[float] = []
-
-    def on_run_begin(self, *_: object) -> None:
-        """Do nothing: the first round has not begun."""
 
     def on_round_end(self, *_: object) -> None:
         """Store the time at which a round ends."""
@@ -138,7 +136,7 @@ def measured() -> Rates:
                 "evaluate": {"every": ROUNDS},
             })  # fmt: skip
             times, trial = RoundTimes(), tried(scenario)
-            run(scenario, folder, callback=times)
+            run(scenario, folder, callbacks=[times])
             counts.append([count for _, count in trial.counts])
             unexplained.append(max(times.median - sum(trial.spent_s.values()), 1e-5))
     # Counts are divided by the largest of their kind, so that the fit treats all rates alike.

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from fedchain.arrays import Array, Wholes
+from fedchain.learning.prediction import classes_of
 from fedchain.learning.task import Loss, Metrics, losses
 from fedchain.registry import cites
 
@@ -79,9 +80,7 @@ def accuracy(outputs: Array, labels: Wholes) -> float:
     >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
     1.0
     """
-    single = outputs.shape[1] == 1
-    predicted = (outputs[:, 0] > 0).astype(np.int64) if single else outputs.argmax(1)
-    return float((predicted == labels).mean())
+    return float((classes_of(outputs) == labels).mean())
 
 
 def majority(known: Wholes, asked: Wholes, outputs: int, loss: Loss) -> Metrics:

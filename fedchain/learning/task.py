@@ -149,6 +149,9 @@ class Task:
     model_for: Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]] | None = None
     """Maps another shape of one example's inputs to a function that makes the model for it. None if
     the model fits only the task's own inputs."""
+    prepare: Callable[[], torch.nn.Module] | None = None
+    """Makes a module of torch that turns inputs, as the task's data have them, into those of
+    ``Records.inputs``: it subtracts public means, for example. None if both are the same."""
     see: Callable[[Array], Array] | None = None
     """Makes features, the inputs of the model, from raw inputs. None if these are the same."""
     loss: Loss

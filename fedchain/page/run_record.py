@@ -13,7 +13,7 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.names import command
 from fedchain.page.lines import PageRecord, page_record
 from fedchain.page.noise import noise_norms
-from fedchain.results import OVER, Run
+from fedchain.results import COMPLETE, Run
 from fedchain.scenario import Scenario, attackers_of
 
 
@@ -58,7 +58,7 @@ def run_record(run: Run, rules: Rules) -> PageRecord:
         versions=manifest["versions"],
         arithmetic=manifest["arithmetic"],
         finding=summary["finding"],
-        resume=None if manifest["status"] in OVER else command("resume", run.folder),
+        resume=None if manifest["status"] in COMPLETE else command("resume", run.folder),
     )
 
 

@@ -6,6 +6,7 @@ function's name, or ``module:function`` for a user-defined part.
 """
 
 from fedchain.registry.bounds import AtMost, bound_problems, within
+from fedchain.registry.data_files import Matching, data_of, hash_of_data
 from fedchain.registry.families import (
     FAMILIES,
     Family,
@@ -15,6 +16,7 @@ from fedchain.registry.families import (
     nested_family,
 )
 from fedchain.registry.own import simulator_values
+from fedchain.registry.own_code import own_code
 from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.signatures import list_lengths, parameters, section_of
 from fedchain.registry.sources import LEARNING_CHAIN, Reference, cites, references, sources_of
@@ -25,17 +27,21 @@ __all__ = [
     "LEARNING_CHAIN",
     "AtMost",
     "Family",
+    "Matching",
     "Part",
     "Reference",
     "Section",
     "Where",
     "bound_problems",
     "cites",
+    "data_of",
     "examine_keys",
+    "hash_of_data",
     "leaf_model",
     "list_lengths",
     "listed_family",
     "nested_family",
+    "own_code",
     "parameters",
     "plain_value",
     "problems_of",

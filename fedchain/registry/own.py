@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
-import os
-import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from fedchain.errors import FedchainError, PartError
+from fedchain.registry.own_code import own_module
 
 T = TypeVar("T")
 
@@ -36,20 +34,12 @@ def imported(kind: str, expected: type[T], words: str) -> T:
     module, _, name = kind.partition(":")
     form = f"write module:{words.split()[-1]}"
     try:
-        _reach(os.getcwd())  # noqa: PTH109 - sys.path holds text
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(own_module(module), name)
     except Exception as error:  # the user's module may raise anything when it is imported
         raise ValueError(f"cannot import {kind!r}: {error}; {form}") from error
     if not isinstance(found, expected):
         raise ValueError(f"{kind!r} is no {words}; {form}")
     return found
-
-
-def _reach(folder: str) -> None:
-    """Add a folder to Python's search path for modules, after all other folders."""
-    # Do this only for a user-defined part: a file in the folder can replace a missing package.
-    if folder not in sys.path:
-        sys.path.append(folder)
 
 
 def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:

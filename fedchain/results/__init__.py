@@ -9,13 +9,26 @@ from fedchain.results.records import (
     RefusalRecord,
     RoundRecord,
 )
-from fedchain.results.run import OVER, Run, exported_to, imported_from, silent_words, tampered_copy
+from fedchain.results.run import (
+    COMPLETE,
+    OVER,
+    STOPPED,
+    Run,
+    exported_to,
+    found_again,
+    imported_from,
+    name_of_export,
+    silent_words,
+    tampered_copy,
+)
 from fedchain.results.tables import told_events
 
 __all__ = [
+    "COMPLETE",
     "EVENTS",
     "LEDGER",
     "OVER",
+    "STOPPED",
     "EventLog",
     "EvidenceRecord",
     "HeadRecord",
@@ -25,8 +38,10 @@ __all__ = [
     "Run",
     "RunFolder",
     "exported_to",
+    "found_again",
     "imported_from",
     "logging_to",
+    "name_of_export",
     "silent_words",
     "tampered_copy",
     "told_events",

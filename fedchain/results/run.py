@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fedchain.arrays import Vector, read_only
 from fedchain.errors import RunRefused, cannot
 from fedchain.files import check_folder, copy_files, write_output
 from fedchain.ledger.storage.store import Store
@@ -28,18 +32,32 @@ from fedchain.results.tables import (
     round_rows,
     told_events,
 )
-from fedchain.scenario import Scenario, scenario_digest
+from fedchain.scenario import Scenario, changes_since, provenance_of, run_digest
 from fedchain.system import move_folder, place_beside
-from fedchain.transition import steps_of
+from fedchain.transition import model_of, steps_of
 
-OVER = ("finished", "budget_exhausted", "stalled")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from fedchain.learning.preparation import Prepared
+    from fedchain.learning.task import Task
+    from fedchain.results.models import ModelFormat
+
+
+STOPPED = "stopped"
+"""Status of a run that a callback has ended early: its results are written, and it can go on."""
+COMPLETE = ("finished", "budget_exhausted", "stalled")
 """Statuses of a run that has nothing left to do."""
+OVER = (*COMPLETE, STOPPED)
+"""Statuses of a run that has ended, and has written its results."""
 NAMED = 6
 """Limit on the participants that a text names for each reason."""
+TABLES = ("metrics", "messages", "refusals", "evidence", "heads")
+"""Properties of a run that ``Run.frame`` returns as DataFrames."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
-    "silent", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
-    "seconds", "peak_rss_mb",
+    "silent", "stopped", "refused", "evidence", "fooled", "misconduct", "score", "weights",
+    "epsilon", "seconds", "peak_rss_mb",
 )  # fmt: skip
 """Keys that a summary copies from the manifest."""
 
@@ -80,10 +98,10 @@ class Run:
         """
         run = cls.open(folder)
         there = run.manifest["digest"], run.manifest["seed"]
-        if there != (scenario_digest(scenario), scenario.seed):
+        if there != (run_digest(scenario), scenario.seed):
             raise RunRefused(
-                f"{folder}: has the run of another scenario or seed under this name; choose "
-                "another name, or another folder for all runs"
+                f"{folder}: has the run of another scenario, seed, code or data under this name; "
+                "choose another name, or another folder for all runs"
             )
         return replace(run, given=scenario)
 
@@ -102,6 +120,27 @@ class Run:
                 trusted.
         """
         return self.given or read_resolved(self.folder)
+
+    def check_unchanged(self, why: str, *, any_version: bool = False) -> None:
+        """Check that the user's code, the data and fedchain are as they were when the run began.
+
+        Args:
+            why: the reason why they must be, for the error message.
+            any_version: whether the version of fedchain may be another one.
+
+        Raises:
+            RunRefused: something was changed since then.
+            ScenarioError: as in ``scenario``.
+        """
+        began, now = self.manifest["provenance"], provenance_of(self.scenario)
+        if any_version:
+            began = {**began, "fedchain": now.fedchain}
+        if changes := changes_since(began, now):
+            told = "; ".join(changes)
+            raise RunRefused(
+                f"{self.folder}: {why}, and meanwhile something was changed ({told}); put it back, "
+                "or begin a new run"
+            )
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -140,6 +179,168 @@ class Run:
     def messages_in(self, round_: int) -> list[dict[str, Any]]:
         """The events of the messages of one round, final or not."""
         return list(told_events(self.folder / EVENTS, "message", round_))
+
+    def block_of(self, round_: int | None = None) -> bytes:
+        """Return the hash of the block that ended a round.
+
+        Args:
+            round_: number of the round; 0 for the genesis block, None for the last round.
+
+        Raises:
+            RunRefused: the run has no such round.
+        """
+        with Store.open(self.folder / LEDGER, writable=False) as store:
+            return self._block_in(store, round_)
+
+    def _block_in(self, store: Store, round_: int | None) -> bytes:
+        blocks = {row["round"]: row["block"] for row in self.metrics}
+        if round_ is None:
+            round_ = max(blocks, default=0)
+        if round_ == 0:
+            return store.genesis.header.hash
+        if round_ not in blocks:
+            allowed = f"0 (before the first round) to {len(blocks)}"
+            raise RunRefused(f"{self.folder}: no round {round_}; allowed: {allowed}")
+        return bytes.fromhex(blocks[round_])
+
+    def weights(self, round_: int | None = None) -> Vector:
+        """Return the weights of the model after a round, float64, shape (weights,), read-only.
+
+        If the update averages the weights over rounds, this is the average. ``module`` returns the
+        weights inside a model of torch, and ``export-model`` writes them to a file.
+
+        Args:
+            round_: number of the round; 0 for the initial weights, None for the last round.
+
+        Raises:
+            RunRefused: the run has no such round, or its ledger has not kept the weights.
+
+        >>> import fedchain
+        >>> run = fedchain.run("breast_cancer")  # doctest: +SKIP
+        >>> run.weights().shape  # doctest: +SKIP
+        (31,)
+        """
+        with Store.open(self.folder / LEDGER, writable=False) as store:
+            block = self._block_in(store, round_)
+            try:
+                state = store.state(block)
+            except KeyError as error:
+                raise RunRefused(f"{self.folder}: {error.args[0]}; give another round") from error
+        return read_only(model_of(state).astype(np.float64))
+
+    @cached_property
+    def task(self) -> Task:
+        """The task of the run, built again: records, model and loss.
+
+        Raises:
+            RunRefused: code of the user's own or data have changed since the run, or the run learns
+                nothing.
+            DataError: the task's data cannot be read.
+            ScenarioError: the run's scenario names user-defined code that is not trusted.
+        """
+        from fedchain.results.models import task_of
+
+        return task_of(self)
+
+    def module(self, round_: int | None = None) -> Prepared:
+        """Return the model after a round as a module of torch that is ready to predict.
+
+        Its part ``prepare`` turns inputs, as the task's data have them, into those of the part
+        ``model``: it subtracts the public means by which the task standardises its records, or
+        computes features. On scans, the inputs are channel images; ``predict`` reads scans.
+
+        Args:
+            round_: number of the round; 0 for the initial weights, None for the last round.
+
+        Raises:
+            RunRefused, DataError, ScenarioError: as in ``task`` and ``weights``.
+
+        >>> import fedchain, torch
+        >>> run = fedchain.run("digits")  # doctest: +SKIP
+        >>> run.module()(torch.zeros(1, 8, 8)).shape  # doctest: +SKIP
+        torch.Size([1, 10])
+        """
+        from fedchain.results.models import module_of
+
+        return module_of(self, round_)
+
+    def export_model(
+        self, file: str | Path, to: ModelFormat = "state_dict", round_: int | None = None
+    ) -> None:
+        """Write the model after a round, as ``module`` returns it, to a file that holds no code.
+
+        Args:
+            file: the file; it is replaced if it exists.
+            to: ``state_dict``: tensors by name, which ``torch.load(file, weights_only=True)``
+                reads. ``safetensors``: the same, with notes on the run. ``onnx``: the whole
+                computation for any number of examples, with the same notes.
+            round_: number of the round; 0 for the initial weights, None for the last round.
+
+        Raises:
+            RunRefused, DataError, ScenarioError: as in ``module``; RunRefused also if ONNX lacks an
+                operation of the model, or the file cannot be written.
+            MissingExtra: the package for the format is not installed.
+            ValueError: there is no such format.
+        """
+        from fedchain.results.models import model_bytes
+
+        write_output(Path(file), model_bytes(self, to, round_))
+
+    def predict(self, inputs: Any, round_: int | None = None) -> Any:
+        """Return what the model after a round says about new inputs.
+
+        Args:
+            inputs: numbers of shape (examples, ...), as the task's data have them: for ``digits``
+                pixels from 0 to 16, shape (examples, 8, 8). If the task is on scans, the path of a
+                file with a scan, or a list of paths of scans that may be views of each other.
+            round_: number of the round; 0 for the initial weights, None for the last round.
+
+        Returns:
+            The classes, int64, shape (examples,), if the task has classes; else the outputs of the
+            model. On scans: for each file a boolean array, the points to keep, over the scan's grid
+            or over the points of the file.
+
+        Raises:
+            RunRefused, DataError, ScenarioError: as in ``module``; DataError also for a file.
+            ValueError: the inputs have another shape or type.
+
+        >>> import fedchain, numpy as np
+        >>> run = fedchain.run("digits")  # doctest: +SKIP
+        >>> run.predict(np.zeros((2, 8, 8))).shape  # doctest: +SKIP
+        (2,)
+        """
+        from fedchain.results.models import keep_masks, predictions_of
+        from fedchain.results.scan_models import scan_task_of
+
+        if scan_task_of(self) is None:
+            return predictions_of(self, inputs, round_)[0]
+        if isinstance(inputs, str | os.PathLike):
+            return keep_masks(self, [Path(inputs)], round_)[0]
+        return keep_masks(self, [Path(each) for each in inputs], round_)
+
+    def frame(self, table: str = "metrics") -> DataFrame:
+        """Return one of the run's tables as a DataFrame of pandas.
+
+        Args:
+            table: ``metrics``: a row for each round, with its metrics and counts. ``messages``: a
+                row for each message. ``refusals``, ``evidence`` or ``heads``: what compute nodes
+                refused, proofs against them, and their heads.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+            ValueError: there is no such table.
+
+        >>> import fedchain
+        >>> run = fedchain.run("breast_cancer")  # doctest: +SKIP
+        >>> run.frame().plot(x="round", y="accuracy")  # doctest: +SKIP
+        """
+        if table not in TABLES:
+            raise ValueError(f"table: no table {table!r}; allowed: {', '.join(TABLES)}")
+        from fedchain.extras import needed_package
+
+        pandas = needed_package("pandas", "frames", "frame")
+        frame: DataFrame = pandas.DataFrame(getattr(self, table))
+        return frame
 
     def verify(
         self, progress: BlockProgress | None = None, trust_user_parts: bool = False
@@ -225,6 +426,21 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
         raise
 
 
+def name_of_export(run: Path) -> str:
+    """Return the name of the file into which the chain of a run is written.
+
+    It is the folder's name; or, if the run has a secret, only the scenario's name: the digest in
+    the folder's name covers a plain hash of the data, with which a guess could be confirmed.
+
+    Raises:
+        RunError: as in ``RunFolder.manifest``.
+    """
+    name = run.resolve().name
+    if (run / MANIFEST).is_file() and (manifest := RunFolder(run).manifest).get("secret"):
+        name = manifest["name"]
+    return f"{name}.fedchain"
+
+
 def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
     """Write the chain of a run, or an imported chain, into one file.
 
@@ -267,6 +483,16 @@ def imported_from(
     except OSError as error:
         raise cannot(folder, "be made", error) from error
     return found
+
+
+def found_again(run: Run) -> str:
+    """Return a line that says that a run had ended before, and that nothing was run now."""
+    manifest = run.manifest
+    told = f"{manifest['status'].replace('_', ' ')} on {manifest['ended']}, nothing was run"
+    if manifest["status"] == STOPPED:
+        rounds = f"round {manifest['height']} of {manifest['rounds']}"
+        told += f"; it ended at {rounds} ({manifest['stopped']['reason']}): fedchain resume goes on"
+    return f"{run.folder}: {told}"
 
 
 def silent_words(silent: Mapping[str, Sequence[str]]) -> str:

@@ -86,6 +86,23 @@ class Sections(BaseModel):
     attacks: list[Values] = []
 
 
+class StatedProvenance(BaseModel):
+    """What a run came from besides its scenario and seed."""
+
+    model_config = AS_WRITTEN
+    fedchain: str
+    code: dict[str, str]
+    data: dict[str, str]
+
+
+class Stopped(BaseModel):
+    """Why and when a callback ended a run."""
+
+    model_config = AS_WRITTEN
+    reason: str
+    after: Count
+
+
 class ManifestShape(BaseModel):
     """The values of ``manifest.json``. A key that is missing is reported when it is read."""
 
@@ -94,6 +111,7 @@ class ManifestShape(BaseModel):
     name: str = ""
     seed: int = 0
     digest: str = ""
+    provenance: StatedProvenance | None = None
     scenario: Sections = Sections()
     versions: dict[str, str] = {}
     platform: str = ""
@@ -107,6 +125,7 @@ class ManifestShape(BaseModel):
     chain: Tally = Tally()
     traffic: Values = {}
     silent: dict[str, list[str]] = {}
+    stopped: Stopped | None = None
     refused: Count = 0
     evidence: Count = 0
     fooled: Count = 0

@@ -20,7 +20,7 @@ from fedchain.names import legible
 from fedchain.results import EVENTS, told_events
 from fedchain.runs.privacy_statement import epsilon_spent, warnings_of
 from fedchain.scans.pictures import draw_shown
-from fedchain.scenario import plain_values, scenario_digest
+from fedchain.scenario import plain_values, provenance_of, run_digest
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES
@@ -33,13 +33,15 @@ PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting"
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
     """Return the manifest of a run that has not begun yet."""
     scenario, rule = setup.scenario, json.loads(setup.rules.aggregation)
+    provenance = provenance_of(scenario).plain
     manifest: dict[str, Any] = {
         "status": "running",
         "name": scenario.name,
         "description": scenario.description,
         "seed": scenario.seed,
         "secret": setup.hidden,
-        "digest": scenario_digest(scenario),
+        "digest": run_digest(scenario, provenance),
+        "provenance": provenance,
         "scenario": plain_values(scenario),
         "versions": {
             "fedchain": __version__,
@@ -57,6 +59,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "chain": {},
         "traffic": {},
         "silent": {},
+        "stopped": None,
         "refused": 0,
         "evidence": 0,
         "fooled": 0,

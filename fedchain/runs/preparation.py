@@ -12,10 +12,10 @@ from fedchain.machine import COMPILED, arithmetic, exact_arithmetic
 from fedchain.native.loading import SWITCH, absence
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
-from fedchain.results import OVER, Run
+from fedchain.results import COMPLETE, OVER, Run
 from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.secret import Secret, open_secret, required_secret, resume_command
-from fedchain.scenario import Scenario, run_name, scenario_digest
+from fedchain.scenario import Scenario, run_digest, run_name
 from fedchain.simulation.setup import RunSetup, check_hashing
 
 OFF = f"set {SWITCH}=0"
@@ -97,12 +97,13 @@ def prepare_again(
     Options, result and errors are those of ``prepare_run``.
     """
     path = found.folder
-    if found.manifest["status"] in OVER:
+    if found.manifest["status"] in COMPLETE:
         check_secret(found, secret)
         return found
     scenario = found.scenario
-    if scenario_digest(scenario) != found.manifest["digest"]:
+    if run_digest(scenario, found.manifest["provenance"]) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
+    found.check_unchanged("a run goes on as it began")
     asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
     setup = setup_of(scenario, kept)
     check_genesis(path, setup, kept)

@@ -6,9 +6,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fedchain.arrays import Vector, read_only
 from fedchain.engines import at_work
 from fedchain.errors import RunError, Unusable
 from fedchain.files import write_whole
@@ -22,15 +26,17 @@ from fedchain.results import (
     EVENTS,
     LEDGER,
     OVER,
+    STOPPED,
     EventLog,
     Run,
     RunFolder,
+    found_again,
     logging_to,
     silent_words,
 )
 from fedchain.results.travel import TravelLog, travelling
 from fedchain.runs.beginning import make_folder
-from fedchain.runs.callbacks import RunCallback
+from fedchain.runs.callbacks import Callback, RoundEnd, end_round
 from fedchain.runs.manifest import (
     as_json,
     final_manifest,
@@ -39,7 +45,7 @@ from fedchain.runs.manifest import (
 )
 from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.runs.privacy_statement import epsilon_spent, privacy_statement
-from fedchain.scenario import Scenario, run_name
+from fedchain.scenario import Scenario, ScenarioLike, run_name, scenario_of, source_of
 from fedchain.simulation.setup import RunSetup, deepest_read
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
@@ -51,7 +57,7 @@ PRUNED_TOGETHER = 16
 
 
 def run(
-    scenario: Scenario,
+    scenario: ScenarioLike,
     out: str | Path = "runs",
     *,
     engine: str | None = None,
@@ -59,25 +65,29 @@ def run(
     force: bool = False,
     source: str | None = None,
     secret: str | Path | None = None,
-    callback: RunCallback | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Run a scenario, and write its results into a new folder in ``out``.
 
-    If the folder of this scenario already has a finished run, that run is returned.
+    If there is a finished run of the same scenario, seed, code and data already, a line on stderr
+    (of the logger ``fedchain``) says so, and that run is returned.
 
     Args:
-        scenario: a checked scenario.
+        scenario: a scenario; or its values as a mapping, the path of its file, or the name of a
+            shipped one.
         out: the folder that holds all runs.
         engine: kind of engine: threads, processes or ray; None: the scenario's.
         workers: number of workers of the engine; None: the scenario's, or one for each core.
         force: whether to delete the folder of an earlier run of the same name.
-        source: text of the scenario file, to be kept as ``scenario.yaml``.
+        source: text of the scenario file, to be kept as ``scenario.yaml``; None: that of the file
+            which ``scenario`` names.
         secret: a file with 64 hexadecimal digits, from which noise and keys are drawn. A missing
             file is made. None: noise and keys are drawn from the seed, and protect nobody.
-        callback: an object that follows the progress of the run.
+        callbacks: objects that follow the progress of the run, and may end it early.
 
     Returns:
-        The run: finished, or stopped because a privacy budget was spent or the chain stalled.
+        The run. Its status is ``finished``; ``budget_exhausted`` or ``stalled`` if it ended before
+        its last round; or ``stopped`` if a callback ended it, after which ``resume`` continues it.
 
     Raises:
         ScenarioError, DataError, PartError, FedchainError: as in ``prepare_run``.
@@ -85,17 +95,19 @@ def run(
             run; or the secret file cannot be used.
 
     >>> import fedchain
-    >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
+    >>> run = fedchain.run("breast_cancer")  # doctest: +SKIP
     """
     leave_if_unguarded()
     started = time.perf_counter()
+    source, scenario = source or source_of(scenario), scenario_of(scenario)
     made = prepare_run(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
     if isinstance(made, Run):
+        _log.warning("%s; force=True runs it again", found_again(made))
         return made
     if made.secret is not None:
         made.secret.keep()
     make_folder(made.folder, made.setup, source, force)
-    _run_folder(made, callback, started)
+    _run_folder(made, callbacks, started)
     return Run(made.folder, scenario)
 
 
@@ -105,7 +117,7 @@ def resume(
     engine: str | None = None,
     workers: int | None = None,
     secret: str | Path | None = None,
-    callback: RunCallback | None = None,
+    callbacks: Sequence[Callback] = (),
     trust_user_parts: bool = False,
 ) -> Run:
     """Resume an interrupted run. It ends at the same block as without the interruption.
@@ -115,7 +127,7 @@ def resume(
         engine: as in ``run``.
         workers: as in ``run``.
         secret: the secret file of the run; None: the run has no secret.
-        callback: as in ``run``; it is called for repeated rounds too.
+        callbacks: as in ``run``; they are called for repeated rounds too.
         trust_user_parts: whether to import user-defined code that the folder's scenario names.
 
     Raises:
@@ -125,7 +137,7 @@ def resume(
     """
     leave_if_unguarded()
     found = Run.open(folder, trust_user_parts=trust_user_parts)
-    return _resume(found, engine, workers, secret, callback)
+    return _resume(found, engine, workers, secret, callbacks)
 
 
 def run_or_resume(
@@ -134,13 +146,13 @@ def run_or_resume(
     *,
     workers: int | None = None,
     secret: str | Path | None = None,
-    callback: RunCallback | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Run a scenario to its end: begin the run, or resume it where it stopped."""
     path = out / run_name(scenario)
     if not path.exists():
-        return run(scenario, out, workers=workers, secret=secret, callback=callback)
-    return _resume(Run.of(path, scenario), None, workers, secret, callback)
+        return run(scenario, out, workers=workers, secret=secret, callbacks=callbacks)
+    return _resume(Run.of(path, scenario), None, workers, secret, callbacks)
 
 
 def _resume(
@@ -148,26 +160,36 @@ def _resume(
     engine: str | None,
     workers: int | None,
     secret: str | Path | None,
-    callback: RunCallback | None,
+    callbacks: Sequence[Callback],
 ) -> Run:
     started = time.perf_counter()
     made = prepare_again(found, engine=engine, workers=workers, secret=secret)
     if isinstance(made, Run):
         return made
-    _run_folder(made, callback, started)
+    _run_folder(made, callbacks, started)
     return Run(found.folder, made.setup.scenario)
 
 
-def _run_folder(made: Prepared, callback: RunCallback | None, started: float) -> None:
+def _run_folder(made: Prepared, callbacks: Sequence[Callback], started: float) -> None:
     """Run the scenario of a folder to its end. Write the manifest even if the run fails."""
+    with contextlib.ExitStack() as at_end:
+        _run_locked(made, callbacks, at_end, started)
+
+
+def _run_locked(
+    made: Prepared,
+    callbacks: Sequence[Callback],
+    at_end: contextlib.ExitStack,
+    started: float,
+) -> None:
     path = made.folder
     folder = RunFolder(path)
     folder.lock()
     try:
-        manifest, status = folder.manifest, "failed"
+        manifest, status = {**folder.manifest, "stopped": None}, "failed"
         folder.write_manifest({**manifest, "status": "running"})
         try:
-            status, figures = _run_to_the_end(folder, made, callback, started)
+            status, figures = _run_to_the_end(folder, made, callbacks, at_end, started)
             manifest |= figures
         except KeyboardInterrupt:
             status = "interrupted"
@@ -185,9 +207,16 @@ def _run_folder(made: Prepared, callback: RunCallback | None, started: float) ->
 
 
 def _run_to_the_end(
-    folder: RunFolder, made: Prepared, callback: RunCallback | None, started: float
+    folder: RunFolder,
+    made: Prepared,
+    callbacks: Sequence[Callback],
+    at_end: contextlib.ExitStack,
+    started: float,
 ) -> tuple[str, dict[str, Any]]:
-    """Run the scenario to its end; return the status, and final values for the manifest."""
+    """Run the scenario to its end; return the status, and final values for the manifest.
+
+    ``at_end`` gets what is to be called when the manifest is written.
+    """
     path, setup = folder.path, made.setup
     with (
         exact_arithmetic(),
@@ -214,18 +243,20 @@ def _run_to_the_end(
         _log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
-        if callback is not None:
+        for callback in callbacks:
             callback.on_run_begin(path, setup)
-        _play(setup, store, events, simulation, callback, travel)
+            at_end.callback(callback.on_run_end, Run(path))
+        stopped = _play(setup, store, events, simulation, callbacks, travel)
         chain = simulation.chain
         # If two last blocks have equal work, the store has the first as its head, but the chain has
         # the one with the smaller hash. The chain is right.
         store.set_head(chain.head)
         store.keep_state(chain.head, simulation.blocks.state(chain.head))
-        store.prune(chain.height, 0)
+        if stopped is None:
+            store.prune(chain.height, 0)
         _write_results(folder, setup, simulation, evaluations)
-        figures = figures_of(setup, simulation)
-        return status_of(simulation, figures["silent"]), figures
+        figures = {**figures_of(setup, simulation), "stopped": stopped}
+        return status_of(simulation, figures["silent"], stopped), figures
 
 
 def _write_results(
@@ -253,12 +284,16 @@ def _play(
     store: Store,
     events: EventLog,
     simulation: Simulation,
-    callback: RunCallback | None,
+    callbacks: Sequence[Callback],
     travel: TravelLog | None,
-) -> None:
-    """Play the simulation from genesis on, and write the records of every round."""
-    deepest = deepest_read(setup.scenario)
-    for record, messages in simulation.rounds():
+) -> dict[str, Any] | None:
+    """Play the simulation from genesis on, and write the records of every round.
+
+    Returns:
+        Why a callback has ended the run, and after how many records of rounds; None if none has.
+    """
+    deepest, stopped = deepest_read(setup.scenario), None
+    for told, (record, messages) in enumerate(simulation.rounds(), 1):
         for name, found in simulation.tracker.new():
             events.write(name, found)
         for message in messages:
@@ -269,22 +304,45 @@ def _play(
         events.flush()
         if record.metrics:  # without learning a chain has too many rounds to log
             _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
-        if callback is not None:
-            callback.on_round_end(record, messages)
+        ended = RoundEnd(record, messages, partial(_weights_after, simulation, record.block))
+        reason = end_round(callbacks, ended)
+        if reason and stopped is None and record.height < setup.rules.rounds:
+            stopped = {"reason": reason, "after": told}
+            simulation.stop()
         stop_if_asked()
         store.prune(record.height, deepest, PRUNED_TOGETHER)
-    for message in simulation.stragglers():
-        events.write("message", message)
-    for name, found in simulation.tracker.new():
-        events.write(name, found)
+    if stopped is not None and simulation.chain.height >= setup.rules.rounds:
+        stopped = None  # the next block was made already, and was the last one
+    if stopped is None:  # else a resumed run writes them when they are due
+        for message in simulation.stragglers():
+            events.write("message", message)
+        for name, found in simulation.tracker.new():
+            events.write(name, found)
     events.flush()
     events.sync()  # a run with the status finished is never played again
+    return stopped
 
 
-def status_of(simulation: Simulation, silent: Mapping[str, Sequence[str]]) -> str:
-    """Return and log the status of a run whose simulation has ended."""
+def _weights_after(simulation: Simulation, block: str) -> Vector:
+    """Return the weights of the model after a block, given its hash in hexadecimal digits."""
+    return read_only(model_of(simulation.blocks.state(bytes.fromhex(block))).astype(np.float64))
+
+
+def status_of(
+    simulation: Simulation,
+    silent: Mapping[str, Sequence[str]],
+    stopped: Mapping[str, Any] | None = None,
+) -> str:
+    """Return and log the status of a run whose simulation has ended.
+
+    ``silent`` has the names of silent participants by reason. ``stopped`` says why a callback has
+    ended the run; None if none has.
+    """
     if simulation.chain.height >= simulation.chain.rules.rounds:
         _log.info("finished at height %d", simulation.chain.height)
         return "finished"
+    if stopped is not None:
+        _log.info("stopped at height %d: %s", simulation.chain.height, stopped["reason"])
+        return STOPPED
     _log.warning("stopped at height %d: %s", simulation.chain.height, silent_words(silent))
     return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"

@@ -2,9 +2,18 @@
 
 from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups
-from fedchain.scenario.loading import from_mapping, from_resolved, load, user_parts
+from fedchain.scenario.loading import (
+    ScenarioLike,
+    from_mapping,
+    from_resolved,
+    load,
+    scenario_of,
+    source_of,
+    user_parts,
+)
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
+from fedchain.scenario.provenance import changes_since, provenance_of, run_digest, run_name
 from fedchain.scenario.sections import Gossip, Scenario
 from fedchain.scenario.shipped import (
     description_of,
@@ -17,7 +26,6 @@ from fedchain.scenario.shipped import (
 from fedchain.scenario.writing import (
     plain_values,
     resolved_yaml,
-    run_name,
     scenario_digest,
     written,
 )
@@ -30,7 +38,9 @@ __all__ = [
     "Momentum",
     "Nodes",
     "Scenario",
+    "ScenarioLike",
     "attackers_of",
+    "changes_since",
     "description_of",
     "files_of",
     "first_sentence",
@@ -42,10 +52,14 @@ __all__ = [
     "parse_choices",
     "parse_overrides",
     "plain_values",
+    "provenance_of",
     "resolved_yaml",
+    "run_digest",
     "run_name",
     "scenario_digest",
+    "scenario_of",
     "shipped_files",
+    "source_of",
     "user_parts",
     "written",
 ]

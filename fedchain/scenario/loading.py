@@ -22,22 +22,26 @@ MAX_EXTENDS = 8
 """Maximum number of files in a chain in which each file extends the next."""
 
 Overrides = Mapping[str, object]
+ScenarioLike = Scenario | Mapping[str, object] | str | Path
+"""A checked scenario, its values as a mapping, the path of a scenario file, or the name of a
+shipped scenario."""
 
 
 def load(
-    path: str | Path,
+    path: str | Path | Mapping[str, object],
     set: Overrides | None = None,  # noqa: A002
     seed: int | None = None,
     name: str | None = None,
 ) -> Scenario:
-    """Read a scenario file, apply overrides, and check everything.
+    """Read a scenario, apply overrides, and check everything.
 
-    Relative paths in the file are resolved against its folder, those in ``set`` against the
-    current folder.
+    Relative paths in a file are resolved against its folder, those in ``set`` and in a mapping
+    against the current folder.
 
     Args:
-        path: the YAML file, or the name of a shipped scenario, with or without ``.yaml``. A file of
-            the same name in the current folder is preferred.
+        path: the YAML file; or the name of a shipped scenario, with or without ``.yaml``; or the
+            values of a scenario as a mapping. A file in the current folder is preferred to a
+            shipped scenario of the same name.
         set: new values by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
         seed: replaces the file's seed.
         name: replaces the file's name.
@@ -48,7 +52,26 @@ def load(
     >>> load("breast_cancer", set={"rounds": 3}).nodes.holders
     10
     """
+    if isinstance(path, Mapping):
+        return from_mapping(path, set, seed, name)
     return check_scenario(*merge_layers(path, set, seed, name))
+
+
+def scenario_of(given: ScenarioLike) -> Scenario:
+    """Return the checked scenario that a user has given in any form.
+
+    Raises:
+        ScenarioError: as in ``load``.
+
+    >>> scenario_of("breast_cancer") == scenario_of(load("breast_cancer"))
+    True
+    """
+    return given if isinstance(given, Scenario) else load(given)
+
+
+def source_of(given: ScenarioLike) -> str | None:
+    """Return the text of the scenario file that a user has named; None without a file."""
+    return read_text(file_of(given)) if isinstance(given, str | Path) else None
 
 
 def merge_layers(

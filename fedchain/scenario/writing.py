@@ -1,4 +1,4 @@
-"""Writing: turns a Scenario into plain values, a run's name, or YAML with each value's source."""
+"""Writing: turns a Scenario into plain values, their hash, or YAML with each value's source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNHASHED = ("name", "description", "seed", "disk", "trace", "engine", "sweep", "
 
 # With 48 bits, two of 5,000 runs have the same name with a probability of 5e-8.
 NAMED_DIGITS = 12
-"""Number of hexadecimal digits of the digest in a run's name."""
+"""Number of hexadecimal digits of the digest in the name of a run or a sweep."""
 
 
 def plain_values(scenario: Scenario) -> dict[str, Any]:
@@ -43,11 +43,6 @@ def scenario_digest(scenario: Scenario) -> str:
     content = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def run_name(scenario: Scenario) -> str:
-    """Return the name of the run's folder; the same scenario and seed give the same name."""
-    return f"{scenario.name}-{scenario_digest(scenario)[:NAMED_DIGITS]}-s{scenario.seed}"
 
 
 def resolved_yaml(scenario: Scenario) -> str:

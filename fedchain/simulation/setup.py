@@ -33,7 +33,7 @@ from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import digest, stream, uniforms
 from fedchain.reuse import once
-from fedchain.scenario import Scenario
+from fedchain.scenario import Scenario, provenance_of
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, check_quorum
 
@@ -95,12 +95,13 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
     """
     seed, nodes = scenario.seed, scenario.nodes
     recipe = scenario.task, nodes.holders, seed
-    task = once("task", recipe, lambda: tasks.build(*recipe))
+    key = *recipe, provenance_of(scenario)  # data files may have changed since an earlier run
+    task = once("task", key, lambda: tasks.build(*recipe))
     model = task.model()
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
     sampling = sampling_of(scenario)
     mechanism = mechanism_of(scenario, len(state.weights))
-    held = once("held data", recipe, lambda: held_data(task))
+    held = once("held data", key, lambda: held_data(task))
     counts = registered_records(scenario, held.counts)
     rules = rules_of(scenario, mechanism, layout(model), counts)
     check_quorum(rules)

@@ -105,6 +105,7 @@ class Simulation:
         """Records incidents, and also the nodes' heads if links can be down."""
         self.wasted_releases = 0
         """Number of releases at blocks that no honest node accepts."""
+        self._is_stopped = False
         self._recorder = self._build_recorder(measure)
 
     def _build_recorder(self, measure: Measure) -> Recorder:
@@ -124,8 +125,12 @@ class Simulation:
         """Stop the threads that check messages in the background."""
         self._verdict_cache.close()
 
+    def stop(self) -> None:
+        """Simulate no further event: the rounds that were made by now are the last ones."""
+        self._is_stopped = True
+
     def rounds(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
-        """Simulate the run until no event is left.
+        """Simulate the run until no event is left, or until ``stop`` is called.
 
         With ``on_exhausted: stop`` the run also ends when a participant has spent its privacy
         budget.
@@ -139,7 +144,7 @@ class Simulation:
         for slot in self.holder_slots:
             self._plan(slot, slot.start(), 0.0)
         ends_early = self._setup.scenario.nodes.on_exhausted == "stop"
-        while self._transport.queue:
+        while self._transport.queue and not self._is_stopped:
             if ends_early and BUDGET_SPENT in self.silent.values():
                 break
             now_s = self._play()

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
@@ -24,7 +25,7 @@ class Point:
     scenario: Scenario
     """The scenario with the point's grid values and seed."""
 
-    @property
+    @cached_property
     def run(self) -> str:
         """Name of the point's run folder."""
         return run_name(self.scenario)

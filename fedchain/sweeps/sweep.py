@@ -27,7 +27,7 @@ from fedchain.reports.study import (
 )
 from fedchain.results import Run, RunFolder
 from fedchain.results.tables import columns_of, csv_lines
-from fedchain.scenario import Scenario, resolved_yaml
+from fedchain.scenario import Scenario, ScenarioLike, resolved_yaml, scenario_of
 from fedchain.scenario.writing import yaml_text
 from fedchain.sweeps.execution import Execute, in_processes, in_turn
 from fedchain.sweeps.plan import Plan, plan_of
@@ -57,7 +57,7 @@ class Swept:
 
 
 def sweep(
-    scenario: Scenario,
+    scenario: ScenarioLike,
     out: str | Path = "sweeps",
     *,
     seeds: int | None = None,
@@ -72,7 +72,8 @@ def sweep(
     points still run.
 
     Args:
-        scenario: a scenario. It needs a ``sweep`` section unless ``seeds`` is given.
+        scenario: a scenario; or its values as a mapping, the path of its file, or the name of a
+            shipped one. It needs a ``sweep`` section unless ``seeds`` is given.
         out: folder of all sweeps.
         seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
         workers: number of points that run at the same time, 1 or more; None: as many as there are
@@ -91,7 +92,7 @@ def sweep(
     leave_if_unguarded()
     if workers is not None and workers < 1:
         raise ValueError(f"workers: must be at least 1, got {workers}")
-    scenario = with_seeds(scenario, seeds)
+    scenario = with_seeds(scenario_of(scenario), seeds)
     points, show = points_of(scenario, seeds), watch or (lambda *_: None)
 
     def ended(point: Point, row: PointRow, ran: bool) -> None:
@@ -177,7 +178,7 @@ def _run_all(
     try:
         with contextlib.closing(ended):  # ends the workers after any error
             for point, error in ended:
-                rows[point.run] = _row(folder, point, error)
+                rows[point.run] = _row(folder, point, error or _missing(runs / point.run))
                 _write(folder, points, rows)
                 watch(point, rows[point.run], True)
     except KeyboardInterrupt:
@@ -208,6 +209,12 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     told = {**place, "status": status, "error": error, **values, "epsilon": spent}
     captured = capture(run)
     return told if captured is None else {**told, "capture": captured}
+
+
+def _missing(run: Path) -> str:
+    """Return why a point that ran without an error has no folder; empty if it has one."""
+    words = "your own code or data were changed while the sweep ran; begin the sweep again"
+    return "" if run.exists() else words
 
 
 def _listed(points: tuple[Point, ...], rows: Mapping[str, PointRow]) -> list[PointRow]:

@@ -16,7 +16,7 @@ from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.checks import RunVerdict, verify
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED
-from fedchain.results import RoundRecord
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 
@@ -107,7 +107,7 @@ def test_on_another_processor_messages_differ_in_the_last_bits_and_the_verdict_s
 
 def test_an_unfinished_run_is_followed_as_far_as_its_events_go(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(small(4), tmp_path, callback=Stop(2))
+        run(small(4), tmp_path, callbacks=[Stop(2)])
     (folder,) = tmp_path.iterdir()
     found = verify(folder)
     assert found.ok, found.reason
@@ -116,17 +116,14 @@ def test_an_unfinished_run_is_followed_as_far_as_its_events_go(tmp_path):
     assert (seen["rounds"], seen["tables"]) == (UNCHECKED, UNCHECKED)
 
 
-class Stop:
+class Stop(Callback):
     """A callback that interrupts a run after a round."""
 
     def __init__(self, after: int) -> None:
         self.after = after
 
-    def on_run_begin(self, folder: Path, setup: object) -> None:
-        pass
-
-    def on_round_end(self, record: RoundRecord, messages: object) -> None:
-        if record.round == self.after:
+    def on_round_end(self, ended):
+        if ended.record.round == self.after:
             raise KeyboardInterrupt
 
 

@@ -16,6 +16,7 @@ from fedchain.commands.formats import in_lines, table
 from fedchain.commands.headings import settings_line
 from fedchain.commands.terminal import ALARM, CALM, Terminal, coloured
 from fedchain.results import MessageRecord, RoundRecord
+from fedchain.runs.callbacks import RoundEnd
 from fedchain.scenario import load
 
 MESSAGE = MessageRecord(
@@ -81,7 +82,7 @@ def shown(*told: tuple[RoundRecord, list[MessageRecord]], scenario: str = "first
     terminal = Terminal(Console(file=out, width=80))
     terminal.on_run_begin(Path("run"), setup)
     for record, messages in told:
-        terminal.on_round_end(record, messages)
+        terminal.on_round_end(RoundEnd(record, messages, dict))
     terminal.close()
     return out.getvalue()
 

@@ -16,6 +16,7 @@ from fedchain.ledger.chain.message import encode_message
 from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.registry import Part
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.simulation.setup import build_setup
 
@@ -126,16 +127,13 @@ def test_a_run_may_go_on_with_another_engine(tmp_path, monkeypatch):
     class Stopped(Exception):
         pass
 
-    class Stopping:
-        def on_run_begin(self, path, setup):
-            pass
-
-        def on_round_end(self, record, messages):
-            if record.round == 3:
+    class Stopping(Callback):
+        def on_round_end(self, ended):
+            if ended.record.round == 3:
                 raise Stopped
 
     with pytest.raises(Stopped):
-        run(forking(rounds=5), tmp_path / "halted", callback=Stopping())
+        run(forking(rounds=5), tmp_path / "halted", callbacks=[Stopping()])
     (folder,) = (tmp_path / "halted").iterdir()
     assert resume(folder, engine="processes", workers=1).manifest["head"] == whole.manifest["head"]
 

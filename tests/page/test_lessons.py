@@ -23,8 +23,8 @@ from fedchain.page.lessons.handouts import handouts
 from fedchain.page.lessons.numbers import number_words, share, unpacked
 from fedchain.page.lessons.sheets import questions
 from fedchain.scans.training.scores import Judged, scores_of
+from fedchain.scenario import run_name
 from fedchain.scenario.shipped import lesson_files
-from fedchain.scenario.writing import run_name
 from fedchain.sweeps.points import points_of
 
 HOME = Path(__file__).parents[2]

@@ -33,6 +33,7 @@ from fedchain.page.runs import Runs
 from fedchain.page.thinning import Thinning
 from fedchain.privacy.skellam_law import DEVIATION
 from fedchain.results import Run
+from fedchain.runs.callbacks import Callback
 from fedchain.simulation.setup import build_setup
 
 
@@ -193,17 +194,14 @@ def test_writing_trips_changes_no_head(traced, run_folder):
     assert Run.open(run_folder).manifest["head"] == traced.manifest["head"]
 
 
-class Stops:
+class Stops(Callback):
     """Ends a run at a round, by an exception or by a signal that nobody can catch."""
 
     def __init__(self, kill: bool = False):
         self._kill = kill
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == 5:
+    def on_round_end(self, ended):
+        if ended.record.round == 5:
             if self._kill:
                 signal.raise_signal(signal.SIGKILL)
             raise KeyboardInterrupt
@@ -213,7 +211,7 @@ def test_an_interrupted_and_resumed_run_has_the_records_of_an_undisturbed_one(
     traced, told, tmp_path
 ):
     with pytest.raises(KeyboardInterrupt):
-        fedchain.run(forking(8, trace=True), tmp_path, callback=Stops())
+        fedchain.run(forking(8, trace=True), tmp_path, callbacks=[Stops()])
     (folder,) = tmp_path.glob("small-*")
     for name in ("events.ndjson", "travel.ndjson"):  # as if the last line had been cut
         (folder / name).write_bytes((folder / name).read_bytes()[:-7])
@@ -263,7 +261,7 @@ def test_the_stream_of_an_interrupted_run_ends_once_it_is_resumed(traced, tmp_pa
 
 
 def killed_at_a_round(folder):
-    fedchain.run(forking(8, trace=True), folder, callback=Stops(kill=True))
+    fedchain.run(forking(8, trace=True), folder, callbacks=[Stops(kill=True)])
 
 
 @pytest.mark.long
@@ -332,7 +330,7 @@ def test_the_noise_of_a_group_is_that_of_all_its_members_shares():
     assert noise_norms(setup.scenario, setup.rules, [None, 3])[0] is None
 
 
-class Paced:
+class Paced(Callback):
     """A callback that lets a run go on only once a reader has been told its last round."""
 
     def __init__(self):
@@ -343,9 +341,9 @@ class Paced:
         self.told = {each: threading.Event() for each in range(1, setup.scenario.rounds + 1)}
         self.begun.set()
 
-    def on_round_end(self, record, messages):
+    def on_round_end(self, ended):
         # Metrics arrive one round later, so the run must be a round ahead.
-        assert record.round < 3 or self.told[record.round - 2].wait(60)
+        assert ended.record.round < 3 or self.told[ended.record.round - 2].wait(60)
 
 
 def test_a_reader_who_follows_a_run_knows_in_the_end_what_a_later_reader_knows(
@@ -356,7 +354,7 @@ def test_a_reader_who_follows_a_run_knows_in_the_end_what_a_later_reader_knows(
     paced, followed = Paced(), []
     scenario = forking(8, trace=True)
     running = threading.Thread(
-        target=fedchain.run, args=(scenario, tmp_path), kwargs={"callback": paced}
+        target=fedchain.run, args=(scenario, tmp_path), kwargs={"callbacks": [paced]}
     )
     running.start()
     assert paced.begun.wait(60)

@@ -19,6 +19,7 @@ from small_runs import forking
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run, exported_to, imported_from
 from fedchain.runs import running
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, run_name
 
@@ -28,17 +29,14 @@ SCENARIO = forking(ROUNDS, attacks=SEEING, **FEW)
 PROCESSES = fresh_processes()
 
 
-class Told:
+class Told(Callback):
     """Tells another process that a run has come to a round."""
 
     def __init__(self, at_round: int, reached: Callable[[], None]) -> None:
         self._at_round, self._reached = at_round, reached
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self._at_round:
+    def on_round_end(self, ended):
+        if ended.record.round == self._at_round:
             self._reached()
 
 
@@ -58,8 +56,8 @@ def pruned_every_round() -> None:
 def resumed(folder: Path, reached, at_round: int, engine: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # for the actors of Ray
     pruned_every_round()
-    callback = Told(at_round, reached.set)
-    resume(folder, engine=engine, workers=2, callback=callback, trust_user_parts=True)
+    callbacks = [Told(at_round, reached.set)]
+    resume(folder, engine=engine, workers=2, callbacks=callbacks, trust_user_parts=True)
 
 
 def exports(run: Path, reached, file: Path) -> None:
@@ -89,7 +87,7 @@ def begun_and_left(scenario: Scenario, out: Path) -> Path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, out, callback=Told(1, stop))
+        run(scenario, out, callbacks=[Told(1, stop)])
     return out / run_name(scenario)
 
 

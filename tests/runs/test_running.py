@@ -19,6 +19,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.results import LEDGER, Run, RunFolder
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario import from_mapping, run_name
 from fedchain.simulation.setup import build_setup
@@ -30,7 +31,7 @@ def done(tmp_path_factory) -> Run:
     return run(forking(), tmp_path_factory.mktemp("done"), workers=1)
 
 
-class Stop:
+class Stop(Callback):
     """Interrupts a run before a round, counted from 0: by default before the first."""
 
     def __init__(self, after: int = 0) -> None:
@@ -39,7 +40,7 @@ class Stop:
     def on_run_begin(self, folder, setup):
         self._stop()
 
-    def on_round_end(self, record, messages):
+    def on_round_end(self, ended):
         self._stop()
 
     def _stop(self):
@@ -124,16 +125,13 @@ def test_a_finished_run_is_found_again_and_not_repeated(done):
 
 
 def test_an_unfinished_run_says_how_to_go_on(done, tmp_path):
-    class Stop:
-        def on_run_begin(self, folder, setup):
-            pass
-
-        def on_round_end(self, record, messages):
-            if record.round == 4:
+    class Stop(Callback):
+        def on_round_end(self, ended):
+            if ended.record.round == 4:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(forking(), tmp_path, callback=Stop())
+        run(forking(), tmp_path, callbacks=[Stop()])
     folder = tmp_path / run_name(forking())
     assert Run.open(folder).manifest["status"] == "interrupted"
     with pytest.raises(RunError, match="fedchain resume"):
@@ -143,17 +141,14 @@ def test_an_unfinished_run_says_how_to_go_on(done, tmp_path):
     assert without_wall_time(resumed) == without_wall_time(done)
 
 
-class StopAt:
+class StopAt(Callback):
     """Interrupts a run after a round."""
 
     def __init__(self, at_round: int) -> None:
         self._at_round = at_round
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self._at_round:
+    def on_round_end(self, ended):
+        if ended.record.round == self._at_round:
             raise KeyboardInterrupt
 
 
@@ -166,7 +161,7 @@ def test_what_is_kept_on_disk_changes_no_block_and_no_figure_also_after_an_inter
     for number, kept in enumerate(DISK):
         scenario = forking(84, **kept)
         with pytest.raises(KeyboardInterrupt):
-            run(scenario, tmp_path / str(number), callback=StopAt(82))
+            run(scenario, tmp_path / str(number), callbacks=[StopAt(82)])
         folder = tmp_path / str(number) / run_name(scenario)
         with Store.open(folder / LEDGER, writable=False) as store:
             assert (store.keeping.below > 0) == ("disk.keep_messages" in kept)
@@ -196,31 +191,28 @@ def test_a_chain_without_messages_keeps_what_all_its_blocks_share_when_it_is_pru
         assert done.verify().ok  # opening deletes what a pruning left, and this one left nothing
 
 
-class _Signal:
+class _Signal(Callback):
     """Tells the parent process that a round is over."""
 
     def __init__(self, reached, at_round: int) -> None:
         self._reached, self._at_round = reached, at_round
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self._at_round:
+    def on_round_end(self, ended):
+        if ended.record.round == self._at_round:
             self._reached.set()
 
 
 def _resume_and_tell(folder: Path, reached, at_round: int) -> None:
-    resume(folder, workers=2, callback=_Signal(reached, at_round))
+    resume(folder, workers=2, callbacks=[_Signal(reached, at_round)])
 
 
 def _interrupted_at_once(out: Path) -> Path:
-    class Stop:
+    class Stop(Callback):
         def on_run_begin(self, folder, setup):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(forking(), out, callback=Stop())
+        run(forking(), out, callbacks=[Stop()])
     return out / run_name(forking())
 
 
@@ -253,15 +245,15 @@ def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(don
 
 
 def test_two_processes_cannot_write_one_run(done, tmp_path):
-    class Intrude:
+    class Intrude(Callback):
         def on_run_begin(self, folder, setup):
             with pytest.raises(RunError, match="another process"):
                 RunFolder(folder).lock()
 
-        def on_round_end(self, record, messages):
+        def on_round_end(self, ended):
             pass
 
-    run(small(rounds=1), tmp_path, callback=Intrude())
+    run(small(rounds=1), tmp_path, callbacks=[Intrude()])
 
 
 def test_a_bad_parameter_that_only_its_part_can_judge_leaves_nothing_behind(tmp_path):
@@ -300,7 +292,7 @@ def test_a_run_stops_with_the_first_spent_budget_where_that_is_asked_for(tmp_pat
 
 def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
-        run(small(), tmp_path, callback=Stop())
+        run(small(), tmp_path, callbacks=[Stop()])
     folder = tmp_path / run_name(small())
     monkeypatch.setattr("fedchain.agreement.MAX_NORM", 1.0)
     with pytest.raises(RunError, match=r"computes genesis .* \(ledger.max_norm"):
@@ -310,10 +302,10 @@ def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, m
 def test_a_finished_folder_of_another_scenario_is_not_taken_for_this_one(tmp_path, monkeypatch):
     first = run(small(rounds=1), tmp_path)
     assert run(small(rounds=1), tmp_path).manifest["head"] == first.manifest["head"]
-    monkeypatch.setattr("fedchain.scenario.writing.NAMED_DIGITS", 0)  # all names are alike
+    monkeypatch.setattr("fedchain.scenario.provenance.NAMED_DIGITS", 0)  # all names are alike
     first.folder.rename(tmp_path / run_name(small(rounds=1)))
     assert run(small(rounds=1), tmp_path).manifest["head"] == first.manifest["head"]
-    with pytest.raises(RunError, match="has the run of another scenario or seed under this name"):
+    with pytest.raises(RunError, match="has the run of another scenario, seed, code or data under"):
         run(small(rounds=2), tmp_path)
     assert run(small(rounds=2), tmp_path, force=True).manifest["height"] == 2
 
@@ -369,7 +361,7 @@ def test_updates_end_at_one_head_in_every_engine_and_after_an_interruption(parts
         far = run(scenario, tmp_path / "far", engine="processes", workers=1)
         assert far.manifest["head"] == head
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, tmp_path / "cut", callback=Stop(after=3))
+        run(scenario, tmp_path / "cut", callbacks=[Stop(after=3)])
     assert resume(tmp_path / "cut" / run_name(scenario)).manifest["head"] == head
 
 

@@ -15,6 +15,7 @@ from fedchain.audits import Choices, audit
 from fedchain.errors import DataError, RunError, RunRefused
 from fedchain.results import Run
 from fedchain.runs import secret as secrets
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.runs.secret import open_secret
 from fedchain.scenario import run_name
@@ -27,13 +28,10 @@ NO_SECRETS = (
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 
 
-class Stop:
+class Stop(Callback):
     """A callback that interrupts a run after its first round."""
 
-    def on_run_begin(self, folder: Path, setup: object) -> None:
-        pass
-
-    def on_round_end(self, record: object, messages: object) -> None:
+    def on_round_end(self, ended):
         raise KeyboardInterrupt
 
 
@@ -52,7 +50,7 @@ def place(tmp_path_factory) -> Path:
     """A folder with a secret file and an interrupted run that was begun with it."""
     found = tmp_path_factory.mktemp("secret")
     with pytest.raises(KeyboardInterrupt):
-        run(small(3), found, secret=kept(found / "file"), callback=Stop())
+        run(small(3), found, secret=kept(found / "file"), callbacks=[Stop()])
     return found
 
 
@@ -100,7 +98,7 @@ def test_a_secret_is_resumed_with_its_file_to_the_head_it_would_have_had(place, 
 )
 def test_a_wrong_or_missing_secret_is_refused_before_anything_is_written(tmp_path, bits, words):
     with pytest.raises(KeyboardInterrupt):
-        run(small(3), tmp_path, secret=kept(tmp_path / "file"), callback=Stop())
+        run(small(3), tmp_path, secret=kept(tmp_path / "file"), callbacks=[Stop()])
     folder = tmp_path / run_name(small(3))
     before = contents(folder)
     file = None if bits is None else tmp_path / "wrong"
@@ -129,7 +127,7 @@ def test_a_finished_run_is_not_handed_out_as_one_with_another_secret(tmp_path):
 
 def test_a_run_without_a_secret_takes_none_later(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(small(3), tmp_path, callback=Stop())
+        run(small(3), tmp_path, callbacks=[Stop()])
     with pytest.raises(RunRefused, match="was begun without --secret; leave it out"):
         resume(tmp_path / run_name(small(3)), secret=kept(tmp_path / "file"))
 

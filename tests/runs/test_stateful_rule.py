@@ -9,21 +9,19 @@ from small_runs import forking
 
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario
 
 
-class Stop:
+class Stop(Callback):
     """Interrupts a run after some rounds."""
 
     def __init__(self, after: int) -> None:
         self._after = after
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self._after:
+    def on_round_end(self, ended):
+        if ended.record.round == self._after:
             raise KeyboardInterrupt
 
 
@@ -45,7 +43,7 @@ def test_a_rule_with_a_state_is_a_file_and_a_line_and_ends_in_one_head(tmp_path)
         assert np.any(centre != 0)
         assert centre.tolist() == np.rint(centre).tolist()
     with pytest.raises(KeyboardInterrupt):
-        run(scenario(), tmp_path / "stopped", workers=2, callback=Stop(5))
+        run(scenario(), tmp_path / "stopped", workers=2, callbacks=[Stop(5)])
     stopped = tmp_path / "stopped" / done.folder.name
     again = resume(stopped, engine="processes", workers=1, trust_user_parts=True)
     assert again.manifest["head"] == done.manifest["head"]

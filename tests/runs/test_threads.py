@@ -1,12 +1,12 @@
 """Every run ends the threads that it has started."""
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 from small_runs import small
 
 import fedchain
+from fedchain.runs.callbacks import Callback
 
 TINY = {"ledger.work.difficulty_bits": 0, "nodes.compute": 1, "nodes.holders": 10}
 
@@ -23,9 +23,10 @@ def test_a_run_that_fails_leaves_no_threads(tmp_path):
     def fail(*_):
         raise ArithmeticError("as asked")
 
-    failing = SimpleNamespace(on_run_begin=lambda *_: None, on_round_end=fail)
+    failing = Callback()
+    failing.on_round_end = fail
     fedchain.run(small(1), tmp_path / "before")
     before = threading.active_count()
     with pytest.raises(ArithmeticError, match="as asked"):
-        fedchain.run(small(2), tmp_path, callback=failing)
+        fedchain.run(small(2), tmp_path, callbacks=[failing])
     assert threading.active_count() == before

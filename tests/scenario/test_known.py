@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fedchain import cache
-from fedchain.scenario import from_mapping, known, run_name, scenario_digest
+from fedchain.scenario import from_mapping, known, run_digest, run_name
 from fedchain.scenario.known import KnownRun, known_run, remember_run
 from fedchain.scenario.overriding import grow
 from fedchain.scenario.tree import Mark
@@ -31,7 +31,8 @@ def folder(tmp_path, monkeypatch):
 def test_a_remembered_scenario_is_known_by_its_values():
     assert known_run(tree()) is None
     remember_run(tree(), SCENARIO)
-    assert known_run(tree()) == KnownRun(run_name(SCENARIO), scenario_digest(SCENARIO))
+    there = KnownRun(name=run_name(SCENARIO), digest=run_digest(SCENARIO), data=())
+    assert known_run(tree()) == there
     for other in ({"rounds": 4}, {"rounds": 3.0}, {"seed": 0}, {"name": "other"}):
         assert known_run(tree(**other)) is None
 
@@ -58,7 +59,24 @@ def test_a_scenario_with_code_of_its_own_is_never_known(folder):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("text", ["", "../small\n" + "0" * 64 + "\n", "small\n00\n", "s\u00e9\n"])
+def test_a_scenario_is_known_while_the_data_that_it_reads_are_the_same(tmp_path):
+    links = tmp_path / "links.txt"
+    links.write_text("0 1\n")
+    values = {"network": {"kind": "file", "path": str(links)}}
+    first = from_mapping({**VALUES, **values})
+    remember_run(tree(**values), first)
+    assert known_run(tree(**values)).name == run_name(first)
+    links.write_text("0 1 # twice\n")
+    assert known_run(tree(**values)) is None
+    remember_run(tree(**values), first)
+    assert known_run(tree(**values)).name == run_name(first)
+    links.unlink()
+    assert known_run(tree(**values)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"name": "../small", "digest": "", "data": []}', '{"name": "small"}', "s\u00e9\n"]
+)
 def test_a_damaged_file_of_the_cache_counts_as_none(text):
     remember_run(tree(), SCENARIO)
     (entry,) = cache.entries(cache.cache_folder())

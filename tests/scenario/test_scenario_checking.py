@@ -5,7 +5,14 @@ import pytest
 from scenario_text import GOOD, complaint, write
 
 from fedchain.errors import ScenarioError
-from fedchain.scenario import from_mapping, load, plain_values, run_name, scenario_digest
+from fedchain.scenario import (
+    from_mapping,
+    load,
+    plain_values,
+    run_digest,
+    run_name,
+    scenario_digest,
+)
 from fedchain.scenario.reading import read_yaml
 
 BOUND = "privacy.clip: must be a finite number or one of 'automatic'"
@@ -536,7 +543,7 @@ def test_the_digest_is_what_is_computed_and_nothing_else(tmp_path):
         assert scenario_digest(load(path, set=same)) == scenario_digest(first)
     for other in ({"rounds": 11}, {"privacy.epsilon": 5}, {"ledger.quorum": 0.9}, {"attacks": []}):
         assert scenario_digest(load(path, set=other)) != scenario_digest(first)
-    assert run_name(load(path, seed=3)) == f"small-{scenario_digest(first)[:12]}-s3"
+    assert run_name(load(path, seed=3)) == f"small-{run_digest(first)[:12]}-s3"
 
 
 def test_a_default_that_is_written_out_changes_no_digest(tmp_path):

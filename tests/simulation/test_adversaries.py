@@ -20,6 +20,7 @@ from fedchain.ledger.chain.message import Message
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.adversary import vectors_of
 from fedchain.results import LEDGER, Run
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, load
 
@@ -174,17 +175,14 @@ def test_adversaries_decide_the_same_on_every_engine(scenario, engine, tmp_path)
     assert {m["attack"] for m in made[0].messages} > {""}
 
 
-class Stops:
+class Stops(Callback):
     """Interrupts a run at a round, or kills its process."""
 
     def __init__(self, at_round: int, stop: Callable[[], None]) -> None:
         self._at_round, self._stop = at_round, stop
 
-    def on_run_begin(self, folder, setup):
-        pass
-
-    def on_round_end(self, record, messages):
-        if record.round == self._at_round:
+    def on_round_end(self, ended):
+        if ended.record.round == self._at_round:
             self._stop()
 
 
@@ -201,7 +199,7 @@ def without_wall_time(found: Run) -> list[dict[str, object]]:
 
 
 def resumed_until_killed(folder, at_round: int) -> None:
-    resume(folder, workers=1, callback=Stops(at_round, killed), trust_user_parts=True)
+    resume(folder, workers=1, callbacks=[Stops(at_round, killed)], trust_user_parts=True)
 
 
 @pytest.mark.parametrize("scenario", [seeing, seeing_in_groups])
@@ -210,7 +208,7 @@ def test_runs_with_adversaries_end_alike_when_they_are_killed_and_resumed(scenar
     if scenario is seeing:
         assert done.manifest["stale_blocks"] > 0
     with pytest.raises(KeyboardInterrupt):
-        run(scenario(), tmp_path, workers=1, callback=Stops(2, interrupted))
+        run(scenario(), tmp_path, workers=1, callbacks=[Stops(2, interrupted)])
     (folder,) = tmp_path.glob("small-*")
     child = fresh_processes().Process(target=resumed_until_killed, args=(folder, 4))
     child.start()

@@ -17,6 +17,7 @@ from fedchain.nodes.holders.data_holder import TOO_FEW
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.guarantee import outnumbered
 from fedchain.results import Run
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.manifest import as_json
 from fedchain.runs.privacy_statement import attackers_in, privacy_statement
 from fedchain.runs.running import resume, run
@@ -79,21 +80,21 @@ def test_engines_and_workers_change_nothing(done, tmp_path, engine, workers):
     assert without_wall_time(again) == without_wall_time(done)
 
 
-class Stop:
+class Stop(Callback):
     """Interrupts a run in its third round."""
 
     def on_run_begin(self, folder, setup):
         self.folder = folder
 
-    def on_round_end(self, record, messages):
-        if record.round == 3:
+    def on_round_end(self, ended):
+        if ended.record.round == 3:
             raise KeyboardInterrupt
 
 
 def test_an_interrupted_run_goes_on_to_the_same_head(done, tmp_path):
     stop = Stop()
     with pytest.raises(KeyboardInterrupt):
-        run(scenario(), tmp_path, callback=stop)
+        run(scenario(), tmp_path, callbacks=[stop])
     resumed = resume(stop.folder)
     assert resumed.manifest["head"] == done.manifest["head"]
     assert without_wall_time(resumed) == without_wall_time(done)

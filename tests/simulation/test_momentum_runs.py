@@ -16,6 +16,7 @@ from fedchain.forecasts.forecast import forecast
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS
 from fedchain.results import Run
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.simulation.setup import build_setup, deepest_fork, deepest_read
 
@@ -76,7 +77,7 @@ def test_what_was_sent_under_an_attack_is_no_mean(tmp_path):
     assert counts[8] == {1: 1, 2: 2, 6: 3, 7: 4, 8: 5}
 
 
-class Stop:
+class Stop(Callback):
     """Interrupts a run in a round."""
 
     def __init__(self, round_: int) -> None:
@@ -85,15 +86,15 @@ class Stop:
     def on_run_begin(self, folder, setup):
         self.folder = folder
 
-    def on_round_end(self, record, messages):
-        if record.round == self.round:
+    def on_round_end(self, ended):
+        if ended.record.round == self.round:
             raise KeyboardInterrupt
 
 
 def interrupted(scenario, folder, round_: int) -> Run:
     stop = Stop(round_)
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, folder, callback=stop)
+        run(scenario, folder, callbacks=[stop])
     return resume(stop.folder)
 
 

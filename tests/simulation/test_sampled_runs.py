@@ -4,7 +4,6 @@ import json
 import math
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from fedchain.nodes.holders.release import (
 )
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario.nodes import MAX_ASKED
 from fedchain.simulation.setup import build_setup
@@ -87,16 +87,13 @@ def test_a_sampled_run_is_the_same_for_any_number_of_workers(forked, tmp_path):
 
 @pytest.mark.parametrize("rounds", [1, 4])
 def test_a_sampled_run_goes_on_to_the_head_it_would_have_had(forked, tmp_path, rounds):
-    class Stops:
-        def on_run_begin(self, folder: Path, setup: object) -> None:
-            pass
-
-        def on_round_end(self, record, messages) -> None:
-            if record.round == rounds:
+    class Stops(Callback):
+        def on_round_end(self, ended):
+            if ended.record.round == rounds:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(forking(rounds=8, **COHORT), tmp_path, callback=Stops())
+        run(forking(rounds=8, **COHORT), tmp_path, callbacks=[Stops()])
     (folder,) = tmp_path.glob("small-*")
     resumed = resume(folder)
     assert resumed.manifest["head"] == forked.manifest["head"]

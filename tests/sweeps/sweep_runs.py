@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 from made_up import make_run
 
 from fedchain.errors import RunError
-from fedchain.scenario import Scenario, run_name, scenario_digest
+from fedchain.scenario import Scenario, run_digest, run_name
 
 
 def made(folder: Path, scenario: Scenario, **given: Any) -> None:
     """Make up the run of a scenario."""
-    make_run(folder, seed=scenario.seed, digest=scenario_digest(scenario), **given)
+    make_run(folder, seed=scenario.seed, digest=run_digest(scenario), **given)
 
 
 def quick(scenario: Scenario, runs: Path, threads: int | None) -> None:

@@ -18,6 +18,7 @@ from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
 from fedchain.learning.losses import accuracy, majority
 from fedchain.learning.models import seeded
+from fedchain.learning.preparation import Standardised
 from fedchain.learning.task import (
     TASK_SHAPES,
     Records,
@@ -70,12 +71,13 @@ def _table_task(
             split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
             held_out: Annotated[float, Field(gt=0, lt=1)] = 0.25,
         ) -> Task:
-            inputs, labels, scale = read()
+            raw, labels, scale = read()
             count, labels = len(labels), labels.astype(np.int64)
             order = stream(seed, "held out").permutation(count)
             public = np.sort(order[: max(1, round(held_out * count))])
             kept = np.setdiff1d(np.arange(count), public)
-            inputs = standardised(inputs, public, scale)
+            mean, spread = statistics_of(raw, public, scale)
+            inputs = standardised(raw, mean, spread)
             model_for = _models_by_shape(model, classes, seed)
             measured = losses.build(loss)
             with torch.no_grad():
@@ -88,6 +90,7 @@ def _table_task(
                 held_out=Records(inputs[public], labels[public]),
                 model=model_for(shape),
                 model_for=model_for,
+                prepare=lambda: Standardised.of(mean, spread),
                 loss=measured,
                 measure=lambda outputs, records: {"accuracy": accuracy(outputs, records.targets)},
                 score="accuracy",
@@ -109,15 +112,22 @@ def _models_by_shape(
     return lambda inputs: seeded(lambda: models.build(model, inputs, classes), seed)
 
 
-def standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
-    """Return the inputs, standardised as ``Labelled`` says."""
+def standardised(inputs: Array, mean: Array, spread: Array | float) -> Array:
+    """Return the inputs minus a mean, divided by a spread, as float32."""
+    return np.asarray((inputs - mean) / spread, np.float32)
+
+
+def statistics_of(
+    inputs: Array, public: Wholes, scale: float | None
+) -> tuple[Array, Array | float]:
+    """Return what is subtracted from the inputs, and by what they are divided: see ``Labelled``."""
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):
         raise ValueError(
             f"task.held_out: holds out {len(public)} of {len(inputs)} records, in which a "
             "measurement has no deviation to divide by; allowed: a larger share"
         )
-    return np.asarray((inputs - inputs[public].mean(0)) / spread, np.float32)
+    return inputs[public].mean(0), spread
 
 
 def _table_of_sklearn(name: str, skiprows: int = 0) -> Array:

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from fedchain.arrays import Array, Matrix, Vector
+from fedchain.learning.preparation import Coordinates
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.tasks.directions import principal_directions, random_directions
 from fedchain.learning.tasks.warm_start import (
@@ -137,12 +139,17 @@ def seen_along(task: Task, mean: Vector, basis: Matrix) -> Task:
     def see(inputs: Array) -> Array:
         return coordinates(inputs, mean, basis)
 
+    def prepare() -> torch.nn.Module:
+        before = torch.nn.Identity() if task.prepare is None else task.prepare()
+        return torch.nn.Sequential(before, Coordinates.of(mean, basis))
+
     def seen(records: Records) -> Records:
         return replace(records, inputs=see(records.inputs), raw=records.inputs)
 
     return replace(
         task,
         see=see,
+        prepare=prepare,
         holders=tuple(seen(own) for own in task.holders),
         held_out=seen(task.held_out),
         model=task.model_for(basis.shape[1:]),

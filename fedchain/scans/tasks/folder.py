@@ -28,7 +28,7 @@ from fedchain.learning.task import (
 )
 from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
-from fedchain.registry import Part, cites
+from fedchain.registry import Matching, Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.features import features_of, lengths_of, normals_of
@@ -99,7 +99,7 @@ def scan_folder(
     holders: int,
     seed: int,
     *,
-    path: str,
+    path: Annotated[str, Matching("dirty", "clean", "views")],
     dirty: str = "gpu_*.cogs",
     clean: str = "clean_*.cogs",
     tile: Annotated[int, Field(ge=8, le=512)] = 64,

@@ -24,7 +24,7 @@ from fedchain.learning.task import (
     tasks,
 )
 from fedchain.randomness import stream
-from fedchain.registry import Part, cites
+from fedchain.registry import Matching, Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.scan import Mask, Scan, bounding_box
@@ -69,7 +69,7 @@ def scan_images(
     holders: int,
     seed: int,
     *,
-    path: str,
+    path: Annotated[str, Matching("dirty", "clean")],
     dirty: str = "*.npz",
     clean: str | None = None,
     size: Size = [64, 80],  # noqa: B006

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fedchain.scans.formats import WRITERS, read_cloud, write_cloud, write_scan
 from fedchain.scans.scan import Cloud, Mask
 from fedchain.scans.training.cleaning import chances, unlike
 from fedchain.scans.training.folders import KEEP, ScanFile, ScanFolder, digest_of, list_folder
-from fedchain.scans.training.images import OpenSet
+from fedchain.scans.training.images import OpenSet, ScanImage
 from fedchain.scans.training.journal import Filtered, Journal, open_journal
 from fedchain.scans.training.model_file import TrainedModel
 
@@ -43,9 +43,10 @@ def filter_folder(
     *,
     even_unlike: bool = False,
     force: bool = False,
+    only: Sequence[Path] | None = None,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> FilteredFolder:
-    """Clean every scan of a folder, and write the cleaned clouds and the masks.
+    """Clean every scan of a folder, or some of them, and write the cleaned clouds and the masks.
 
     For a scan NAME, ``out`` gets the cleaned cloud, in the format of the scan or as PLY, and
     NAME.keep.npy, a boolean array: over the scan's grid, shape (height, width), or over the points
@@ -61,13 +62,15 @@ def filter_folder(
         even_unlike: also erase points of scans that are unlike the training scans; otherwise such
             scans are kept whole.
         force: replace results of other scans or other models.
+        only: files of the folder that are cleaned, the others serve as views; None: every scan.
         progress: called with the scans done, all scans, and the current scan.
 
     Raises:
-        DataError: the folder holds no scan.
+        DataError: the folder holds no scan, or not all of ``only``.
         RunRefused: ``out`` has results of another model or setting.
     """
     listed = list_folder(folder, without=out)
+    listed = listed if only is None else listed.chosen(only)
     journal = open_journal(out, model, even_unlike=even_unlike, force=force)
     done, before, failed = list[Filtered](), set[str](), dict[str, str]()
     many = len(listed.scans)
@@ -96,18 +99,16 @@ def _filter(
     read = opened.image(file)
     outside = unlike(trained.card, read.image, read.valid, len(read.views.views))
     whole = bool(outside) and not journal.entries.even_unlike
-    keep = read.scan.valid.copy()
-    if not whole:
-        keep[read.box] &= chances(trained, read.image, read.valid) >= trained.card.threshold
+    mask = keep_of(read, None if whole else trained)
     ending = file.path.suffix.lower()
     cloud = file.name + (ending if ending in WRITERS else ".ply")
     journal.begin(file.name, cloud)
     path = journal.out / cloud
     if read.rows is None:
-        mask, points = keep, int(read.scan.valid.sum())
-        write_scan(path, read.scan.only(keep))
+        points = int(read.scan.valid.sum())
+        write_scan(path, read.scan.only(mask))
     else:
-        mask, points = read.rows.in_file_order(keep), int(read.rows.filled.sum())
+        points = int(read.rows.filled.sum())
         write_cloud(path, part_of(read_cloud(file.path), mask[read.rows.filled]))
     write_whole(journal.out / (file.name + KEEP), _npy_bytes(mask))
     filtered = Filtered(
@@ -121,6 +122,19 @@ def _filter(
     )
     journal.end(filtered)
     return filtered
+
+
+def keep_of(read: ScanImage, trained: TrainedModel | None) -> Flags | Mask:
+    """Return which points of a scan a model keeps; without a model, all of them.
+
+    Returns:
+        A boolean array over the scan's grid, shape (height, width); or over the points in the order
+        of the file, shape (n,), if the scan has no grid.
+    """
+    keep = read.scan.valid.copy()
+    if trained is not None:
+        keep[read.box] &= chances(trained, read.image, read.valid) >= trained.card.threshold
+    return keep if read.rows is None else read.rows.in_file_order(keep)
 
 
 def part_of(cloud: Cloud, keep: Flags) -> Cloud:

@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -93,6 +93,26 @@ class ScanFolder:
             known = ", ".join(scan.name for scan in self.pairs[:NAMED_PAIRS])
             raise DataError(f"{self.path}: no pair matches {pattern!r}; its pairs are {known}")
         return replace(self, sets=sets)
+
+    def chosen(self, files: Sequence[Path]) -> ScanFolder:
+        """Return the folder in which only some scans are to be cleaned; the others are views.
+
+        Raises:
+            DataError: a file is no scan of the folder.
+        """
+        left = {file.resolve() for file in files}
+        sets = []
+        for each in self.sets:
+            own = {scan: scan.path.resolve() for scan in each.scans}
+            scans = tuple(scan for scan, path in own.items() if path in left)
+            views = tuple(scan.path for scan, path in own.items() if path not in left)
+            left -= set(own.values())
+            if scans:
+                sets.append(FileSet(scans, (*each.cleaned, *views)))
+        if left:
+            words = f"is no scan of the folder {self.path}; allowed: files that end in"
+            raise DataError(f"{min(left)}: {words} {', '.join(SCAN_ENDINGS)}")
+        return replace(self, sets=tuple(sets))
 
 
 def _if_matching(scan: ScanFile, pattern: str) -> ScanFile:

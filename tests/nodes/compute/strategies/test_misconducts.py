@@ -18,6 +18,7 @@ from fedchain.ledger.chain.block import Block, decode_header
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.compute.strategy import strategies
 from fedchain.results import LEDGER, Run
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, run_name
 
@@ -212,16 +213,13 @@ def test_after_its_last_round_a_misbehaving_node_is_honest():
 
 @pytest.mark.parametrize("kind", ["equivocation", "wrong_weights"])
 def test_a_run_with_liars_that_is_interrupted_ends_as_one_that_is_not(kind, tmp_path):
-    class Stop:
-        def on_run_begin(self, folder, setup):
-            pass
-
-        def on_round_end(self, record, messages):
-            if record.round == 3:
+    class Stop(Callback):
+        def on_round_end(self, ended):
+            if ended.record.round == 3:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(scenario(kind), tmp_path, workers=1, callback=Stop())
+        run(scenario(kind), tmp_path, workers=1, callbacks=[Stop()])
     resumed = resume(tmp_path / run_name(scenario(kind)))
     whole = ran(kind)
     assert resumed.manifest["head"] == whole.manifest["head"]

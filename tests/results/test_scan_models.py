@@ -11,9 +11,8 @@ from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import tasks
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import Part
-from fedchain.results import LEDGER, Run
-from fedchain.runs import scan_models
-from fedchain.runs.scan_models import scan_model_of
+from fedchain.results import LEDGER, Run, scan_models
+from fedchain.results.scan_models import scan_model_of
 from fedchain.scans.training.cleaning import chances
 from fedchain.scans.training.folders import FileSet, ScanFile
 from fedchain.scans.training.images import OpenSet

@@ -1,4 +1,4 @@
-"""Scan models of runs: the model of a block, as a model that filters scans."""
+"""Scan models of runs: the model of a round, as a model that filters scans."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 
 from fedchain.errors import RunRefused
 from fedchain.learning.evaluation import dimension, load_weights
-from fedchain.ledger.storage.store import Store
 from fedchain.registry import Part
-from fedchain.results import LEDGER, Run
+from fedchain.results.run import Run
 from fedchain.scans.training.model_file import Card, Channel, TrainedModel, module_of
 from fedchain.scans.turntable import CHANNEL_NAMES, ChannelKind
 
@@ -33,16 +32,11 @@ def scan_model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel
             not kept.
     """
     run = Run.open(folder)
-    task = run.scenario.task
-    if task.kind not in SIDES:
+    task = scan_task_of(run)
+    if task is None:
         allowed = ", ".join(SIDES)
-        raise RunRefused(f"{folder}: has the task {task.kind}; allowed: {allowed}")
-    with Store.open(run.folder / LEDGER, writable=False) as store:
-        block = _block_at(run, store, height)
-        try:
-            weights = store.state(block).weights
-        except KeyError as error:
-            raise RunRefused(f"{folder}: {error.args[0]}; give another --height") from error
+        raise RunRefused(f"{folder}: has the task {run.scenario.task.kind}; allowed: {allowed}")
+    block, weights = run.block_of(height), run.weights(height)
     card = _card(run, task, block.hex())
     module = module_of(card.model, len(card.channels), card.sides, str(folder))
     if dimension(module) != len(weights):
@@ -52,16 +46,13 @@ def scan_model_of(folder: Path, height: int | None = None) -> tuple[TrainedModel
     return TrainedModel(card, module.eval()), block.hex()
 
 
-def _block_at(run: Run, store: Store, height: int | None) -> bytes:
-    if height is None:
-        head: bytes = store.head
-        return head
-    on_chain = {row["height"]: row["block"] for row in run.metrics}
-    if height == 0:
-        return store.genesis.header.hash
-    if height not in on_chain:
-        raise RunRefused(f"{run.folder}: no block {height}; allowed: 0 to {len(on_chain)}")
-    return bytes.fromhex(on_chain[height])
+def scan_task_of(run: Run) -> Part | None:
+    """Return the task on scans of a run, also if other tasks stand around it; None without one."""
+    task: Part | None = run.scenario.task
+    while task is not None and task.kind not in SIDES:
+        inner = task.parameters.get("of")
+        task = inner if isinstance(inner, Part) else None
+    return task
 
 
 def _card(run: Run, task: Part, block: str) -> Card:
