@@ -168,7 +168,7 @@ def _show(
 
     ``anew`` is appended to the note that the run had ended before. ``live`` shows the run too.
     """
-    from fedchain.commands.terminal import Terminal, summary_lines
+    from fedchain.commands.terminal import Terminal, divergence_words, summary_lines
     from fedchain.nodes.holders.data_holder import BUDGET_SPENT
     from fedchain.results import silent_words
     from fedchain.runs.secret import resume_command
@@ -186,14 +186,17 @@ def _show(
     except RunRefused:
         raise
     except (RunError, PartError) as error:
-        first = "mend the part first, then " if isinstance(error, PartError) else ""
-        words = f"{error}\n{first}{go_on()}" if folder.is_dir() else str(error)
-        raise type(error)(words) from error
+        # Rounds that a mended part has not computed must not stand beside those that it has.
+        mend = "mend the part, then begin anew with --force"
+        after = mend if isinstance(error, PartError) else go_on()
+        raise type(error)(f"{error}\n{after}" if folder.is_dir() else str(error)) from error
     summary = done.summary()
     if terminal and not terminal.begun:
         ended = f"{summary['status'].replace('_', ' ')} on {done.manifest['ended']}"
         typer.echo(f"{done.folder}: {ended}, nothing was run{anew}", err=True)
     print_result(form, summary, summary_lines(summary))
+    for words in divergence_words(summary):
+        typer.secho(f"WARNING   {words}", err=True, fg="red", bold=True)
     if strict and (summary["status"] == "budget_exhausted" or BUDGET_SPENT in summary["silent"]):
         raise typer.Exit(BUDGET_RAN_OUT)
     if summary["status"] == "stalled":

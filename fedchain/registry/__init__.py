@@ -14,7 +14,7 @@ from fedchain.registry.families import (
     listed_family,
     nested_family,
 )
-from fedchain.registry.own import simulator_values
+from fedchain.registry.own import file_and_line, simulator_values
 from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.signatures import list_lengths, parameters, section_of
 from fedchain.registry.sources import LEARNING_CHAIN, Reference, cites, references, sources_of
@@ -32,6 +32,7 @@ __all__ = [
     "bound_problems",
     "cites",
     "examine_keys",
+    "file_and_line",
     "leaf_model",
     "list_lengths",
     "listed_family",

@@ -9,12 +9,21 @@ from fedchain.results.records import (
     RefusalRecord,
     RoundRecord,
 )
-from fedchain.results.run import OVER, Run, exported_to, imported_from, silent_words, tampered_copy
+from fedchain.results.run import (
+    NAMED,
+    OVER,
+    Run,
+    exported_to,
+    imported_from,
+    silent_words,
+    tampered_copy,
+)
 from fedchain.results.tables import told_events
 
 __all__ = [
     "EVENTS",
     "LEDGER",
+    "NAMED",
     "OVER",
     "EventLog",
     "EvidenceRecord",

@@ -31,6 +31,7 @@ from fedchain.results import (
 from fedchain.results.travel import TravelLog, travelling
 from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
+from fedchain.runs.divergence import LossWatch
 from fedchain.runs.manifest import (
     as_json,
     final_manifest,
@@ -216,7 +217,8 @@ def _run_to_the_end(
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
         if callback is not None:
             callback.on_run_begin(path, setup)
-        _play(setup, store, events, simulation, callback, travel)
+        watch = LossWatch(setup)
+        _play(setup, store, events, simulation, callback, travel, watch)
         chain = simulation.chain
         # If two last blocks have equal work, the store has the first as its head, but the chain has
         # the one with the smaller hash. The chain is right.
@@ -225,6 +227,7 @@ def _run_to_the_end(
         store.prune(chain.height, 0)
         _write_results(folder, setup, simulation, evaluations)
         figures = figures_of(setup, simulation)
+        figures["faults"] = list(watch.faults.values())
         return status_of(simulation, figures["silent"]), figures
 
 
@@ -255,6 +258,7 @@ def _play(
     simulation: Simulation,
     callback: RunCallback | None,
     travel: TravelLog | None,
+    watch: LossWatch,
 ) -> None:
     """Play the simulation from genesis on, and write the records of every round."""
     deepest = deepest_read(setup.scenario)
@@ -271,6 +275,8 @@ def _play(
             _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         if callback is not None:
             callback.on_round_end(record, messages)
+        if watch.due(record.round):
+            watch.look(record.round, simulation.blocks.state(bytes.fromhex(record.block)).weights)
         stop_if_asked()
         store.prune(record.height, deepest, PRUNED_TOGETHER)
     for message in simulation.stragglers():
