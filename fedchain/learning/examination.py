@@ -17,7 +17,7 @@ from fedchain.learning.gradients.probe import summed_gradient
 from fedchain.learning.task import Loss, Records, Task
 from fedchain.registry import suggest
 
-TYPES = {"inputs": ("float32",), "targets": ("int64", "float32")}
+RECORD_TYPES = {"inputs": ("float32",), "targets": ("int64", "float32")}
 """Number types of the arrays of records."""
 MOST_CLASSES = 64
 """Largest number of classes of which one example each is tried."""
@@ -99,7 +99,7 @@ def _check_records(task: Task) -> None:
     """Check types, shapes, numbers and labels of the records of all holders."""
     least = math.inf
     for name, records in _sets_of(task):
-        for field, types in TYPES.items():
+        for field, types in RECORD_TYPES.items():
             array = getattr(records, field)
             if str(getattr(array, "dtype", type(array).__name__)) not in types:
                 words = f"task: {name}: {field} must be an array of {' or '.join(types)}"
@@ -132,7 +132,7 @@ def _check_shapes(name: str, records: Records, held_out: Records) -> None:
             f"task: {name}: {len(records.inputs)} inputs and {len(records.targets)} targets; "
             "allowed: as many of both, and at least one"
         )
-    for field in TYPES:
+    for field in RECORD_TYPES:
         got, wanted = getattr(records, field).shape[1:], getattr(held_out, field).shape[1:]
         if got != wanted:
             words = f"task: {name}: one example has {field} of shape {got}"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from fedchain.errors import FedchainError, PartError
 
 T = TypeVar("T")
-PACKAGE = __name__.partition(".")[0]
+THIS_PACKAGE = __name__.partition(".")[0]
 """Name of the package whose modules are not a user's."""
 
 
@@ -124,7 +124,7 @@ def _with_explained_fields(name: str, made: Any) -> Any:
         field.name: _explained(name, value)
         for field in fields(made)
         if inspect.isfunction(value := getattr(made, field.name))
-        and inspect.unwrap(value).__module__.partition(".")[0] != PACKAGE
+        and inspect.unwrap(value).__module__.partition(".")[0] != THIS_PACKAGE
     }
     return replace(made, **own) if own else made
 

@@ -30,7 +30,7 @@ from fedchain.update import updates
 
 ENTRIES, FEWEST = 2**22, 64
 """A rule is tried on vectors of at most ENTRIES numbers in all, but of at least FEWEST each."""
-ROUNDING = 1e-9
+BY_ROUNDING = 1e-9
 """Largest difference that counts as rounding, divided by the largest number."""
 OF_TASKS = ("task", "model", "loss", "split", "poison")
 """Families of the parts that a task is made of."""
@@ -159,7 +159,7 @@ def _reordered(received: Received) -> Received:
 
 def _check_order(other: Aggregate, made: Aggregate, name: str) -> None:
     apart = float(np.abs(other.gradient - made.gradient).max())
-    if not apart <= ROUNDING * max(1.0, float(np.abs(made.gradient).max())):
+    if not apart <= BY_ROUNDING * max(1.0, float(np.abs(made.gradient).max())):
         raise PartError(
             f"{name}: gives another gradient for the same messages in another order, by {apart:.2g}"
             "; messages stand in the order of their hashes, which says nothing: let the result "
