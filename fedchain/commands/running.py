@@ -211,12 +211,14 @@ def _show_over(done: Run, form: Format, strict: bool, anew: str = "") -> None:
 
 
 def _show_results(done: Run, form: Format, strict: bool) -> None:
-    from fedchain.commands.terminal import summary_lines
+    from fedchain.commands.terminal import divergence_words, summary_lines
     from fedchain.nodes.holders.data_holder import BUDGET_SPENT
     from fedchain.results import silent_words
 
     summary = done.summary()
     print_result(form, summary, summary_lines(summary))
+    for words in divergence_words(summary):
+        typer.secho(f"WARNING   {words}", err=True, fg="red", bold=True)
     if strict and (summary["status"] == "budget_exhausted" or BUDGET_SPENT in summary["silent"]):
         raise typer.Exit(BUDGET_RAN_OUT)
     if summary["status"] == "stalled":

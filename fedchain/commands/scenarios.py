@@ -39,18 +39,26 @@ def validate(
     set_: options.Set = None,
     form: options.Form = Format.rich,
 ) -> None:
-    """Check scenarios; show every problem with its file, line and column; exit 2 if any is bad."""
-    from fedchain.errors import ScenarioError
+    """Check scenarios; show every problem with its file, line and column; exit 2 if any is bad.
+
+    Parts of your own and data of your own are tried as at the start of a run.
+    """
+    from fedchain.errors import FedchainError, ScenarioError
     from fedchain.scenario import load, parse_overrides, run_name
+    from fedchain.sweeps.checking import check_parts
 
     values = parse_overrides(set_ or ())
     results: list[dict[str, Any]] = []
     for path in scenarios:
         try:
-            results.append({"path": path, "ok": True, "run": run_name(load(path, values))})
+            check_parts(scenario := load(path, values))
+            results.append({"path": path, "ok": True, "run": run_name(scenario)})
         except ScenarioError as error:
             found = [{"key": p.key, "text": p.text} for p in error.problems]
             results.append({"path": path, "ok": False, "problems": found, "message": str(error)})
+        except FedchainError as error:
+            message = f"{path}: {error}"
+            results.append({"path": path, "ok": False, "problems": [], "message": message})
     ok = all(result["ok"] for result in results)
     good = [f"{r['path']}: ok, run {r['run']}" for r in results if r["ok"]]
     bad = [result["message"] for result in results if not result["ok"]]

@@ -106,9 +106,10 @@ class Terminal(Callback):
     def _cells(self, record: RoundRecord, again: bool) -> tuple[str, ...]:
         """Return the columns of a round's line, without the one of what was left out."""
         stale, self._stale = record.stale_blocks - self._stale, record.stale_blocks
+        diverged = record.metrics.get("loss", 0.0) is None
         return (
             f"{record.round}{'*' if again else ''}",
-            short_number(record.metrics.get("loss")),
+            "nan" if diverged else short_number(record.metrics.get("loss")),
             short_number(record.metrics.get(self._score)),
             short_number(record.epsilon, 2),
             f"{record.used}/{record.messages}",
@@ -139,6 +140,28 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
     heads = (name.replace("_", " ") for name in baselines)  # which break between words
     shown = [table(("metric", "model", *heads), rows)] if metrics else []
     return [summary["finding"], *shown, *closing_lines(summary)]
+
+
+def divergence_words(summary: Mapping[str, Any]) -> list[str]:
+    """Return what must not be overlooked: losses and gradients that are no finite numbers.
+
+    >>> divergence_words({"diverged": 3, "silent": {}, "faults": []})[0][:36]
+    'round 3: the loss on the held-out re'
+    """
+    from fedchain.nodes.holders.data_holder import NOT_FINITE
+    from fedchain.results import silent_words
+
+    faults, found = summary["faults"], list[str]()
+    if faults:
+        more = f"; and so with {len(faults) - 1} or more other holders" if faults[1:] else ""
+        found.append(f"{faults[0]}{more}; what has no finite loss teaches nothing")
+    if summary["diverged"] is not None:
+        found.append(
+            f"round {summary['diverged']}: the loss on the held-out records is no finite number; "
+            "a smaller update.learning_rate may help, or a loss without log or root of 0"
+        )
+    odd = {why: names for why, names in summary["silent"].items() if why.startswith(NOT_FINITE)}
+    return found + ([f"{silent_words(odd)}; their messages are missing"] if odd else [])
 
 
 def held_against(counts: Mapping[str, Any], run: Path) -> list[str]:
@@ -205,14 +228,12 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     stages = ", ".join(f"{name} {value:.1f}" for name, value in counted.items() if value >= 0.05)
     run = Path(summary["run"])
     head = f"#{summary['height']} {summary['head'][:16]}" if summary["head"] else "genesis"
-    diverged = "loss" in summary["metrics"] and summary["metrics"]["loss"] is None
-    advice = "; the loss is no finite number: a smaller update.learning_rate may help"
     nodes = summary["chain"].get("nodes", ())
     won = ", ".join(f"{node['main_share']:.3g}" for node in nodes[:NAMED_NODES])
     more = ", .." if len(nodes) > NAMED_NODES else ""
     return [
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
-        f"{advice if diverged else ''}",
+        f"{'; the loss is no finite number' if summary['diverged'] else ''}",
         *_privacy_lines(summary),
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         *_weights_lines(summary),

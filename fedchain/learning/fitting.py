@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import torch
@@ -110,14 +111,37 @@ def check_fit(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
         shape = tuple(found.shape)
         gradients = torch.autograd.grad(found.sum(), list(parameters.values()), allow_unused=True)
     except Exception as error:  # the model or the loss may be code of the user's own
-        shapes = f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)}"
-        raise PartError(f"task: model and loss do not fit examples of {shapes}: {error}") from error
+        raise PartError(_misfit_words(module, inputs, targets, error)) from error
     if shape != (len(inputs),):
         words = f"task.loss: must be one number for each example, shape ({len(inputs)},)"
-        raise PartError(f"{words}, got shape {shape}")
+        hint = "" if shape else "; write reduction='none', since privacy clips each one alone"
+        raise PartError(f"{words}, got shape {shape}{hint}")
     unused = [n for n, each in zip(parameters, gradients, strict=True) if each is None]
     if unused:
         raise PartError(
             f"task.model: parameter {unused[0]} has no effect on the loss, but would get noise; "
             "only parameters that forward uses are allowed"
         )
+
+
+def _misfit_words(module: nn.Module, inputs: Tensor, targets: Tensor, error: Exception) -> str:
+    """Say why a model or a loss failed on some examples, and what to write."""
+    labels = targets.ndim == 1 and not targets.is_floating_point()
+    with contextlib.suppress(Exception), torch.no_grad():
+        outputs = module(inputs)
+        if labels and outputs.ndim == 2 and int(targets.max()) >= outputs.shape[1] > 1:
+            return (
+                f"task.model: has {outputs.shape[1]} outputs, but labels go up to "
+                f"{int(targets.max())}; labels count from 0, and each class needs an output"
+            )
+        if targets.ndim == 1 and not labels and bool((targets == targets.round()).all()):
+            return (
+                f"task.loss: takes no labels of type {str(targets.dtype).removeprefix('torch.')}: "
+                f"{_one_line(error)}; write labels.astype(np.int64)"
+            )
+    shapes = f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)}"
+    return f"task: model and loss do not fit examples of {shapes}: {_one_line(error)}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

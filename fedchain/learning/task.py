@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -204,6 +205,10 @@ class Shapes:
 TASK_SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
 """For each kind of task, a function that returns the shapes from the task's parameters."""
 
+TASK_FILES: dict[str, Callable[[Mapping[str, Any]], Sequence[Path]]] = {}
+"""For each kind of task that reads tables or pictures of the user, a function that returns the
+files from the task's parameters, in a fixed order. It raises DataError if there are none."""
+
 
 def _misfits(part: Part) -> Iterator[Problem]:
     """Yield a problem if the model and the loss of a task do not fit its examples."""
@@ -255,7 +260,22 @@ models: Family[torch.nn.Module] = Family(
 ``outputs`` the number of outputs for each example or pixel."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """The family of losses. A loss is made by a function ``(*, ...) -> Loss``."""
-splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
+
+
+def _split_flaw(
+    made: list[Wholes], labels: Wholes, _: Wholes, holders: int, *__: object
+) -> str | None:
+    if len(made) != holders or not all(len(part) for part in made):
+        sizes = [len(part) for part in made]
+        return f"must give each of {holders} holders a record, got {len(made)} parts of {sizes}"
+    if not np.array_equal(np.sort(np.concatenate(made)), np.arange(len(labels))):
+        return f"must deal each of the {len(labels)} records exactly once"
+    return None
+
+
+splits: Family[list[Wholes]] = Family(
+    "split", ("fedchain.learning.tasks.splits",), list, _split_flaw
+)
 """The family of splits. A split is a function ``(labels, sites, holders: int, generator, *, ...)``.
 It returns the indices of each holder's records, in rising order. ``labels`` has the class of each
 record, ``sites`` the place where each record was taken."""

@@ -15,7 +15,7 @@ from fedchain.registry.families import (
     listed_family,
     nested_family,
 )
-from fedchain.registry.own import simulator_values
+from fedchain.registry.own import file_and_line, simulator_values
 from fedchain.registry.own_code import own_code
 from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.signatures import list_lengths, parameters, section_of
@@ -36,6 +36,7 @@ __all__ = [
     "cites",
     "data_of",
     "examine_keys",
+    "file_and_line",
     "hash_of_data",
     "leaf_model",
     "list_lengths",

@@ -6,13 +6,16 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
+from types import FunctionType
 from typing import Any, TypeVar
 
 from fedchain.errors import FedchainError, PartError
 from fedchain.registry.own_code import own_module
 
 T = TypeVar("T")
+THIS_PACKAGE = __name__.partition(".")[0]
+"""Name of the package whose modules are not a user's."""
 
 
 def imported(kind: str, expected: type[T], words: str) -> T:
@@ -75,7 +78,8 @@ def called(
 ) -> Any:
     """Call a user-defined part, and explain its errors.
 
-    If the part returns a function, errors of that function are explained too.
+    If the part returns a function, errors of that function are explained too. So are errors of the
+    user's functions in a dataclass of the class ``makes``, such as the loss of a task.
 
     Args:
         name: the part's name in messages: ``aggregation my_rules:mean``.
@@ -99,7 +103,20 @@ def called(
         raise PartError(f"{name}: returns None; a part returns what it makes")
     if not isinstance(made, makes):
         raise PartError(f"{name}: must return {makes.__name__}, got {type(made).__name__}")
-    return _explained(name, made) if inspect.isfunction(made) else made
+    if inspect.isfunction(made):
+        return _explained(name, made)
+    return _with_explained_fields(name, made) if is_dataclass(makes) else made
+
+
+def _with_explained_fields(name: str, made: Any) -> Any:
+    """Return a dataclass whose functions explain their errors, except for fedchain's own."""
+    own = {
+        field.name: _explained(name, value)
+        for field in fields(made)
+        if inspect.isfunction(value := getattr(made, field.name))
+        and inspect.unwrap(value).__module__.partition(".")[0] != THIS_PACKAGE
+    }
+    return replace(made, **own) if own else made
 
 
 def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,4 +140,15 @@ def _failure(error: Exception, function: Callable[..., Any]) -> str:
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)
     line = next(lines, None) or code.co_firstlineno
-    return f"{type(error).__name__}: {error} ({code.co_filename}, line {line})"
+    text = " ".join(str(error).split())  # torch writes several lines
+    return f"{type(error).__name__}: {text} ({code.co_filename}, line {line})"
+
+
+def file_and_line(kind: str) -> str:
+    """Return the file and the line of a user-defined part: ``/home/me/my_lab/rules.py, line 7``.
+
+    Raises:
+        ValueError: there is no such function.
+    """
+    code = inspect.unwrap(imported(kind, FunctionType, "Python function")).__code__
+    return f"{code.co_filename}, line {code.co_firstlineno}"

@@ -11,6 +11,7 @@ from fedchain.results.records import (
 )
 from fedchain.results.run import (
     COMPLETE,
+    NAMED,
     OVER,
     STOPPED,
     Run,
@@ -27,6 +28,7 @@ __all__ = [
     "COMPLETE",
     "EVENTS",
     "LEDGER",
+    "NAMED",
     "OVER",
     "STOPPED",
     "EventLog",

@@ -373,9 +373,11 @@ class Run:
         manifest = self.manifest
         measured: Mapping[str, Any] = {}
         messages = dict.fromkeys(COUNTED, 0)
-        last = None
+        last, diverged = None, None
         for each in main_rounds(self.folder / EVENTS):
             measured = each["metrics"] or measured
+            if diverged is None and each["metrics"].get("loss", 0.0) is None:
+                diverged = each["round"]
             messages = {name: count + each[name] for name, count in messages.items()}
             last = each
         reached = manifest
@@ -394,6 +396,8 @@ class Run:
             "finding": finding(reached, measured, messages),
             **{name: manifest[name] for name in SUMMARISED},
             "warnings": manifest.get("warnings", []),
+            "diverged": diverged,
+            "faults": manifest.get("faults", []),
             "metrics": {**measured, "baselines": manifest["baselines"]},
             "messages": messages,
             "byzantine_share": attackers_share(rounds()),

@@ -14,8 +14,10 @@ from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import COMPLETE, OVER, Run
 from fedchain.runs.genesis import check_genesis, check_secret, setup_of
+from fedchain.runs.rehearsal import naming_files, rehearse
 from fedchain.runs.secret import Secret, open_secret, required_secret, resume_command
 from fedchain.scenario import Scenario, run_digest, run_name
+from fedchain.scenario.own import own_parts
 from fedchain.simulation.setup import RunSetup, check_hashing
 
 OFF = f"set {SWITCH}=0"
@@ -79,7 +81,21 @@ def prepare_run(
         )
     asked = chosen(scenario, engine, workers)
     kept = None if secret is None else open_secret(secret, path, must_exist=False)
-    made = _built(path, setup_of(scenario, kept), asked, kept)
+    return _checked(path, scenario, asked, kept)
+
+
+def check_run(scenario: Scenario) -> None:
+    """Make the checks of ``prepare_run`` that need no folder and no secret; errors are the same."""
+    _checked(Path(run_name(scenario)), scenario, chosen(scenario, None, None), None)
+
+
+def _checked(path: Path, scenario: Scenario, engine: Part, secret: Secret | None) -> Prepared:
+    """Build the parts of a new run, and make every check."""
+    with naming_files(own_parts(scenario)):
+        setup = setup_of(scenario, secret)
+        with exact_arithmetic():
+            rehearse(setup)
+        made = _built(path, setup, engine, secret)
     check_hashing(made.setup)
     cross_checked(made.setup.mechanism)
     return made

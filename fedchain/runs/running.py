@@ -37,6 +37,7 @@ from fedchain.results import (
 from fedchain.results.travel import TravelLog, travelling
 from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import Callback, RoundEnd, end_round
+from fedchain.runs.divergence import LossWatch
 from fedchain.runs.manifest import (
     as_json,
     final_manifest,
@@ -246,7 +247,8 @@ def _run_to_the_end(
         for callback in callbacks:
             callback.on_run_begin(path, setup)
             at_end.callback(callback.on_run_end, Run(path))
-        stopped = _play(setup, store, events, simulation, callbacks, travel)
+        watch = LossWatch(setup)
+        stopped = _play(setup, store, events, simulation, callbacks, travel, watch)
         chain = simulation.chain
         # If two last blocks have equal work, the store has the first as its head, but the chain has
         # the one with the smaller hash. The chain is right.
@@ -256,6 +258,7 @@ def _run_to_the_end(
             store.prune(chain.height, 0)
         _write_results(folder, setup, simulation, evaluations)
         figures = {**figures_of(setup, simulation), "stopped": stopped}
+        figures["faults"] = list(watch.faults.values())
         return status_of(simulation, figures["silent"], stopped), figures
 
 
@@ -286,6 +289,7 @@ def _play(
     simulation: Simulation,
     callbacks: Sequence[Callback],
     travel: TravelLog | None,
+    watch: LossWatch,
 ) -> dict[str, Any] | None:
     """Play the simulation from genesis on, and write the records of every round.
 
@@ -309,6 +313,8 @@ def _play(
         if reason and stopped is None and record.height < setup.rules.rounds:
             stopped = {"reason": reason, "after": told}
             simulation.stop()
+        if watch.due(record.round):
+            watch.look(record.round, simulation.blocks.state(bytes.fromhex(record.block)).weights)
         stop_if_asked()
         store.prune(record.height, deepest, PRUNED_TOGETHER)
     if stopped is not None and simulation.chain.height >= setup.rules.rounds:

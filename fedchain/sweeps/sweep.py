@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import Problem, RunError, ScenarioError
+from fedchain.errors import RunError
 from fedchain.files import check_folder, write_whole
 from fedchain.interruption import leave_if_unguarded
 from fedchain.names import legible
-from fedchain.registry import suggest
 from fedchain.reports.report import report
 from fedchain.reports.study import (
     DONE,
@@ -29,6 +28,7 @@ from fedchain.results import Run, RunFolder
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, ScenarioLike, resolved_yaml, scenario_of
 from fedchain.scenario.writing import yaml_text
+from fedchain.sweeps.checking import check_y
 from fedchain.sweeps.execution import Execute, in_processes, in_turn
 from fedchain.sweeps.plan import Plan, plan_of
 from fedchain.sweeps.points import Point, points_of, sweep_name, with_seeds
@@ -94,10 +94,7 @@ def sweep(
         raise ValueError(f"workers: must be at least 1, got {workers}")
     scenario = with_seeds(scenario_of(scenario), seeds)
     points, show = points_of(scenario, seeds), watch or (lambda *_: None)
-
-    def ended(point: Point, row: PointRow, ran: bool) -> None:
-        _check_y(scenario, row)
-        show(point, row, ran)
+    check_y(scenario)
 
     def planned(todo: Sequence[Point]) -> int:
         if workers is not None and tell is None:
@@ -113,23 +110,12 @@ def sweep(
     lock = RunFolder(folder)
     lock.lock()
     try:
-        rows = _run_all(folder, points, run or _run_point, planned, ended)
+        rows = _run_all(folder, points, run or _run_point, planned, show)
         done = any(row["status"] in DONE for row in rows)
         files = report([folder]) if done else []
     finally:
         lock.unlock()
     return Swept(folder, tuple(rows), tuple(files))
-
-
-def _check_y(scenario: Scenario, row: PointRow) -> None:
-    """Raise ScenarioError if a finished run does not have the metric ``sweep.y``."""
-    assert scenario.sweep is not None
-    # If the grid varies the task, not every point need have the metric; then the report checks it.
-    y, names = scenario.sweep.y, list(row)
-    known = names[names.index("error") + 1 : names.index("epsilon")] if "epsilon" in row else []
-    tasks = any(key.partition(".")[0] == "task" for key in scenario.sweep.grid)
-    if y and known and not tasks and row["status"] in DONE and y not in known:
-        raise ScenarioError([Problem(("sweep", "y"), f"no metric {y!r}; {suggest(y, known)}")])
 
 
 def _run_point(scenario: Scenario, runs: Path, threads: int | None) -> object:

@@ -82,19 +82,24 @@ def test_a_run_in_json_prints_one_object_and_nothing_else(done):
     assert summary["peak_rss_mb"] > 50
 
 
-def test_a_rule_of_ones_own_that_fails_is_one_line_and_the_run_goes_on_when_it_is_mended(
+def test_a_rule_of_ones_own_that_fails_later_is_one_line_and_says_how_to_begin_anew(
     done, scenario, tmp_path, monkeypatch
 ):
-    rule = "def mine(weights, memory, gradient, round_):\n    return updates(weights, {})\n"
+    rule = (
+        "from fedchain.update import Updated\n"
+        "def mine(weights, memory, gradient, round_):\n"
+        "    return (Updated if round_ < 3 else updates)(weights, {})\n"
+    )
     lab = tmp_path / "lab"
     lab.mkdir()
     (lab / "update_lab.py").write_text(rule)
     monkeypatch.syspath_prepend(lab)
-    told = call("run", scenario, "--out", tmp_path, "--set", "update.kind=update_lab:mine")
+    changed = ["--set", "update.kind=update_lab:mine", "--set", "rounds=3"]
+    told = call("run", scenario, "--out", tmp_path, *changed)
     words = "update update_lab:mine: NameError: name 'updates' is not defined ("
     (line,) = [line for line in told.err.splitlines() if line.startswith(words)]
     assert (told.code, "Traceback" in told.err) == (1, False)
-    assert line.endswith("update_lab.py, line 2)")
+    assert line.endswith("update_lab.py, line 3)")
     folder = only_run(tmp_path)
     assert "mend the part, and run the scenario again: a run goes on (fedchain res" in told.err
     imported = sys.modules["update_lab"]

@@ -212,7 +212,11 @@ def test_help_imports_nothing_heavy():
 
 
 def test_a_part_in_the_current_folder_is_found(tmp_path):
-    (tmp_path / "own_lab.py").write_text("def half(received, *, share: float = 0.5): ...\n")
+    (tmp_path / "own_lab.py").write_text(
+        "from fedchain.aggregation import aggregations\n"
+        "def half(received, *, share: float = 0.5):\n"
+        "    return aggregations.build(aggregations.check({'kind': 'median'}), received)\n"
+    )
     code = "from fedchain.commands import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(

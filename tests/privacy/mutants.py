@@ -137,7 +137,7 @@ def counts_rounds_of_the_chain(patch):
 
 
 def lets_batch_norm_in(patch):
-    patch.setattr(gradients, "refuse_batch_norm", lambda module: module.train())
+    patch.setattr(gradients, "refuse_layers", lambda module: module.train())
     patch.setattr(gradients, "method_for", lambda *_, **__: "layers")
 
 

@@ -27,7 +27,7 @@ from fedchain.learning.gradients.methods import (
 )
 from fedchain.learning.gradients.plan import plane_plan
 from fedchain.learning.gradients.planes import planes_for
-from fedchain.learning.gradients.probe import refuse_batch_norm, summed_gradient
+from fedchain.learning.gradients.probe import refuse_layers, summed_gradient
 from fedchain.learning.losses import divided_loss
 from fedchain.learning.task import Records, Sampled, Task
 
@@ -81,7 +81,7 @@ class CohortGradients:
                 text begins with the scenario's key, such as ``task.model``.
         """
         self._module = task.model().to(dtype).eval()
-        refuse_batch_norm(self._module)
+        refuse_layers(self._module)
         for layer in self._module.modules():
             if hasattr(layer, "inplace"):
                 setattr(layer, "inplace", False)  # noqa: B010 - a layer's input must stay as it was

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from fedchain.errors import PartError
 from fedchain.learning.task import Loss
@@ -31,13 +32,19 @@ REDUCE = "so that clipping does not bound one record; reduce over the axes of on
 ONCE = "so that the gradient of a record depends on others; keep no state and draw nothing in it"
 
 
-def refuse_batch_norm(module: nn.Module) -> None:
-    """Refuse a model with a batch norm, by the name of the layer; raise PartError."""
+def refuse_layers(module: nn.Module) -> None:
+    """Refuse a model with a batch norm or a dropout, by the name of the layer; raise PartError."""
     for name, layer in module.named_modules():
+        words = f"task.model: layer {name} is a {type(layer).__name__}, which"
         if isinstance(layer, _BatchNorm):
             raise PartError(
-                f"task.model: layer {name} is a {type(layer).__name__}, which mixes examples, so "
-                "that clipping bounds no record; use a norm within one example, as GroupNorm"
+                f"{words} mixes examples, so that clipping bounds no record; use a norm within one "
+                "example, as GroupNorm"
+            )
+        if isinstance(layer, _DropoutNd) and layer.p > 0:
+            raise PartError(
+                f"{words} draws at random, so that nobody could compute a gradient again; leave it "
+                "out, or write p=0: the noise of privacy takes its place"
             )
 
 
@@ -165,7 +172,7 @@ def probe_of(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> 
     # In float64, rounding and mixing are far apart.
     try:
         return _probe_in(torch.float64, module, loss, inputs, targets)
-    except RuntimeError:  # torch's answer to arrays of two types
+    except (RuntimeError, PartError):  # torch's answer to arrays of two types
         return _probe_in(inputs.dtype, module, loss, inputs, targets)
 
 
