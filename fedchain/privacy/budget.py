@@ -28,10 +28,12 @@ class Budget:
     """
 
     # there may be a million of them
-    __slots__ = ("_answered", "_last", "_rounds", "_spent", "mechanism", "releases")
+    __slots__ = ("_answered", "_last", "_rounds", "_spent", "each", "mechanism", "releases")
 
-    def __init__(self, mechanism: Mechanism) -> None:
+    def __init__(self, mechanism: Mechanism, each: int = 1) -> None:
         self.mechanism = mechanism
+        self.each = each
+        """Number of releases in an answer; see ``releases_in_message``."""
         self.releases = 0
         """Number of releases so far."""
         self._answered: tuple[tuple[bytes, int], ...] = ()
@@ -62,7 +64,7 @@ class Budget:
         schedule = self.mechanism.noise_schedule
         if schedule is not None:
             return schedule.step_for(self._spent, self._rounds - (round_ <= self._last))
-        if self.releases < self.mechanism.terms.releases:
+        if self.releases + self.each <= self.mechanism.terms.releases:
             return 0
         return 0 if math.isinf(self.mechanism.epsilon_per_release) else None
 
@@ -86,7 +88,7 @@ class Budget:
             self._spent += schedule.costs[step]
         self._rounds += round_ > self._last
         self._last = max(self._last, round_)
-        self.releases += 1
+        self.releases += self.each
         self._answered = (*self._answered, (parent, step))[-KEPT_ANSWERS:]
 
 

@@ -3,6 +3,7 @@
 from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, from_resolved, load, user_parts
+from fedchain.scenario.local import Local
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import Gossip, Scenario
@@ -27,6 +28,7 @@ __all__ = [
     "Gossip",
     "Groups",
     "HolderAttack",
+    "Local",
     "Momentum",
     "Nodes",
     "Scenario",
