@@ -137,7 +137,7 @@ MAKERS: dict[str, Maker] = {
     "byzantine_share": Maker(
         commands=(sweep("byzantine_share"),),
         minutes=3,
-        pictures={"byzantine_share.png": "figures/accuracy_against_attacks[0]_share.png"},
+        pictures={"byzantine_share.png": "figures/accuracy_against_attacks_0_share.png"},
         texts={"": Text(PAGE, of_cells(partial(values_table, "rule"), SHARE))},
     ),
     "privacy_and_robustness": Maker(

@@ -17,6 +17,7 @@ from fedchain.ledger.chain.rules import ZERO, Parameters, Rules, encode_rules
 from fedchain.ledger.chain.work import works
 from fedchain.names import legible
 from fedchain.nodes.holders.identity import Sampling
+from fedchain.privacy.local_steps import check_local, releases_in_message
 from fedchain.privacy.mechanisms import Mechanism, Terms, mechanisms
 from fedchain.registry import Part, plain_value
 from fedchain.scenario import Scenario
@@ -50,9 +51,16 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
         PartError: a user-defined mechanism fails, or cannot keep its declared ``terms``.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
+    messages = sampling_of(scenario).most_releases
     shares = () if groups is None else (groups.counted_on,)
     try:
-        made = mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
+        made = mechanisms.build(part, messages, dimension, *shares)
+        check_local(made, scenario.local, grouped=groups is not None)
+        if (each := releases_in_message(made, scenario.local)) > 1:
+            spare = each * (made.terms.releases - messages)
+            known = {"spare_releases": spare} if "spare_releases" in part.parameters else {}
+            several = Part(part.kind, {**part.parameters, **known})
+            made = mechanisms.build(several, each * messages, dimension)
         total = made.epsilon_after(made.terms.releases)
     except ArithmeticError as error:
         words = f"privacy: no accountant has a total for these values ({error})"
@@ -165,7 +173,7 @@ def _agreed(scenario: Scenario, mechanism: Mechanism, rule: Part) -> dict[str, A
     """Return the agreed values that the ledger itself does not check."""
     return {
         "task": scenario.task.plain(),
-        "privacy": _privacy(scenario.privacy, mechanism),
+        "privacy": _privacy(scenario.privacy, mechanism) | _locally(scenario),
         "groups": plain_value(scenario.nodes.groups),
         "momentum": plain_value(scenario.nodes.momentum),
         "threat": {
@@ -197,6 +205,11 @@ def _privacy(part: Part, mechanism: Mechanism) -> dict[str, Any]:
     other = {k: v for k, v in asked.items() if k in known and v != known[k]}
     free = {k: v for k, v in asked.items() if k not in known}
     return told | free | {f"{k}_asked": v for k, v in other.items()}
+
+
+def _locally(scenario: Scenario) -> dict[str, Any]:
+    """Return the local training, which says what a release is; nothing without it."""
+    return {} if scenario.local is None else {"local": plain_value(scenario.local)}
 
 
 def _text(value: object) -> str:

@@ -12,8 +12,8 @@ from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders import group_pool as group
 from fedchain.nodes.holders.group_pool import GroupPool
-from fedchain.nodes.holders.holder_pool import PoolParts
 from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.scenario import Scenario
 from fedchain.secure_aggregation import assembler

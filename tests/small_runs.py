@@ -9,7 +9,8 @@ from typing import Any
 from fedchain.engines import Source
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.holder_pool import HolderPool
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.scenario import Scenario, from_mapping
 from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation

@@ -16,7 +16,14 @@ from fedchain.audits.evidence import Seen, count_trials, families_of, seen_along
 from fedchain.audits.lower_bounds import Tradeoff, lower_bound, tail_bound, tradeoff_of
 from fedchain.audits.one_run import guessed
 from fedchain.audits.record import Audit, BoundingRow, Label
-from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of, releases_of
+from fedchain.audits.runs_for_audit import (
+    Subject,
+    for_audit,
+    ledger_of,
+    promise_of,
+    refuse_local_steps,
+    releases_of,
+)
 from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.results import Run
 from fedchain.results.findings import Finding
@@ -61,11 +68,12 @@ def with_canaries(scenario: Scenario, each: int | None = None) -> Scenario:
     canaries keeps them.
 
     Raises:
-        ScenarioError: the scenario protects holders, not records.
+        ScenarioError: the scenario protects holders, not records, or holders train locally.
     """
     if scenario.privacy.parameters.get("unit") == "holder":
         text = "holder: canaries are records, no whole holders; only unit record is allowed"
         raise ScenarioError([Problem(("privacy", "unit"), text)])
+    refuse_local_steps(scenario, "canaries are looked for")
     if scenario.task.kind in ("canaries", "planted"):
         return for_audit(scenario, {})
     among = {"of": scenario.task.plain(), "data_seed": scenario.seed, "each": each or PLANTED}

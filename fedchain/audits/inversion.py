@@ -27,7 +27,14 @@ from fedchain.audits.pictures import (
     mean_ssim,
 )
 from fedchain.audits.record import Audit, AuditRow
-from fedchain.audits.runs_for_audit import AuditProgress, Subject, for_audit, ledger_of, releases_of
+from fedchain.audits.runs_for_audit import (
+    AuditProgress,
+    Subject,
+    for_audit,
+    ledger_of,
+    refuse_local_steps,
+    releases_of,
+)
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.evaluation import dimension, load_weights
 from fedchain.learning.task import Task, tasks
@@ -75,7 +82,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
     the finding also rates the best guess without any gradient.
 
     Raises:
-        ScenarioError: records are not pictures, or holders form groups.
+        ScenarioError: records are not pictures, holders form groups, or holders train locally.
 
     Reference:
         Geiping et al., "Inverting Gradients - How easy is it to break privacy in federated
@@ -120,11 +127,12 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
     """Return the scenario cut to one round and few records per holder, with unchanged noise.
 
     Raises:
-        ScenarioError: records are not pictures, or holders form groups.
+        ScenarioError: records are not pictures, holders form groups, or holders train locally.
     """
     if scenario.nodes.groups is not None:
         text = "inversion looks for the records of one holder in its message; only null is allowed"
         raise ScenarioError([Problem(("nodes", "groups"), text)])
+    refuse_local_steps(scenario, "inversion looks for records")
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
     if task.held_out.inputs.ndim not in (3, 4):
         text = f"{scenario.task.kind}: its records are no pictures; inversion looks for pictures"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.arrays import Vector
-from fedchain.errors import RunRefused
+from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.verdict_cache import MOST
 from fedchain.ledger.storage.store import Store
@@ -126,6 +126,17 @@ def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     sections = {key: value for key, value in values.items() if "." not in key}
     single = {key: value for key, value in values.items() if "." in key}
     return from_mapping(whole | sections, set=single)
+
+
+def refuse_local_steps(scenario: Scenario, what: str) -> None:
+    """Raise ScenarioError if messages are sums of several local steps.
+
+    ``what`` says what an audit does with a single gradient.
+    """
+    local = scenario.local
+    if local is not None and local.steps > 1:
+        text = f"must be 1, since {what} in the gradient at the weights of the chain"
+        raise ScenarioError([Problem(("local", "steps"), f"{text}, got {local.steps}")])
 
 
 @dataclass(frozen=True)

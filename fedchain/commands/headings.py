@@ -39,11 +39,13 @@ def heading(setup: RunSetup) -> str:
         honest = f"{found.honest_members} honest, {found.dropouts} may be lost"
         asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
     root = " and a public root" if scenario.rooted else ""
+    local = scenario.local
+    steps = f" of {counted_words(local.steps, 'local step')}" if local else ""
     return " · ".join(
         (
             f"{counted_words(nodes.holders, 'holder')}{_in_brackets(+byzantine)}{asked}{root}",
             f"{counted_words(nodes.miners, 'compute node')}{_in_brackets(dishonest)}",
-            counted_words(scenario.rounds, "round"),
+            f"{counted_words(scenario.rounds, 'round')}{steps}",
             f"{setup.rules.dimension:,} weights",
             privacy,
             f"hashing {hashing_words(expected_hashing_s(scenario))}",

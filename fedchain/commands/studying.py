@@ -82,7 +82,10 @@ def report(
     figures: Annotated[
         str, typer.Option(help="Kinds of figure files: pdf, svg, png.")
     ] = "pdf,svg,png",
-    tables: Annotated[str, typer.Option(help="Kinds of table files: csv, md, tex.")] = "csv,md,tex",
+    tables: Annotated[
+        str,
+        typer.Option(help="Kinds of table files: csv, md, tex, parquet (rounds of a sweep)."),
+    ] = "csv,md,tex",
     html: Annotated[
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
@@ -97,7 +100,8 @@ def report(
 ) -> None:
     """Write figures, tables and one self-contained page for runs and sweeps.
 
-    Runs without results yet are only listed.
+    Runs without a round yet are only listed. Files of an earlier report that this one does not
+    write are removed.
     """
     from fedchain.reports.report import report as write
 

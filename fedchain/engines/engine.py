@@ -20,12 +20,12 @@ from fedchain.nodes.holders.colluders import poisoned_task
 from fedchain.nodes.holders.group_pool import GroupPool
 from fedchain.nodes.holders.holder_pool import (
     HolderPool,
-    PoolParts,
     ReleaseBackend,
     ReleaseBatch,
     chunk_size,
     chunks_of,
 )
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.public_root import RootedPool, of_root
 from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
@@ -121,7 +121,7 @@ class Source:
         if task.root is None:
             return pool
         public = CohortGradients(of_root(task), clip=None).on(placed(device))
-        return RootedPool(pool, public, nodes.participants, self.scenario.ledger.storage)
+        return RootedPool(pool, public, self.scenario)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:

@@ -21,6 +21,7 @@ from fedchain.ledger.chain.work import works
 from fedchain.names import counted_words
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.privacy.guarantee import figures
+from fedchain.privacy.local_steps import releases_in_message
 from fedchain.runs.privacy_statement import all_warnings, guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain_values
 from fedchain.scenario.checking import NO_TASK
@@ -133,7 +134,7 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
         ("noise multiplier", f"{values['noise_multiplier']:.4g}"),
         ("epsilon", figures(trial.mechanism, terms.releases)),
         ("delta", f"{terms.delta:g}"),
-        ("releases", f"{terms.releases} at {bound}, for {times}"),
+        ("releases", f"{terms.releases} at {bound}, for {times}{_in_message(trial)}"),
         ("guarantee", values["guarantee"]),
         *(("warning", warning) for warning in values["warnings"]),
         ("private tuning", values["tuning"]),
@@ -146,6 +147,12 @@ def _rows(trial: Trial, values: dict[str, Any], stale: StaleBlocks) -> list[tupl
         ("memory", f"about {told['memory_mb']} MB"),
         ("disk", f"about {told['disk_mb']} MB"),
     ]
+
+
+def _in_message(trial: Trial) -> str:
+    """Return how many releases a message of a round holds, if it holds several."""
+    each = releases_in_message(trial.mechanism, trial.scenario.local)
+    return f", {each} in each message (one a local step)" if each > 1 else ""
 
 
 def _participants(trial: Trial) -> list[tuple[str, str]]:

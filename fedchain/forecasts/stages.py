@@ -114,5 +114,8 @@ def _releases_s(source: Source, workers: int, examples: float) -> dict[str, floa
                     each = statistics.fmean(batch.seconds[stage] for batch in batches)
                     spent[stage] += turns * each / (TIMES - 1)
     holders = [k for chunk in few for each in chunk for k in members(each.context.holder)]
-    spent["gradients"] *= examples / statistics.fmean(task.holders[k].examples for k in holders)
+    local = scenario.local
+    most = math.inf if local is None or local.batch is None else local.batch
+    tried = statistics.fmean(task.holders[k].examples for k in holders)
+    spent["gradients"] *= min(examples, most) / min(tried, most)
     return spent

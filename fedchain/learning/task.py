@@ -90,8 +90,9 @@ class Sampled:
 
     masks: Sequence[Flags]
     """For each holder, one flag for each record: whether the record takes part."""
-    rate: float
-    """Probability that a record takes part."""
+    sizes: Sequence[float]
+    """For each holder, the number by which its sum of gradients is divided: the number of records
+    that take part, or its expectation if they are drawn independently."""
 
 
 @dataclass(frozen=True)

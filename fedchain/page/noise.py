@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fedchain.errors import FedchainError
 from fedchain.ledger.chain.rules import Rules
+from fedchain.privacy.local_steps import releases_in_message
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
 from fedchain.scenario import Scenario
@@ -35,6 +36,7 @@ def noise_norms(
         return [None] * len(records)
     # The shares of all members add up, and epsilon counts on those of the fewest honest ones.
     more = 1.0 if groups is None else math.sqrt(groups.size / groups.counted_on)
+    more *= math.sqrt(releases_in_message(mechanism, scenario.local))
     return [
         count and more * mechanism.noise_norm(mechanism.terms.sensitivity(count), rules.dimension)
         for count in records

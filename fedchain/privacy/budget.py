@@ -28,10 +28,12 @@ class Budget:
     """
 
     # there may be a million of them
-    __slots__ = ("_answered", "_last", "_rounds", "_spent", "mechanism", "releases")
+    __slots__ = ("_answered", "_last", "_rounds", "_spent", "each", "mechanism", "releases")
 
-    def __init__(self, mechanism: Mechanism) -> None:
+    def __init__(self, mechanism: Mechanism, each: int = 1) -> None:
         self.mechanism = mechanism
+        self.each = each
+        """Number of releases in an answer; see ``releases_in_message``."""
         self.releases = 0
         """Number of releases so far."""
         self._answered: tuple[tuple[bytes, int], ...] = ()
@@ -62,7 +64,7 @@ class Budget:
         schedule = self.mechanism.noise_schedule
         if schedule is not None:
             return schedule.step_for(self._spent, self._rounds - (round_ <= self._last))
-        if self.releases < self.mechanism.terms.releases:
+        if self.releases + self.each <= self.mechanism.terms.releases:
             return 0
         return 0 if math.isinf(self.mechanism.epsilon_per_release) else None
 
@@ -77,7 +79,8 @@ class Budget:
         >>> budget.releases_with(b"parent"), budget.releases_with(b"another parent")
         (1, 2)
         """
-        return self.releases + (parent not in (answered for answered, _ in self._answered))
+        known = parent in (answered for answered, _ in self._answered)
+        return self.releases + (0 if known else self.each)
 
     def spend(self, parent: bytes, round_: int) -> None:
         """Count the answer to a parent block, unless it is counted already.
@@ -99,7 +102,7 @@ class Budget:
             self._spent += schedule.costs[step]
         self._rounds += round_ > self._last
         self._last = max(self._last, round_)
-        self.releases += 1
+        self.releases += self.each
         self._answered = (*self._answered, (parent, step))[-KEPT_ANSWERS:]
 
 

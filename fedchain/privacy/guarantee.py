@@ -8,10 +8,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fedchain.privacy.local_steps import releases_in_message
 from fedchain.privacy.mechanisms import Mechanism, Terms
 
 if TYPE_CHECKING:
-    from fedchain.scenario import Groups, Momentum
+    from fedchain.scenario import Groups, Local, Momentum
 
 
 def guarantee(
@@ -23,6 +24,7 @@ def guarantee(
     groups: Groups | None = None,
     hidden: bool = False,
     momentum: Momentum | None = None,
+    local: Local | None = None,
 ) -> str:
     """Return a text that says what a run promises, against whom, and under which conditions.
 
@@ -34,6 +36,7 @@ def guarantee(
         groups: the groups in which holders share their noise; None if each holder adds its own.
         hidden: whether the noise comes from a secret file outside the run folder.
         momentum: the running mean that participants send; None if they send each release.
+        local: the local training of the holders; None if a message holds one gradient.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
@@ -69,7 +72,8 @@ def guarantee(
         f"differentially private, {neighbour}, against {_describe_readers(groups)}, over "
         f"the {releases} releases of the {'group' if groups else 'holder'} that made the most. "
         f"{asked if sampled else ''}{drawn if terms.sampling_rate < 1 else ''}"
-        f"{_describe_sharing(groups)}{_describe_momentum(momentum)}"
+        f"{_describe_local(mechanism, local)}{_describe_sharing(groups)}"
+        f"{_describe_momentum(momentum)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder {_describe_clipping(terms)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
@@ -176,6 +180,18 @@ def _describe_sharing(groups: Groups | None) -> str:
         "fewer honest ones, and the guarantee is weaker. No holder is protected by noise of its "
         "own alone: the assembler must name the same members to all, and the masks (X25519, "
         "AES-256) must hold. "
+    )
+
+
+def _describe_local(mechanism: Mechanism, local: Local | None) -> str:
+    """Return the text on which local steps are releases."""
+    if local is None:
+        return ""
+    if releases_in_message(mechanism, local) == 1:
+        return f"The sum of the {local.steps} local steps of a message is one release. "
+    return (
+        f"Each of the {local.steps} local steps of a message is a release: its gradients are "
+        "clipped and get noise of their own before the holder moves. "
     )
 
 

@@ -16,13 +16,15 @@ NO_ATTACKERS = "nobody"
 def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     """Label each mapping of an axis with its kind, and with the keys that differ within the kind.
 
+    A list of mappings has the labels of its entries, joined by a plus sign.
+
     Args:
         key: the grid key, dotted.
         texts: the different values of the axis, as text in ``points.csv``.
 
     Returns:
-        The label of each text that is a mapping or null. Empty if no text is a mapping, or if two
-        labels would be equal.
+        The label of each text that is a mapping, a list of mappings, or null. Empty if there is no
+        such mapping or list, or if two labels would be equal.
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
@@ -30,8 +32,13 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     {'{kind: alie, count: 0}': 'nobody', '{kind: alie, count: 4}': 'alie'}
     >>> block_words("privacy", ["{kind: gaussian, clip: 0.5}", "{kind: knorm, clip: 0.5}"])
     {'{kind: gaussian, clip: 0.5}': 'gaussian', '{kind: knorm, clip: 0.5}': 'knorm'}
+    >>> block_words("attacks", ["[]", "[{kind: alie, count: 4}]"])
+    {'[]': 'nobody', '[{kind: alie, count: 4}]': 'alie'}
     """
     values = {text: _value(text) for text in texts}
+    lists = {text: value for text, value in values.items() if _is_list(value)}
+    if any(lists.values()):
+        return _list_words(key, texts, lists)
     blocks = {text: value for text, value in values.items() if isinstance(value, Mapping)}
     if not blocks:
         return {}
@@ -42,8 +49,33 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     if len(set(words.values())) < len(words):
         return {}
     if any(value is None for value in values.values()):
-        words["null"] = f"no {key.rpartition('.')[2].replace('_', ' ')}"
+        words["null"] = _nothing(key)
     return {text: words[text] for text in texts if text in words}
+
+
+def _nothing(key: str) -> str:
+    """Return the label of an axis value that leaves a key out, or lists nothing under it."""
+    return NO_ATTACKERS if key == "attacks" else f"no {key.rpartition('.')[2].replace('_', ' ')}"
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value)
+
+
+def _list_words(
+    key: str, texts: Sequence[str], lists: Mapping[str, list[Mapping[str, Any]]]
+) -> dict[str, str]:
+    """Label each list of mappings, by the labels of all mappings in all lists."""
+    entries = {yaml_text(entry): entry for value in lists.values() for entry in value}
+    labels = block_words(f"{key}[0]", list(entries))
+    words = {
+        text: " + ".join(labels[yaml_text(entry)] for entry in value) or _nothing(key)
+        for text, value in lists.items()
+        if all(yaml_text(entry) in labels for entry in value)
+    }
+    if len(words) < len(lists) or len(set(words.values())) < len(words):
+        return {}
+    return {text: words.get(text, _nothing(key)) for text in texts if text in {*words, "null"}}
 
 
 def _value(text: str) -> Any:

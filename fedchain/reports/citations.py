@@ -20,7 +20,7 @@ from fedchain.registry import (
     sources_of,
 )
 from fedchain.results import Run
-from fedchain.scenario import Groups
+from fedchain.scenario import Groups, Local
 from fedchain.scenario.nodes import Momentum
 from fedchain.version import __version__
 
@@ -98,6 +98,8 @@ def _used(scenario: Mapping[str, Any], folder: str) -> Iterator[Use]:
     for name, section in (("groups", Groups), ("momentum", Momentum)):
         if nodes.get(name):
             yield f"nodes.{name}", sources_of(section) or ()
+    if scenario.get("local"):
+        yield "local", sources_of(Local) or ()
 
 
 def _parts(family: Family[Any], block: Mapping[str, Any]) -> Iterator[Use]:

@@ -18,7 +18,7 @@ from fedchain.reports.findings import finding_of
 from fedchain.reports.settings import settings_of
 from fedchain.reports.study import Recorded, Study, byzantine_share, capture
 from fedchain.reports.tables import Table, cell_words
-from fedchain.reports.words import labelled
+from fedchain.reports.words import labelled, partial_words
 
 FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 """Template of the page, with places for its title and its body."""
@@ -71,6 +71,8 @@ def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
     yield f'<p class="finding">{_text(finding_of(study))}</p>'
     if description := study.first.manifest["scenario"]["description"]:
         yield f'<p class="lead">{_text(description)}</p>'
+    if lacks := partial_words(study):
+        yield f'<p class="lead"><strong>{_text(lacks)}.</strong></p>'
     if found.replay:
         yield f'<p><a href="{REPLAY}">The same run as a page</a>, round by round.</p>'
     yield _facts(settings_of(study))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from fedchain.errors import NothingYet
 from fedchain.files import check_folder, write_output, write_whole
+from fedchain.reports.curves import PARQUET, curve_files, parquet_packages
 from fedchain.reports.figures import FIGURE_KINDS, draw
 from fedchain.reports.figures.style import render
 from fedchain.reports.page import REPLAY, Attacked, StudyReport, page
+from fedchain.reports.stale import remove_stale
 from fedchain.reports.study import Study, open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
 from fedchain.results.findings import AUDIT
@@ -27,12 +29,14 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Each folder gets ``figures/``, ``tables/`` and ``report.html``.
+    Each folder gets ``figures/``, ``tables/`` and ``report.html``. What an earlier report wrote
+    there is removed if this one does not write it again.
 
     Args:
         paths: run folders and sweep folders.
         figures: kinds of figure files, any of ``pdf``, ``svg``, ``png``.
-        tables: kinds of table files, any of ``csv``, ``md``, ``tex``.
+        tables: kinds of table files, any of ``csv``, ``md``, ``tex``, ``parquet``; the last one
+            holds only the rounds of sweeps.
         html: file of one common page for all folders; None: a page in each folder.
         trust_user_parts: whether to import user-defined audits that ``audit.json`` names.
         left_out: a function that is called with a message for each folder without results; None: a
@@ -44,13 +48,16 @@ def report(
     Raises:
         RunError: a folder is neither a run nor a sweep, or cannot be written; or no folder has
             results.
+        MissingExtra: Parquet is asked for, and pyarrow is not installed.
         PartError: the figure of a user-defined audit fails.
         ValueError: a kind of file is not known.
     """
-    for kinds, known in ((figures, FIGURE_KINDS), (tables, TABLE_KINDS)):
+    for kinds, known in ((figures, FIGURE_KINDS), (tables, (*TABLE_KINDS, PARQUET))):
         unknown = sorted(set(kinds) - set(known))
         if unknown:
             raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
+    if PARQUET in tables:
+        parquet_packages()
     studies = _open(paths, left_out)
     for study in studies:
         check_folder(study.folder, own=True)
@@ -59,6 +66,8 @@ def report(
     for file, content in _files(findings, figures, tables, html):
         (write_output if html is not None and file == Path(html) else write_whole)(file, content)
         written.append(file)
+    for study in studies:
+        remove_stale(study.folder, written)
     return written
 
 
@@ -98,8 +107,11 @@ def _files(
     for found in studies:
         for drawn, kind in product((*found.drawings, *found.attacked.drawings), figures):
             yield found.study.folder / "figures" / f"{drawn.name}.{kind}", render(drawn, kind)
-        for table, kind in product((*found.tables, *found.attacked.tables), tables):
+        shown = [kind for kind in tables if kind in TABLE_KINDS]
+        for table, kind in product((*found.tables, *found.attacked.tables), shown):
             yield found.study.folder / "tables" / f"{table.name}.{kind}", write_table(table, kind)
+        for name, content in curve_files(found.study, tuple(tables)):
+            yield found.study.folder / "tables" / name, content
     if html is not None:
         yield Path(html), page(studies)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fedchain.names import counted_words
 from fedchain.reports.study import Study
 from fedchain.reports.words import labelled, value_words
 
@@ -20,6 +21,7 @@ def settings_of(study: Study) -> dict[str, str]:
         "data holders": str(nodes["holders"]),
         "compute nodes": str(nodes["compute"]),
         "rounds": str(scenario["rounds"]),
+        **_locally(scenario.get("local")),
         **{section: _kind(study, section) for section in ("aggregation", "update", "privacy")},
         "attacks": "; ".join(map(attack_words, scenario["attacks"])) or "none",
     }
@@ -35,6 +37,15 @@ def settings_of(study: Study) -> dict[str, str]:
 
 def _kind(study: Study, section: str) -> str:
     return _part(study, section, study.first.manifest["scenario"].get(section))
+
+
+def _locally(local: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the local training in words; nothing without it."""
+    if local is None:
+        return {}
+    records = "all records" if local["batch"] is None else f"batches of {local['batch']}"
+    steps = counted_words(local["steps"], "step")
+    return {"local training": f"{steps} of {value_words(local['learning_rate'])}, {records}"}
 
 
 def _inner(study: Study) -> dict[str, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from fedchain.errors import NothingYet, RunRefused
+from fedchain.errors import NothingYet, RunError, RunRefused
 from fedchain.files import check_folder, read_json, read_utf8
 from fedchain.registry import suggest
 from fedchain.reports.axis_labels import block_words
@@ -66,7 +66,7 @@ class Study:
     score: str
     """The main metric of the study, such as ``iou`` or ``accuracy``."""
     runs: tuple[Recorded, ...]
-    """The runs with results, in the order of the grid."""
+    """The runs with results, in the order of the grid; a single run as far as it came."""
     keys: tuple[str, ...] = ()
     """The grid keys, dotted."""
     x: str = ""
@@ -77,6 +77,8 @@ class Study:
     """The grid keys whose values are labels of YAML mappings."""
     unfinished: tuple[Mapping[str, str], ...] = ()
     """Rows of ``points.csv`` for points without a result."""
+    begun: tuple[Recorded, ...] = ()
+    """The runs without a result that have rounds; empty if ``runs`` has them for lack of others."""
 
     @property
     def first(self) -> Recorded:
@@ -134,16 +136,18 @@ def total_epsilon(run: Recorded) -> float | None:
 
 
 def capture(run: Recorded) -> float | None:
-    """Return the share of the attacked rounds that attackers captured; None if nobody attacked.
-
-    They capture a round if they have at least their share of the messages in the global gradient.
-    """
+    """Return the share of the attacked rounds that attackers captured; None if nobody attacked."""
     return capture_of(run.metrics)
 
 
 def byzantine_share(run: Recorded) -> float | None:
     """Return the attackers' mean share of the global gradient; None if nobody attacked."""
     return attackers_share(run.metrics)
+
+
+def counted(run: Recorded, name: str) -> float:
+    """Return the sum of a count over all rounds, such as ``byzantine_used``."""
+    return float(sum(row.get(name) or 0 for row in run.metrics))
 
 
 def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:
@@ -252,16 +256,18 @@ def _open_sweep(folder: Path) -> Study:
     sweep, rows = read_points(folder)
     keys = tuple(sweep["grid"])
     words = {key: block_words(key, list(dict.fromkeys(row[key] for row in rows))) for key in keys}
-    runs = tuple(
-        replace(
-            read_run(folder / "runs" / row["run"]),
-            values=tuple(words[key].get(row[key], read_value(row[key])) for key in keys),
-        )
-        for row in rows
-        if row["status"] in DONE
-    )
+
+    def read(row: Mapping[str, str]) -> Recorded:
+        values = tuple(words[key].get(row[key], read_value(row[key])) for key in keys)
+        return replace(read_run(folder / "runs" / row["run"]), values=values)
+
+    runs = tuple(read(row) for row in rows if row["status"] in DONE)
+    left = tuple(row for row in rows if row["status"] not in DONE)
+    begun = tuple(_with_rounds(read, left))
     if not runs:
-        raise NothingYet(f"{folder}: no point has finished yet; let the sweep go on first")
+        runs, begun = begun, ()
+    if not runs:
+        raise NothingYet(f"{folder}: no point has a round yet; let the sweep go on first")
     known = {name for run in runs for name in metric_names(run)}
     score = sweep["y"] or runs[0].manifest["score"]
     if sweep["y"] and known and score not in known:
@@ -276,5 +282,19 @@ def _open_sweep(folder: Path) -> Study:
         x=sweep["x"] or (keys[0] if keys else ""),
         target=sweep.get("target"),
         blocks=frozenset(key for key in keys if words[key]),
-        unfinished=tuple(row for row in rows if row["status"] not in DONE),
+        unfinished=left,
+        begun=begun,
     )
+
+
+def _with_rounds(
+    read: Callable[[Mapping[str, str]], Recorded], rows: Iterable[Mapping[str, str]]
+) -> Iterator[Recorded]:
+    """Yield the runs of rows without a result that can be read and have recorded a round."""
+    for row in rows:
+        try:
+            run = read(row)
+        except RunError:  # the row says why there is no run
+            continue
+        if run.metrics:
+            yield run

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,13 +18,14 @@ from fedchain.reports.study import (
     Study,
     byzantine_share,
     capture,
+    counted,
     final,
     finite_value,
     metric_names,
     over_seeds,
     total_epsilon,
 )
-from fedchain.reports.words import key_words, value_words
+from fedchain.reports.words import key_words, partial_words, value_words
 from fedchain.results.finding import metric_words, plain_baseline
 from fedchain.statistics import Interval
 
@@ -67,8 +68,12 @@ class Table:
 def tabulate(study: Study) -> list[Table]:
     """Return all tables for which the study has data, first the most important one."""
     if study.kind == "sweep":
-        return [*(_against_law(study) or [_points(study)]), *_effort(study)]
-    return [_metrics(study.first), *_holders(study.first), *_last_round(study.first)]
+        made = [*(_against_law(study) or [_points(study)]), *_effort(study)]
+    else:
+        made = [_metrics(study.first), *_holders(study.first), *_last_round(study.first)]
+    lacks = partial_words(study)
+    told = f". {lacks}" if lacks else ""
+    return [replace(table, caption=table.caption + told) for table in made]
 
 
 def write_table(table: Table, kind: str) -> str:
@@ -91,14 +96,15 @@ def cell_words(cell: Cell) -> str:
 
 
 def _points(study: Study) -> Table:
-    metrics = metric_names(study.first)
+    metrics = list(dict.fromkeys(name for run in study.runs for name in metric_names(run)))
     columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
     columns += [(metric, metric_words(metric)) for metric in metrics] + [("epsilon", "ε spent")]
     measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
     measures.append(total_epsilon)
     if any(capture(run) is not None for run in study.runs):
+        columns.append(("byzantine_used", "attackers' messages used"))
         columns += [("byzantine_share", "attackers' share"), ("capture", "capture")]
-        measures += [byzantine_share, capture]
+        measures += [partial(counted, name="byzantine_used"), byzantine_share, capture]
     rows = _rows(study, measures)
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
     return Table("points", caption, tuple(columns), rows)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Set
 
 from fedchain.learning.task import PUBLIC_ONLY
-from fedchain.reports.study import EPSILON, GridValue, GridValues, Recorded, Study
+from fedchain.names import counted_words
+from fedchain.reports.study import DONE, EPSILON, GridValue, GridValues, Recorded, Study
 from fedchain.results.finding import plain_baseline
 
 ATTACKERS = {
@@ -90,6 +92,27 @@ def labelled(study: Study) -> dict[str, list[Recorded]]:
     """Return the runs of each grid point, by the point's label. A single run has an empty label."""
     groups = study.groups().items()
     return {group_words(study.keys, values, study.blocks): runs for values, runs in groups}
+
+
+def partial_words(study: Study) -> str:
+    """Return a sentence that says what a study lacks; empty if it lacks nothing.
+
+    It has no full stop.
+    """
+    if study.kind == "run":
+        told = study.first.manifest
+        status, height, rounds = (told[key] for key in ("status", "height", "rounds"))
+        words = f"Partial: the run is {status} after {height} of {counted_words(rounds, 'round')}"
+        return "" if status in DONE else words.replace("_", " ")
+    if not study.unfinished:
+        return ""
+    counts = Counter(row["status"].replace("_", " ") for row in study.unfinished)
+    states = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    missing = sum(counts.values())
+    if study.first.manifest["status"] not in DONE:
+        return f"Partial: no run has a result yet ({states}); all values are those so far"
+    total = counted_words(missing + len(study.runs), "run")
+    return f"Partial: {missing} of {total} left out, without a result ({states})"
 
 
 def seed_words(counts: Collection[int]) -> str:

@@ -20,7 +20,9 @@ from fedchain.privacy.guarantee import (
     unprotected,
     warnings_for,
 )
+from fedchain.privacy.local_steps import releases_in_message
 from fedchain.privacy.mechanisms import Mechanism
+from fedchain.registry import plain_value
 from fedchain.scenario import Groups, Scenario, attackers_of
 from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
@@ -76,6 +78,8 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "delta": terms.delta,
         "groups": in_groups(nodes.groups),
         "momentum": nodes.momentum and nodes.momentum.plain(),
+        "local": plain_value(setup.scenario.local),
+        "releases_in_message": releases_in_message(mechanism, setup.scenario.local),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_replaced": finite(replaced(mechanism, worst)[0]),
@@ -103,6 +107,7 @@ def expected_noise(setup: RunSetup) -> list[float] | None:
     # The shares of all members add up, and epsilon counts on those of the fewest honest ones.
     groups = nodes.groups
     more = 1.0 if groups is None else math.sqrt(groups.size / groups.counted_on)
+    more *= math.sqrt(releases_in_message(mechanism, setup.scenario.local))
     counts = [
         sum(setup.task.holders[member].count for member in nodes.members_of(k))
         for k in range(nodes.participants)
@@ -147,6 +152,7 @@ def guarantee_of(
         sampled=nodes.asked < nodes.participants,
         groups=nodes.groups,
         momentum=nodes.momentum,
+        local=scenario.local,
         hidden=hidden,
     )
 

@@ -11,6 +11,7 @@ from fedchain.scenario.loading import (
     source_of,
     user_parts,
 )
+from fedchain.scenario.local import Local
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.provenance import changes_since, provenance_of, run_digest, run_name
@@ -35,6 +36,7 @@ __all__ = [
     "Gossip",
     "Groups",
     "HolderAttack",
+    "Local",
     "Momentum",
     "Nodes",
     "Scenario",

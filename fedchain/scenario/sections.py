@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PrivateAttr
 
 from fedchain.registry import FAMILIES, Part, Section, Where
 from fedchain.scenario.attackers import AtLeastOne, Misbehaving
+from fedchain.scenario.local import Local
 from fedchain.scenario.nodes import Nodes
 from fedchain.scenario.root import has_root
 
@@ -159,6 +160,9 @@ class Scenario(Section):
     """What is learned: data, model, loss and metrics."""
     nodes: Annotated[Nodes, Field(examples=["{holders: 20, compute: 3}"])]
     """Data holders and compute nodes."""
+    local: Local | None = None
+    """Local training: each holder takes several steps of its own before it sends a message; null:
+    it sends its gradient."""
     network: Annotated[Part, FAMILIES["network"]] = Part("complete", {})
     """Which nodes are linked, and how fast the links are."""
     gossip: Gossip = Gossip()

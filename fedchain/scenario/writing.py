@@ -40,7 +40,8 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 def scenario_digest(scenario: Scenario) -> str:
     """Return a hash, 64 hex digits, of the values that change the computation, without the seed."""
-    content = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
+    values = plain_values(scenario).items()
+    content = {k: v for k, v in values if k not in UNHASHED and v is not None}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -22,6 +22,7 @@ from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_d
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
 from fedchain.privacy.budget import Budget, NoBudget
+from fedchain.privacy.local_steps import releases_in_message
 from fedchain.results import MessageRecord
 from fedchain.simulation.clips import Clips
 from fedchain.simulation.run_blocks import RunBlocks
@@ -75,6 +76,7 @@ class ReleaseService:
         self._epsilon_bound = lru_cache(maxsize=4096)(setup.mechanism.epsilon_bound)
         self._trail = trail_of_run(setup, blocks.block)
         self._root = setup.scenario.nodes.participants if setup.scenario.rooted else None
+        self._each = releases_in_message(setup.mechanism, setup.scenario.local)
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
@@ -97,7 +99,7 @@ class ReleaseService:
         """Return the privacy budget of a participant."""
         if participant not in self._budgets:
             kind = NoBudget if participant == self._root else Budget
-            self._budgets[participant] = kind(self._setup.mechanism)
+            self._budgets[participant] = kind(self._setup.mechanism, self._each)
         return self._budgets[participant]
 
     def carry(self, block: Block) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import NothingYet, RunError
 from fedchain.files import check_folder, write_whole
 from fedchain.interruption import leave_if_unguarded
 from fedchain.names import legible
@@ -18,13 +18,16 @@ from fedchain.reports.report import report
 from fedchain.reports.study import (
     DONE,
     SWEEP_FORMAT,
+    byzantine_share,
     capture,
+    counted,
     final,
     metric_names,
     read_run,
     total_epsilon,
 )
 from fedchain.results import Run, RunFolder
+from fedchain.results.finding import COUNTED
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, ScenarioLike, resolved_yaml, scenario_of
 from fedchain.scenario.writing import yaml_text
@@ -48,7 +51,7 @@ class Swept:
     rows: tuple[PointRow, ...]
     """One row per point: grid values, seed, run, status, error, final metrics and total epsilon."""
     report: tuple[Path, ...]
-    """Files of the report; empty if no point finished."""
+    """Files of the report; empty if no point has a round."""
 
     @property
     def failed(self) -> tuple[PointRow, ...]:
@@ -111,8 +114,9 @@ def sweep(
     lock.lock()
     try:
         rows = _run_all(folder, points, run or _run_point, planned, show)
-        done = any(row["status"] in DONE for row in rows)
-        files = report([folder]) if done else []
+        files = list[Path]()
+        with contextlib.suppress(NothingYet):
+            files = report([folder])
     finally:
         lock.unlock()
     return Swept(folder, tuple(rows), tuple(files))
@@ -193,8 +197,9 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     total = total_epsilon(run)
     spent = math.inf if total is None else total
     told = {**place, "status": status, "error": error, **values, "epsilon": spent}
-    captured = capture(run)
-    return told if captured is None else {**told, "capture": captured}
+    told |= {name: int(counted(run, name)) for name in COUNTED}
+    captured = {"byzantine_share": byzantine_share(run), "capture": capture(run)}
+    return told | {name: value for name, value in captured.items() if value is not None}
 
 
 def _missing(run: Path) -> str:

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from fedchain import agreement
 from fedchain.learning.gradients import cohort as gradients
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders import holder_pool as pool
-from fedchain.nodes.holders import release
+from fedchain.nodes.holders import pool_parts, release
 from fedchain.privacy import guarantee, skellam_law
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.mechanisms import Terms, gaussian, knorm, laplace, skellam
@@ -219,6 +220,24 @@ def publishes_the_loss(patch):
         loss: float = 0.5
 
     patch.setattr(release, "Message", Telling)
+
+
+def adds_noise_after_the_last_local_step(patch):
+    patch.setattr(pool_parts, "releases_in_message", lambda *_: 1)
+
+
+def local_steps_share_their_noise(patch):
+    true = pool_parts.private_releases
+
+    def shared(rows, mechanism, records, contexts):
+        same = [replace(each, local_step=0) for each in contexts]
+        return true(rows, mechanism, records, same)
+
+    patch.setattr(pool_parts, "private_releases", shared)
+
+
+def counts_the_local_steps_as_one_release(patch):
+    patch.setattr(agreement, "releases_in_message", lambda *_: 1)
 
 
 def never_warns(patch):

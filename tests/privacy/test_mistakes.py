@@ -20,6 +20,7 @@ from small_runs import forking, simulate, small
 from torch import nn
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.agreement import mechanism_of
 from fedchain.audits import Choices, audit
 from fedchain.errors import PartError
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -28,17 +29,22 @@ from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Declaration, Message
-from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.holder_pool import HolderPool
 from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, private_releases
-from fedchain.privacy import guarantee
+from fedchain.privacy import accounting, guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
+from fedchain.privacy.budget import Budget
+from fedchain.privacy.local_steps import releases_in_message
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
 from fedchain.randomness import digest
+from fedchain.registry import Part
 from fedchain.runs.privacy_statement import epsilon_spent
-from fedchain.scenario import load
+from fedchain.scenario import Local, load
 
 CLIP = 0.5
+SPENT = {"epsilon": 4.0, "delta": 1e-5, "clip": CLIP}
 SECRET = bytes(range(32))
 IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
 OCCASION = ReleaseContext(secret=bytes(32), chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
@@ -304,6 +310,40 @@ def a_delta_of_one_record_is_warned_of():
     assert any("n_k = 200" in text for text in texts)
 
 
+def every_local_step_of_records_has_noise_and_is_counted():
+    # A record moves a step by the clip alone only if the way there is published with its noise.
+    local, given = Local(steps=4, learning_rate=0.5), {**SPENT, "spare_releases": None}
+    scenario = QUIET.model_copy(update={"local": local, "privacy": Part("gaussian", given)})
+    mechanism = mechanism_of(scenario, 2000)
+    most = mechanism.terms.releases
+    assert most == 4 * gaussian(6, 2000, **SPENT).terms.releases
+    noise = accounting.gaussian_noise_multiplier(SPENT["epsilon"], SPENT["delta"], most)
+    assert math.isclose(mechanism.noise_multiplier, noise, rel_tol=1e-9)
+    ways = []
+
+    class Still:
+        dimension = 2000
+
+        def means(self, weights, holders, drawn=None):
+            ways.append(weights.copy())
+            return np.zeros((len(holders), 2000))
+
+        def clipped(self, rows):
+            return rows
+
+    task = SimpleNamespace(holders=[SimpleNamespace(count=100)])
+    parts = PoolParts(gradients=Still(), scenario=scenario, task=task, mechanism=mechanism)
+    (message,) = HolderPool(parts)(np.zeros(2000), [ReleaseRequest(OCCASION, IDENTITY)]).messages
+    steps = -np.diff(np.stack(ways), axis=0) / local.learning_rate
+    each = mechanism.noise_multiplier * SPENT["clip"] / 100
+    np.testing.assert_allclose(steps.std(axis=1), each, rtol=0.1)
+    assert np.abs(np.corrcoef(steps) - np.eye(3)).max() < 0.1
+    np.testing.assert_allclose(read(message).std(), 2 * each, rtol=0.1)
+    budget = Budget(mechanism, releases_in_message(mechanism, local))
+    budget.spend(b"parent", 1)
+    assert budget.releases == 4
+
+
 AUDIT = Path(__file__).parents[2] / "scenarios" / "audit.yaml"
 
 
@@ -353,6 +393,11 @@ ROWS: dict[Callable[[], None], tuple[Callable[..., None], ...]] = {
     a_clip_that_follows_the_records_is_noisy_and_paid_for: (
         mutants.follows_the_quantile_without_noise,
         mutants.forgets_the_cost_of_the_count,
+    ),
+    every_local_step_of_records_has_noise_and_is_counted: (
+        mutants.adds_noise_after_the_last_local_step,
+        mutants.local_steps_share_their_noise,
+        mutants.counts_the_local_steps_as_one_release,
     ),
     a_delta_of_one_record_is_warned_of: (
         mutants.never_warns,

@@ -20,9 +20,10 @@ from fedchain.audits import audit
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders import holder_pool as pool
-from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.holder_pool import HolderPool
 from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.momentum import LastMessage, published_vector, release_behind
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, skellam

@@ -125,7 +125,6 @@ def test_a_failed_point_is_recorded_tried_again_and_the_others_go_on(tmp_path: P
     assert len(calls(mended.folder)) == 4
 
 
-@pytest.mark.usefixtures("unreported")
 def test_a_sweep_in_which_all_fails_writes_no_report(tmp_path: Path) -> None:
     swept = sweep(scenario(seed=8, sweep=plain_sweep()), tmp_path, run=failing_at_seed_8)
     assert swept.report == ()

@@ -15,7 +15,7 @@ from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.learning.evaluation import dimension, load_weights, places
 from fedchain.learning.fitting import check_fit
 from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clipped_sum, clipping_of
-from fedchain.learning.gradients.examples import Examples, joined_records
+from fedchain.learning.gradients.examples import Examples, few_of, joined_records
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import (
     WAYS,
@@ -29,15 +29,13 @@ from fedchain.learning.gradients.plan import plane_plan
 from fedchain.learning.gradients.planes import planes_for
 from fedchain.learning.gradients.probe import refuse_layers, summed_gradient
 from fedchain.learning.losses import divided_loss
-from fedchain.learning.task import Records, Sampled, Task
+from fedchain.learning.task import Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Largest number of examples in one call of the model, and of values in the gradients of these
 examples."""
 KEPT_HOLDERS = 1024
 """Largest number of holders whose tensors are cached."""
-TRIED = 3
-"""Largest number of held-out examples on which a model is tried before it computes gradients."""
 SEGMENTED = 4096
 """Largest number of examples in one call of a model that has only dense layers. The examples may
 belong to several holders."""
@@ -102,7 +100,7 @@ class CohortGradients:
         self._make_caches()
         self.examples = len(self._examples_of(0).inputs)
         """Number of examples of the first holder."""
-        few = Examples.of(_few_of(task.held_out), "cpu", dtype)
+        few = Examples.of(few_of(task.held_out), "cpu", dtype)
         check_fit(self._module, self._loss, few.inputs.clone(), few.targets.clone())
         single = self._examples_of(0).record is None or self._of_records is None
         probed = self._module, self._loss, few.inputs, few.targets
@@ -152,6 +150,21 @@ class CohortGradients:
     ) -> Matrix:
         """Return the mean clipped gradients of some holders, one row for each holder.
 
+        Arguments and result are those of ``means``.
+        """
+        return self.clipped(self.means(weights, holders, sampled))
+
+    def clipped(self, rows: Matrix) -> Matrix:
+        """Clip the gradient of each holder in place if the unit is the holder; return the rows."""
+        if self._of_holders is not None:
+            clip_rows(torch.from_numpy(rows), self._of_holders)
+        return rows
+
+    def means(
+        self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
+    ) -> Matrix:
+        """Return the mean gradients of some holders before a clip of holders, one row for each.
+
         Args:
             weights: weights of the model, as one flat vector. They are rounded to the type of the
                 computation.
@@ -174,16 +187,14 @@ class CohortGradients:
         if sampled is not None:
             own = [self._examples_of(holder) for holder in holders]
             drawn = [each.drawn(mask) for each, mask in zip(own, sampled.masks, strict=True)]
-            for row, total, examples in zip(rows, self._drawn_sums(drawn), own, strict=True):
-                row[:] = total / (sampled.rate * examples.count)
+            for row, total, size in zip(rows, self._drawn_sums(drawn), sampled.sizes, strict=True):
+                row[:] = total / size
         elif self.method == "segments":
             self._fill_segments(rows, holders)
         else:
             own = [self._examples_of(holder) for holder in holders]
             for row, total, examples in zip(rows, self._sums(own), own, strict=True):
                 row[:] = total / examples.count
-        if self._of_holders is not None:
-            clip_rows(rows, self._of_holders)
         return np.asarray(rows.cpu().numpy())
 
     def bounded(self, weights: Vector, holder: int, clip: float, mask: Flags) -> tuple[Matrix, int]:
@@ -289,11 +300,3 @@ class CohortGradients:
             whole = Segments([len(inputs)], [1.0], self._of_records, self._places)
             segment_sums(self._module, self._loss, inputs, targets, whole, row)
             yield row[0]
-
-
-def _few_of(records: Records) -> Records:
-    """Return a few examples to try a model on, of different classes if the targets are classes."""
-    places = np.arange(records.examples)
-    if records.targets.ndim == 1:
-        places = np.sort(np.unique(records.targets, return_index=True)[1])
-    return Records(records.inputs[places[:TRIED]], records.targets[places[:TRIED]])

@@ -12,6 +12,9 @@ from torch import Tensor
 from fedchain.arrays import Array, Flags
 from fedchain.learning.task import Records
 
+TRIED = 3
+"""Largest number of held-out examples on which a model is tried before it computes gradients."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -74,6 +77,14 @@ def joined_records(
     if piece.stop < len(record) and record[piece.stop] == record[piece.stop - 1]:
         return sums[:-1], sums[-1]
     return sums, None
+
+
+def few_of(records: Records) -> Records:
+    """Return a few examples to try a model on, of different classes if the targets are classes."""
+    places = np.arange(records.examples)
+    if records.targets.ndim == 1:
+        places = np.sort(np.unique(records.targets, return_index=True)[1])
+    return Records(records.inputs[places[:TRIED]], records.targets[places[:TRIED]])
 
 
 def _tensor(array: Array) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from fedchain.arrays import Matrix, Vector
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
-from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
+from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.momentum import with_momentum
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import (
     Answer,
     ReleaseContext,
@@ -79,11 +80,13 @@ class GroupPool:
                 messages.append(self._sign(weights, self._decided_sum(attempt), attempt, watch))
             return ReleaseBatch(tuple(messages), watch.lap())
         with watch("gradients"):
-            at, colluders = asked[0].context.round, self._parts.colluders
-            holders = [k for each in attempts if each for k in each.holders]
-            if colluders is not None:
-                holders = [colluders.records_of(k, at) for k in holders]
-            rows = self._parts.gradients(weights, holders) if holders else NO_ROWS
+            at = [
+                replace(each.asked.context, holder=holder)
+                for each in attempts
+                if each is not None
+                for holder in each.holders
+            ]
+            rows = self._parts.mean_gradients(weights, at)[0] if at else NO_ROWS
         first = 0
         for attempt in attempts:
             count = len(attempt.holders) if attempt else 0

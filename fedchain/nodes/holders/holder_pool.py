@@ -6,24 +6,21 @@ colluders are first returned unsigned, since colluders may change them.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Vector
-from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.adversary import nudged
-from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.momentum import with_momentum
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import (
     Answer,
-    ReleaseContext,
     ReleaseRequest,
     Withheld,
     declaration_of,
@@ -33,14 +30,11 @@ from fedchain.nodes.holders.release import (
     secret_key,
 )
 from fedchain.privacy.mechanisms import ClipFollower, Mechanism
-from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
 if TYPE_CHECKING:
-    # These modules import torch, which a check of a scenario file does not need.
-    from fedchain.learning.gradients.cohort import CohortGradients
+    # It imports torch, which a check of a scenario file does not need.
     from fedchain.learning.gradients.methods import GradientMethod
-    from fedchain.learning.tasks.public_subspace import PublicDirections
 
 NOISED_TOGETHER = 2**21
 """Number of gradient entries that get noise and are quantised in one call."""
@@ -77,37 +71,6 @@ class ReleaseBackend(Protocol):
         """Return an equal backend for another thread."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PoolParts:
-    """The parts of a holder pool or group pool. Each worker has its own parts."""
-
-    gradients: CohortGradients
-    """Computes the gradients."""
-    scenario: Scenario
-    """The scenario of the run."""
-    task: Task
-    """The task, with the records of each holder."""
-    mechanism: Mechanism
-    """The privacy mechanism, which draws the noise."""
-    subspace: PublicDirections | None = None
-    """Projects releases after the noise; None: no projection."""
-
-    @functools.cached_property
-    def colluders(self) -> Colluders | None:
-        """The colluders of the scenario; None if all holders are honest."""
-        return colluders_in(self.scenario)
-
-    @functools.cached_property
-    def count(self) -> Callable[[int], int]:
-        """A function that returns the number of records of a holder, given the holder's id."""
-        return functools.lru_cache(4096)(lambda holder: self.task.holders[holder].count)
-
-    def twin(self) -> PoolParts:
-        """Return equal parts for another thread."""
-        subspace = self.subspace and self.subspace.twin()
-        return replace(self, gradients=self.gradients.twin(), subspace=subspace)
-
-
 class HolderPool:
     """Computes the releases of holders in one worker."""
 
@@ -136,20 +99,15 @@ class HolderPool:
             own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
             return ReleaseBatch(own, watch.lap(), clips)
         with watch("gradients"):
-            holders = [self._records_of(each.context) for each in asked]
-            rate = self._parts.mechanism.terms.sampling_rate
-            sampled = None if rate == 1 else self._draw_records(asked)
-            rows = self._parts.gradients(weights, holders, sampled)
+            rows, sums = self._parts.mean_gradients(weights, [each.context for each in asked])
         messages: list[Answer] = []
         step = max(1, NOISED_TOGETHER // rows.shape[1])
         for start in range(0, len(asked), step):
-            some, these = asked[start : start + step], rows[start : start + step]
-            messages += self._make_messages(weights, these, some, self._parts.mechanism, watch)
+            part = slice(start, start + step)
+            some, noisy = rows[part], None if sums is None else sums[part]
+            mechanism = self._parts.mechanism
+            messages += self._make_messages(weights, some, asked[part], mechanism, watch, noisy)
         return ReleaseBatch(tuple(messages), watch.lap())
-
-    def _records_of(self, context: ReleaseContext) -> int:
-        colluders, holder = self._parts.colluders, context.holder
-        return holder if colluders is None else colluders.records_of(holder, context.round)
 
     def _send_decided(self, asked: Sequence[ReleaseRequest], watch: Stopwatch) -> ReleaseBatch:
         """Return the signed messages of colluders, with the vectors that they decided to send."""
@@ -168,14 +126,6 @@ class HolderPool:
                 messages.append(message)
         return ReleaseBatch(tuple(messages), watch.lap(), tuple(clips))
 
-    def _draw_records(self, asked: Sequence[ReleaseRequest]) -> Sampled:
-        """Draw which records of each holder take part in its release."""
-        at = [each.context for each in asked]
-        masks = tuple(
-            drawn_records(o, self._parts.count(o.holder), self._parts.mechanism) for o in at
-        )
-        return Sampled(masks, self._parts.mechanism.terms.sampling_rate)
-
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Answer, float]:
@@ -186,7 +136,7 @@ class HolderPool:
         mechanism = follower.with_clip(clip)
         with watch("gradients"):
             mask = drawn_records(context, records, mechanism)
-            whose = self._records_of(context)
+            whose = self._parts.records_of(context)
             row, within = self._parts.gradients.bounded(weights, whose, clip, mask)
             row /= mechanism.terms.sampling_rate * records
         (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
@@ -203,12 +153,20 @@ class HolderPool:
         asked: Sequence[ReleaseRequest],
         mechanism: Mechanism,
         watch: Stopwatch,
+        noisy: Matrix | None = None,
     ) -> list[Answer]:
-        """Turn mean gradients, shape (holders, dimension), into messages or withheld releases."""
+        """Turn mean gradients, shape (holders, dimension), into messages or withheld releases.
+
+        ``noisy`` has the gradients with their noise; with None it is added here.
+        """
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
-            releases: Singles | Matrix = private_releases(gradients, mechanism, records, contexts)
+            releases: Singles | Matrix = (
+                private_releases(gradients, mechanism, records, contexts)
+                if noisy is None
+                else noisy
+            )
         if self._parts.subspace is not None:
             with watch("gradients"):
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)

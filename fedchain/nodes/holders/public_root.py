@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Matrix, Vector
 from fedchain.learning.task import Task
-from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.declared import PUBLIC
 from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch
 from fedchain.nodes.holders.release import ReleaseRequest, messages_of
+from fedchain.scenario import Local, Scenario
 from fedchain.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -31,22 +31,21 @@ class RootedPool:
     """A pool of holders or groups, and the public root, whose message it makes itself."""
 
     def __init__(
-        self, pool: ReleaseBackend, gradients: CohortGradients, root: int, storage: Storage
+        self, pool: ReleaseBackend, gradients: CohortGradients, scenario: Scenario
     ) -> None:
         """Store the parts.
 
         Args:
             pool: computes the releases of all other participants.
             gradients: computes the gradient of the task ``of_root``, without a clip.
-            root: id of the public root, the largest of all participants.
-            storage: integer type of the directions.
+            scenario: the scenario of the run; the id of the root follows those of all others.
         """
-        self._pool, self._gradients, self._root = pool, gradients, root
-        self._storage: Storage = storage
+        self._pool, self._gradients, self._scenario = pool, gradients, scenario
+        self._root = scenario.nodes.participants
 
     def twin(self) -> RootedPool:
         """Return an equal pool for another thread."""
-        return RootedPool(self._pool.twin(), self._gradients.twin(), self._root, self._storage)
+        return RootedPool(self._pool.twin(), self._gradients.twin(), self._scenario)
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the releases for the requests; the request of the root can only be the last."""
@@ -61,10 +60,23 @@ class RootedPool:
         return ReleaseBatch(own.messages + root.messages, seconds, clips)
 
     def _speak(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        """Return the message of the public root: the gradient of all its records."""
-        watch = Stopwatch()
+        """Return the message of the public root: the gradient of all its records.
+
+        It trains locally if the holders do, since rules compare their messages with its own.
+        """
+        watch, local = Stopwatch(), self._scenario.local
         with watch("gradients"):
-            gradient = self._gradients(weights, [0])
+            if local is None:
+                gradient = self._gradients(weights, [0])
+            else:
+                gradient = self._train(weights, asked[0].context.round, local)
         with watch("signing"):
-            messages = messages_of(gradient, asked, [PUBLIC], self._storage)
+            messages = messages_of(gradient, asked, [PUBLIC], self._scenario.ledger.storage)
         return ReleaseBatch(tuple(messages), watch.lap(), (math.inf,))
+
+    def _train(self, weights: Vector, round_: int, local: Local) -> Matrix:
+        from fedchain.learning.gradients.local import Batches, train_locally
+
+        count = [self._gradients.task.holders[0].count]
+        drawn = Batches(local, self._scenario.seed, round_, [self._root], count)
+        return train_locally(self._gradients, weights, [0], local, drawn)[0]

@@ -42,6 +42,8 @@ class ReleaseContext:
     """Id of the participant (holder or group)."""
     noise_step: int = 0
     """Index of the release's noise in the mechanism's noise schedule."""
+    local_step: int = 0
+    """Number of the local step, from 0, whose noise and records are drawn."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class ReleaseRequest:
 def secret_key(purpose: str, context: ReleaseContext) -> bytes:
     """Return the secret key, 32 bytes, for the random numbers of a release.
 
-    The key depends on the secret root, the purpose, the holder, the round and the parent.
+    The key depends on the secret root, the purpose, the holder, the round, the parent and the local
+    step.
 
     Args:
         purpose: use of the random numbers, which is ``noise``, ``records`` or ``clip``.
@@ -95,7 +98,8 @@ def secret_key(purpose: str, context: ReleaseContext) -> bytes:
     """
     # The secret root depends on the agreed rules, the data and the poison. So two runs that differ
     # share no noise; otherwise the difference of two messages would reveal gradients.
-    return digest(context.secret, purpose, context.holder, context.round, context.parent)
+    step = (context.local_step,) if context.local_step else ()
+    return digest(context.secret, purpose, context.holder, context.round, context.parent, *step)
 
 
 def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -> Flags:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from fedchain.reports.figures import axis, chains, fates, maps, noise, phases, rounds, run, style
 from fedchain.reports.study import Study
+from fedchain.reports.words import partial_words
 
 FIGURE_KINDS = ("pdf", "svg", "png")
 """Kinds of figure files."""
@@ -30,10 +34,17 @@ def draw(study: Study) -> list[style.Drawing]:
             rounds.metric_over_rounds(study, "loss" if study.score != "loss" else ""),
             run.time_per_round(study),
         )
-    return [drawing for drawing in drawn if drawing is not None]
+    return _complete(study, drawn)
+
+
+def _complete(study: Study, drawn: Iterable[style.Drawing | None]) -> list[style.Drawing]:
+    """Return the figures that were drawn; the captions say what the study lacks."""
+    lacks = partial_words(study)
+    told = f" {lacks}." if lacks else ""
+    return [replace(each, caption=each.caption + told) for each in drawn if each is not None]
 
 
 def _maps(study: Study) -> list[style.Drawing]:
     """Return the figures with a cell for each point, which take the place of hundreds of curves."""
     made = maps.matrix(study), phases.phase_diagram(study), phases.breaking_lines(study)
-    return [drawing for drawing in made if drawing is not None]
+    return _complete(study, made)

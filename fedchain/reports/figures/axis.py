@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -86,7 +87,7 @@ def metric_against_axis(study: Study) -> style.Drawing | None:
     ax.set_ylabel(metric_words(study.score))
     others = [line for line in ax.lines if line.get_linestyle() == ":"][-1:]
     style.legend_below(figure, 2, [*legend, *others] if len(found) > 1 else ())
-    last = "epsilon" if study.x == EPSILON else study.x.replace(".", "_")
+    last = "epsilon" if study.x == EPSILON else re.sub(r"[.\[\]]+", "_", study.x)
     counts = [len(runs) for runs in study.groups().values()]
     caption = (
         f"{metric_words(study.score)} after the last round against {key_words(study.x)}: mean "

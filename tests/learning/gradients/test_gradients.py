@@ -113,10 +113,11 @@ def test_a_sampled_row_has_the_bits_of_the_holder_alone(name, most, monkeypatch)
     for rate in (0.1, 0.7):
         masks = [generator.random(records.count) < rate for records in task.holders]
         masks[1][:] = False
-        rows = gradients(weights, range(len(SIZES)), Sampled(masks, rate)).copy()
+        sizes = [rate * size for size in SIZES]
+        rows = gradients(weights, range(len(SIZES)), Sampled(masks, sizes)).copy()
         assert not rows[1].any()
         for holder, mask in enumerate(masks):
-            alone = gradients(weights, [holder], Sampled([mask], rate))
+            alone = gradients(weights, [holder], Sampled([mask], [sizes[holder]]))
             assert rows[holder].tobytes() == alone.tobytes()
 
 
@@ -125,7 +126,7 @@ def test_the_errors_of_all_sampled_holders_come_from_one_pass_backwards(monkeypa
     gradients, weights = CohortGradients(task, CLIP), random_weights(task)
     monkeypatch.setattr(torch.autograd, "grad", lambda *a: (calls.append(a), grad(*a))[1])
     masks = [np.ones(records.count, dtype=np.bool_) for records in task.holders]
-    rows = gradients(weights, range(len(SIZES)), Sampled(masks, 1.0)).copy()
+    rows = gradients(weights, range(len(SIZES)), Sampled(masks, SIZES)).copy()
     assert len(calls) == 1
     np.testing.assert_allclose(rows, gradients(weights, range(len(SIZES))), rtol=1e-4, atol=1e-6)
 
@@ -319,7 +320,8 @@ def test_sampled_rows_are_the_sums_of_what_was_drawn_over_what_was_expected(
     masks = [generator.random(each.count) < rate for each in task.holders]
     masks[1][:] = False
     masks[2][:] = True
-    rows = engine(task)(weights, range(len(SIZES)), Sampled(masks, rate))
+    sizes = [rate * each.count for each in task.holders]
+    rows = engine(task)(weights, range(len(SIZES)), Sampled(masks, sizes))
     for row, mask, each in zip(rows, masks, task.holders, strict=True):
         numbers = np.arange(each.examples) if each.record is None else each.record
         kept = np.isin(numbers, np.unique(numbers)[mask])

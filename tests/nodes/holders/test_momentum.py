@@ -10,8 +10,9 @@ import pytest
 from group_runs import asked, grouped, pool_of, read, said
 from small_runs import small
 
-from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.holder_pool import HolderPool
 from fedchain.nodes.holders.momentum import LastMessage, published_vector, release_behind
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import Withheld, messages_of
 from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS, Trail
 from fedchain.privacy.mechanisms import gaussian, none

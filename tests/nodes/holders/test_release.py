@@ -12,8 +12,9 @@ from small_runs import simulate, small
 
 from fedchain.ledger.chain.crypto import is_signature, public_key_of
 from fedchain.ledger.chain.message import Declaration, signing_bytes
-from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.holder_pool import HolderPool
 from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.pool_parts import PoolParts
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
