@@ -69,7 +69,9 @@ def sweep(
     _tell_swept(swept, form)
 
 
-@app.command(epilog="Example: fedchain report runs/* --figures pdf --tables tex")
+@app.command(
+    epilog="Example: fedchain report sweeps/* --figures pdf --tables tex --width ieee1 --serif"
+)
 def report(
     paths: Annotated[
         list[Path],
@@ -80,12 +82,23 @@ def report(
         ),
     ],
     figures: Annotated[
-        str, typer.Option(help="Kinds of figure files: pdf, svg, png.")
+        str, typer.Option(help="Kinds of figure files: pdf, svg, png, eps.")
     ] = "pdf,svg,png",
     tables: Annotated[str, typer.Option(help="Kinds of table files: csv, md, tex.")] = "csv,md,tex",
     html: Annotated[
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
+    width: Annotated[
+        str,
+        typer.Option(
+            metavar="ieee1|ieee2|INCHES",
+            help="Width of every figure: one or two columns of the IEEE, or inches.",
+            show_default="3.35 inches, and cells as wide as their numbers",
+        ),
+    ] = "",
+    serif: Annotated[
+        bool, typer.Option("--serif", help="Write figures in letters with serifs.")
+    ] = False,
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Also write the page of each run as replay.html beside it."),
@@ -99,13 +112,18 @@ def report(
 
     Runs without results yet are only listed.
     """
+    from fedchain.reports.figures.paper import Paper, paper_width
     from fedchain.reports.report import report as write
 
     early: list[str] = []
     kinds = _listed(figures), _listed(tables)
+    try:
+        paper = Paper(paper_width(width) if width else None, serif)
+    except ValueError as error:
+        refuse(f"--{error}")
     replays = [_write_replay(path, early.append) for path in paths] if replay else []
     try:
-        written = write(paths, *kinds, html, trust_user_parts, early.append)
+        written = write(paths, *kinds, html, trust_user_parts, early.append, paper)
     except ValueError as error:
         refuse(str(error))
     files = [str(file) for file in (*written, *filter(None, replays))]

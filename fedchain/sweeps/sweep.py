@@ -148,6 +148,7 @@ def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
         "x": scenario.sweep.x,
         "y": scenario.sweep.y,
         "target": scenario.sweep.target,
+        "labels": {legible(key): legible(words) for key, words in scenario.labels.items()},
     }
     write_whole(folder / "sweep.json", json.dumps(described, indent=2) + "\n")
     write_whole(folder / "scenario.yaml", resolved_yaml(scenario))

@@ -96,7 +96,9 @@ def test_without_truth_no_panel_tells_who_sent_or_who_attacks(visit, records):
 
 def test_the_network_says_how_trips_are_recorded_where_there_are_none(visit, records):
     page = visit([each for each in records if each["is"] != "trip"], at="#r=8")
-    assert "run the scenario again with --set trace=true --force" in page.inner_text("#panel-network")
+    assert "run the scenario again with --set trace=true --force" in page.inner_text(
+        "#panel-network"
+    )
 
 
 def test_the_network_shows_a_message_on_its_way_and_who_refused_it(visit, records):
