@@ -49,6 +49,10 @@ class Table:
     """The rows, each with one cell per column."""
     best: frozenset[tuple[int, int]] = frozenset()
     """Places, row and column, of the cells whose numbers are bold: the best of their columns."""
+    over: str = ""
+    """Words over the columns that are its values, in LaTeX; empty without such columns."""
+    values: int = 0
+    """Number of the columns, the last ones, that are values of ``over``."""
     study: str = ""
     """Name of the run or sweep, which is part of the label in LaTeX."""
 
@@ -157,7 +161,7 @@ def _latex(table: Table) -> str:
     numeric = [_numeric(table, column) for column in wide]
     label = re.sub(r"[^A-Za-z0-9]+", "-", f"{table.study}-{table.name}").strip("-")
     body = [line([words(row, column) for column in wide]) for row in range(len(table.rows))]
-    heads = line([escape_latex(heading) for _, heading in table.columns])
+    heads = [escape_latex(words.removeprefix(f"{table.over} = ")) for _, words in table.columns]
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
@@ -167,7 +171,8 @@ def _latex(table: Table) -> str:
             rf"  \label{{tab:{label}}}",
             rf"  \begin{{tabular}}{{{''.join('r' if each else 'l' for each in numeric)}}}",
             r"    \toprule",
-            heads,
+            *_head_over(table),
+            line(heads),
             r"    \midrule",
             *body,
             r"    \bottomrule",
@@ -176,6 +181,16 @@ def _latex(table: Table) -> str:
             "",
         ]
     )
+
+
+def _head_over(table: Table) -> list[str]:
+    """Return the line over the headings of the columns that are values of one thing."""
+    if not table.over:
+        return []
+    before = len(table.columns) - table.values
+    words = rf"\multicolumn{{{table.values}}}{{c}}{{{escape_latex(table.over)}}}"
+    rule = rf"    \cmidrule(l){{{before + 1}-{len(table.columns)}}}"
+    return ["    " + " & ".join([*[""] * before, words]).strip() + r" \\", rule]
 
 
 def escape_latex(text: str) -> str:

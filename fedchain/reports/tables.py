@@ -79,7 +79,8 @@ def _pivoted(study: Study) -> list[Table]:
     )
     best = best_cells(rows, smallest=study.score == "loss")
     name = re.sub(r"\W+", "_", f"{study.score}_by_{study.x}")
-    return [Table(name.strip("_"), caption, tuple(columns), rows, best)]
+    made = Table(name.strip("_"), caption, tuple(columns), rows, best)
+    return [replace(made, over=axis_words(study, study.x), values=len(across))]
 
 
 def best_cells(rows: Sequence[Sequence[Cell]], *, smallest: bool) -> frozenset[tuple[int, int]]:

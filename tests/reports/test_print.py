@@ -182,6 +182,8 @@ def test_the_score_is_also_a_table_of_one_key_by_the_axis_with_the_best_in_bold(
     assert pivoted.name == "accuracy_by_privacy_epsilon"
     text = write_table(pivoted, "tex")
     assert r"\begin{tabular}{lrrr}" in text
+    assert "& \\multicolumn{3}{c}{$\\varepsilon$} \\\\\n    \\cmidrule(l){2-4}\n" in text
+    assert r"aggregation & 1 & 8 & no privacy \\" in text
     assert r"l\_nearest & 0.500 & 0.600 & \textbf{0.800} \\" in text
     assert r"caf & 0.500 & \textbf{0.700} & 0.600 \\" in text
     assert r"\label{tab:made-accuracy-by-privacy-epsilon}" in text
