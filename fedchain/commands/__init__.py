@@ -38,9 +38,11 @@ from fedchain.version import __version__
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = (
     "running",
+    "managing",
     "serving",
     "teaching",
     "studying",
+    "budgeting",
     "auditing",
     "citing",
     "ledgers",
@@ -51,10 +53,10 @@ GROUPS = (
 )
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 HELP_GROUPS = {
-    "Run": ("run", "resume"),
+    "Run": ("run", "resume", "runs"),
     "Page": ("serve", "demo", "lessons"),
     "Study": ("sweep", "report", "cite"),
-    "Audit": ("audit",),
+    "Privacy": ("epsilon", "audit"),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
     "Scenarios": ("scenarios", "validate", "explain", "list", "describe", "schema"),
