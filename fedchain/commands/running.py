@@ -143,13 +143,13 @@ def _is_over(found: Run, secret: Path | None) -> bool:
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
     """Print what would run."""
     from fedchain.results import Run
-    from fedchain.runs.privacy_statement import warnings_of
+    from fedchain.runs.privacy_statement import run_warnings
 
     if isinstance(made, Run):
         rounds, warned = made.manifest["rounds"], list[str]()
         line = f"{folder}: is over already; nothing would run"
     else:
-        rounds, warned = made.setup.rules.rounds, warnings_of(made.setup)
+        rounds, warned = made.setup.rules.rounds, run_warnings(made.setup)
         line = f"would run {rounds} rounds into {folder}"
     values = {"run": str(folder), "status": "dry run", "rounds": rounds, "warnings": warned}
     print_result(form, values, [*(f"warning   {each}" for each in warned), line])

@@ -22,6 +22,7 @@ from fedchain.privacy.guarantee import (
 )
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.scenario import Groups, Scenario, attackers_of
+from fedchain.scenario.idle import idle_parts
 from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 
@@ -109,6 +110,11 @@ def expected_noise(setup: RunSetup) -> list[float] | None:
     ]
     of, dimension = mechanism.terms.sensitivity, setup.rules.dimension
     return [more * mechanism.noise_norm(of(count), dimension) for count in counts]
+
+
+def run_warnings(setup: RunSetup) -> list[str]:
+    """Return all warnings on a run, each a sentence: on what never happens, and on privacy."""
+    return [*idle_parts(setup.scenario), *warnings_of(setup)]
 
 
 def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:
