@@ -215,5 +215,7 @@ def test_an_editor_shows_one_error_for_one_mistake_and_where_it_is(old, new, pla
     validator = pytest.importorskip("jsonschema").Draft202012Validator(SCHEMA)
     assert list(validator.iter_errors(read_yaml(GOOD, "s")[0].plain())) == []
     assert old in GOOD
-    errors = validator.iter_errors(read_yaml(GOOD.replace(old, new), "s")[0].plain())
-    assert [".".join(map(str, error.absolute_path)) for error in errors] == [place]
+    errors = list(validator.iter_errors(read_yaml(GOOD.replace(old, new), "s")[0].plain()))
+    assert {".".join(map(str, error.absolute_path)) for error in errors} == {place}
+    missing = [error for error in errors if error.validator == "required"]
+    assert len(errors) - len(missing) == 1  # a misspelt key may be one that is required
