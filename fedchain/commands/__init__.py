@@ -94,7 +94,6 @@ def assemble() -> Any:
         help="Federated, blockchain-based, differentially private training, simulated.",
         epilog="Example: fedchain run first_light",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -12,10 +12,8 @@ from fedchain.commands.formats import Format, print_result, refuse, table
 
 app = typer.Typer()
 
-EXAMPLE = "fedchain epsilon --noise-multiplier 1.1 --rounds 100 --sampling-rate .01"
 
-
-@app.command(epilog=f"Example: {EXAMPLE}")
+@app.command(epilog="Example: fedchain epsilon --epsilon 4 --rounds 40 --clip 1 --records 45")
 def epsilon(
     rounds: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Releases of each holder: one in a round.")

@@ -188,6 +188,11 @@ def _run_all(
     return _listed(points, rows)
 
 
+def waiting(folder: Path, points: Sequence[Point]) -> list[Point]:
+    """Return the points that have no result yet in the sweep's folder."""
+    return [point for point in points if _row(folder, point, "")["status"] not in DONE]
+
+
 def _row(folder: Path, point: Point, error: str) -> PointRow:
     """Return the row of a point, read from its run folder."""
     place = {"seed": point.scenario.seed, "run": point.run}
