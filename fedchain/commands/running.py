@@ -71,7 +71,8 @@ def run(
     if not anew and (done := _finished(root, out, secret)) is not None:
         _show(lambda **_: done, done.folder, None, form, strict, again)
         return
-    checked = check_scenario(root, noted)
+    with _loading(form):
+        checked = check_scenario(root, noted)
     folder = out / run_name(checked)
     if dry_run:
         from fedchain.runs.preparation import prepare_run
@@ -87,7 +88,8 @@ def run(
             _show(lambda **_: found, folder, None, form, strict, again)
             return
         source = located(scenario).read_text(encoding="utf-8")
-        from fedchain.runs.running import run as run_it
+        with _loading(form):
+            from fedchain.runs.running import run as run_it
 
         act = partial(run_it, checked, out, engine=engine, workers=workers, force=force)
         _show(partial(act, source=source), folder, secret, form, strict, again, live)
@@ -115,6 +117,15 @@ def resume(
 
     act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
     _show(act, run, secret, form, strict)
+
+
+def _loading(form: Format) -> contextlib.AbstractContextManager[object]:
+    """Say on stderr that libraries are loaded, which takes seconds on a slow disk."""
+    if form is Format.json:
+        return contextlib.nullcontext()
+    from fedchain.commands.waiting import Waiting
+
+    return Waiting(stderr(), "Loading torch and the parts of the scenario")
 
 
 def _finished(root: Node, out: Path, secret: Path | None) -> Run | None:
