@@ -108,9 +108,16 @@ def _keys(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str,
             yield from _keys(f"{path}.{name}", inner)
 
 
+def _choices(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the forms that a key may have."""
+    if "then" in schema:
+        return [schema["then"], schema["else"]]
+    return list(schema.get("anyOf", [schema]))
+
+
 def _own_choices(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the forms of a key, without the parts, which have pages of their own."""
-    choices = schema.get("anyOf", [schema])
+    choices = _choices(schema)
     if not any("$ref" in choice for choice in choices):
         return list(choices)
     # A part with defaults is there a second time, with its own keys.
@@ -120,7 +127,7 @@ def _own_choices(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _allowed(schema: Mapping[str, Any]) -> str:
     """Return the values of a key in words, with a link to the page of each family."""
     found = []
-    for choice in schema.get("anyOf", [schema]):
+    for choice in _choices(schema):
         if "$ref" in choice:
             name = str(choice["$ref"]).rpartition("/")[2]
             found.append(f"a block of [{name}]({name}.md)")
@@ -135,7 +142,10 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 def _type(schema: Mapping[str, Any]) -> str:
     names = {"integer": "whole number", "string": "text", "object": "block", "array": "list"}
-    kind = str(schema.get("type", "any value"))
+    kinds = schema.get("type", "any value")
+    if isinstance(kinds, list):
+        return " or ".join(_type({**schema, "type": kind}) for kind in kinds)
+    kind = str(kinds)
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
     return cell(" ".join([names.get(kind, kind), ", ".join(limits)]).strip())

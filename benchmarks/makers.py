@@ -16,6 +16,7 @@ from single_tables import (
     lost_table,
     masks_table,
     membership_table,
+    pivoted_table,
     public_table,
     results_table,
     seeds_table,
@@ -105,6 +106,11 @@ RULES = tuple(
 WARM = "--set privacy.epsilon=0.5,1,4 --set ledger.work.difficulty_bits=6"
 STEPS = "--set update.learning_rate=0.01,0.02,0.04,0.08"
 TUNING = "--set seed=10 --seeds 2"
+PRINTED_RULES = "--set 'aggregation={kind: mean},{kind: median},{kind: l_nearest, keep: 8}'"
+PRINTED_NAMES = (
+    "--set 'labels={privacy.epsilon: privacy budget ε, accuracy: test accuracy, "
+    "l_nearest: l-nearest}'"
+)
 NETWORK = "--set 'task.model={kind: mlp, hidden: [128, 64]}'"
 
 MAKERS: dict[str, Maker] = {
@@ -127,6 +133,17 @@ MAKERS: dict[str, Maker] = {
         commands=("fedchain sweep first_light --set privacy.kind=gaussian,none --seeds 3",),
         minutes=6,
         texts={"": Text(ACCURACY, seeds_table)},
+    ),
+    "print": Maker(
+        commands=(
+            "fedchain sweep breast_cancer --set rounds=20 --set privacy.epsilon=0.5,1,2,4,8 "
+            f"{PRINTED_RULES} --set 'attacks=[{{kind: sign_flip, count: 2}}]' {PRINTED_NAMES} "
+            "--seeds 5",
+            "fedchain report {0} --width ieee1 --serif",
+        ),
+        minutes=2,
+        pictures={"print.png": "figures/accuracy_against_epsilon.png"},
+        texts={"": Text("docs/print.md", pivoted_table)},
     ),
     "convergence": Maker(
         commands=("fedchain sweep convergence_vs_epsilon",),

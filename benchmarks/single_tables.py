@@ -46,6 +46,12 @@ def effort_table(outcomes: Sequence[Outcome]) -> str:
     return table([*words, "seconds until .85", "epsilon until .85"], lines)
 
 
+def pivoted_table(outcomes: Sequence[Outcome]) -> str:
+    """Return the table of the score by the axis, as the report of a sweep writes it."""
+    text = (outcomes[0].folder / "tables" / "accuracy_by_privacy_epsilon.md").read_text("utf-8")
+    return text.partition("\n\n")[0] + "\n"
+
+
 def kept_table(outcomes: Sequence[Outcome]) -> str:
     """Return the share of the gain over keeping everything that remains with noise.
 

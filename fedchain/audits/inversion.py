@@ -250,17 +250,15 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
 
 def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
     """Plot true records, guesses made without a gradient, and reconstructions at each epsilon."""
-    from matplotlib.figure import Figure
-
-    from fedchain.reports.figures.style import WIDTH_IN, finished, styled
+    from fedchain.reports.figures import style
+    from fedchain.reports.figures.paper import width
 
     first = rows[0]
     strips = [("truth", first, first.pictures.truth), ("public mean", first, first.pictures.prior)]
     strips += [(row.claim, row, row.pictures.found) for row in rows]
     columns = min(PICTURED, len(first.pictures.truth))
-    with styled():
-        size = WIDTH_IN / (columns + 1)
-        figure = Figure(figsize=(WIDTH_IN, size * len(strips)), layout="constrained")
+    with style.styled():
+        figure = style.figure(width() / (columns + 1) * len(strips))
         grid = figure.subplots(len(strips), columns, squeeze=False)
         for line, (words, row, strip) in zip(grid, strips, strict=True):
             draw_strip(line, strip, row.range)
@@ -270,7 +268,7 @@ def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
         "attacker makes of the published direction of one round (gradient inversion). That this "
         "attack fails does not prove that the directions give nothing."
     )
-    return finished("reconstructed_pictures", caption, figure)
+    return style.finished("reconstructed_pictures", caption, figure)
 
 
 INVERSION = Audit(

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from fedchain.audits.record import AUDITS, Audit, BoundingRow, draw_own_figure, find_audit
-from fedchain.reports.tables import Table
+from fedchain.reports.table import Table
 from fedchain.results.findings import AUDIT, Finding, FindingsByAudit, check_findings, read_findings
 
 if TYPE_CHECKING:

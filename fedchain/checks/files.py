@@ -12,7 +12,8 @@ from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Checked
 from fedchain.errors import FedchainError
 from fedchain.files import open_to_read, read_json, read_utf8
 from fedchain.reports.study import open_study
-from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
+from fedchain.reports.table import TABLE_KINDS, write_table
+from fedchain.reports.tables import tabulate
 from fedchain.results import EVENTS
 from fedchain.results.folder import MANIFEST
 from fedchain.results.resolved import RESOLVED

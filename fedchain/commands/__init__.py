@@ -38,9 +38,11 @@ from fedchain.version import __version__
 # Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 GROUPS = (
     "running",
+    "managing",
     "serving",
     "teaching",
     "studying",
+    "budgeting",
     "auditing",
     "citing",
     "modelling",
@@ -52,10 +54,10 @@ GROUPS = (
 )
 """Modules with commands, in the order of the help; each has a variable ``app``."""
 HELP_GROUPS = {
-    "Run": ("run", "resume"),
+    "Run": ("run", "resume", "runs"),
     "Page": ("serve", "demo", "lessons"),
     "Study": ("sweep", "report", "cite"),
-    "Audit": ("audit",),
+    "Privacy": ("epsilon", "audit"),
     "Model": ("export-model", "predict"),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
@@ -94,7 +96,6 @@ def assemble() -> Any:
         help="Federated, blockchain-based, differentially private training, simulated.",
         epilog="Example: fedchain run first_light",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

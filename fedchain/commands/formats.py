@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+GAP = 3
+"""Number of letters between two columns of a table."""
 LONGEST_WORD = 24
 """Number of letters up to which a word in a table is never broken."""
 USAGE, REFUSED_CHAIN, INTERRUPTED = 2, 5, 130
@@ -83,12 +86,38 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     texts = [list(row) for row in rows]
     for place, column in enumerate(columns):
-        words = " ".join([column, *(row[place] for row in texts)]).split()
-        longest = max((len(word) for word in words if len(word) <= LONGEST_WORD), default=1)
+        longest = _longest_word([column, *(row[place] for row in texts)])
         made.add_column(column, overflow="fold", min_width=longest)
     for row in texts:
         made.add_row(*row)
     return made
+
+
+def tables_that_fit(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Table]:
+    """Return a table; or several with the first column again, if one breaks words on a terminal.
+
+    Cells have one word, headings may have several.
+    """
+    listed, width = list(rows), _width(rich=True) or shutil.get_terminal_size().columns
+    # rich narrows wide headings below their longest words, so that each word gets a line of its own
+    narrow = sum(map(len, columns)) + GAP * len(columns) > width
+    heads = [column.replace(" ", "\n") if narrow else column for column in columns]
+    parts: list[list[int]] = [[0]]
+    for place in range(1, len(columns)):
+        texts = ([heads[each], *(row[each] for row in listed)] for each in [*parts[-1], place])
+        if sum(_longest_word(each) + GAP for each in texts) - GAP > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(place)
+    return [
+        table([heads[i] for i in part], ([row[i] for i in part] for row in listed))
+        for part in parts
+    ]
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    """Return the length of the longest word that is not broken."""
+    words = " ".join(texts).split()
+    return max((len(word) for word in words if len(word) <= LONGEST_WORD), default=1)
 
 
 def filled_table(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -122,12 +151,17 @@ def print_result(
         raise typer.Exit(code)
 
 
+def _width(*, rich: bool) -> int | None:
+    """Return the width of tables in letters; None on a terminal, which has a width of its own."""
+    return None if sys.stdout.isatty() else 120 if rich else 400
+
+
 def _print_lines(lines: Iterable[RenderableType], *, rich: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    wide = None if sys.stdout.isatty() else 120 if rich else 400
+    wide = _width(rich=rich)
     system: Literal["auto"] | None = "auto" if rich else None
     console = Console(highlight=False, markup=False, emoji=False, width=wide, color_system=system)
     for line in lines:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from fedchain.commands import completing
 from fedchain.commands.formats import Format, refuse
 
 Given = TypeVar("Given", str, list[str])
@@ -64,7 +65,10 @@ def out(what: str) -> Any:
 ScenarioName = Annotated[
     str,
     typer.Argument(
-        metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios.", callback=announce
+        metavar="SCENARIO",
+        help="A YAML file, or a name of fedchain scenarios.",
+        callback=announce,
+        autocompletion=completing.scenario_names,
     ),
 ]
 OwnRunPath = Annotated[
@@ -79,6 +83,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
+        autocompletion=completing.scenario_paths,
         help="Override a value of the scenario: privacy.epsilon=2, attacks[0].holders=[1,2].",
     ),
 ]

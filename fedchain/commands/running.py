@@ -77,7 +77,8 @@ def run(
     if not anew and (done := _finished(root, out, secret)) is not None:
         _show_over(done, form, strict, AGAIN)
         return
-    checked = check_scenario(root, noted)
+    with _loading(form):
+        checked = check_scenario(root, noted)
     folder = out / run_name(checked)
     if dry_run:
         from fedchain.runs.preparation import prepare_run
@@ -93,7 +94,8 @@ def run(
             _show_over(found, form, strict, AGAIN)
             return
         source = located(scenario).read_text(encoding="utf-8")
-        from fedchain.runs.running import run as run_it
+        with _loading(form):
+            from fedchain.runs.running import run as run_it
 
         act = partial(run_it, checked, out, engine=engine, workers=workers, force=force)
         _show(partial(act, source=source), folder, secret, form, strict, live)
@@ -127,6 +129,15 @@ def resume(
     _show(act, run, secret, form, strict)
 
 
+def _loading(form: Format) -> contextlib.AbstractContextManager[object]:
+    """Say on stderr that libraries are loaded, which takes seconds on a slow disk."""
+    if form is Format.json:
+        return contextlib.nullcontext()
+    from fedchain.commands.waiting import Waiting
+
+    return Waiting(stderr(), "Loading torch and the parts of the scenario")
+
+
 def _finished(root: Node, out: Path, secret: Path | None) -> Run | None:
     """Return the finished run of a scenario that was checked before, given its merged tree."""
     from fedchain.results import Run
@@ -156,13 +167,13 @@ def _is_over(found: Run, secret: Path | None) -> bool:
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
     """Print what would run."""
     from fedchain.results import Run
-    from fedchain.runs.privacy_statement import warnings_of
+    from fedchain.runs.privacy_statement import run_warnings
 
     if isinstance(made, Run):
         rounds, warned = made.manifest["rounds"], list[str]()
         line = f"{folder}: is over already; nothing would run"
     else:
-        rounds, warned = made.setup.rules.rounds, warnings_of(made.setup)
+        rounds, warned = made.setup.rules.rounds, run_warnings(made.setup)
         line = f"would run {rounds} rounds into {folder}"
     values = {"run": str(folder), "status": "dry run", "rounds": rounds, "warnings": warned}
     print_result(form, values, [*(f"warning   {each}" for each in warned), line])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands import options
+from fedchain.commands import completing, options
 from fedchain.commands.formats import USAGE, Format, print_json, print_result, refuse, table
 from fedchain.names import command
 
@@ -34,6 +34,7 @@ def validate(
             metavar="SCENARIO..",
             help="YAML files, or names of fedchain scenarios.",
             callback=options.announce,
+            autocompletion=completing.scenario_names,
         ),
     ],
     set_: options.Set = None,
@@ -68,7 +69,12 @@ def validate(
 @app.command("list", epilog="Example: fedchain list aggregation")
 def list_(
     family: Annotated[
-        str | None, typer.Argument(metavar="[FAMILY]", help="One family; without it, all.")
+        str | None,
+        typer.Argument(
+            metavar="[FAMILY]",
+            help="One family; without it, all.",
+            autocompletion=completing.family_names,
+        ),
     ] = None,
     form: options.Form = Format.rich,
 ) -> None:
@@ -87,7 +93,14 @@ def list_(
 
 @app.command(epilog="Example: fedchain describe l_nearest")
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A part that `fedchain list` names.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A part that `fedchain list` names.",
+            autocompletion=completing.part_names,
+        ),
+    ],
     form: options.Form = Format.rich,
 ) -> None:
     """Explain one part: what it does, its parameters and defaults, and an example to copy."""

@@ -134,17 +134,26 @@ class LivePage(Callback):
         # Made here, on the thread of the run: a model draws its weights from torch's generator.
         self.show(folder, ScanPictures(setup.task, setup.scenario.evaluate.samples))
 
-    def show(self, folder: Path, pictures: ScanPictures | None = None) -> None:
-        """Serve the page of a run, unless it is served already."""
+    def show(
+        self, folder: Path, pictures: ScanPictures | None = None, *, again: bool = False
+    ) -> None:
+        """Serve the page of a run, unless it is served already.
+
+        The address is told when the page begins; with ``again`` also if it was told before, since
+        the lines of the rounds have moved it out of sight.
+        """
         from fedchain.page.runs import Runs
         from fedchain.page.server import PageServer, run_path
 
+        path = run_path(folder.absolute().name)
         if self._server is None:
             runs = Runs(folder.absolute().parent)
             if pictures is not None:
                 runs.keep_pictures(folder, pictures)
             self._server = PageServer(runs, self._port)
-            tell_address(self._server, run_path(folder.absolute().name), self._open)
+            tell_address(self._server, path, self._open)
+        elif again:
+            tell_address(self._server, path, False)
 
     def close(self) -> None:
         """Stop serving."""
@@ -178,7 +187,7 @@ def live_page(wanted: bool, folder: Path, port: int, open_: bool) -> Iterator[Li
             code = stop.exit_code
         if code == INTERRUPTED:
             raise typer.Exit(code)
-        page.show(folder)
+        page.show(folder, again=True)
         wait_for_end()
     if code:
         raise typer.Exit(code)

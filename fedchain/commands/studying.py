@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands import options
+from fedchain.cache import size_words
+from fedchain.commands import completing, options
 from fedchain.commands.formats import Format, print_result, refuse, repeatable, stderr
 from fedchain.timing import duration_words
 
@@ -35,6 +36,7 @@ def sweep(
         typer.Option(
             "--set",
             metavar="PATH=A,B",
+            autocompletion=completing.scenario_paths,
             help="Values of a grid axis: privacy.epsilon=1,2,.inf; one value overrides: rounds=20.",
         ),
     ] = None,
@@ -48,7 +50,9 @@ def sweep(
             min=1, help="Points that run at the same time.", show_default="as many as fit"
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the points, their time and disk; run none.")
+    ] = False,
     form: options.Form = Format.rich,
 ) -> None:
     """Run every point of a grid with every seed, skip finished runs, and write the report.
@@ -62,14 +66,16 @@ def sweep(
     with repeatable():
         checked = with_seeds(_with_choices(scenario, set_ or []), seeds)
         if dry_run:
-            _list_points(checked, seeds, out, form)
+            _list_points(checked, seeds, out, workers, form)
             return
         with _progress(len(points_of(checked, seeds)), form) as (watch, tell):
             swept = sweep_points(checked, out, seeds=seeds, workers=workers, watch=watch, tell=tell)
     _tell_swept(swept, form)
 
 
-@app.command(epilog="Example: fedchain report runs/* --figures pdf --tables tex")
+@app.command(
+    epilog="Example: fedchain report sweeps/* --figures pdf --tables tex --width ieee1 --serif"
+)
 def report(
     paths: Annotated[
         list[Path],
@@ -80,7 +86,7 @@ def report(
         ),
     ],
     figures: Annotated[
-        str, typer.Option(help="Kinds of figure files: pdf, svg, png.")
+        str, typer.Option(help="Kinds of figure files: pdf, svg, png, eps.")
     ] = "pdf,svg,png",
     tables: Annotated[
         str,
@@ -89,6 +95,17 @@ def report(
     html: Annotated[
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
+    width: Annotated[
+        str,
+        typer.Option(
+            metavar="ieee1|ieee2|INCHES",
+            help="Width of every figure: one or two columns of the IEEE, or inches.",
+            show_default="3.35 inches, and cells as wide as their numbers",
+        ),
+    ] = "",
+    serif: Annotated[
+        bool, typer.Option("--serif", help="Write figures in letters with serifs.")
+    ] = False,
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Also write the page of each run as replay.html beside it."),
@@ -103,13 +120,18 @@ def report(
     Runs without a round yet are only listed. Files of an earlier report that this one does not
     write are removed.
     """
+    from fedchain.reports.figures.paper import Paper, paper_width
     from fedchain.reports.report import report as write
 
     early: list[str] = []
     kinds = _listed(figures), _listed(tables)
+    try:
+        paper = Paper(paper_width(width) if width else None, serif)
+    except ValueError as error:
+        refuse(f"--{error}")
     replays = [_write_replay(path, early.append) for path in paths] if replay else []
     try:
-        written = write(paths, *kinds, html, trust_user_parts, early.append)
+        written = write(paths, *kinds, html, trust_user_parts, early.append, paper)
     except ValueError as error:
         refuse(str(error))
     files = [str(file) for file in (*written, *filter(None, replays))]
@@ -205,19 +227,30 @@ def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
     return f"{values}  seed {point.scenario.seed}  {state}  {ending}".rstrip()
 
 
-def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format) -> None:
+def _list_points(
+    scenario: Scenario, seeds: int | None, out: Path, workers: int | None, form: Format
+) -> None:
+    """Print every point, and what the points without a result will take in time and disk."""
+    from fedchain.sweeps.plan import plan_of
     from fedchain.sweeps.points import points_of, sweep_name
-    from fedchain.sweeps.sweep import value_text
+    from fedchain.sweeps.sweep import value_text, waiting
 
     points = points_of(scenario, seeds)
     folder = out / sweep_name(scenario)
+    left = waiting(folder, points)
+    plan = plan_of(left, workers)
     rows = [
         {**{k: value_text(v) for k, v in p.values.items()}, "seed": p.scenario.seed, "run": p.run}
         for p in points
     ]
     lines = ["  ".join(f"{key} {value}" for key, value in row.items()) for row in rows]
-    lines.append(f"{len(rows)} points in {folder}")
-    print_result(form, {"sweep": str(folder), "points": rows}, lines)
+    done = len(points) - len(left)
+    lines.append(f"{len(rows)} points in {folder}{f', {done} of them finished' if done else ''}")
+    if left and plan.seconds is not None and plan.disk_mb is not None:
+        lines.append(f"{_plan_words(plan)}, about {size_words(round(plan.disk_mb * 1e6))} on disk")
+    values = {"sweep": str(folder), "points": rows, "finished": done, "workers": plan.workers}
+    estimates = {"seconds": plan.seconds, "disk_mb": plan.disk_mb}
+    print_result(form, {**values, "estimates": estimates}, lines)
 
 
 def _tell_swept(swept: Swept, form: Format) -> None:
@@ -226,6 +259,7 @@ def _tell_swept(swept: Swept, form: Format) -> None:
     values = {
         "sweep": str(swept.folder),
         "points": len(swept.rows),
+        "results": list(swept.rows),
         "failed": [row["run"] for row in swept.failed],
         "report": [str(file) for file in swept.report],
     }

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from fedchain.cache import size_words
 from fedchain.commands.fates import left_out_words, short_number
-from fedchain.commands.formats import table
+from fedchain.commands.formats import tables_that_fit
 from fedchain.commands.headings import count_words, heading, settings_line
+from fedchain.commands.waiting import Waiting
 from fedchain.names import command
 from fedchain.runs.callbacks import Callback, RoundEnd
 from fedchain.scenario import HolderAttack
@@ -55,8 +56,7 @@ class Terminal(Callback):
             disable=not console.is_terminal,
         )
         self._rounds = self._bar.add_task("rounds", total=None)
-        self._preparing = console.status("Preparing the data, the noise and the keys")
-        self._preparing.start()
+        self._preparing = Waiting(console, "Preparing the data, the noise and the keys")
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Show the run's heading and the columns."""
@@ -138,7 +138,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
         for name, value in metrics.items()
     )
     heads = (name.replace("_", " ") for name in baselines)  # which break between words
-    shown = [table(("metric", "model", *heads), rows)] if metrics else []
+    shown = tables_that_fit(("metric", "model", *heads), list(rows)) if metrics else []
     return [summary["finding"], *shown, *closing_lines(summary)]
 
 

@@ -25,6 +25,7 @@ from fedchain.privacy.local_steps import releases_in_message
 from fedchain.runs.privacy_statement import all_warnings, guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain_values
 from fedchain.scenario.checking import NO_TASK
+from fedchain.scenario.idle import idle_parts
 from fedchain.secure_aggregation.member import sent_bytes
 from fedchain.system import peak_memory
 from fedchain.timing import duration_words
@@ -84,7 +85,10 @@ def _values(trial: Trial, rates: Rates | None, stale: StaleBlocks) -> dict[str, 
             "releases": releases,
         },
         "guarantee": guarantee_of(scenario, found, task.record)(releases),
-        "warnings": all_warnings(scenario, found, task, releases, records),
+        "warnings": [
+            *idle_parts(scenario),
+            *all_warnings(scenario, found, task, releases, records),
+        ],
         "tuning": tuning_of(scenario),
         "dimension": trial.dimension,
         "records": {
@@ -237,6 +241,7 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
     rows = [
         ("who", f"{nodes.miners} compute nodes, shares of work {shares}{more}"),
         ("learned", "nothing: no data holders, no messages, no privacy"),
+        *(("warning", warning) for warning in idle_parts(scenario)),
         ("work", f"{work.kind}, a block every {work.interval_ms / 1000:g} simulated seconds"),
         ("hashing", hashing_words(hashing_s)),
         *_stale_blocks(stale),
@@ -244,4 +249,5 @@ def _forecast_of_chain(scenario: Scenario) -> Forecast:
         ("memory", f"about {told['memory_mb']} MB"),
         ("disk", f"about {told['disk_mb']} MB"),
     ]
-    return Forecast({"scenario": plain_values(scenario), "estimates": told}, rows)
+    values = {"scenario": plain_values(scenario), "warnings": idle_parts(scenario)}
+    return Forecast({**values, "estimates": told}, rows)

@@ -16,7 +16,8 @@ from fedchain.page.pictures import ScanPictures, pictures_of
 from fedchain.page.run_record import run_record, scenario_of
 from fedchain.page.thinning import EventFields, Thinning, thinned
 from fedchain.page.trips import Trips
-from fedchain.results import EVENTS, LEDGER, Run, RunFolder
+from fedchain.results import EVENTS, LEDGER, Run
+from fedchain.results.run import INTERRUPTED, current_status
 from fedchain.results.travel import TRAVEL
 from fedchain.transition import model_of
 
@@ -29,8 +30,6 @@ QUIET_S = 5.0
 """Real seconds without a new event after which a look tells whether the run was killed."""
 RESUMED_S = 1.0
 """Real seconds between two looks at whether an interrupted run was resumed."""
-INTERRUPTED = "interrupted"
-"""Status of a run that does not go on, whatever its manifest says."""
 
 
 def page_records(run: Run) -> Iterator[PageRecord]:
@@ -42,13 +41,6 @@ def page_records(run: Run) -> Iterator[PageRecord]:
     """
     with contextlib.closing(Feed(run)) as feed:
         yield from (told[0] for told in feed.records() if told is not None)
-
-
-def current_status(run: Run) -> str:
-    """Return the status of a run, which is ``interrupted`` for one that was killed."""
-    status = str(Run(run.folder).manifest["status"])
-    killed = status == "running" and not RunFolder(run.folder).in_use()
-    return INTERRUPTED if killed else status
 
 
 class Feed:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from fedchain.errors import FedchainError, RunRefused
 from fedchain.page.pictures import ScanPictures
-from fedchain.page.records import current_status, saved_pictures
+from fedchain.page.records import saved_pictures
 from fedchain.results import Run
 from fedchain.results.folder import MANIFEST
+from fedchain.results.run import current_status
 
 MOST_RUNS = 500
 """Largest number of runs that are listed."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from fedchain.errors import Problem
+from fedchain.registry.hints import other_name
 from fedchain.registry.parts import Where, plain_value
 
 if TYPE_CHECKING:
@@ -113,8 +114,9 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
     value, context = error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            words = f"; {suggest(str(error['loc'][-1]), known)}" if known else ""
-            return f"no such key{words}"
+            key = str(error["loc"][-1])
+            hint = f": {words}" if (words := other_name(key)) else ""
+            return f"no such key{hint}{f'; {suggest(key, known)}' if known else ''}"
         case "missing":
             return "is missing; it has no default"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":

@@ -17,7 +17,7 @@ from fedchain.reports.figures.style import Drawing, inlined
 from fedchain.reports.findings import finding_of
 from fedchain.reports.settings import settings_of
 from fedchain.reports.study import Recorded, Study, byzantine_share, capture
-from fedchain.reports.tables import Table, cell_words
+from fedchain.reports.table import Table, bold_parts
 from fedchain.reports.words import labelled, partial_words
 
 FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
@@ -198,9 +198,14 @@ def _figure(drawing: Drawing, prefix: str) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{_text(words)}</th>" for _, words in table.columns)
+
+    def cell(row: int, column: int) -> str:
+        bold, rest = map(_text, bold_parts(table, row, column))
+        return f"<td>{f'<b>{bold}</b>' if bold else ''}{rest}</td>"
+
     rows = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell_words(cell))}</td>" for cell in row) + "</tr>"
-        for row in table.rows
+        f"<tr>{''.join(cell(row, column) for column in range(len(table.columns)))}</tr>"
+        for row in range(len(table.rows))
     )
     return (
         f'<div class="wide"><table><caption>{_text(table.caption)}</caption>'

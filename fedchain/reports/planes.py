@@ -171,5 +171,5 @@ def plane_of(study: Study) -> Plane | None:
         (across,) = (key for key in numeric if key != across)
     (down,) = (key for key in numeric if key != across)
     rests: list[GridValues] = [(v,) for key in others for v in values_of(study, key)] or [()]
-    titles = {rest: group_words(tuple(others), rest, study.blocks) for rest in rests}
+    titles = {rest: group_words(tuple(others), rest, study.blocks, study.labels) for rest in rests}
     return Plane(study, across, down, titles) if len(rests) <= MOST_PANELS else None

@@ -10,22 +10,26 @@ from pathlib import Path
 from fedchain.errors import NothingYet
 from fedchain.files import check_folder, write_output, write_whole
 from fedchain.reports.curves import PARQUET, curve_files, parquet_packages
-from fedchain.reports.figures import FIGURE_KINDS, draw
-from fedchain.reports.figures.style import render
+from fedchain.reports.figures import FIGURE_KINDS, USUAL_KINDS, draw
+from fedchain.reports.figures.paper import Paper
+from fedchain.reports.figures.style import render, styled
 from fedchain.reports.page import REPLAY, Attacked, StudyReport, page
 from fedchain.reports.stale import remove_stale
 from fedchain.reports.study import Study, open_study
-from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
+from fedchain.reports.table import TABLE_KINDS, write_table
+from fedchain.reports.tables import tabulate
+from fedchain.reports.words import idle_labels
 from fedchain.results.findings import AUDIT
 
 
 def report(
     paths: Iterable[str | Path],
-    figures: Sequence[str] = FIGURE_KINDS,
+    figures: Sequence[str] = USUAL_KINDS,
     tables: Sequence[str] = TABLE_KINDS,
     html: str | Path | None = None,
     trust_user_parts: bool = False,
     left_out: Callable[[str], None] | None = None,
+    paper: Paper | None = None,
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
@@ -34,13 +38,14 @@ def report(
 
     Args:
         paths: run folders and sweep folders.
-        figures: kinds of figure files, any of ``pdf``, ``svg``, ``png``.
+        figures: kinds of figure files, any of ``pdf``, ``svg``, ``png``, ``eps``.
         tables: kinds of table files, any of ``csv``, ``md``, ``tex``, ``parquet``; the last one
             holds only the rounds of sweeps.
         html: file of one common page for all folders; None: a page in each folder.
         trust_user_parts: whether to import user-defined audits that ``audit.json`` names.
-        left_out: a function that is called with a message for each folder without results; None: a
-            folder without results is an error.
+        left_out: a function that is called with a message for each folder without results, and for
+            each label that names nothing; None: a folder without results is an error.
+        paper: the width and the letters of figures; None: as ``Paper()``.
 
     Returns:
         The files written, in order.
@@ -61,7 +66,12 @@ def report(
     studies = _open(paths, left_out)
     for study in studies:
         check_folder(study.folder, own=True)
-    findings = [_find(study, trust_user_parts, beside=html is None) for study in studies]
+    if left_out is not None:
+        for study in studies:
+            for name in idle_labels(study):
+                left_out(f"{study.folder}: labels: nothing here is called {name!r}")
+    with styled(paper):
+        findings = [_find(study, trust_user_parts, beside=html is None) for study in studies]
     written = []
     for file, content in _files(findings, figures, tables, html):
         (write_output if html is not None and file == Path(html) else write_whole)(file, content)

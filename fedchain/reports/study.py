@@ -25,6 +25,8 @@ DONE = ("finished", "budget_exhausted")
 """Statuses of a run with a result."""
 EPSILON = "privacy.epsilon"
 """The grid key of the privacy budget."""
+SHARES = ("accuracy", "iou", "outlier_", "backdoor", "byzantine_share")
+"""Beginnings of the names of the metrics that are shares: fedchain's own but the loss."""
 GridValue = float | str
 """One value of a grid: a number or a text."""
 GridValues = tuple[GridValue, ...]
@@ -75,6 +77,8 @@ class Study:
     """Figures and tables show time and epsilon until this score is reached; None: no target."""
     blocks: frozenset[str] = frozenset()
     """The grid keys whose values are labels of YAML mappings."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Names in figures and tables, as the scenario's ``labels`` have them."""
     unfinished: tuple[Mapping[str, str], ...] = ()
     """Rows of ``points.csv`` for points without a result."""
     begun: tuple[Recorded, ...] = ()
@@ -128,6 +132,17 @@ def metric_names(run: Recorded) -> list[str]:
     score = run.manifest.get("score")
     found = [n for n in names if n not in bookkeeping and not n.startswith("seconds_")]
     return sorted(found, key=lambda name: name != score)
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can have.
+
+    >>> bounds_of("accuracy"), bounds_of("loss"), bounds_of("my_lab_error")
+    ((0.0, 1.0), (0.0, inf), (-inf, inf))
+    """
+    if metric.startswith(SHARES):
+        return 0.0, 1.0
+    return (0.0, math.inf) if metric == "loss" else (-math.inf, math.inf)
 
 
 def total_epsilon(run: Recorded) -> float | None:
@@ -249,7 +264,19 @@ def _open_run(folder: Path) -> Study:
             raise RunRefused(f"{folder}: {status} before its first round; nothing can be shown")
         raise NothingYet(f"{folder}: no round is recorded yet; let the run go on first")
     name, score = str(run.manifest["name"]), str(run.manifest["score"])
-    return Study(folder=folder, kind="run", name=name, score=score, runs=(run,))
+    labels = _labels(run.manifest["scenario"])
+    return Study(folder=folder, kind="run", name=name, score=score, runs=(run,), labels=labels)
+
+
+def _labels(described: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels that a manifest's scenario or ``sweep.json`` has; earlier ones have none.
+
+    What is no text is left out: the files may come from a stranger.
+    """
+    labels = described.get("labels")
+    if not isinstance(labels, Mapping):
+        return {}
+    return {key: words for key, words in labels.items() if isinstance(words, str)}
 
 
 def _open_sweep(folder: Path) -> Study:
@@ -282,6 +309,7 @@ def _open_sweep(folder: Path) -> Study:
         x=sweep["x"] or (keys[0] if keys else ""),
         target=sweep.get("target"),
         blocks=frozenset(key for key in keys if words[key]),
+        labels=_labels(sweep),
         unfinished=left,
         begun=begun,
     )

@@ -1,18 +1,18 @@
-"""Tables of a study: computes means with 95 % intervals, and writes CSV, Markdown and LaTeX."""
+"""Tables of a study: computes means with 95 % intervals."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.laws import compare
 from fedchain.reports.study import (
+    GridValue,
+    GridValues,
     Reading,
     Recorded,
     Study,
@@ -24,81 +24,39 @@ from fedchain.reports.study import (
     metric_names,
     over_seeds,
     total_epsilon,
+    without,
 )
-from fedchain.reports.words import key_words, partial_words, value_words
-from fedchain.results.finding import metric_words, plain_baseline
+from fedchain.reports.table import Cell, Table
+from fedchain.reports.words import (
+    axis_words,
+    group_words,
+    partial_words,
+    score_words,
+    value_words,
+)
+from fedchain.results.finding import plain_baseline
 from fedchain.statistics import Interval
-
-TABLE_KINDS = ("csv", "md", "tex")
-"""Kinds of table files."""
-Cell = str | int | float | Interval | None
-"""Content of one cell; None: no value."""
-LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: "\\" + sign for sign in "&%$#_{}"},
-    **{sign: f"{{{sign}}}" for sign in "[*"},  # after the \\ of a row they would be its options
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "ε": r"$\varepsilon$",
-    "δ": r"$\delta$",
-    "∞": r"$\infty$",
-    "±": r"$\pm$",
-    "–": "--",
-}
-"""LaTeX commands for special characters."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under named columns."""
-
-    name: str
-    """Name of the table's file, without the ending."""
-    caption: str
-    """Caption of the table."""
-    columns: tuple[tuple[str, str], ...]
-    """Key and heading of each column. CSV files show the key, other formats the heading."""
-    rows: tuple[tuple[Cell, ...], ...]
-    """The rows, each with one cell per column."""
 
 
 def tabulate(study: Study) -> list[Table]:
     """Return all tables for which the study has data, first the most important one."""
     if study.kind == "sweep":
-        made = [*(_against_law(study) or [_points(study)]), *_effort(study)]
+        made = [*(_against_law(study) or [_points(study), *_pivoted(study)]), *_effort(study)]
     else:
-        made = [_metrics(study.first), *_holders(study.first), *_last_round(study.first)]
+        made = [_metrics(study), *_holders(study.first), *_last_round(study.first)]
     lacks = partial_words(study)
     told = f". {lacks}" if lacks else ""
-    return [replace(table, caption=table.caption + told) for table in made]
-
-
-def write_table(table: Table, kind: str) -> str:
-    """Return the table as text of one kind: ``csv``, ``md`` or ``tex``."""
-    return {"csv": _csv, "md": _markdown, "tex": _latex}[kind](table)
-
-
-def cell_words(cell: Cell) -> str:
-    """Return the text of a cell for Markdown, LaTeX and HTML.
-
-    >>> [cell_words(Interval(0.9, half, 5)) for half in (0.0123, math.inf)], cell_words(None)
-    (['0.900 ± 0.012', '0.900'], '–')
-    """
-    if cell is None:
-        return "–"
-    if isinstance(cell, Interval):
-        spread = f" ± {_decimals(cell.half)}" if math.isfinite(cell.half) else ""
-        return _decimals(cell.mean) + spread
-    return _decimals(cell) if isinstance(cell, float) else " ".join(str(cell).split())
+    return [
+        replace(table, caption=table.caption + told, study=study.name) for table in made
+    ]
 
 
 def _points(study: Study) -> Table:
     metrics = list(dict.fromkeys(name for run in study.runs for name in metric_names(run)))
-    columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
-    columns += [(metric, metric_words(metric)) for metric in metrics] + [("epsilon", "ε spent")]
+    columns = [(key, axis_words(study, key)) for key in study.keys] + [("n", "n")]
+    columns += [(metric, score_words(study, metric)) for metric in metrics] + [
+        ("epsilon", "ε spent")
+    ]
     measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
     measures.append(total_epsilon)
     if any(capture(run) is not None for run in study.runs):
@@ -110,13 +68,59 @@ def _points(study: Study) -> Table:
     return Table("points", caption, tuple(columns), rows)
 
 
+def _pivoted(study: Study) -> list[Table]:
+    """Return the score with the values of the axis as columns; [] if there is one grid key."""
+    if study.x not in study.keys or len(study.keys) < 2:
+        return []
+    others = without(study.keys, study.axis)
+    across = list(dict.fromkeys(run.values[study.axis] for run in study.runs))
+    found: dict[GridValues, dict[GridValue, Interval | None]] = {}
+    for values, runs in study.groups().items():
+        row = found.setdefault(without(values, study.axis), {})
+        row[values[study.axis]] = over_seeds(runs, partial(final, metric=study.score))
+    heads = {v: group_words((study.x,), (v,), study.blocks, study.labels) for v in across}
+    columns = [(key, axis_words(study, key)) for key in others]
+    columns += [(f"{study.x}={value}", words) for value, words in heads.items()]
+    rows = tuple(
+        (*(value_words(v, study.labels) for v in rest), *(row.get(v) for v in across))
+        for rest, row in found.items()
+    )
+    caption = (
+        f"{score_words(study, study.score)} after the last round: mean and 95 % interval "
+        "(Student's t) over seeds; the best of each column is bold"
+    )
+    best = best_cells(rows, smallest=study.score == "loss")
+    name = re.sub(r"\W+", "_", f"{study.score}_by_{study.x}")
+    made = Table(name.strip("_"), caption, tuple(columns), rows, best)
+    return [replace(made, over=axis_words(study, study.x), values=len(across))]
+
+
+def best_cells(rows: Sequence[Sequence[Cell]], *, smallest: bool) -> frozenset[tuple[int, int]]:
+    """Return the places, row and column, of the best mean of each column with several means.
+
+    Means that read the same are equally good; if all do, none is the best.
+
+    >>> means = [Interval(mean, 0.1, 3) for mean in (0.9001, 0.7, 0.9002)]
+    >>> sorted(best_cells([("a", means[0]), ("b", means[1]), ("c", means[2])], smallest=False))
+    [(0, 1), (2, 1)]
+    """
+    best: set[tuple[int, int]] = set()
+    for column in range(len(rows[0])):
+        cells = [(row, cell) for row, line in enumerate(rows) if (cell := line[column])]
+        means = {row: round(c.mean, 3) for row, c in cells if isinstance(c, Interval)}
+        if len(set(means.values())) > 1:
+            top = (min if smallest else max)(means.values())
+            best |= {(row, column) for row, mean in means.items() if mean == top}
+    return frozenset(best)
+
+
 def _rows(
     study: Study, measures: Sequence[Reading], *, whole: bool = False
 ) -> tuple[tuple[Cell, ...], ...]:
     """Return a row for each grid point: its values, the number of seeds, and each measure."""
     return tuple(
         (
-            *map(value_words, values),
+            *(value_words(value, study.labels) for value in values),
             len(runs),
             *(over_seeds(runs, measure, whole=whole) for measure in measures),
         )
@@ -144,23 +148,24 @@ def _against_law(study: Study) -> list[Table]:
 def _effort(study: Study) -> list[Table]:
     if not forks_varied(study):
         return []
-    columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
+    columns = [(key, axis_words(study, key)) for key in study.keys] + [("n", "n")]
     columns += [("stale_share", "stale share"), ("releases", "releases per holder and block")]
     measures: list[Reading] = [stale_blocks, releases_per_block]
     if study.target is not None:
-        words = f"{metric_words(study.score)} {study.target:g}"
+        words = f"{score_words(study, study.score)} {study.target:g}"
         columns += [("time_s", f"seconds until {words}"), ("epsilon", f"ε until {words}")]
         measures += [partial(until, study, "time_s"), partial(until, study, "epsilon")]
     rows = _rows(study, measures, whole=True)
     return [Table("effort", "What forks cost: mean and 95 % interval", tuple(columns), rows)]
 
 
-def _metrics(run: Recorded) -> Table:
+def _metrics(study: Study) -> Table:
+    run = study.first
     baselines = run.manifest.get("baselines", {})
     columns = [("metric", "metric"), ("value", "this run")]
-    columns += [(name, plain_baseline(name)) for name in baselines]
+    columns += [(name, study.labels.get(name, plain_baseline(name))) for name in baselines]
     rows = tuple(
-        (metric_words(m), final(run, m), *(finite_value(b, m) for b in baselines.values()))
+        (score_words(study, m), final(run, m), *(finite_value(b, m) for b in baselines.values()))
         for m in metric_names(run)
     )
     caption = "On held-out data after the last round, beside what needs no data holder"
@@ -228,67 +233,3 @@ def _last_round(run: Recorded) -> list[Table]:
     height = run.metrics[-1]["height"]
     caption = f"What the rule made of each message of the last block, height {height}"
     return [Table("last_round", caption, columns, rows)]
-
-
-def _csv(table: Table) -> str:
-    """Return the table as CSV. A column with intervals becomes three columns: mean, low, high."""
-    columns: list[tuple[str, ...]] = []
-    for place, (key, _) in enumerate(table.columns):
-        cells = [row[place] for row in table.rows]
-        if any(isinstance(cell, Interval) for cell in cells):
-            names = f"{key}_mean", f"{key}_low", f"{key}_high"
-            columns += zip(names, *map(_ends, cells), strict=True)
-        else:
-            texts = ("inf" if cell == "∞" else "" if cell is None else str(cell) for cell in cells)
-            columns.append((key, *texts))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
-    return text.getvalue()
-
-
-def _ends(cell: Cell) -> tuple[str, str, str]:
-    if not isinstance(cell, Interval):
-        return "", "", ""
-    ends = (repr(cell.low), repr(cell.high)) if math.isfinite(cell.half) else ("", "")
-    return repr(cell.mean), *ends
-
-
-def _markdown(table: Table) -> str:
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(c.replace("\\", "\\\\").replace("|", "\\|") for c in cells) + " |"
-
-    lines = [line([words for _, words in table.columns]), line(["---"] * len(table.columns))]
-    lines += [line([cell_words(cell) for cell in row]) for row in table.rows]
-    return "\n".join([*lines, "", f"{table.caption}.", ""])
-
-
-def _latex(table: Table) -> str:
-    def line(cells: list[str]) -> str:
-        return "    " + " & ".join(map(escape_latex, cells)) + r" \\"
-
-    body = "\n".join(line([cell_words(cell) for cell in row]) for row in table.rows)
-    return rf"""\begin{{table}}
-  \centering
-  \caption{{{escape_latex(table.caption)}.}}
-  \begin{{tabular}}{{{"l" * len(table.columns)}}}
-    \hline
-{line([words for _, words in table.columns])}
-    \hline
-{body}
-    \hline
-  \end{{tabular}}
-\end{{table}}
-"""
-
-
-def escape_latex(text: str) -> str:
-    r"""Return a text escaped for LaTeX. It needs no LaTeX package.
-
-    >>> print(escape_latex("a_b & 5 % ± ∞"))
-    a\_b \& 5 \% $\pm$ $\infty$
-    """
-    return "".join(LATEX.get(sign, sign) for sign in text)
-
-
-def _decimals(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"

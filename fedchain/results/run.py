@@ -50,6 +50,8 @@ COMPLETE = ("finished", "budget_exhausted", "stalled")
 """Statuses of a run that has nothing left to do."""
 OVER = (*COMPLETE, STOPPED)
 """Statuses of a run that has ended, and has written its results."""
+INTERRUPTED = "interrupted"
+"""Status of a run that does not go on, whatever its manifest says."""
 NAMED = 6
 """Limit on the participants that a text names for each reason."""
 TABLES = ("metrics", "messages", "refusals", "evidence", "heads")
@@ -395,6 +397,7 @@ class Run:
             "run": str(self.folder),
             "finding": finding(reached, measured, messages),
             **{name: manifest[name] for name in SUMMARISED},
+            **{name: reached[name] for name in ("height", "epsilon")},
             "warnings": manifest.get("warnings", []),
             "diverged": diverged,
             "faults": manifest.get("faults", []),
@@ -403,6 +406,13 @@ class Run:
             "byzantine_share": attackers_share(rounds()),
             "capture": capture_of(rounds()),
         }
+
+
+def current_status(run: Run) -> str:
+    """Return the status of a run, which is ``interrupted`` for one that was killed."""
+    status = str(Run(run.folder).manifest["status"])
+    killed = status == "running" and not RunFolder(run.folder).in_use()
+    return INTERRUPTED if killed else status
 
 
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:

@@ -18,7 +18,7 @@ from fedchain.learning.evaluation import plain_numbers
 from fedchain.machine import arithmetic
 from fedchain.names import legible
 from fedchain.results import EVENTS, told_events
-from fedchain.runs.privacy_statement import epsilon_spent, warnings_of
+from fedchain.runs.privacy_statement import epsilon_spent, run_warnings
 from fedchain.scans.pictures import draw_shown
 from fedchain.scenario import plain_values, provenance_of, run_digest
 from fedchain.simulation.setup import RunSetup
@@ -68,7 +68,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "record": setup.task.record,
         "note": setup.task.note,
         "baselines": {name: plain_numbers(m) for name, m in setup.task.baselines.items()},
-        "warnings": warnings_of(setup),
+        "warnings": run_warnings(setup),
         "weights": rule["weights"] if takes_weights(rule["kind"]) else None,
         "epsilon": epsilon_spent(setup, {}),
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),

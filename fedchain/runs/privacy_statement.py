@@ -24,6 +24,7 @@ from fedchain.privacy.local_steps import releases_in_message
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import plain_value
 from fedchain.scenario import Groups, Scenario, attackers_of
+from fedchain.scenario.idle import idle_parts
 from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 
@@ -114,6 +115,11 @@ def expected_noise(setup: RunSetup) -> list[float] | None:
     ]
     of, dimension = mechanism.terms.sensitivity, setup.rules.dimension
     return [more * mechanism.noise_norm(of(count), dimension) for count in counts]
+
+
+def run_warnings(setup: RunSetup) -> list[str]:
+    """Return all warnings on a run, each a sentence: on what never happens, and on privacy."""
+    return [*idle_parts(setup.scenario), *warnings_of(setup)]
 
 
 def warnings_of(setup: RunSetup, releases: int | None = None) -> list[str]:

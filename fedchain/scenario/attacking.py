@@ -102,10 +102,9 @@ def attack_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[Problem]:
     """Yield the problems of attacks that do not fit the scenario or each other."""
-    rounds, nodes, seed = (values.get(key) for key in ("rounds", "nodes", "seed"))
+    nodes, seed = values.get("nodes"), values.get("seed")
     for index, attack in attacks.items():
-        if rounds is not None:
-            yield from _round_problems(attack, rounds, ("attacks", index))
+        yield from _round_problems(attack, ("attacks", index))
         if nodes is not None:
             key, word, numbers = _who(attack)
             count = nodes.holders if isinstance(attack, HolderAttack) else nodes.miners
@@ -132,12 +131,7 @@ def _draw_problems(
             yield Problem(("attacks", index, key), words)
 
 
-def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[Problem]:
-    for name in ("from_round", "to_round"):
-        value = getattr(attack, name)
-        if value is not None and value > rounds:
-            words = f"must be between 1 and {rounds} (the number of rounds), got {value}"
-            yield Problem((*where, name), words)
+def _round_problems(attack: Misbehaving, where: Where) -> Iterator[Problem]:
     if attack.to_round is not None and attack.to_round < attack.from_round:
         words = f"must be at least from_round ({attack.from_round}), got {attack.to_round}"
         yield Problem((*where, "to_round"), words)

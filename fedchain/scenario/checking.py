@@ -36,6 +36,8 @@ MAX_POINTS = 2000
 """Maximum number of points in a sweep's grid."""
 NO_TASK = "none"
 """Kind of the task without learning, in which only the chain runs."""
+GRID_ALONE = "only points of the sweep are wrong; fedchain run --set sweep=null leaves them out"
+"""Last line of an error about a scenario that is right but for its sweep."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
 """Default values of sections that only a scenario without learning may leave out."""
 WEIGHTS = ("aggregation", "weights")
@@ -61,7 +63,9 @@ def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
     located.sort(key=lambda found: (found.mark.source, found.mark.line, found.mark.column))
     if located or scenario is None:
         unique = {found.render(): found.problem for found in located}
-        raise ScenarioError(list(unique.values()), "\n".join(unique))
+        asked = any(found.mark.source == "--set sweep" for found in located)
+        alone = [] if scenario is None or noted or asked else [GRID_ALONE]
+        raise ScenarioError(list(unique.values()), "\n".join([*unique, *alone]))
     scenario._sources = Sources({where: node.mark.layer for where, node in leaves(root)})
     return scenario
 
@@ -187,7 +191,8 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
     given = [privacy.parameters.get(name) for name in NOISE] if privacy is not None else []
     if privacy is not None and set(NOISE) <= set(privacy.parameters) and given.count(None) != 1:
         words = f"needs epsilon or noise_multiplier, got {given[0]} and {given[1]}"
-        yield Problem(("privacy",), f"{words}; exactly one of the two is allowed")
+        text = f"{words}; exactly one of the two is allowed: set the other one to null"
+        yield Problem(("privacy",), text)
 
 
 def _weight_problems(values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fedchain.registry import (
     FAMILIES,
+    Family,
     Part,
     Section,
     leaf_model,
@@ -29,39 +30,69 @@ MISBEHAVING: dict[str, tuple[type[Section], tuple[str, ...]]] = {
 """Section and YAML keys that select the attackers, for each family of attacks."""
 OWN_PART = {
     "description": "A part of your own: module:function.",
-    "type": "object",
-    "properties": {"kind": {"type": "string", "pattern": "^[A-Za-z_][\\w.]*:\\w+$"}},
-    "required": ["kind"],
+    "type": "string",
+    "pattern": "^[A-Za-z_][\\w.]*:\\w+$",
 }
+"""Schema of the kind of a user-defined part, whose parameters are not known here."""
 
 
 def scenario_schema() -> dict[str, Any]:
     """Return the JSON schema of a scenario file, with a description of every registered part."""
     whole = _object(Scenario)
     required = whole.pop("required")
+    grid = whole["properties"]["sweep"]["properties"]["grid"]
+    grid["propertyNames"] = {"pattern": rf"^({'|'.join(whole['properties'])})(\.|\[|$)"}
     whole["properties"] = {
         "extends": {"type": "string", "description": "Another scenario file to start from."},
         **whole["properties"],
-        "attacks": {
-            "type": "array",
-            "items": {"anyOf": [{"$ref": f"#/$defs/{family}"} for family in MISBEHAVING]},
-        },
+        "attacks": {"type": "array", "items": _misbehaving()},
     }
     families = {name: address.family() for name, address in FAMILIES.items()}
-    definitions = {
-        name: {"anyOf": [*(part_schema(family.find(n), name) for n in family.names()), OWN_PART]}
-        for name, family in families.items()
-    }
-    alone = {
-        "required": [name for name in required if name not in CHAIN_ALONE],
-        "properties": {"task": {"properties": {"kind": {"const": NO_TASK}}}},
-    }
+    nothing = {"task": {"properties": {"kind": {"const": NO_TASK}}, "required": ["kind"]}}
+    alone = {"required": [name for name in required if name not in CHAIN_ALONE]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fedchain scenario",
         **whole,
-        "anyOf": [{"required": ["extends"]}, {"required": required}, alone],
-        "$defs": definitions,
+        "if": {"required": ["extends"]},
+        "then": {},
+        "else": {
+            "if": {"properties": nothing, "required": ["task"]},
+            "then": alone,
+            "else": {"required": required},
+        },
+        "$defs": {name: _family_schema(family) for name, family in families.items()},
+    }
+
+
+def _family_schema(family: Family[Any]) -> dict[str, Any]:
+    """Return the schema of a block of any part of a family.
+
+    The kind decides which keys are checked, so that an editor shows one error for one mistake, not
+    one for each part that the block is not.
+    """
+    parts = {name: part_schema(family.find(name), family.name) for name in family.names()}
+    kinds = [{"const": name, "description": part["description"]} for name, part in parts.items()]
+    return {
+        "type": "object",
+        "properties": {"kind": {"anyOf": [*kinds, OWN_PART]}},
+        "required": ["kind"],
+        "allOf": [{"if": _has_kind([name]), "then": part} for name, part in parts.items()],
+    }
+
+
+def _has_kind(names: list[str]) -> dict[str, Any]:
+    """Return the schema of the blocks whose kind is one of the names."""
+    return {"properties": {"kind": {"enum": names}}, "required": ["kind"]}
+
+
+def _misbehaving() -> dict[str, Any]:
+    """Return the schema of an entry of ``attacks``, of holders or of compute nodes."""
+    compute = FAMILIES["misconduct"].family().names()
+    return {
+        "if": {"anyOf": [{"required": ["nodes"]}, _has_kind(compute)]},
+        "then": {"$ref": "#/$defs/misconduct"},
+        "else": {"$ref": "#/$defs/attack"},
     }
 
 
@@ -156,13 +187,14 @@ def _block(parameter: inspect.Parameter) -> dict[str, Any]:
     if family is None:
         assert section is not None
         block = _object(section)
-        return block if parameter.default is not None else {"anyOf": [block, {"type": "null"}]}
+        return block if parameter.default is not None else {**block, "type": ["object", "null"]}
     reference = {"$ref": f"#/$defs/{family.name}"}
     if not isinstance(parameter.default, Part):
         return reference
     maker = family.find(parameter.default.kind)
     # A block without a kind keeps the kind of the default.
-    return {"anyOf": [reference, part_schema(maker, family.name, kind_required=False)]}
+    default = part_schema(maker, family.name, kind_required=False)
+    return {"if": {"required": ["kind"]}, "then": reference, "else": default}
 
 
 def field_words(section: Callable[..., Any]) -> dict[str, str]:

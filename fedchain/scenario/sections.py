@@ -192,6 +192,9 @@ class Scenario(Section):
     """Where the holders compute; results are the same for every engine."""
     sweep: Sweep | None = None
     """Grid of `fedchain sweep`."""
+    labels: Mapping[str, str] = {}
+    """Names in figures and tables, such as `l_nearest: ours`: of a key (`privacy.epsilon`), a kind,
+    a metric, a baseline, or of a part of a legend as it is without labels (`keep = 14`)."""
     tuning: str = ""
     """Values that were chosen by comparing runs on private records, and the seeds of these runs.
     Epsilon does not cover this choice. Empty: no such choice was made."""

@@ -15,7 +15,7 @@ from fedchain.scenario.attackers import Misbehaving
 from fedchain.scenario.reading import scalar
 from fedchain.scenario.sections import Scenario
 
-UNHASHED = ("name", "description", "seed", "disk", "trace", "engine", "sweep", "tuning")
+UNHASHED = ("name", "description", "seed", "disk", "trace", "engine", "sweep", "labels", "tuning")
 """Keys that do not change what is computed for a given seed; the digest leaves them out."""
 
 # With 48 bits, two of 5,000 runs have the same name with a probability of 5e-8.

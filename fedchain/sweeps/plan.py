@@ -32,6 +32,8 @@ class Plan:
     """Number of points that run at the same time; 1: each point uses all cores."""
     seconds: float | None
     """Estimated wall time of all runs; None if a point cannot be tried."""
+    disk_mb: float | None
+    """Estimated size of all run folders, MB; None if a point cannot be tried."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Estimate:
     """Time in which a process loads the libraries, seconds."""
     memory_mb: float
     """Memory of a process that runs the point, MB."""
+    disk_mb: float
+    """Size of the point's run folder, MB."""
 
 
 def plan_of(points: Sequence[Point], workers: int | None) -> Plan:
@@ -59,15 +63,16 @@ def plan_of(points: Sequence[Point], workers: int | None) -> Plan:
     try:
         spent = [_estimate(point.scenario) for point in _tried(points)]
     except (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError):
-        return Plan(workers or 1, None)  # the runs say what is wrong
+        return Plan(workers or 1, None, None)  # the runs say what is wrong
     if not spent:
-        return Plan(workers or 1, 0.0)
+        return Plan(workers or 1, 0.0, 0.0)
     each_s = statistics.fmean(each.seconds for each in spent)
     load_s = spent[0].load_s  # a process loads the libraries once
     if workers is None:
         memory_mb = max(each.memory_mb for each in spent)
         workers = _beside(points, load_s + each_s * len(points), memory_mb)
-    return Plan(workers, load_s + each_s * math.ceil(len(points) / workers))
+    disk_mb = len(points) * statistics.fmean(each.disk_mb for each in spent)
+    return Plan(workers, load_s + each_s * math.ceil(len(points) / workers), disk_mb)
 
 
 def _beside(points: Sequence[Point], seconds: float, memory_mb: float) -> int:
@@ -102,4 +107,4 @@ def _estimate(scenario: Scenario) -> Estimate:
     from fedchain.forecasts.forecast import START_S, forecast  # imports torch
 
     told = forecast(scenario).values["estimates"]
-    return Estimate(told["seconds"] - START_S, START_S, told["memory_mb"])
+    return Estimate(told["seconds"] - START_S, START_S, told["memory_mb"], told["disk_mb"])

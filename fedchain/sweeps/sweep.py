@@ -139,6 +139,7 @@ def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
         "x": scenario.sweep.x,
         "y": scenario.sweep.y,
         "target": scenario.sweep.target,
+        "labels": {legible(key): legible(words) for key, words in scenario.labels.items()},
     }
     write_whole(folder / "sweep.json", json.dumps(described, indent=2) + "\n")
     write_whole(folder / "scenario.yaml", resolved_yaml(scenario))
@@ -176,6 +177,11 @@ def _run_all(
         _write(folder, points, rows)
         raise
     return _listed(points, rows)
+
+
+def waiting(folder: Path, points: Sequence[Point]) -> list[Point]:
+    """Return the points that have no result yet in the sweep's folder."""
+    return [point for point in points if _row(folder, point, "")["status"] not in DONE]
 
 
 def _row(folder: Path, point: Point, error: str) -> PointRow:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
-from fedchain.registry import AtMost, Part, cites
+from fedchain.registry import Part, cites
 from fedchain.update.step import AVERAGE, Memory, NotNegative, Updated, updates
 
 
@@ -22,7 +22,7 @@ def averaged(
     *,
     of: Annotated[Part, updates],
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0,
-    from_round: Annotated[int, Field(ge=1), AtMost("rounds", "the number of rounds")] = 1,
+    from_round: Annotated[int, Field(ge=1)] = 1,
 ) -> Updated:
     """Step by another update, and use the average of its weights as the model.
 

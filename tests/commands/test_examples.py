@@ -29,6 +29,7 @@ def test_every_example_has_options_and_arguments_that_the_command_takes(words, m
 def test_an_example_names_nothing_that_a_user_does_not_have():
     made = {
         "runs",
+        "sweeps",
         "first_light.fedchain",
         "proof.json",
         "mine.yaml",

@@ -44,6 +44,21 @@ def test_a_dry_run_lists_the_points_and_leaves_nothing(scenario: Path, tmp_path:
         ("inf", 1),
     ]
     assert not out.exists()
+    assert told["finished"] == 0
+    assert told["estimates"]["seconds"] > 0
+    assert told["estimates"]["disk_mb"] > 0
+    printed = CliRunner().invoke(app, arguments[:-2]).stdout.splitlines()
+    assert printed[-1].startswith("about ")
+    assert printed[-1].endswith(" on disk")
+
+
+def test_what_a_sweep_found_is_in_its_json(scenario: Path, tmp_path: Path) -> None:
+    arguments = ["sweep", scenario, "--out", tmp_path / "s", "--seeds", 1]
+    told = json.loads(call(*arguments, "--format", "json").out)
+    assert [row["privacy.epsilon"] for row in told["results"]] == ["1", "inf"]
+    assert all(row["status"] == "finished" for row in told["results"])
+    assert all(0 <= row["accuracy"] <= 1 for row in told["results"])
+    assert "2 of them finished" in call(*arguments, "--dry-run").out
 
 
 def test_several_values_make_an_axis_and_one_value_an_override(scenario: Path) -> None:

@@ -1,7 +1,11 @@
 """What the terminal shows of a run: whom the rule left out, and which attackers it used."""
 
 import io
+import os
 import re
+import shutil
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +13,13 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from fedchain.commands import HELP_GROUPS, assemble
+from fedchain.commands import HELP_GROUPS, assemble, waiting
 from fedchain.commands.explorer import bits_words
 from fedchain.commands.fates import left_out_words
-from fedchain.commands.formats import in_lines, table
+from fedchain.commands.formats import in_lines, table, tables_that_fit
 from fedchain.commands.headings import settings_line
 from fedchain.commands.terminal import ALARM, CALM, Terminal, coloured
+from fedchain.commands.waiting import Waiting
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.runs.callbacks import RoundEnd
 from fedchain.scenario import load
@@ -131,6 +136,51 @@ def test_a_table_of_many_metrics_breaks_no_word_at_80_columns():
     for word in ("logistic_regression", *names):
         assert word in told
     assert max(map(len, told.splitlines())) <= 80
+
+
+BASELINES = (
+    "keep_everything", "erase_everything", "morphology", "statistical_outliers",
+    "component_size", "distance_to_views",
+)  # fmt: skip
+
+
+def test_the_metrics_of_a_run_with_six_baselines_break_no_word_at_80_columns(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    heads = ["metric", "model", *(name.replace("_", " ") for name in BASELINES)]
+    rows = [(name, *["0.1234"] * 7) for name in ("loss", "iou", "outlier_precision")]
+    out = Console(file=io.StringIO(), width=80)
+    made = tables_that_fit(heads, rows)
+    for each in made:
+        out.print(each)
+    told = out.file.getvalue()
+    assert len(made) == 2
+    assert max(map(len, told.splitlines())) <= 80
+    words = told.split()
+    for word in {word for head in heads for word in head.split()} | {"outlier_precision"}:
+        assert word in words
+    assert words.count("0.1234") == 3 * 7
+
+
+def test_a_table_that_fits_stays_one(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    heads = ["metric", "model", *(name.replace("_", " ") for name in BASELINES)]
+    assert len(tables_that_fit(heads, [("iou", *["0.1"] * 7)])) == 1
+
+
+def test_long_work_before_the_first_round_is_said_in_a_line_where_nobody_sees_a_sign():
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    with Waiting(console, "Preparing the noise"):
+        assert out.getvalue() == ""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(waiting, "QUIET_S", 0.01)
+        shown = Waiting(console, "Preparing the noise")
+        until = time.monotonic() + 10
+        while not out.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)
+        shown.stop()
+    assert out.getvalue() == "Preparing the noise ..\n"
 
 
 def test_lines_are_broken_between_words_and_go_on_beside_their_label():

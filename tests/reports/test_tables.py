@@ -12,7 +12,8 @@ from made_up import make_block_sweep, make_run, make_sweep
 from scipy import stats
 
 from fedchain.reports.study import capture, open_study
-from fedchain.reports.tables import Table, escape_latex, tabulate, write_table
+from fedchain.reports.table import Table, escape_latex, write_table
+from fedchain.reports.tables import tabulate
 from fedchain.statistics import Interval
 
 ODD = Table(
@@ -40,7 +41,7 @@ def test_the_table_of_a_sweep_holds_mean_and_interval_over_its_seeds(tmp_path: P
 
 def test_a_table_names_blocks_by_what_sets_them_apart(tmp_path: Path) -> None:
     make_block_sweep(tmp_path)
-    (table,) = tabulate(open_study(tmp_path))
+    table, _ = tabulate(open_study(tmp_path))
     assert [row[:3] for row in table.rows[3:9:3]] == [
         ("no groups", "20", "0.5"), ("size 10, honest 0.8", "10", "0.5")
     ]  # fmt: skip
@@ -137,7 +138,9 @@ def test_latex_escapes_every_sign_that_it_would_read() -> None:
     assert r"a\_b \& c$|$d & 0.500 $\pm$ 0.010 & 5 \\" in text
     assert r"\#1 \textbackslash{} \{x\} & 0.250 & -- \\" in text
     assert r"\caption{50 \% of a\_b.}" in text
-    assert text.count(r"\hline") == 3
+    assert [text.count(rf"\{rule}") for rule in ("toprule", "midrule", "bottomrule")] == [1] * 3
+    assert r"\label{tab:odd}" in text
+    assert r"\begin{tabular}{lrr}" in text
     assert escape_latex("x^2~$") == r"x\textasciicircum{}2\textasciitilde{}\$"
 
 
@@ -160,9 +163,14 @@ def test_a_line_break_in_a_cell_does_not_end_a_row_of_markdown() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
-def test_latex_compiles_every_table_without_a_package(tmp_path: Path) -> None:
+def test_latex_compiles_every_table_with_booktabs_alone(tmp_path: Path) -> None:
     tables = "".join(write_table(each, "tex") for each in (SIGNS, ODD))
-    lines = (r"\documentclass{article}", r"\begin{document}", tables, r"\end{document}")
+    lines = (
+        r"\documentclass{article}\usepackage{booktabs}",
+        r"\begin{document}",
+        tables,
+        r"\end{document}",
+    )
     (tmp_path / "all.tex").write_text("\n".join(lines))
     latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     made = subprocess.run(latex, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -61,6 +61,6 @@ def test_lists_of_parts_are_described_and_in_the_schema():
     schema = scenario_schema()["$defs"]
     assert {"$ref": "#/$defs/pre_aggregation"} in [
         inner.get("items")
-        for each in schema["aggregation"]["anyOf"]
-        for inner in each["properties"].values()
+        for each in schema["aggregation"]["allOf"]
+        for inner in each["then"]["properties"].values()
     ]

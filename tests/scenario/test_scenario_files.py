@@ -28,11 +28,19 @@ def fits(value, rule):
         return fits(value, SCHEMA["$defs"][rule["$ref"].rpartition("/")[2]])
     if "anyOf" in rule and not any(fits(value, r) for r in rule["anyOf"]):
         return False
+    if "if" in rule and not fits(
+        value, rule.get("then" if fits(value, rule["if"]) else "else", {})
+    ):
+        return False
+    if not all(fits(value, each) for each in rule.get("allOf", ())):
+        return False
     if "const" in rule and value != rule["const"]:
         return False
     if "enum" in rule and value not in rule["enum"]:
         return False
-    if "type" in rule and not isinstance(value, TYPES[rule["type"]]):
+    kinds = rule.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(isinstance(value, TYPES[kind]) for kind in kinds):
         return False
     if isinstance(value, dict):
         return fits_block(value, rule)
@@ -184,5 +192,30 @@ def test_every_key_in_the_schema_is_described():
 
     assert list(undescribed(SCHEMA)) == []
     for family, rule in SCHEMA["$defs"].items():
-        for part in rule["anyOf"]:
-            assert list(undescribed(part, family)) == []
+        for part in rule["allOf"]:
+            assert list(undescribed(part["then"], family)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("keep: 14", "kepe: 14", "aggregation"),
+        ("kind: l_nearest", "kind: l_neerest", "aggregation.kind"),
+        ("clip: 0.1", "clip: many", "privacy.clip"),
+        ("kind: sign_flip", "kind: sign_flap", "attacks.0.kind"),
+        ("from_round: 5", "from_rund: 5", "attacks.0"),
+        ("attacks:", "nodes2: 3\nattacks:", ""),
+        ("attacks:", "sweep: {grid: {privcy.epsilon: [1]}}\nattacks:", "sweep.grid"),
+        ("attacks:", "sweep: {grid: {privacy.epsilon: 1}}\nattacks:", "sweep.grid.privacy.epsilon"),
+        ("attacks:", "update: {learning_rat: .1}\nattacks:", "update"),
+        ("attacks:", "gossip: {churn: {awya: .5}}\nattacks:", "gossip.churn"),
+    ],
+)
+def test_an_editor_shows_one_error_for_one_mistake_and_where_it_is(old, new, place):
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(SCHEMA)
+    assert list(validator.iter_errors(read_yaml(GOOD, "s")[0].plain())) == []
+    assert old in GOOD
+    errors = list(validator.iter_errors(read_yaml(GOOD.replace(old, new), "s")[0].plain()))
+    assert {".".join(map(str, error.absolute_path)) for error in errors} == {place}
+    missing = [error for error in errors if error.validator == "required"]
+    assert len(errors) - len(missing) == 1  # a misspelt key may be one that is required

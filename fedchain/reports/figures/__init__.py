@@ -9,12 +9,17 @@ from fedchain.reports.figures import axis, chains, fates, maps, noise, phases, r
 from fedchain.reports.study import Study
 from fedchain.reports.words import partial_words
 
-FIGURE_KINDS = ("pdf", "svg", "png")
+FIGURE_KINDS = ("pdf", "svg", "png", "eps")
 """Kinds of figure files."""
+USUAL_KINDS = FIGURE_KINDS[:3]
+"""Kinds of figure files that a report writes unless it is asked for others."""
 
 
 def draw(study: Study) -> list[style.Drawing]:
-    """Return all figures for which the study has data, first the most important one."""
+    """Return all figures for which the study has data, first the most important one.
+
+    They are drawn for the paper of the ``styled`` block around the call.
+    """
     with style.styled():
         law = chains.measured_against_law(study)
         if law is None and (shown := _maps(study)):

@@ -12,11 +12,17 @@ from matplotlib.axes import Axes
 
 from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.figures import style
-from fedchain.reports.figures.axis import curves, draw_series, scale, ticks
+from fedchain.reports.figures.axis import (
+    curves,
+    draw_series,
+    logarithmic_axis,
+    scale,
+    side_by_side,
+    ticks,
+)
 from fedchain.reports.laws import ChainLaw, Compared, compare
 from fedchain.reports.study import Study, over_seeds
-from fedchain.reports.words import epsilon_words, labelled, seed_words
-from fedchain.results.finding import metric_words
+from fedchain.reports.words import epsilon_words, labelled, score_words, seed_words
 
 SMOOTH = 200
 """Number of positions at which a law's curve is computed."""
@@ -116,8 +122,10 @@ def effort_until_target(study: Study) -> style.Drawing | None:
     figure = style.figure(0.7 + 1.4 * len(shown))
     panels = figure.subplots(len(shown), squeeze=False, sharex=True)[:, 0]
     for ax, (words, found) in zip(panels, shown, strict=True):
+        beside = side_by_side(found, places, logarithmic=logarithmic_axis(study, places))
+        aside = {each.label: moved for each, moved in zip(found, beside, strict=True)}
         for each in found:
-            draw_series(ax, each)
+            draw_series(ax, each, aside[each.label], band=len(found) == 1)
         means = [interval.mean for each in found for interval in each.curve.values()]
         if max(means) >= LOG_SPAN_OF_MEANS * min(means) > 0.0:
             style.logarithmic(ax)
@@ -127,9 +135,9 @@ def effort_until_target(study: Study) -> style.Drawing | None:
     scale(panels[-1], study, places)
     style.legend_below(figure, 2)
     caption = (
-        f"Until {metric_words(study.score)} is {study.target:g} for the first time: simulated "
-        "time, and what the holder with the most releases has spent of its privacy by then. Means "
-        "with 95 % intervals (Student's t) over seeds; a point is left out if one of its seeds "
-        "never reached the target."
+        f"Until {score_words(study, study.score)} is {study.target:g} for the first time: "
+        "simulated time, and what the holder with the most releases has spent of its privacy by "
+        "then. Means with 95 % intervals (Student's t) over seeds; a point is left out if one of "
+        "its seeds never reached the target."
     )
     return style.finished(f"effort_until_{study.score}", caption, figure)

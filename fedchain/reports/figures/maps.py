@@ -17,15 +17,15 @@ from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
 from fedchain.reports.planes import cells_of, is_numeric, values_of
 from fedchain.reports.study import Study, final
-from fedchain.reports.words import key_words, seed_words, value_words
-from fedchain.results.finding import metric_words
+from fedchain.reports.words import axis_words, key_words, score_words, seed_words, value_words
 
 CELL_COLOURS = "viridis"
 """Colour map of cells; its lightness rises evenly, also for the colour-blind."""
 CELL_IN, LETTER_IN, LINE_IN = 0.30, 0.062, 0.17
 """Width of a cell, width of a letter of a label, and height of a row, inches."""
-CELL_LETTERS_SIZE = 5.8
-"""Size of the letters in cells, points."""
+CELL_LETTERS_SIZE, LETTERS_A_INCH = 5.8, 28.0
+"""CELL_LETTERS_SIZE: size of the letters in cells, points. LETTERS_A_INCH: their largest size for
+each inch of a cell's width, points."""
 DARK_BELOW = 0.62
 """Cells whose place on the colour map is below this number have white letters."""
 WORST = "worst"
@@ -47,20 +47,22 @@ def matrix(study: Study) -> style.Drawing | None:
     found = cells_of(study, down, across, partial(final, metric=study.score))
     whole = np.column_stack([found, worst_of(found, smallest=study.score != "loss")])
     order = ordered(whole[:, -1], rising=study.score == "loss")
-    labels = [value_words(rows[place]) for place in order]
-    heads = [*map(value_words, columns), WORST]
+    labels = [value_words(rows[place], study.labels) for place in order]
+    heads = [*(value_words(value, study.labels) for value in columns), WORST]
     left, top = (LETTER_IN * max(map(len, words)) for words in (labels, heads))
-    figure = style.figure(LINE_IN * len(rows) + top + 0.5)
-    figure.set_figwidth(CELL_IN * len(heads) + left + 0.3)
+    beside = left + 0.3
+    natural_in = CELL_IN * len(heads) + beside
+    figure = style.figure_of_cells(natural_in, LINE_IN * len(rows) + top + 0.5)
+    cell_in = (figure.get_figwidth() - beside) / len(heads)
     ax = figure.add_subplot()
-    _draw_cells(ax, whole[order], labels, heads)
-    ax.set(xlabel=key_words(across), ylabel=key_words(down))
+    _draw_cells(ax, whole[order], labels, heads, min(CELL_LETTERS_SIZE, LETTERS_A_INCH * cell_in))
+    ax.set(xlabel=axis_words(study, across), ylabel=axis_words(study, down))
     ax.xaxis.set_label_position("top")
-    words, counts = metric_words(study.score), [len(runs) for runs in study.groups().values()]
+    words, counts = score_words(study, study.score), [len(runs) for runs in study.groups().values()]
     caption = (
-        f"{words} after the last round, for each {key_words(down)} (rows) and each "
-        f"{key_words(across)} (columns): mean over {seed_words(counts)}. The last column is the "
-        "worst value of the row, and the rows are sorted by it."
+        f"{words} after the last round, for each {axis_words(study, down)} (rows) and each "
+        f"{axis_words(study, across)} (columns): mean over {seed_words(counts)}. The last "
+        "column is the worst value of the row, and the rows are sorted by it."
     )
     name = f"{study.score}_by_{'_and_'.join(key_words(key) for key in study.keys)}"
     return style.finished(name.replace(" ", "_"), caption, figure)
@@ -88,8 +90,10 @@ def ordered(worst: Matrix, *, rising: bool) -> list[int]:
     return sorted(range(len(keys)), key=keys.__getitem__)
 
 
-def _draw_cells(ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Draw coloured cells with numbers; the last column stands apart."""
+def _draw_cells(
+    ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[str], size: float
+) -> None:
+    """Draw coloured cells with numbers of a size in points; the last column stands apart."""
     low, high = np.nanmin(cells), np.nanmax(cells)
     wide = cells.shape[1] - 1
     edges = [*np.arange(wide + 1.0), wide + 0.25, wide + 1.25]
@@ -102,7 +106,7 @@ def _draw_cells(ax: Axes, cells: Matrix, rows: Sequence[str], columns: Sequence[
         dark = not math.isnan(value) and (value - low) / max(high - low, 1e-300) < DARK_BELOW
         colour = "white" if dark else "black"
         words, place = cell_text(value), (middles[column], row + 0.5)
-        ax.text(*place, words, color=colour, size=CELL_LETTERS_SIZE, ha="center", va="center")
+        ax.text(*place, words, color=colour, size=size, ha="center", va="center")
     ax.set_xticks(middles, columns, rotation=90)
     ax.set_yticks(np.arange(len(cells)) + 0.5, rows)
     ax.invert_yaxis()

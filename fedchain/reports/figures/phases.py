@@ -15,23 +15,27 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fedchain.arrays import Matrix
 from fedchain.reports.figures import style
 from fedchain.reports.figures.maps import CELL_COLOURS, strip_axes
+from fedchain.reports.figures.paper import IN_FORCE
 from fedchain.reports.planes import CAPTURED, CLOSED, KEPT, Line, Plane, plane_of
 from fedchain.reports.study import EPSILON, Study
 from fedchain.reports.words import (
+    axis_words,
     epsilon_words,
-    key_words,
+    score_words,
     seed_words,
     value_words,
 )
-from fedchain.results.finding import metric_words
 
-PANEL_IN, HEIGHT_IN = 1.45, 1.45
-"""Width and height of a panel, inches."""
+PANEL_IN, HEIGHT_IN, BESIDE_IN = 1.45, 1.45, 1.0
+"""Width and height of a panel, and width of what stands beside the panels, inches."""
+LEAST_PANEL_IN = 1.0
+"""Width below which the panels of a row could not be read, inches."""
 DASHES: tuple[Any, ...] = ((0, (4, 1.5)), (0, (1, 1)))
 """Dashes of the closed lines."""
 SCORE_MARK, CAPTURE_MARK = "o", "s"
@@ -43,11 +47,10 @@ def phase_diagram(study: Study) -> style.Drawing | None:
     plane = plane_of(study)
     if plane is None:
         return None
-    rows = [(metric_words(study.score), plane.scores)]
+    rows = [(score_words(study, study.score), plane.scores)]
     rows += [("capture", plane.captures)] if plane.attacked else []
-    figure = style.figure(HEIGHT_IN * len(rows) + 0.95)
-    figure.set_figwidth(PANEL_IN * len(plane.panels) + 1.0)
-    shape = figure.subplots(len(rows), len(plane.panels), sharex=True, sharey=True, squeeze=False)
+    upright = _is_upright(len(plane.panels))
+    figure, shape = _grid(len(rows), len(plane.panels), upright=upright)
     for axes, (label, cells) in zip(shape, rows, strict=True):
         worth = cells is plane.scores
         bounds = (min(map(np.nanmin, cells)), max(map(np.nanmax, cells))) if worth else (0.0, 1.0)
@@ -56,16 +59,34 @@ def phase_diagram(study: Study) -> style.Drawing | None:
             if plane.attacked:
                 line = (plane.broken if worth else plane.captured)[place]
                 _draw_lines(ax, plane, line, SCORE_MARK if worth else CAPTURE_MARK)
-        figure.colorbar(drawn, ax=list(axes), pad=0.01, aspect=14, label=label)
+        beside = {"location": "top", "aspect": 20} if upright else {"pad": 0.01, "aspect": 14}
+        figure.colorbar(drawn, ax=list(axes), label=label, **beside)
     for ax, title in zip(shape[0], plane.panels.values(), strict=True):
         ax.set_title(title)
-    for ax in shape[:, 0]:
-        ax.set_ylabel(key_words(plane.down))
-    for ax in shape[-1]:
-        ax.set_xlabel(key_words(plane.across))
+    printed = shape.T if upright else shape
+    for ax in printed[:, 0]:
+        ax.set_ylabel(axis_words(plane.study, plane.down))
+    for ax in printed[-1]:
+        ax.set_xlabel(axis_words(plane.study, plane.across))
     if plane.attacked:
         style.legend_below(figure, 2, _legend(plane))
     return style.finished(f"{study.score}_diagram", _caption(plane), figure)
+
+
+def _is_upright(panels: int) -> bool:
+    """Return whether the panels stand below each other, since the paper is too narrow for a row."""
+    width_in = IN_FORCE.get().width_in
+    return width_in is not None and (width_in - BESIDE_IN) / panels < LEAST_PANEL_IN
+
+
+def _grid(rows: int, panels: int, *, upright: bool) -> tuple[Figure, Any]:
+    """Return a figure and its axes by row and panel; a column of panels if it is upright."""
+    if upright:
+        figure = style.figure(HEIGHT_IN * panels + 1.1)
+        shape = figure.subplots(panels, rows, sharex=True, sharey=True, squeeze=False)
+        return figure, shape.T
+    figure = style.figure_of_cells(PANEL_IN * panels + BESIDE_IN, HEIGHT_IN * rows + 0.95)
+    return figure, figure.subplots(rows, panels, sharex=True, sharey=True, squeeze=False)
 
 
 def breaking_lines(study: Study) -> style.Drawing | None:
@@ -81,13 +102,14 @@ def breaking_lines(study: Study) -> style.Drawing | None:
     for label, dashes, line in _closed(plane):
         ax.plot(places, line, color=style.GREY, linestyle=dashes, label=label)
     _mark(ax, plane)
-    ax.set_ylabel(key_words(plane.down))
+    ax.set_ylabel(axis_words(plane.study, plane.down))
     ax.set_xlabel(_across_words(plane))
     style.legend_below(figure, 2)
     caption = (
-        f"The {key_words(plane.down)} at which each rule breaks: the {metric_words(study.score)} "
-        f"falls below {100 * KEPT:g} % of what the rule reaches with {plane.ys[0]:g}. Where a line "
-        f"is missing, the rule did not break. {_closed_words(plane)}"
+        f"The {axis_words(plane.study, plane.down)} at which each rule breaks: the "
+        f"{score_words(study, study.score)} falls below {100 * KEPT:g} % of what the rule "
+        f"reaches with {plane.ys[0]:g}. Where a line is missing, the rule did not break. "
+        f"{_closed_words(plane)}"
     )
     return style.finished("breaking_lines", caption.strip(), figure)
 
@@ -135,7 +157,7 @@ def _closed(plane: Plane) -> list[tuple[str, Any, Line]]:
 
 
 def _legend(plane: Plane) -> list[Line2D]:
-    score = metric_words(plane.study.score)
+    score = score_words(plane.study, plane.study.score)
     looks: dict[str, dict[str, Any]] = {
         f"{score} below {100 * KEPT:g} % of clean": {"marker": SCORE_MARK},
         f"capture above {CAPTURED:g}": {"marker": CAPTURE_MARK},
@@ -150,22 +172,22 @@ def _legend(plane: Plane) -> list[Line2D]:
 def _across_words(plane: Plane) -> str:
     if plane.across == EPSILON:
         return epsilon_words(plane.study)
-    return key_words(plane.across)
+    return axis_words(plane.study, plane.across)
 
 
 def _caption(plane: Plane) -> str:
     counts = [len(runs) for runs in plane.study.groups().values()]
-    score = metric_words(plane.study.score)
+    score = score_words(plane.study, plane.study.score)
     words = f"{score} after the last round: mean over {seed_words(counts)}."
     if not plane.attacked:
         return words
     return (
         f"{words} Capture is the share of the attacked rounds in which the attackers' part of the "
         "gradient was at least their part of the messages. Round points are the "
-        f"{key_words(plane.down)} at which the {score} falls below {100 * KEPT:g} % of what the "
-        f"rule reaches in the lowest row, square points where the capture exceeds {CAPTURED:g}; "
-        "where they are missing, this did not happen. "
-        f"{_closed_words(plane)}"
+        f"{axis_words(plane.study, plane.down)} at which the {score} falls below "
+        f"{100 * KEPT:g} % of what the rule reaches in the lowest row, square "
+        f"points where the capture exceeds {CAPTURED:g}; where they are missing, this did not "
+        f"happen. {_closed_words(plane)}"
     ).strip()
 
 

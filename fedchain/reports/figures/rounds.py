@@ -15,9 +15,17 @@ from matplotlib.figure import Figure
 
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
-from fedchain.reports.study import Recorded, Study, best_baseline, finite_value, without
-from fedchain.reports.words import baseline_words, epsilon_words, group_words, labelled
-from fedchain.results.finding import metric_words, three_digits
+from fedchain.reports.figures.paper import times_as_wide
+from fedchain.reports.study import (
+    Recorded,
+    Study,
+    best_baseline,
+    bounds_of,
+    finite_value,
+    without,
+)
+from fedchain.reports.words import baseline_words, epsilon_words, group_words, labelled, score_words
+from fedchain.results.finding import three_digits
 from fedchain.results.tables import attackers_share, sent_by_attackers
 from fedchain.statistics import interval
 
@@ -28,7 +36,8 @@ FAR = 0.6
 TITLE_LETTERS = 26
 """Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
-"""PANELS_A_ROW: number of small panels in a row. MOST_PANELS: limit on the panels in a figure."""
+"""PANELS_A_ROW: number of small panels in a row of the natural width.
+MOST_PANELS: limit on the panels in a figure."""
 CAPTURED = "byzantine_share"
 """Column of ``metrics.csv`` with the attackers' share of the global gradient."""
 SENT = "attackers' share of the messages"
@@ -42,10 +51,10 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
 
     More lines than colours are drawn in several panels.
     """
-    figure = _in_panels(study, metric, metric_words(metric))
+    figure = _in_panels(study, metric, score_words(study, metric))
     if figure is None:
         return None
-    caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
+    caption = f"{score_words(study, metric)} on held-out data after each round{_band_words(study)}."
     return style.finished(f"{metric}_over_rounds", caption, figure)
 
 
@@ -63,7 +72,7 @@ def shares_over_rounds(study: Study) -> style.Drawing | None:
     if figure is None:
         return None
     for ax in figure.axes:
-        ax.set_ylim(0, 1)  # intervals of few seeds reach further
+        ax.set_ylim(0, 1)
     sent = [sent_by_attackers(row) for row in rows]
     low, high = (f"{end:.1%}" for end in (min(sent), max(sent)))
     caption = (
@@ -103,15 +112,16 @@ def _in_panels(study: Study, metric: str, words: str) -> Figure | None:
         return None
     figure = _grid(len(panels))
     for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
-        _draw(ax, lines)
+        _draw(ax, lines, bounds_of(metric))
         ax.set_title(textwrap.fill(title, TITLE_LETTERS))
         _draw_baseline(ax, study, metric)
         _mark_attacks(ax, study.first.manifest)
-    for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
+    a_row = _panels_a_row(len(panels))
+    for ax in figure.axes[::a_row]:
         ax.set_ylabel(words)
-    for ax in figure.axes[:-PANELS_A_ROW]:
+    for ax in figure.axes[:-a_row]:
         ax.set_xlabel("")
-    for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest panel of each column
+    for ax in figure.axes[-a_row:]:  # the lowest panel of each column
         ax.tick_params(labelbottom=True)
     style.legend_below(figure, 2 if len(panels) == 1 else 3)
     return figure
@@ -131,7 +141,8 @@ def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
         draw_baseline(ax, study, metric)
         return
     below = baseline[1] < low
-    words = f"{baseline_words(baseline[0])} {three_digits(baseline[1])} {'↓' if below else '↑'}"
+    name, arrow = baseline_words(baseline[0], study.labels), "↓" if below else "↑"
+    words = f"{name} {three_digits(baseline[1])} {arrow}"
     ax.annotate(
         words, (0.98, 0.03 if below else 0.97), xycoords="axes fraction", color=style.GREY,
         ha="right", va="bottom" if below else "top", fontsize=6.5,
@@ -141,12 +152,19 @@ def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
 def _grid(panels: int) -> Figure:
     if panels == 1:
         return style.axes(2.7)[0]
-    rows = math.ceil(panels / PANELS_A_ROW)
+    a_row = _panels_a_row(panels)
+    rows = math.ceil(panels / a_row)
     figure = style.figure(0.7 + 1.3 * rows)
-    shape = figure.subplots(rows, PANELS_A_ROW, sharex=True, sharey=True, squeeze=False)
+    shape = figure.subplots(rows, a_row, sharex=True, sharey=True, squeeze=False)
     for unused in shape.flat[panels:]:
         unused.remove()
     return figure
+
+
+def _panels_a_row(panels: int) -> int:
+    """Return how many of the panels stand in a row; the last row lacks as few as can be."""
+    rows = math.ceil(panels / times_as_wide(PANELS_A_ROW))
+    return math.ceil(panels / rows)
 
 
 def _panels(study: Study, metric: str) -> dict[str, Lines]:
@@ -154,8 +172,8 @@ def _panels(study: Study, metric: str) -> dict[str, Lines]:
     others = without(study.keys, study.axis)
     found: dict[str, Lines] = {}
     for values, runs in study.groups().items():
-        title = group_words(others, without(values, study.axis), study.blocks)
-        words = group_words((study.x,), (values[study.axis],), study.blocks)
+        title = group_words(others, without(values, study.axis), study.blocks, study.labels)
+        words = group_words((study.x,), (values[study.axis],), study.blocks, study.labels)
         found.setdefault(title, {})[words] = _curve(runs, metric)
     # A curve that one panel lacks must not change the colours of the panel's other curves.
     all_words = dict.fromkeys(words for lines in found.values() for words in lines)
@@ -168,7 +186,7 @@ def epsilon_over_rounds(study: Study) -> style.Drawing | None:
     if not curves or len(curves) > len(style.PALETTE):
         return None
     figure, ax = style.axes(2.5)
-    _draw(ax, curves)
+    _draw(ax, curves, (0.0, math.inf))
     budget = finite_value(study.first.manifest["scenario"]["privacy"], "epsilon")
     if budget is not None and study.kind == "run":
         ax.axhline(budget, color=style.GREY, linestyle="--", linewidth=1.0, label="budget")
@@ -199,11 +217,11 @@ def _curve(runs: list[Recorded], metric: str) -> style.Curve:
     return {t: interval(found[t]) for t in sorted(found) if len(found[t]) == whole}
 
 
-def _draw(ax: Axes, curves: Lines) -> None:
+def _draw(ax: Axes, curves: Lines, bounds: style.Bounds) -> None:
     for place, (label, curve) in enumerate(curves.items()):
         every = max(1, math.ceil(len(curve) / MARKED))
         sign = style.sign_of(place, place)
-        style.draw_curve(ax, curve, sign, label or "_this run", markevery=every)
+        style.draw_curve(ax, curve, sign, label or "_this run", bounds, markevery=every)
     ax.set_xlabel("round")
     style.whole_numbers(ax.xaxis)
 

@@ -20,6 +20,7 @@ from PIL import Image
 from fedchain.errors import RunRefused
 from fedchain.files import read_bytes
 from fedchain.reports.figures import style
+from fedchain.reports.figures.paper import width
 from fedchain.reports.study import Recorded, Study, finite_value
 from fedchain.scans.pictures import ERRORS, PANEL_HEADS, panels_of
 
@@ -100,7 +101,7 @@ def samples(study: Study) -> style.Drawing | None:
     pictures = [_read(file) for file in files]
     masks = all(panels_of(picture) is not None for picture in pictures)
     rows = [panels_of(p) or [p] for p in pictures] if masks else [[p] for p in pictures]
-    heights = [0.16 + style.WIDTH_IN * p.shape[0] / p.shape[1] for p in pictures]
+    heights = [0.16 + width() * p.shape[0] / p.shape[1] for p in pictures]
     figure = style.figure(sum(heights) + (0.5 if masks else 0.0))
     shape = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
     for line, file, panels in zip(shape, files, rows, strict=True):

@@ -20,12 +20,12 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from fedchain.reports.figures.opaque import opaque
+from fedchain.reports.figures.paper import IN_FORCE, NATURAL_IN, USUAL, Paper, width
 from fedchain.statistics import Interval
 
 NO_FILE_NAME = r'[<>:"/\\|?*]'
 """Characters that an operating system forbids in file names."""
-WIDTH_IN = 3.35
-"""Width of one column of a two-column paper, inches."""
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours of lines, by Okabe and Ito, in the order of use."""
@@ -35,13 +35,17 @@ RASTERED = 2_000
 """Number of cells, crosses or bars from which a figure draws them as pixels, for a small file."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
-"""LEGEND_LETTERS: width of a legend, in letters. HANDLE_LETTERS: width of a handle, in letters."""
+"""LEGEND_LETTERS: width of a legend of natural width, in letters. HANDLE_LETTERS: width of a
+handle, in letters."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 """Dashes of lines, in the order of use."""
+Bounds = tuple[float, float]
+"""The least and the largest value that something can have."""
+NO_BOUNDS: Bounds = (-math.inf, math.inf)
+"""Bounds of what can have any value."""
 Curve = dict[float, Interval]
 """Means with their intervals, by position on the horizontal axis."""
 RC_SETTINGS: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 7.5,
@@ -65,6 +69,7 @@ RC_SETTINGS: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
+    "ps.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "fedchain",
 }
@@ -75,8 +80,11 @@ UNDATED: dict[str, dict[str, str | None]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
+    "eps": {"Creator": "fedchain"},
 }
 """Metadata by file format, without date and version."""
+DATE = rb"%%CreationDate: .*\n"
+"""The line of an EPS file with its date, which no metadata takes away."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +97,13 @@ class Drawing:
     """Caption of the figure."""
     figure: Figure
     """The figure."""
+    paper: Paper = USUAL
+    """What the figure is drawn for."""
 
     @cached_property
     def svg(self) -> bytes:
         """The figure as SVG, which a file and the page share."""
-        return _saved(self.figure, "svg")
+        return _saved(self, "svg")
 
 
 @dataclass(frozen=True)
@@ -120,34 +130,49 @@ def sign_of(colour: int, mark: int) -> Sign:
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Use fedchain's style for figures inside a ``with`` block."""
+def styled(paper: Paper | None = None) -> Iterator[None]:
+    """Use fedchain's style for figures inside a ``with`` block.
+
+    Without ``paper``, the paper stays that of the block around this one.
+    """
     # The backend is not changed: a notebook's backend must survive the block.
     defaults: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
-    with mpl.rc_context({**defaults, **RC_SETTINGS}):
-        yield
+    token = IN_FORCE.set(paper or IN_FORCE.get())
+    fonts: dict[Any, Any] = {"font.family": IN_FORCE.get().fonts}
+    try:
+        with mpl.rc_context({**defaults, **RC_SETTINGS, **fonts}):
+            yield
+    finally:
+        IN_FORCE.reset(token)
 
 
 def figure(height_in: float) -> Figure:
-    """Return an empty figure of column width, without axes."""
-    return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    """Return an empty figure as wide as the paper, without axes."""
+    return Figure(figsize=(width(), height_in), layout="constrained")
+
+
+def figure_of_cells(natural_in: float, height_in: float) -> Figure:
+    """Return an empty figure without axes; unless the paper has a width, of its natural width."""
+    return Figure(figsize=(IN_FORCE.get().width_in or natural_in, height_in), layout="constrained")
 
 
 def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
-    """Return an empty figure of column width, and its axes."""
+    """Return an empty figure as wide as the paper, and its axes."""
     made = figure(height_in)
     return made, made.add_subplot()
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
-    """Put a legend below the axes, with ``columns`` columns at most.
+    """Put a legend below the axes, with ``columns`` columns at most in the natural width.
 
     Without ``handles``, the legend shows the labelled lines of the first axes.
     """
     shown = list(handles) or figure.axes[0].get_legend_handles_labels()[0]
     if shown:
         longest = max(len(str(handle.get_label())) for handle in shown)
-        columns = max(1, min(columns, LEGEND_LETTERS // (longest + HANDLE_LETTERS)))
+        wide = figure.get_figwidth() / NATURAL_IN
+        fit = int(wide * LEGEND_LETTERS) // (longest + HANDLE_LETTERS)
+        columns = max(1, min(math.ceil(wide * columns), fit))
         figure.legend(handles=shown, loc="outside lower center", ncols=columns, columnspacing=1.2)
 
 
@@ -164,13 +189,31 @@ def whole_numbers(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def draw_curve(ax: Axes, curve: Curve, sign: Sign, label: str, **more: Any) -> None:
-    """Draw means as a line, and the intervals as a band."""
+def draw_curve(
+    ax: Axes, curve: Curve, sign: Sign, label: str, bounds: Bounds = NO_BOUNDS, **more: Any
+) -> None:
+    """Draw means as a line, and the intervals, as far as they lie in the bounds, as a band."""
     means = [found.mean for found in curve.values()]
     ax.plot(list(curve), means, label=label, **sign.look, **more)
-    banded = {x: found for x, found in curve.items() if math.isfinite(found.half)}
-    low, high = [i.low for i in banded.values()], [i.high for i in banded.values()]
+    banded = {x: clipped(found, bounds) for x, found in curve.items() if math.isfinite(found.half)}
+    low, high = [low for low, _ in banded.values()], [high for _, high in banded.values()]
     ax.fill_between(list(banded), low, high, color=sign.colour, alpha=0.2, linewidth=0)
+
+
+def clipped(found: Interval, bounds: Bounds) -> tuple[float, float]:
+    """Return the ends of an interval as far as they lie in the bounds of what it is of.
+
+    >>> clipped(Interval(0.95, 0.1, 3), (0.0, 1.0))
+    (0.85, 1.0)
+    """
+    return max(found.low, bounds[0]), min(found.high, bounds[1])
+
+
+def draw_bars(ax: Axes, curve: Curve, sign: Sign, bounds: Bounds = NO_BOUNDS) -> None:
+    """Draw the intervals, as far as they lie in the bounds, as vertical bars."""
+    for x, found in curve.items():
+        if math.isfinite(found.half):
+            ax.plot([x, x], clipped(found, bounds), color=sign.colour, linewidth=0.8)
 
 
 def drawn_half(found: Interval) -> float:
@@ -199,16 +242,16 @@ def finished(name: str, caption: str, figure: Figure) -> Drawing:
         if engine is not None:  # a user-defined audit may place everything itself
             engine.execute(figure)
         figure.set_layout_engine(None)
-    return Drawing(re.sub(NO_FILE_NAME, "_", name), caption, figure)
+    return Drawing(re.sub(NO_FILE_NAME, "_", name), caption, figure, IN_FORCE.get())
 
 
 def render(drawing: Drawing, kind: str) -> bytes:
-    """Return the bytes of a ``pdf``, ``svg`` or ``png`` file; equal figures give equal bytes.
+    """Return the bytes of a file, one of ``FIGURE_KINDS``; equal figures give equal bytes.
 
     Raises:
         KeyError: the kind of file is not known.
     """
-    return drawing.svg if kind == "svg" else _saved(drawing.figure, kind)
+    return drawing.svg if kind == "svg" else _saved(drawing, kind)
 
 
 @contextmanager
@@ -232,12 +275,13 @@ def _placed_fonts() -> Iterator[None]:
         yield
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
-    written = io.BytesIO()
-    with styled(), _placed_fonts() if kind == "pdf" else nullcontext():
-        clear = kind == "svg"
+def _saved(drawing: Drawing, kind: str) -> bytes:
+    written, clear, figure = io.BytesIO(), kind == "svg", drawing.figure
+    around = {"pdf": _placed_fonts, "eps": lambda: opaque(figure)}.get(kind, nullcontext)
+    with styled(drawing.paper), around():
         figure.savefig(written, format=kind, metadata=UNDATED[kind], transparent=clear)
-    return _inked(written.getvalue()) if clear else written.getvalue()
+    content = written.getvalue()
+    return _inked(content) if clear else re.sub(DATE, b"", content) if kind == "eps" else content
 
 
 def _inked(svg: bytes) -> bytes:
