@@ -55,7 +55,8 @@ def validate(
             results.append({"path": path, "ok": True, "run": run_name(scenario)})
         except ScenarioError as error:
             found = [{"key": p.key, "text": p.text} for p in error.problems]
-            results.append({"path": path, "ok": False, "problems": found, "message": str(error)})
+            message = str(error) if found else f"{path}: {error}"
+            results.append({"path": path, "ok": False, "problems": found, "message": message})
         except FedchainError as error:
             message = f"{path}: {error}"
             results.append({"path": path, "ok": False, "problems": [], "message": message})
