@@ -45,6 +45,7 @@ GROUPS = (
     "citing",
     "ledgers",
     "scenarios",
+    "starting",
     "scans",
     "doctor",
     "caching",
@@ -57,7 +58,7 @@ HELP_GROUPS = {
     "Audit": ("audit",),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
-    "Scenarios": ("scenarios", "validate", "explain", "list", "describe", "schema"),
+    "Scenarios": ("scenarios", "new", "validate", "explain", "list", "describe", "schema"),
     "Machine": ("doctor", "cache"),
 }
 """Names of the commands by the heading under which the help shows them."""

@@ -88,7 +88,9 @@ def list_(
 
 @app.command(epilog="Example: fedchain describe l_nearest")
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A part that `fedchain list` names.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A part of `fedchain list`, or module:function.")
+    ],
     form: options.Form = Format.rich,
 ) -> None:
     """Explain one part: what it does, its parameters and defaults, and an example to copy."""

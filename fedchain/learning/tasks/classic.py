@@ -19,7 +19,7 @@ from fedchain.learning.task import TASK_SHAPES, Shapes, Task, losses, models, sp
 from fedchain.learning.tasks.labelled import CROSS_ENTROPY, IID, Labelled, labelled_task
 from fedchain.registry import Part, cites
 
-Table = tuple[Array, Array, float | None]
+Readings = tuple[Array, Array, float | None]
 """Inputs of all records, classes of all records, and a divisor. The mean of the held-out inputs is
 subtracted from all inputs; the result is divided by the divisor. If the divisor is None, the
 standard deviation of the held-out inputs takes its place."""
@@ -41,14 +41,14 @@ Args:
 
 def _table_task(
     default: str, shape: tuple[int, ...], classes: int, source: str
-) -> Callable[[Callable[[], Table]], Callable[..., Task]]:
+) -> Callable[[Callable[[], Readings]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
     The task has the name and the docstring of the function. ``source`` is the key of the paper of
     the table.
     """
 
-    def register(read: Callable[[], Table]) -> Callable[..., Task]:
+    def register(read: Callable[[], Readings]) -> Callable[..., Task]:
         def task(
             holders: int,
             seed: int,
@@ -80,7 +80,7 @@ def _table_task(
 
 
 def standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
-    """Return the inputs, standardised as ``Table`` says."""
+    """Return the inputs, standardised as ``Readings`` says."""
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):
         raise ValueError(
@@ -108,7 +108,7 @@ def _table_of_sklearn(name: str, skiprows: int = 0) -> Array:
 
 
 @_table_task("logistic", (30,), 2, "street1993")
-def breast_cancer() -> Table:
+def breast_cancer() -> Readings:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
     The measurements are standardised with the mean and the standard deviation of the held-out
@@ -120,7 +120,7 @@ def breast_cancer() -> Table:
 
 
 @_table_task("softmax", (8, 8), 10, "alpaydin1998")
-def digits() -> Table:
+def digits() -> Readings:
     """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
     The mean is that of the held-out records, which count as public.
@@ -132,7 +132,7 @@ def digits() -> Table:
 
 
 @_table_task("softmax", (DIGIT_SIDE, DIGIT_SIDE), 10, "lecun1998")
-def mnist_5k() -> Table:
+def mnist_5k() -> Readings:
     """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 
     There are 500 digits of each class. The mean is that of the held-out records, which count as

@@ -18,10 +18,10 @@ from fedchain.learning.tasks.labelled import (
     accuracy_and_f1,
     labelled_task,
 )
-from fedchain.learning.tasks.picture_files import files_of, read_pictures
+from fedchain.learning.tasks.picture_files import pictures_in, read_pictures
 from fedchain.registry import Part, cites
 
-TASK_FILES["images"] = lambda given: files_of(Path(given["path"]))
+TASK_FILES["images"] = lambda given: pictures_in(Path(given["path"]))
 
 
 @tasks

@@ -11,14 +11,14 @@ from PIL import Image
 from fedchain.arrays import Array
 from fedchain.errors import DataError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")
 FORMATS = ("PNG", "JPEG", "BMP")
 """Pillow's names of the formats that are read."""
 MOST_PIXELS, MOST_NUMBERS = 2**26, 2**30
 """Most pixels of one picture, and most numbers in all pictures together."""
 
 
-def files_of(path: Path) -> list[Path]:
+def pictures_in(path: Path) -> list[Path]:
     """Return the NPZ file, or the pictures in the folders of the classes, in alphabetical order.
 
     Raises:
@@ -26,10 +26,10 @@ def files_of(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.glob("*/*") if file.suffix.lower() in ENDINGS)
+    found = sorted(file for file in path.glob("*/*") if file.suffix.lower() in PICTURE_ENDINGS)
     if not found:
         words = f"{path}: has no picture; allowed: an .npz file, or a folder with a folder for each"
-        raise DataError(f"{words} class, of {', '.join(ENDINGS)} files")
+        raise DataError(f"{words} class, of {', '.join(PICTURE_ENDINGS)} files")
     return found
 
 
@@ -41,7 +41,7 @@ def read_pictures(path: Path, size: int, *, colour: bool) -> tuple[Array, Array]
     Raises:
         DataError: there are no pictures, or one is damaged or too large.
     """
-    files = files_of(path)
+    files = pictures_in(path)
     if files == [path]:
         pictures, names = _read_npz(path)
         return _scaled_arrays(path, pictures, size, colour=colour), names

@@ -35,9 +35,9 @@ def read_columns(path: Path) -> Columns:
         DataError: the file is missing, damaged or too large, or its columns differ in length.
         MissingExtra: the file is Parquet, and pyarrow is not installed.
     """
-    read = READERS.get(path.suffix.lower())
+    read = TABLE_READERS.get(path.suffix.lower())
     if read is None:
-        allowed = ", ".join(READERS)
+        allowed = ", ".join(TABLE_READERS)
         raise DataError(f"{path}: ends with {path.suffix or 'no ending'}; allowed: {allowed}")
     try:
         size = path.stat().st_size
@@ -176,7 +176,7 @@ def _plain(path: Path, name: str, values: Array) -> Array:
     raise DataError(f"{path}: {words}")
 
 
-READERS: Mapping[str, Callable[[Path], Columns]] = MappingProxyType(
+TABLE_READERS: Mapping[str, Callable[[Path], Columns]] = MappingProxyType(
     {".csv": _read_csv, ".tsv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
 )
 """The function that reads a table, by the ending of its file."""
