@@ -115,8 +115,6 @@ KEYS_OF: Mapping[str, str] = MappingProxyType(
 MODULES: Mapping[str, str] = MappingProxyType(
     {"task": TASK_CODE, "rule": RULE_CODE, "attack": ATTACK_CODE}
 )
-    {"task": TASK_CODE, "rule": RULE_CODE, "attack": ATTACK_CODE}
-)
 """The module of a new part, by what is made."""
 
 
