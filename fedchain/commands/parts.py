@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from fedchain.commands.formats import refuse
@@ -16,8 +17,10 @@ from fedchain.registry import (
     nested_family,
     parameters,
     plain_value,
+    simulator_values,
     suggest,
 )
+from fedchain.registry.own import imported
 from fedchain.scenario.schema import (
     MISBEHAVING,
     argument_words,
@@ -76,12 +79,36 @@ def catalogue(family: str | None = None) -> dict[str, list[Described]]:
 
 
 def described(name: str) -> list[Described]:
-    """Return the descriptions of the parts with this name: one for each family that has it."""
+    """Return the descriptions of the parts with this name: one for each family that has it.
+
+    A part of the user's own, ``module:function``, belongs to the families whose parts take the same
+    values from the simulator.
+    """
+    if ":" in name:
+        return _described_own(name)
     every = [part for parts in catalogue().values() for part in parts]
     found = [part for part in every if part.kind == name]
     if not found:
         refuse(f"no part called {name!r}; {suggest(name, {part.kind for part in every})}")
     return found
+
+
+def _described_own(kind: str) -> list[Described]:
+    try:
+        taken = simulator_values(imported(kind, FunctionType, "Python function"))
+        families = [address.family() for address in FAMILIES.values()]
+        able = {family.name: _ways(family) for family in families}
+        same = [family for family in families if taken in able[family.name]]
+        counts = {name: {len(way) for way in ways} for name, ways in able.items()}
+        alike = [family for family in families if len(taken) in counts[family.name]]
+        return [describe_part(family, kind) for family in same or alike]
+    except ValueError as error:
+        refuse(str(error))
+
+
+def _ways(family: Family[Any]) -> set[tuple[str, ...]]:
+    """Return the names of the values from the simulator that the parts of a family take."""
+    return {simulator_values(family.find(kind)) for kind in family.names()}
 
 
 def describe_part(family: Family[Any], kind: str) -> Described:

@@ -56,7 +56,8 @@ def validate(
             results.append({"path": path, "ok": True, "run": run_name(scenario)})
         except ScenarioError as error:
             found = [{"key": p.key, "text": p.text} for p in error.problems]
-            results.append({"path": path, "ok": False, "problems": found, "message": str(error)})
+            message = str(error) if found else f"{path}: {error}"
+            results.append({"path": path, "ok": False, "problems": found, "message": message})
         except FedchainError as error:
             message = f"{path}: {error}"
             results.append({"path": path, "ok": False, "problems": [], "message": message})
@@ -97,7 +98,7 @@ def describe(
         str,
         typer.Argument(
             metavar="NAME",
-            help="A part that `fedchain list` names.",
+            help="A part of `fedchain list`, or module:function.",
             autocompletion=completing.part_names,
         ),
     ],

@@ -1,4 +1,4 @@
-"""Models for tables: logistic regression, softmax regression, and a small dense network."""
+"""Models for tables and pictures: logistic and softmax regression, dense and convolutional."""
 
 from __future__ import annotations
 
@@ -94,6 +94,50 @@ def mlp(
         layers += [nn.Linear(size, width), nn.ReLU()]
         size = width
     return nn.Sequential(*layers, nn.Linear(size, outputs))
+
+
+@models
+@cites("lecun1998")
+@same_everywhere
+def cnn(
+    inputs: tuple[int, ...],
+    outputs: int,
+    *,
+    channels: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [16, 32],  # noqa: B006
+    hidden: Annotated[int, Field(ge=1)] = 32,
+) -> nn.Module:
+    """Make a small convolutional network for pictures.
+
+    Each convolution (3 x 3, ReLU) is followed by the largest value of 2 x 2 pixels. Two dense
+    layers follow.
+
+    Args:
+        inputs: shape of one picture, (height, width) or (channels, height, width).
+        outputs: number of classes.
+        channels: channels of each convolution.
+        hidden: size of the first dense layer.
+
+    Raises:
+        ValueError: the inputs are no pictures, or too small for so many convolutions.
+
+    Reference:
+        LeCun, Bottou, Bengio and Haffner, 1998, section II, with other sizes.
+
+    >>> cnn((8, 8), 10)(torch.zeros(3, 8, 8)).shape
+    torch.Size([3, 10])
+    """
+    if len(inputs) not in (2, 3) or min(inputs[-2:]) < 2 ** len(channels):
+        least = 2 ** len(channels)
+        words = f"cnn: takes pictures of at least {least} x {least} pixels"
+        raise ValueError(f"{words}, got inputs of shape {inputs}")
+    height, width = inputs[-2:]
+    before = inputs[0] if len(inputs) == 3 else 1
+    layers: list[nn.Module] = [] if len(inputs) == 3 else [nn.Unflatten(1, (1, height))]
+    for count in channels:
+        layers += [nn.Conv2d(before, count, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        before, height, width = count, height // 2, width // 2
+    layers += [nn.Flatten(), nn.Linear(before * height * width, hidden), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden, outputs))
 
 
 def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedchain.errors import ScenarioError
+from fedchain.names import short_kind
 from fedchain.scenario.reading import read_yaml
 from fedchain.scenario.writing import yaml_text
 
@@ -23,13 +24,16 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
         texts: the different values of the axis, as text in ``points.csv``.
 
     Returns:
-        The label of each text that is a mapping, a list of mappings, or null. Empty if there is no
-        such mapping or list, or if two labels would be equal.
+        The label of each text that is a mapping, a list of mappings, or null. If no text is a
+        mapping, the label of each part of a user's own. Empty if there is neither, or if two labels
+        would be equal.
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
     >>> block_words("attacks[0]", ["{kind: alie, count: 0}", "{kind: alie, count: 4}"])
     {'{kind: alie, count: 0}': 'nobody', '{kind: alie, count: 4}': 'alie'}
+    >>> block_words("aggregation.kind", ["krum", "my_lab.rules:halfway"])
+    {'my_lab.rules:halfway': 'halfway'}
     >>> block_words("privacy", ["{kind: gaussian, clip: 0.5}", "{kind: knorm, clip: 0.5}"])
     {'{kind: gaussian, clip: 0.5}': 'gaussian', '{kind: knorm, clip: 0.5}': 'knorm'}
     >>> block_words("attacks", ["[]", "[{kind: alie, count: 4}]"])
@@ -41,7 +45,7 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
         return _list_words(key, texts, lists)
     blocks = {text: value for text, value in values.items() if isinstance(value, Mapping)}
     if not blocks:
-        return {}
+        return _short_kinds(key, texts)
     idle = {text for text, block in blocks.items() if 0 in (block.get("count"), block.get("share"))}
     active = {text: block for text, block in blocks.items() if text not in idle}
     words = dict(zip(active, _distinguish(list(active.values())), strict=True))
@@ -78,6 +82,13 @@ def _list_words(
     return {text: words.get(text, _nothing(key)) for text in texts if text in {*words, "null"}}
 
 
+def _short_kinds(key: str, texts: Sequence[str]) -> dict[str, str]:
+    short = {text: short_kind(text) for text in texts}
+    if not key.endswith("kind") or len(set(short.values())) < len(short):
+        return {}
+    return {text: words for text, words in short.items() if words != text}
+
+
 def _value(text: str) -> Any:
     try:
         node, problems = read_yaml(text, "points.csv", option=True)
@@ -91,7 +102,11 @@ def _distinguish(blocks: list[Mapping[str, Any]]) -> list[str]:
     words = []
     for block, kind in zip(blocks, kinds, strict=True):
         peers = [other for other in blocks if other.get("kind") == kind]
-        named = [str(kind)] if kind is not None and (len(set(kinds)) > 1 or peers == blocks) else []
+        named = (
+            [short_kind(kind)]
+            if kind is not None and (len(set(kinds)) > 1 or peers == blocks)
+            else []
+        )
         words.append(", ".join(named + _differences(block, peers)))
     return words
 
@@ -109,7 +124,9 @@ def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> li
             inside = [other for other in others if isinstance(other, Mapping)]
             found.append(f"{name} {_distinguish(inside)[inside.index(value)]}".rstrip())
         elif isinstance(value, list) and all(isinstance(part, Mapping) for part in value):
-            found.append(f"{name} {' + '.join(str(part.get('kind')) for part in value)}".rstrip())
+            found.append(
+                f"{name} {' + '.join(short_kind(part.get('kind')) for part in value)}".rstrip()
+            )
         else:
             found.append(f"no {name}" if value is None else f"{name} {_plain(value)}")
     return found

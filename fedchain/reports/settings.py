@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fedchain.names import counted_words
+from fedchain.names import counted_words, short_kind
 from fedchain.reports.study import Study
 from fedchain.reports.words import labelled, value_words
 
@@ -66,7 +66,7 @@ def _part(study: Study, path: str, part: Any) -> str:
             inside.append(f"{name} varied")
         elif key != "kind" and isinstance(value, int | float | str):
             inside.append(f"{name} {value_words(value) if isinstance(value, float) else value}")
-    return f"{part.get('kind')}" + (f" ({', '.join(inside)})" if inside else "")
+    return short_kind(part.get("kind")) + (f" ({', '.join(inside)})" if inside else "")
 
 
 def attack_words(attack: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def attack_words(attack: Mapping[str, Any]) -> str:
         who += f" under {names} names each"
     if (knowledge := attack.get("knowledge", "own")) != "own":
         who += f", knowledge {knowledge},"
-    return f"{attack.get('kind')} by {who} from round {attack.get('from_round')}{until}"
+    return f"{short_kind(attack.get('kind'))} by {who} from round {attack.get('from_round')}{until}"
 
 
 def _attackers(attack: Mapping[str, Any]) -> str:

@@ -46,9 +46,7 @@ def tabulate(study: Study) -> list[Table]:
         made = [_metrics(study), *_holders(study.first), *_last_round(study.first)]
     lacks = partial_words(study)
     told = f". {lacks}" if lacks else ""
-    return [
-        replace(table, caption=table.caption + told, study=study.name) for table in made
-    ]
+    return [replace(table, caption=table.caption + told, study=study.name) for table in made]
 
 
 def _points(study: Study) -> Table:

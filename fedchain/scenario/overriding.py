@@ -80,8 +80,7 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
     for path, value in values.items():
         mark = Mark(f"--set {path}")
         steps = parse_path(path)
-        node = grow(value, mark)
-        nodes[path] = steps, anchored(node, folder) if steps[-1] == "path" else node
+        nodes[path] = steps, anchored(grow(value, mark), folder, is_path=steps[-1] == "path")
     return _without_axes(put_all(root, nodes), {steps for steps, _ in nodes.values()})
 
 

@@ -11,28 +11,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
-from fedchain.learning.losses import accuracy, majority
-from fedchain.learning.models import seeded
 from fedchain.learning.preparation import Standardised
-from fedchain.learning.task import (
-    TASK_SHAPES,
-    Records,
-    Shapes,
-    Task,
-    losses,
-    models,
-    splits,
-    tasks,
-)
-from fedchain.randomness import stream
+from fedchain.learning.task import TASK_SHAPES, Shapes, Task, losses, models, splits, tasks
+from fedchain.learning.tasks.labelled import CROSS_ENTROPY, IID, Labelled, labelled_task
 from fedchain.registry import Part, cites
 
-Labelled = tuple[Array, Array, float | None]
+Readings = tuple[Array, Array, float | None]
 """Inputs of all records, classes of all records, and a divisor. The mean of the held-out inputs is
 subtracted from all inputs; the result is divided by the divisor. If the divisor is None, the
 standard deviation of the held-out inputs takes its place."""
@@ -54,47 +42,34 @@ Args:
 
 def _table_task(
     default: str, shape: tuple[int, ...], classes: int, source: str
-) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
+) -> Callable[[Callable[[], Readings]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
     The task has the name and the docstring of the function. ``source`` is the key of the paper of
     the table.
     """
 
-    def register(read: Callable[[], Labelled]) -> Callable[..., Task]:
+    def register(read: Callable[[], Readings]) -> Callable[..., Task]:
         def task(
             holders: int,
             seed: int,
             *,
             model: Annotated[Part, models] = Part(default, {}),  # noqa: B008
-            loss: Annotated[Part, losses] = Part("cross_entropy", {}),  # noqa: B008
-            split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
+            loss: Annotated[Part, losses] = CROSS_ENTROPY,
+            split: Annotated[Part, splits] = IID,
             held_out: Annotated[float, Field(gt=0, lt=1)] = 0.25,
         ) -> Task:
-            raw, labels, scale = read()
-            count, labels = len(labels), labels.astype(np.int64)
-            order = stream(seed, "held out").permutation(count)
-            public = np.sort(order[: max(1, round(held_out * count))])
-            kept = np.setdiff1d(np.arange(count), public)
-            mean, spread = statistics_of(raw, public, scale)
-            inputs = standardised(raw, mean, spread)
-            model_for = _models_by_shape(model, classes, seed)
-            measured = losses.build(loss)
-            with torch.no_grad():
-                outputs = model_for(shape)().eval()(torch.from_numpy(inputs[public[:1]])).shape[-1]
-            guessed = majority(labels[kept], labels[public], outputs, measured)
-            parts = splits.build(split, labels[kept], labels[kept], holders, stream(seed, "split"))
-            return Task(
-                name=read.__name__,
-                holders=tuple(Records(inputs[kept[part]], labels[kept[part]]) for part in parts),
-                held_out=Records(inputs[public], labels[public]),
-                model=model_for(shape),
-                model_for=model_for,
-                prepare=lambda: Standardised.of(mean, spread),
-                loss=measured,
-                measure=lambda outputs, records: {"accuracy": accuracy(outputs, records.targets)},
-                score="accuracy",
-                baselines={"majority": guessed},
+            inputs, labels, scale = read()
+            return labelled_task(
+                read.__name__,
+                Labelled(inputs=inputs, labels=labels, classes=classes),
+                holders,
+                seed,
+                model=model,
+                loss=loss,
+                split=split,
+                held_out=held_out,
+                prepare=lambda inputs, public: standards_of(inputs, public, scale),
             )
 
         task.__name__ = read.__name__
@@ -105,29 +80,15 @@ def _table_task(
     return register
 
 
-def _models_by_shape(
-    model: Part, classes: int, seed: int
-) -> Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]]:
-    """Return the task's ``model_for``."""
-    return lambda inputs: seeded(lambda: models.build(model, inputs, classes), seed)
-
-
-def standardised(inputs: Array, mean: Array, spread: Array | float) -> Array:
-    """Return the inputs minus a mean, divided by a spread, as float32."""
-    return np.asarray((inputs - mean) / spread, np.float32)
-
-
-def statistics_of(
-    inputs: Array, public: Wholes, scale: float | None
-) -> tuple[Array, Array | float]:
-    """Return what is subtracted from the inputs, and by what they are divided: see ``Labelled``."""
+def standards_of(inputs: Array, public: Wholes, scale: float | None) -> Standardised:
+    """Return what standardises inputs as ``Readings`` says."""
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):
         raise ValueError(
             f"task.held_out: holds out {len(public)} of {len(inputs)} records, in which a "
             "measurement has no deviation to divide by; allowed: a larger share"
         )
-    return inputs[public].mean(0), spread
+    return Standardised.of(inputs[public].mean(0), spread)
 
 
 def _table_of_sklearn(name: str, skiprows: int = 0) -> Array:
@@ -148,7 +109,7 @@ def _table_of_sklearn(name: str, skiprows: int = 0) -> Array:
 
 
 @_table_task("logistic", (30,), 2, "street1993")
-def breast_cancer() -> Labelled:
+def breast_cancer() -> Readings:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
     The measurements are standardised with the mean and the standard deviation of the held-out
@@ -160,7 +121,7 @@ def breast_cancer() -> Labelled:
 
 
 @_table_task("softmax", (8, 8), 10, "alpaydin1998")
-def digits() -> Labelled:
+def digits() -> Readings:
     """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
     The mean is that of the held-out records, which count as public.
@@ -172,7 +133,7 @@ def digits() -> Labelled:
 
 
 @_table_task("softmax", (DIGIT_SIDE, DIGIT_SIDE), 10, "lecun1998")
-def mnist_5k() -> Labelled:
+def mnist_5k() -> Readings:
     """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 
     There are 500 digits of each class. The mean is that of the held-out records, which count as

@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fedchain.names import short_kind
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
 from fedchain.reports.figures.paper import times_as_wide
@@ -229,7 +230,7 @@ def _draw(ax: Axes, curves: Lines, bounds: style.Bounds) -> None:
 def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:
     starts: dict[int, list[str]] = {}
     for attack in manifest["scenario"]["attacks"]:
-        starts.setdefault(int(attack["from_round"]), []).append(str(attack["kind"]))
+        starts.setdefault(int(attack["from_round"]), []).append(short_kind(attack["kind"]))
     for start, kinds in starts.items():
         if start > 1:
             words = f"{', '.join(dict.fromkeys(kinds)).replace('_', ' ')} begins"

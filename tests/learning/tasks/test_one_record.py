@@ -125,6 +125,36 @@ def scan_files(block: dict, patch, folder, change: str) -> tuple[Task, Task]:
     return before, build(block | {"path": str(folder)})
 
 
+def own_table(block: dict, folder) -> tuple[Task, Task]:
+    """A table of the user, before and after a row is ten times as large that is not held out."""
+    rows = np.random.default_rng(0).normal(5, 1, (80, 4))
+    inside = stream(0, "held out").permutation(80)[-1]
+
+    def written() -> Task:
+        labels = (np.arange(80) % 2)[:, None]
+        np.savetxt(folder / "own.csv", np.hstack([rows, labels]), delimiter=",")
+        return build(block | {"path": str(folder / "own.csv")})
+
+    before = written()
+    rows[inside] *= 10
+    return before, written()
+
+
+def own_pictures(block: dict, folder) -> tuple[Task, Task]:
+    """Pictures of the user, before and after one that is not held out becomes white."""
+    pictures = np.random.default_rng(0).integers(0, 99, (60, 8, 8)).astype(np.uint8)
+    inside = stream(0, "held out").permutation(60)[-1]
+
+    def written() -> Task:
+        np.savez(folder / "own.npz", pictures=pictures, labels=np.arange(60) % 3)
+        return build(block | {"path": str(folder / "own.npz"), "size": 8})
+
+    before = written()
+    pictures[inside] = 255
+    return before, written()
+
+
+OWN_FILES = {"table": own_table, "images": own_pictures}
 WORLDS: dict[str, tuple[dict, Callable]] = {
     "breast_cancer": ({}, table),
     "digits": ({}, table),
@@ -143,7 +173,8 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
 
 
 def test_every_task_with_records_is_tried():
-    assert WORLDS.keys() | {"scan_folder", "scan_images", "none", "planted"} == set(tasks.names())
+    others = {"scan_folder", "scan_images", "none", "planted"}
+    assert WORLDS.keys() | OWN_FILES.keys() | others == set(tasks.names())
     # ``planted`` adds canaries to another task, and changes none of its records.
 
 
@@ -174,6 +205,11 @@ def others_stay(before: Task, after: Task) -> None:
 def test_a_record_changes_no_other_record_of_a_task(kind, monkeypatch):
     settings, world = WORLDS[kind]
     others_stay(*world({"kind": kind, **settings}, monkeypatch))
+
+
+@pytest.mark.parametrize("kind", OWN_FILES)
+def test_a_record_in_a_file_of_the_user_changes_no_other_record(kind, tmp_path):
+    others_stay(*OWN_FILES[kind]({"kind": kind}, tmp_path))
 
 
 @pytest.mark.parametrize("channels", ["picture", "local"])
