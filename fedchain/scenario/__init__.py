@@ -16,6 +16,7 @@ from fedchain.scenario.shipped import (
     shipped_files,
 )
 from fedchain.scenario.writing import (
+    is_exact,
     plain_values,
     resolved_yaml,
     run_name,
@@ -39,6 +40,7 @@ __all__ = [
     "from_mapping",
     "from_resolved",
     "hidden_by",
+    "is_exact",
     "load",
     "located",
     "parse_choices",
