@@ -14,17 +14,17 @@ from fedchain.elementary import exponentials
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.evaluation import flat_weights, places
 from fedchain.learning.gradients.clipping import clip_factors
-from fedchain.learning.gradients.exact_products import product, squares
+from fedchain.learning.gradients.exact_products import exact_product, squares
 from fedchain.learning.gradients.examples import Examples
 from fedchain.learning.gradients.probe import summed_gradient
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.task import Loss, Task
 
-PIECE = 4096
+EXACT_PIECE = 4096
 """Largest number of examples whose gradients are added up in whole numbers."""
-SAME = 0.01
+SAME_AS_TORCH = 0.01
 """Largest difference to the gradient by torch, as a share of its norm; rounding is far below it."""
-LAYERS = "Flatten, Linear, ReLU and Tanh"
+EXACT_LAYERS = "Flatten, Linear, ReLU and Tanh"
 """Names of the layers whose gradients are computed exactly."""
 
 
@@ -72,8 +72,8 @@ class ExactGradients:
             total = np.zeros(self._dimension)
             inputs, targets = each.inputs.numpy(), each.targets.numpy()
             with np.errstate(over="ignore", invalid="ignore"):  # what diverges is never sent
-                for start in range(0, len(inputs), PIECE):
-                    part = slice(start, start + PIECE)
+                for start in range(0, len(inputs), EXACT_PIECE):
+                    part = slice(start, start + EXACT_PIECE)
                     total += self._sum(weights, inputs[part], targets[part], clip, automatic)
             yield torch.from_numpy(total)
 
@@ -85,7 +85,7 @@ class ExactGradients:
             errors = _clipped(entered, errors, clip, automatic)
         total = np.empty(self._dimension)
         for layer, rows, error in zip(self._layers, entered, errors, strict=True):
-            found = product(error.T, rows.T)
+            found = exact_product(error.T, rows.T)
             if layer.bias is not None:
                 total[layer.bias] = found[:, -1]
                 found = found[:, :-1]
@@ -107,12 +107,12 @@ class ExactGradients:
                 rows = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
                 whole = np.concatenate([matrix, weights[layer.bias][:, None]], axis=1)
             entered.append(rows)
-            rows = _activated(product(rows, whole), layer.activation)
+            rows = _activated(exact_product(rows, whole), layer.activation)
             left.append(rows)
         error = _loss_errors(rows, targets)
         errors = [error]
         for place in range(len(self._layers) - 1, 0, -1):
-            error = product(error, matrices[place].T)
+            error = exact_product(error, matrices[place].T)
             error = error * _slopes(left[place - 1], self._layers[place - 1].activation)
             errors.insert(0, error)
         return entered, errors
@@ -198,7 +198,7 @@ def exact_for(
     few = Examples(inputs, targets, None, len(inputs))
     (here,) = found.sums(weights, [few], None, automatic=False)
     known = summed_gradient(module, loss, inputs, targets)
-    if not bool((here - known).norm() <= SAME * known.norm()):
+    if not bool((here - known).norm() <= SAME_AS_TORCH * known.norm()):
         raise _refusal("the model computes something beside its layers")
     return found
 
@@ -222,9 +222,9 @@ def _dense_layers(module: nn.Module) -> list[DenseLayer]:
             found.append(DenseLayer(last.weight, last.bias, last.outputs, type(layer)))
         elif type(layer) is not nn.Flatten or found:
             what = f"layer {name or 'of the model'} is a {type(layer).__name__}"
-            raise _refusal(f"the model is no Sequential of {LAYERS} ({what})")
+            raise _refusal(f"the model is no Sequential of {EXACT_LAYERS} ({what})")
     if not found or found[-1].activation is not None:
-        raise _refusal(f"the model is no Sequential of {LAYERS} that ends with Linear")
+        raise _refusal(f"the model is no Sequential of {EXACT_LAYERS} that ends with Linear")
     return found
 
 

@@ -15,7 +15,7 @@ from fedchain.elementary import exponentials
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.gradients.exact_products import halve, product, squares
+from fedchain.learning.gradients.exact_products import exact_product, halve, squares
 from fedchain.learning.models import mlp
 
 SIZES, CLIP = (7, 12, 5), 0.4
@@ -40,7 +40,7 @@ def weights_of(task):
 @pytest.mark.parametrize("entries", [1, 2, 64, 1000, 4096])
 def test_a_product_is_near_the_exact_one(entries):
     one, other = random_rows(3, entries), random_rows(4, entries, 1)
-    found = product(one, other)
+    found = exact_product(one, other)
     for i, a in enumerate(one):
         for j, b in enumerate(other):
             true = sum((Fraction(x) * Fraction(y) for x, y in zip(a, b, strict=True)), Fraction())
@@ -52,7 +52,10 @@ def test_a_product_is_near_the_exact_one(entries):
 def test_the_order_of_the_terms_changes_no_bit(entries):
     one, other = random_rows(5, entries), random_rows(4, entries, 1)
     order = np.random.default_rng(3).permutation(entries)
-    assert product(one, other).tobytes() == product(one[:, order], other[:, order]).tobytes()
+    assert (
+        exact_product(one, other).tobytes()
+        == exact_product(one[:, order], other[:, order]).tobytes()
+    )
     assert squares(one).tobytes() == squares(one[:, order]).tobytes()
 
 
@@ -66,7 +69,7 @@ def test_halves_are_whole_numbers_that_can_be_added_up_exactly():
 
 
 def test_a_row_of_zeros_has_the_product_zero():
-    assert not product(np.zeros((2, 5)), random_rows(3, 5)).any()
+    assert not exact_product(np.zeros((2, 5)), random_rows(3, 5)).any()
     assert not squares(np.zeros((2, 5))).any()
 
 
@@ -105,7 +108,7 @@ def test_many_examples_are_added_up_in_pieces(monkeypatch):
     task = TASKS["mlp"](SIZES)
     weights = weights_of(task)
     whole = CohortGradients(task, CLIP, exact=True)(weights, range(3)).copy()
-    monkeypatch.setattr("fedchain.learning.gradients.exact.PIECE", 3)
+    monkeypatch.setattr("fedchain.learning.gradients.exact.EXACT_PIECE", 3)
     pieces = CohortGradients(task, CLIP, exact=True)(weights, range(3))
     np.testing.assert_allclose(pieces, whole, rtol=1e-9, atol=1e-12)
 
