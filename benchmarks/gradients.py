@@ -158,7 +158,7 @@ def shared(
 def by_torch(task: Task, clip: float) -> CohortGradients:
     """Return an engine that does not use the kernels."""
     engine = CohortGradients(task, clip)
-    engine._planes, engine.method = None, "layers"
+    engine._sums_by, engine.method = None, "layers"
     return engine
 
 

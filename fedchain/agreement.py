@@ -17,10 +17,11 @@ from fedchain.ledger.chain.rules import ZERO, Parameters, Rules, encode_rules
 from fedchain.ledger.chain.work import works
 from fedchain.names import legible
 from fedchain.nodes.holders.identity import Sampling
+from fedchain.privacy.exact_noise import rounded_noise
 from fedchain.privacy.local_steps import check_local, releases_in_message
 from fedchain.privacy.mechanisms import Mechanism, Terms, mechanisms
 from fedchain.registry import Part, plain_value
-from fedchain.scenario import Scenario
+from fedchain.scenario import Scenario, is_exact
 from fedchain.scenario.attackers import attackers_of
 
 MAX_NORM = 1e9
@@ -58,9 +59,13 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
         check_local(made, scenario.local, grouped=groups is not None)
         if (each := releases_in_message(made, scenario.local)) > 1:
             spare = each * (made.terms.releases - messages)
-            known = {"spare_releases": spare} if "spare_releases" in part.parameters else {}
-            several = Part(part.kind, {**part.parameters, **known})
-            made = mechanisms.build(several, each * messages, dimension)
+            if "spare_releases" in part.parameters:
+                part = Part(part.kind, {**part.parameters, "spare_releases": spare})
+            made = mechanisms.build(part, each * messages, dimension)
+        if is_exact(scenario) and math.isfinite(part.parameters.get("epsilon") or math.inf):
+            given = {"epsilon": None, "noise_multiplier": rounded_noise(made)}
+            part = Part(part.kind, {**part.parameters, **given})
+            made = mechanisms.build(part, each * messages, dimension, *shares)
         total = made.epsilon_after(made.terms.releases)
     except ArithmeticError as error:
         words = f"privacy: no accountant has a total for these values ({error})"

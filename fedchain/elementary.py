@@ -18,6 +18,9 @@ HALF_PI = 1.57079632673412561417, 6.07710050650619224932e-11
 """Pi / 2 as a sum of two numbers. The first has 33 bits, so that small multiples of it are
 exact."""
 ROOT_HALF, LN_2 = 0.7071067811865476, 0.6931471805599453
+LN_2_PARTS = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+"""The logarithm of 2 as a sum of two numbers. The first has 33 bits, so that products with small
+whole numbers are exact."""
 
 
 def dot(a: Array, b: Array) -> Array:
@@ -97,3 +100,24 @@ def draw_each_between(
 ) -> list[float]:
     """Draw a number between each of ``lows`` and the same entry of ``highs``."""
     return [draw_between(random, low, high) for low, high in zip(lows, highs, strict=True)]
+
+
+def exponentials(values: Array) -> Array:
+    """Return e to the power of each value; the relative error is at most 1e-15.
+
+    Powers below e^-745 are 0, and powers above e^709 are infinite.
+
+    >>> exponentials(np.array([0.0, -800.0])).tolist()
+    [1.0, 0.0]
+    >>> round(float(exponentials(np.array(1.0))) - math.e, 15)
+    0.0
+    """
+    # e^x = 2^k e^r with |r| <= ln(2) / 2, where the series of e^r needs 14 terms.
+    values = np.clip(np.asarray(values, np.float64), -750.0, 710.0)
+    k = np.rint(values * (1 / LN_2))
+    rest = (values - k * LN_2_PARTS[0]) - k * LN_2_PARTS[1]
+    total = np.full_like(rest, 1 / math.factorial(14))
+    for n in range(13, -1, -1):
+        total = total * rest + 1 / math.factorial(n)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.ldexp(total, k.astype(np.int32)))

@@ -31,12 +31,15 @@ from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.reuse import once
-from fedchain.scenario import Scenario, provenance_of
+from fedchain.scenario import Scenario, is_exact, provenance_of
 
 if TYPE_CHECKING:
     from fedchain.learning.gradients.cohort import CohortGradients
 
+TRAINED = ("warm_start", "public_subspace")
+"""Kinds of tasks whose weights or directions come from gradients by torch."""
 Workers = Annotated[int | None, Field(ge=1)]
+Exact = bool
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
 
@@ -87,12 +90,19 @@ class Source:
         def make() -> CohortGradients:
             task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
             task = poisoned_task(task, scenario)
-            return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
+            return CohortGradients(
+                task, terms.clip, terms.unit, automatic=terms.automatic, exact=self.exact
+            )
 
         # Data files may have changed since an earlier run.
         origin = provenance_of(scenario)
         data = scenario.task, scenario.nodes, scenario.attacks, scenario.seed, origin
-        return once("gradients", (data, terms.clip, terms.unit, terms.automatic), make)
+        return once("gradients", (data, terms.clip, terms.unit, terms.automatic, self.exact), make)
+
+    @property
+    def exact(self) -> bool:
+        """Whether gradients have the same bits on every processor, as the scenario asks."""
+        return is_exact(self.scenario)
 
     def backend(self, device: str) -> ReleaseBackend:
         """Return the pool of holders or groups that computes releases in one worker.
@@ -107,7 +117,8 @@ class Source:
         from fedchain.learning.gradients.cohort import CohortGradients
         from fedchain.learning.tasks.public_subspace import PublicDirections
 
-        gradients = self.gradients.on(placed(device))
+        device = "cpu" if self.exact else placed(device)
+        gradients = self.gradients.on(device)
         task = gradients.task
         parts = PoolParts(
             gradients=gradients,
@@ -120,7 +131,7 @@ class Source:
         pool = HolderPool(parts) if nodes.groups is None else GroupPool(parts)
         if task.root is None:
             return pool
-        public = CohortGradients(of_root(task), clip=None).on(placed(device))
+        public = CohortGradients(of_root(task), clip=None, exact=self.exact).on(device)
         return RootedPool(pool, public, self.scenario)
 
 
@@ -153,6 +164,8 @@ def check_engine(part: Part, source: Source) -> None:
     """
     if source.task is not None and not source.task.learns:
         return
+    if source.exact:
+        _check_exact(part, source)
     _ = source.gradients  # tries model and loss
     if part.kind == "ray":  # its devices are those of other machines
         from fedchain.engines.ray import ray_package
@@ -163,6 +176,22 @@ def check_engine(part: Part, source: Source) -> None:
         placed(part.parameters.get("device", "auto"))
     except ValueError as error:
         raise ScenarioError([], str(error)) from error
+
+
+def _check_exact(part: Part, source: Source) -> None:
+    """Raise ScenarioError if exact gradients are asked for, and something else is not exact."""
+    device = part.parameters.get("device", "auto")
+    inner = [each.kind for each in source.scenario.task.nested() if each.kind in TRAINED]
+    why = None
+    if device not in ("auto", "cpu"):
+        why = f"the device is {device}"
+    elif inner:
+        why = f"task {inner[0]} computes by torch before the first round"
+    elif source.mechanism.clip_follower is not None:
+        why = "the clip follows a quantile"
+    if why is not None:
+        text = f"engine.exact: must be false where {why}, got true"
+        raise ScenarioError([], text)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from itertools import repeat
 from multiprocessing.process import BaseProcess
 
 from fedchain.arrays import Vector
-from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
+from fedchain.engines.engine import Device, Engine, Exact, Source, Workers, cores, engines
 from fedchain.errors import RunError
 from fedchain.interruption import ENDING, GUARD, UNGUARDED, deaf_children, end_with_parent
 from fedchain.machine import compute_exactly, keep_freed_memory, one_thread, prepare
@@ -27,13 +27,20 @@ _backends: list[ReleaseBackend] = []
 
 
 @engines
-def processes(source: Source, *, workers: Workers = None, device: Device = "auto") -> Engine:
+def processes(
+    source: Source,
+    *,
+    workers: Workers = None,
+    device: Device = "auto",
+    exact: Exact = False,  # noqa: ARG001 - the source has it
+) -> Engine:
     """Compute in processes of this machine, each with its own copy of the data.
 
     Args:
         source: the parts from which a worker is built.
         workers: number of processes; null: one for each processor core.
         device: device for the gradients: auto (a GPU if there is one), cpu, cuda.
+        exact: compute gradients with the same bits on every processor; only dense models allow it.
     """
     return Processes(source, cores(workers), device)
 

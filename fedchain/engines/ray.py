@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from fedchain.arrays import Vector
-from fedchain.engines.engine import Device, Engine, Source, Workers, engines
+from fedchain.engines.engine import Device, Engine, Exact, Source, Workers, engines
 from fedchain.errors import MissingExtra
 from fedchain.machine import compute_exactly, keep_freed_memory, one_thread, prepare
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
@@ -20,6 +20,7 @@ def ray(
     *,
     workers: Workers = None,
     device: Device = "auto",
+    exact: Exact = False,  # noqa: ARG001 - the source has it
     address: str | None = None,
 ) -> Engine:
     """Compute on a Ray cluster; every machine needs fedchain and the task's data.
@@ -28,6 +29,7 @@ def ray(
         source: the parts from which a worker is built.
         workers: number of Ray actors; null: one for each CPU of the cluster.
         device: device for the gradients: auto (a GPU if there is one), cpu, cuda.
+        exact: compute gradients with the same bits on every processor; only dense models allow it.
         address: address of a running cluster, or auto; null: start a cluster on this machine alone.
     """
     return Ray(

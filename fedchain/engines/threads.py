@@ -8,20 +8,27 @@ from functools import partial
 from queue import SimpleQueue
 
 from fedchain.arrays import Vector
-from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
+from fedchain.engines.engine import Device, Engine, Exact, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread
 from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch
 from fedchain.nodes.holders.release import ReleaseRequest
 
 
 @engines
-def threads(source: Source, *, workers: Workers = None, device: Device = "auto") -> Engine:
+def threads(
+    source: Source,
+    *,
+    workers: Workers = None,
+    device: Device = "auto",
+    exact: Exact = False,  # noqa: ARG001 - the source has it
+) -> Engine:
     """Compute in threads of this process, the default and usually fastest engine on one machine.
 
     Args:
         source: the parts from which a worker is built.
         workers: number of threads; null: one for each processor core.
         device: device for the gradients: auto (a GPU if there is one), cpu, cuda.
+        exact: compute gradients with the same bits on every processor; only dense models allow it.
     """
     keep_freed_memory()
     return Threads(source.backend(device), cores(workers))

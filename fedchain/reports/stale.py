@@ -12,7 +12,7 @@ from fedchain.files import read_json, write_whole
 
 INDEX = "report.json"
 """Name of the file that lists what the last report wrote into the folder."""
-MOST_LISTED = 100_000
+MOST_FILES = 100_000
 """Limit on the files that an index lists."""
 _ALLOWED = re.compile(r"(?:(?:figures|tables)/)?[^/\\\x00]{1,200}")
 
@@ -51,7 +51,7 @@ def _listed(folder: Path) -> list[str]:
     except FileNotFoundError:
         return []
     names = index.get("files") if isinstance(index, dict) else None
-    if not isinstance(names, list) or len(names) > MOST_LISTED or not all(map(_is_name, names)):
+    if not isinstance(names, list) or len(names) > MOST_FILES or not all(map(_is_name, names)):
         words = "must list files of figures/ and tables/, and report.html; delete the file"
         raise RunRefused(f"{folder / INDEX}: {words}")
     return names

@@ -160,7 +160,7 @@ def byzantine_share(run: Recorded) -> float | None:
     return attackers_share(run.metrics)
 
 
-def counted(run: Recorded, name: str) -> float:
+def summed_count(run: Recorded, name: str) -> float:
     """Return the sum of a count over all rounds, such as ``byzantine_used``."""
     return float(sum(row.get(name) or 0 for row in run.metrics))
 

@@ -18,11 +18,11 @@ from fedchain.reports.study import (
     Study,
     byzantine_share,
     capture,
-    counted,
     final,
     finite_value,
     metric_names,
     over_seeds,
+    summed_count,
     total_epsilon,
     without,
 )
@@ -60,7 +60,7 @@ def _points(study: Study) -> Table:
     if any(capture(run) is not None for run in study.runs):
         columns.append(("byzantine_used", "attackers' messages used"))
         columns += [("byzantine_share", "attackers' share"), ("capture", "capture")]
-        measures += [partial(counted, name="byzantine_used"), byzantine_share, capture]
+        measures += [partial(summed_count, name="byzantine_used"), byzantine_share, capture]
     rows = _rows(study, measures)
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
     return Table("points", caption, tuple(columns), rows)

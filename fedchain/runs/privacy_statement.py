@@ -56,8 +56,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     # A release of a group counts as a release of each of its members.
     by_participant = [releases.get(k, 0) for k in range(nodes.participants)]
     made = np.repeat(by_participant, len(nodes.members_of(0)))
-    worst = int(made.max())
-    counts = [records.count for records in setup.task.holders]
+    worst, counts = int(made.max()), [records.count for records in setup.task.holders]
     guaranteed = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
     return {
         "guarantee": guaranteed(worst),
@@ -79,8 +78,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "delta": terms.delta,
         "groups": in_groups(nodes.groups),
         "momentum": nodes.momentum and nodes.momentum.plain(),
-        "local": plain_value(setup.scenario.local),
-        "releases_in_message": releases_in_message(mechanism, setup.scenario.local),
+        **in_steps(setup.scenario, mechanism),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_replaced": finite(replaced(mechanism, worst)[0]),
@@ -173,6 +171,12 @@ def attackers_in(scenario: Scenario) -> set[int]:
 def tuning_of(scenario: Scenario) -> str:
     """Return the scenario's text on private tuning, which no guarantee covers."""
     return scenario.tuning or "none was declared"
+
+
+def in_steps(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
+    """Return the local training, and how many releases a message holds because of it."""
+    each = releases_in_message(mechanism, scenario.local)
+    return {"local": plain_value(scenario.local), "releases_in_message": each}
 
 
 def in_groups(groups: Groups | None) -> dict[str, int] | None:

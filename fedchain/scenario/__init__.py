@@ -25,6 +25,7 @@ from fedchain.scenario.shipped import (
     shipped_files,
 )
 from fedchain.scenario.writing import (
+    is_exact,
     plain_values,
     resolved_yaml,
     scenario_digest,
@@ -49,6 +50,7 @@ __all__ = [
     "from_mapping",
     "from_resolved",
     "hidden_by",
+    "is_exact",
     "load",
     "located",
     "parse_choices",

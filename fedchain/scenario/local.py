@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fedchain.registry import Section, cites
 
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 """Maximum number of local steps in a round."""
 
 
@@ -20,7 +20,7 @@ class Local(Section):
     holder's own weights begin at those of the chain in every round.
     """
 
-    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)]
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
     """Number of local steps in a round; with 1 the pseudo-gradient is the gradient."""
     learning_rate: Annotated[float, Field(gt=0, le=1e6)]
     """Step size of the local steps, which are plain gradient descent."""

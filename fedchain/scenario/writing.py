@@ -42,8 +42,17 @@ def scenario_digest(scenario: Scenario) -> str:
     """Return a hash, 64 hex digits, of the values that change the computation, without the seed."""
     values = plain_values(scenario).items()
     content = {k: v for k, v in values if k not in UNHASHED and v is not None}
+    content |= {"exact": True} if is_exact(scenario) else {}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_exact(scenario: Scenario) -> bool:
+    """Return whether a scenario asks for gradients with the same bits on every processor.
+
+    It is the only key of the engine that changes what a run computes.
+    """
+    return bool(scenario.engine.parameters.get("exact", False))
 
 
 def resolved_yaml(scenario: Scenario) -> str:

@@ -20,10 +20,10 @@ from fedchain.reports.study import (
     SWEEP_FORMAT,
     byzantine_share,
     capture,
-    counted,
     final,
     metric_names,
     read_run,
+    summed_count,
     total_epsilon,
 )
 from fedchain.results import Run, RunFolder
@@ -203,7 +203,7 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     total = total_epsilon(run)
     spent = math.inf if total is None else total
     told = {**place, "status": status, "error": error, **values, "epsilon": spent}
-    told |= {name: int(counted(run, name)) for name in COUNTED}
+    told |= {name: int(summed_count(run, name)) for name in COUNTED}
     captured = {"byzantine_share": byzantine_share(run), "capture": capture(run)}
     return told | {name: value for name, value in captured.items() if value is not None}
 

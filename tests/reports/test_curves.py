@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -135,9 +136,7 @@ def test_an_index_that_names_other_files_is_refused_and_removes_nothing(tmp_path
 
 
 def test_a_parquet_file_holds_the_same_rows(tmp_path):
-    pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet")
     make_sweep(tmp_path)
     report([tmp_path], figures=(), tables=("csv", "parquet"))
     table = parquet.read_table(tmp_path / "tables" / "curves.parquet")
@@ -158,11 +157,7 @@ def test_parquet_without_its_package_says_how_to_get_it_and_writes_nothing(tmp_p
 
 
 def test_numbers_and_texts_in_a_column_become_texts():
-    pytest.importorskip("pyarrow")
-    import io
-
-    from pyarrow import parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet")
     rows = [{"x": 1, "y": 1, "z": None}, {"x": 0.5, "y": "krum", "z": None}]
     table = parquet.read_table(io.BytesIO(curves.parquet(rows)))
     assert table.to_pylist() == [

@@ -49,9 +49,12 @@ def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tens
     return torch.where(factors >= numbers.tiny, factors, torch.zeros_like(factors))
 
 
-def clip_rows(rows: Tensor, clipping: Clipping) -> None:
-    """Clip the 2-norm of every row in place; each row is a gradient."""
-    factors = clipping(torch.linalg.vector_norm(rows, dim=1))
+def clip_rows(rows: Tensor, clipping: Clipping, norms: Tensor | None = None) -> None:
+    """Clip the 2-norm of every row in place; each row is a gradient.
+
+    ``norms`` has the norms of the rows; with None they are computed here.
+    """
+    factors = clipping(torch.linalg.vector_norm(rows, dim=1) if norms is None else norms)
     rows *= factors[:, None]
     if not bool(factors.all()):
         rows[factors == 0] = 0.0  # inf * 0 and NaN * 0 are NaN

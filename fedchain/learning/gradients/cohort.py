@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.learning.evaluation import dimension, load_weights, places
 from fedchain.learning.fitting import check_fit
 from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clipped_sum, clipping_of
+from fedchain.learning.gradients.exact import ExactGradients, exact_for
 from fedchain.learning.gradients.examples import Examples, few_of, joined_records
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import (
@@ -26,10 +27,11 @@ from fedchain.learning.gradients.methods import (
     separate_sums,
 )
 from fedchain.learning.gradients.plan import plane_plan
-from fedchain.learning.gradients.planes import planes_for
+from fedchain.learning.gradients.planes import Planes, planes_for
 from fedchain.learning.gradients.probe import refuse_layers, summed_gradient
 from fedchain.learning.losses import divided_loss
 from fedchain.learning.task import Sampled, Task
+from fedchain.transforms import lengths
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Largest number of examples in one call of the model, and of values in the gradients of these
@@ -64,6 +66,7 @@ class CohortGradients:
         dtype: torch.dtype = torch.float32,
         *,
         automatic: bool = False,
+        exact: bool = False,
     ) -> None:
         """Make the model, and choose the method of computation.
 
@@ -73,16 +76,17 @@ class CohortGradients:
             unit: whether the clip bounds the gradient of each record, or the mean of each holder.
             dtype: type of the computation; float64 is for tests.
             automatic: scale all gradients to nearly the clip, not only those above it.
+            exact: compute the same bits on every processor.
 
         Raises:
+            ScenarioError: ``exact`` is asked for, and the model or the task allows no such method.
             PartError: the model or the loss fails, does not fit the records, or mixes examples. The
                 text begins with the scenario's key, such as ``task.model``.
         """
         self._module = task.model().to(dtype).eval()
         refuse_layers(self._module)
-        for layer in self._module.modules():
-            if hasattr(layer, "inplace"):
-                setattr(layer, "inplace", False)  # noqa: B010 - a layer's input must stay as it was
+        for layer in filter(lambda layer: hasattr(layer, "inplace"), self._module.modules()):
+            setattr(layer, "inplace", False)  # noqa: B010 - a layer's input must stay as it was
         self.dimension = dimension(self._module)
         """Number of values in a gradient."""
         self._piece = max(1, min(PIECE, PIECE_NUMBERS // self.dimension))
@@ -110,18 +114,19 @@ class CohortGradients:
         shape = tuple(few.inputs.shape[1:])
         self.plan = plane_plan(self._module, self._loss, shape) if self.method == "layers" else None
         """The plan by which compiled kernels, if there are any, compute the gradients; or None."""
-        self._planes = None if self.plan is None else planes_for(self.plan, *probed)
-        if self._planes is not None:
-            self.method = "planes"
+        self._sums_by: Planes | ExactGradients | None = None
+        if exact:
+            self.method, self.plan, self._sums_by = "exact", None, exact_for(*probed, task)
+        elif self.plan is not None and (by_planes := planes_for(self.plan, *probed)):
+            self.method, self._sums_by = "planes", by_planes
         self._format = memory_format(self._module, single=self._of_records is not None)
-        lay: Callable[..., nn.Module] = self._module.to
-        lay(memory_format=self._format)
+        cast(Callable[..., nn.Module], self._module.to)(memory_format=self._format)
 
     def twin(self) -> CohortGradients:
         """Return a copy for another thread, with the same data and its own model."""
         other = copy.copy(self)
         other._module, other._room = copy.deepcopy(self._module), None
-        other._planes = self._planes and self._planes.twin()
+        other._sums_by = self._sums_by and self._sums_by.twin()
         return other
 
     def on(self, device: str) -> CohortGradients:
@@ -130,8 +135,8 @@ class CohortGradients:
             return self
         other = self.twin()
         other._device, other._module = device, other._module.to(device)
-        if self._planes is not None:  # the kernels are for processors
-            other._planes, other.method = None, "layers"
+        if self._sums_by is not None:  # the kernels are for processors
+            other._sums_by, other.method = None, "layers"
         other._make_caches()
         return other
 
@@ -148,16 +153,14 @@ class CohortGradients:
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
     ) -> Matrix:
-        """Return the mean clipped gradients of some holders, one row for each holder.
-
-        Arguments and result are those of ``means``.
-        """
+        """Return the mean clipped gradients; arguments and result are those of ``means``."""
         return self.clipped(self.means(weights, holders, sampled))
 
     def clipped(self, rows: Matrix) -> Matrix:
         """Clip the gradient of each holder in place if the unit is the holder; return the rows."""
         if self._of_holders is not None:
-            clip_rows(torch.from_numpy(rows), self._of_holders)
+            norms = torch.from_numpy(lengths(rows)) if self.method == "exact" else None
+            clip_rows(torch.from_numpy(rows), self._of_holders, norms)
         return rows
 
     def means(
@@ -200,11 +203,7 @@ class CohortGradients:
     def bounded(self, weights: Vector, holder: int, clip: float, mask: Flags) -> tuple[Matrix, int]:
         """Return the sum of a holder's clipped record gradients, and how many needed no clipping.
 
-        Only records whose flag in ``mask`` is true take part.
-
-        Returns:
-            The sum, shape (1, weights), and the number of records whose gradient has a norm of at
-            most ``clip`` before clipping.
+        Only records whose flag in ``mask`` is true take part. The sum has shape (1, weights).
         """
         load_weights(self._module, weights)
         self._weights = weights
@@ -250,12 +249,12 @@ class CohortGradients:
 
     def _sums(self, holders: Sequence[Examples]) -> Iterator[Tensor]:
         """Yield the sum of each holder's clipped gradients, shape (weights,)."""
-        if self._planes is None or (self._of_records is not None and holders[0].record is not None):
+        if self._sums_by is None or (self._of_records and holders[0].record is not None):
             yield from map(self._sum, holders)
             return
         clip, automatic = self._clip
         bound = None if self._of_records is None else clip
-        yield from self._planes.sums(self._weights, holders, bound, automatic=automatic)
+        yield from self._sums_by.sums(self._weights, holders, bound, automatic=automatic)
 
     def _sum(self, holder: Examples) -> Tensor:
         """Return the sum of one holder's clipped gradients by torch, shape (weights,)."""
@@ -274,8 +273,7 @@ class CohortGradients:
         """Yield the sum of the unclipped gradients of each piece, shape (weights,)."""
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
-            if self.method == "layers" and self._format is torch.contiguous_format:
-                # with few channels this is faster than autograd
+            if self.method == "layers" and self._format is torch.contiguous_format:  # few channels
                 yield self._way(self._module, self._loss, *batch).sum(0)
                 continue
             yield summed_gradient(self._module, self._loss, *batch)
@@ -285,8 +283,8 @@ class CohortGradients:
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
-            if self._planes is not None:
-                rows = self._planes.each(self._weights, *batch)
+            if isinstance(self._sums_by, Planes):
+                rows = self._sums_by.each(self._weights, *batch)
             else:
                 rows = self._way(self._module, self._loss, *batch)
             if holder.record is not None:

@@ -102,7 +102,7 @@ class Batches:
         if size is not None:
             self._sizes = [min(size, count) for count in counts]
             self._streams = [
-                batches(count, size, stream(seed, "batches", holder, round_))
+                shuffled(count, size, stream(seed, "batches", holder, round_))
                 for holder, count in zip(holders, counts, strict=True)
             ]
 
@@ -113,10 +113,10 @@ class Batches:
         return Sampled([next(each) for each in self._streams], self._sizes)
 
 
-def batches(records: int, size: int, generator: np.random.Generator) -> Iterator[Flags]:
+def shuffled(records: int, size: int, generator: np.random.Generator) -> Iterator[Flags]:
     """Yield the batches of a holder without end, each as one flag for each record.
 
-    >>> [int(flags.sum()) for flags, _ in zip(batches(7, 3, stream(0, "batches")), range(3))]
+    >>> [int(flags.sum()) for flags, _ in zip(shuffled(7, 3, stream(0, "batches")), range(3))]
     [3, 3, 3]
     """
     size = min(size, records)

@@ -21,11 +21,11 @@ SINGLE = 512
 added up in float64."""
 # The error of a float32 sum grows with the number of examples. Up to SINGLE it is below 10^-4 of
 # what one record may move; at 10^6 it is some percent. Float64 takes up to four times as long.
-GradientMethod = Literal["planes", "segments", "layers", "vmap", "single"]
+GradientMethod = Literal["exact", "planes", "segments", "layers", "vmap", "single"]
 """How the gradients of single examples are computed. ``planes``: by compiled kernels with the
-examples innermost. ``segments``: one matrix product for each holder and layer. ``layers``: one for
-each example and layer. ``vmap``: by torch's vmap. ``single``:
-one call of the model for each example."""
+examples innermost. ``exact``: by exact products. ``segments``: one matrix product for each holder
+and layer. ``layers``: one for each example and layer. ``vmap``: by torch's vmap. ``single``: one
+call of the model for each example."""
 Batch = tuple[Tensor, Tensor]
 """Inputs and targets of some examples."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
@@ -111,6 +111,7 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
 
 
 WAYS: Mapping[GradientMethod, ExampleGradients] = {
+    "exact": by_layers,
     "planes": by_layers,
     "segments": by_layers,
     "layers": by_layers,

@@ -12,7 +12,7 @@ from small_tasks import TASKS
 
 from fedchain.learning.evaluation import flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.gradients.local import Batches, batches, train_locally
+from fedchain.learning.gradients.local import Batches, shuffled, train_locally
 from fedchain.learning.task import Records
 from fedchain.randomness import stream
 from fedchain.scenario import Local
@@ -64,7 +64,7 @@ def test_a_holder_ends_where_stochastic_gradient_descent_of_torch_ends():
         module = task.model().double()
         load_weights(module, weights)
         descent = torch.optim.SGD(module.parameters(), lr=0.2)
-        order = batches(SIZES[holder], 3, stream(5, "batches", holder, 2))
+        order = shuffled(SIZES[holder], 3, stream(5, "batches", holder, 2))
         for _, flags in zip(range(6), order, strict=False):
             inputs = torch.from_numpy(records.inputs[flags]).double()
             descent.zero_grad()
@@ -118,7 +118,7 @@ def test_a_sum_does_not_depend_on_who_else_trains():
 
 
 def test_every_record_is_in_one_batch_of_a_shuffle():
-    found = np.array([next(each) for each in [batches(10, 5, stream(0, "b"))] for _ in range(4)])
+    found = np.array([next(each) for each in [shuffled(10, 5, stream(0, "b"))] for _ in range(4)])
     assert (found.sum(axis=1) == 5).all()
     assert (found[:2].sum(axis=0) == 1).all()
     assert (found[2:].sum(axis=0) == 1).all()
@@ -126,7 +126,7 @@ def test_every_record_is_in_one_batch_of_a_shuffle():
 
 
 def test_a_shuffle_leaves_a_short_rest_to_nobody():
-    found = [flags for flags, _ in zip(batches(7, 3, stream(0, "b")), range(20), strict=False)]
+    found = [flags for flags, _ in zip(shuffled(7, 3, stream(0, "b")), range(20), strict=False)]
     assert [int(flags.sum()) for flags in found] == [3] * 20
     assert [int((one & two).sum()) for one, two in zip(found[::2], found[1::2], strict=True)] == [
         0
