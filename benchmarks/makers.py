@@ -121,12 +121,10 @@ MAKERS: dict[str, Maker] = {
     ),
     "results": Maker(
         commands=(
-            "fedchain run first_light",
-            "fedchain run first_light --set privacy.kind=none",
-            "fedchain run breast_cancer",
-            "fedchain run breast_cancer --set privacy.kind=none",
+            "fedchain sweep first_light --set privacy.kind=gaussian,none --seeds 5",
+            "fedchain sweep breast_cancer --set privacy.kind=gaussian,none --seeds 5",
         ),
-        minutes=3,
+        minutes=8,
         texts={"": Text(README, results_table)},
     ),
     "first_light_seeds": Maker(
