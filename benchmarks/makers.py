@@ -23,6 +23,7 @@ from single_tables import (
     tuned_table,
     warm_table,
     weights_table,
+    with_machine,
 )
 from walk_tables import walk_table
 from zoo_tables import zoo_table
@@ -147,11 +148,11 @@ MAKERS: dict[str, Maker] = {
         commands=("fedchain sweep convergence_vs_epsilon",),
         minutes=1.5,
         pictures={"convergence.png": "figures/accuracy_against_epsilon.png"},
-        texts={"": Text(README, grid_table(
+        texts={"": Text(README, with_machine(grid_table(
             [Axis("total epsilon, delta 1e-5", (), ("accuracy, mean ± 95 % interval",))],
             Axis("", EPSILONS, ("0.5", "1", "2", "4", "8", "no noise")),
             "accuracy",
-        ))},
+        )))},
     ),
     "epsilon_digits": epsilon_maker(
         "epsilon_digits", minutes=15, metric="accuracy", words=("ε 0.5", "1", "2", "4", "none")

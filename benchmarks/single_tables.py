@@ -268,7 +268,18 @@ def results_table(outcomes: Sequence[Outcome]) -> str:
         )
     seeds = f"{len(private)} seeds"
     heads = ["command", "task", "private, seed 0", f"private, {seeds}", f"no privacy, {seeds}"]
-    return table([*heads, "no learning, seed 0"], lines) + "\n" + measured_on(manifest)
+    return table([*heads, "no learning, seed 0"], lines).rstrip() + "\n\n" + measured_on(manifest)
+
+
+def with_machine(made: Made) -> Made:
+    """Return a maker of a sweep's table that also says on which machine it was measured."""
+
+    def both(outcomes: Sequence[Outcome]) -> str:
+        folder = outcomes[0].folder
+        manifest = manifest_of(folder, points_of(folder)[0]["run"])
+        return f"{made(outcomes).rstrip()}\n\n{measured_on(manifest)}"
+
+    return both
 
 
 def measured_on(manifest: Mapping[str, Any]) -> str:
