@@ -23,6 +23,7 @@ from single_tables import (
     tuned_table,
     warm_table,
     weights_table,
+    with_machine,
 )
 from walk_tables import walk_table
 from zoo_tables import zoo_table
@@ -121,12 +122,10 @@ MAKERS: dict[str, Maker] = {
     ),
     "results": Maker(
         commands=(
-            "fedchain run first_light",
-            "fedchain run first_light --set privacy.kind=none",
-            "fedchain run breast_cancer",
-            "fedchain run breast_cancer --set privacy.kind=none",
+            "fedchain sweep first_light --set privacy.kind=gaussian,none --seeds 5",
+            "fedchain sweep breast_cancer --set privacy.kind=gaussian,none --seeds 5",
         ),
-        minutes=3,
+        minutes=8,
         texts={"": Text(README, results_table)},
     ),
     "first_light_seeds": Maker(
@@ -149,11 +148,11 @@ MAKERS: dict[str, Maker] = {
         commands=("fedchain sweep convergence_vs_epsilon",),
         minutes=1.5,
         pictures={"convergence.png": "figures/accuracy_against_epsilon.png"},
-        texts={"": Text(README, grid_table(
+        texts={"": Text(README, with_machine(grid_table(
             [Axis("total epsilon, delta 1e-5", (), ("accuracy, mean ± 95 % interval",))],
             Axis("", EPSILONS, ("0.5", "1", "2", "4", "8", "no noise")),
             "accuracy",
-        ))},
+        )))},
     ),
     "epsilon_digits": epsilon_maker(
         "epsilon_digits", minutes=15, metric="accuracy", words=("ε 0.5", "1", "2", "4", "none")

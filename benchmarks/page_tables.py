@@ -139,13 +139,13 @@ def values_of(points: Iterable[Row], metric: str, where: Mapping[str, str]) -> l
 
 
 def cell(values: Sequence[float]) -> str:
-    """Return a mean and its 95 % interval.
+    """Return a mean and its 95 % interval, unless nothing varies.
 
-    >>> cell([0.9, 0.92, 0.94])
-    '.920 ± .050'
+    >>> cell([0.9, 0.92, 0.94]), cell([0.5, 0.5])
+    ('.920 ± .050', '.500')
     """
     found = interval(values)
-    return f"{short(found.mean)} ± {short(found.half)}"
+    return f"{short(found.mean)} ± {short(found.half)}" if found.varies else short(found.mean)
 
 
 def short(value: float, digits: int = 3) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from measuring import machine
 from page_tables import (
     Axis,
     Made,
@@ -242,22 +243,60 @@ def agreed_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def results_table(outcomes: Sequence[Outcome]) -> str:
-    """Return the scores of seed 0 with and without privacy, beside baselines without learning."""
+    """Return the scores of seed 0 and over all seeds, beside baselines, and the machine."""
     known = {"first-light": ("simulated scans, 20 holders, 2 sign-flippers from round 20", "IoU"),
              "breast-cancer": ("logistic regression, 10 holders", "accuracy")}  # fmt: skip
     lines = []
-    for private, plain in zip(outcomes[::2], outcomes[1::2], strict=True):
-        manifest = json.loads((private.folder / "manifest.json").read_text(encoding="utf-8"))
+    for outcome in outcomes:
+        points = points_of(outcome.folder)
+        manifest = manifest_of(outcome.folder, points[0]["run"])
         words, metric = known[manifest["name"]]
         key = metric.lower()
-        score, free = (short(each.told["metrics"][key]) for each in (private, plain))
-        command = f"`fedchain run {manifest['name'].replace('-', '_')}`"
+        private, plain = (
+            values_of(points, key, {"privacy.kind": kind}) for kind in ("gaussian", "none")
+        )
         found = {n.split("_")[0]: v[key] for n, v in manifest["baselines"].items() if key in v}
-        others = [f"{name} {short(value)}" for name, value in found.items()]
-        epsilon = f"{manifest['epsilon']['total']:.2f}"
-        private_words = f"{metric} {score} at epsilon {epsilon}"
-        lines.append([command, words, private_words, f"{metric} {free}", ", ".join(others)])
-    return table(["command", "task", "private", "without privacy", "no learning"], lines)
+        lines.append(
+            [
+                f"`fedchain run {manifest['name'].replace('-', '_')}`",
+                words,
+                f"{metric} {short(private[0])} at epsilon {manifest['epsilon']['total']:.2f}",
+                cell(private),
+                cell(plain),
+                ", ".join(f"{name} {short(value)}" for name, value in found.items()),
+            ]
+        )
+    seeds = f"{len(private)} seeds"
+    heads = ["command", "task", "private, seed 0", f"private, {seeds}", f"no privacy, {seeds}"]
+    return table([*heads, "no learning, seed 0"], lines).rstrip() + "\n\n" + measured_on(manifest)
+
+
+def with_machine(made: Made) -> Made:
+    """Return a maker of a sweep's table that also says on which machine it was measured."""
+
+    def both(outcomes: Sequence[Outcome]) -> str:
+        folder = outcomes[0].folder
+        manifest = manifest_of(folder, points_of(folder)[0]["run"])
+        return f"{made(outcomes).rstrip()}\n\n{measured_on(manifest)}"
+
+    return both
+
+
+def measured_on(manifest: Mapping[str, Any]) -> str:
+    """Return a sentence on the machine on which a run was made."""
+    here, arithmetic = machine(), manifest["arithmetic"]
+    return (
+        f"Mean and 95 % interval (Student's t) over the seeds. Measured on {here['processor']}, "
+        f"{here['cores']} cores, torch {here['torch']} ({arithmetic['cpu_capability']}), kernels "
+        f"{arithmetic['kernels']}.\n"
+    )
+
+
+def manifest_of(sweep: Path, run: str) -> dict[str, Any]:
+    """Return the manifest of a run of a sweep."""
+    text = (sweep / "runs" / run / "manifest.json").read_text(encoding="utf-8")
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
 
 
 def seeds_table(outcomes: Sequence[Outcome]) -> str:

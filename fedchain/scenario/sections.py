@@ -144,7 +144,7 @@ class Sources:
 
 
 class Scenario(Section):
-    """A complete scenario; the same scenario with the same seed gives the same run."""
+    """A complete scenario; on one machine, the same scenario and seed give the same run."""
 
     version: Annotated[Literal[1], Field(examples=[1])]
     """Version of the scenario format."""

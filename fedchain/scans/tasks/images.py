@@ -28,7 +28,7 @@ from fedchain.registry import Matching, Part, cites
 from fedchain.scans import segmentation
 from fedchain.scans.baselines import baseline_metrics, classical
 from fedchain.scans.scan import Mask, Scan, bounding_box
-from fedchain.scans.tasks.pairs import HeldOutScans, held_out_of, pairs, scan_and_mask
+from fedchain.scans.tasks.pairs import WITHOUT_DATA, HeldOutScans, held_out_of, pairs, scan_and_mask
 from fedchain.scans.turntable import CHANNEL_NAMES, Views, channel_image
 
 IID = Part("iid", {})
@@ -108,7 +108,7 @@ def scan_images(
     if not Path(path).is_dir():
         raise DataError(
             f"{path}: no such folder; give a folder of organised scans with their masks as "
-            "task.path, such as one that `fedchain scan simulate` writes"
+            f"task.path, such as one that `fedchain scan simulate` writes; {WITHOUT_DATA}"
         )
     files = pairs(Path(path), dirty, clean or dirty)
     test = held_out_of(Path(path), list(files), held_out, holders)

@@ -19,6 +19,8 @@ HeldOutScans = Annotated[int, Field(ge=1, le=10_000)] | Annotated[str, Field(min
 APPLE_DOUBLE = "._"
 """Beginning of the names of files in which macOS keeps the attributes of other files."""
 _log = logging.getLogger(__name__)
+WITHOUT_DATA = "without scans of your own: fedchain run turntable, which simulates its scans"
+"""What can be run instead, if the scans of a scenario do not lie here."""
 
 
 def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
@@ -29,7 +31,10 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
             pair, or a cleaned scan has no original.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; give one with {dirty} and {clean} as task.path")
+        raise DataError(
+            f"{folder}: no such folder; give one with {dirty} and {clean} as task.path; "
+            f"{WITHOUT_DATA}"
+        )
     originals, cleaned_ones = _matches(folder, dirty), _matches(folder, clean)
     for name in sorted(cleaned_ones.keys() - originals.keys()):
         wanted = dirty.replace("*", name)
