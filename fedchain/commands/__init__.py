@@ -43,10 +43,10 @@ GROUPS = (
     "studying",
     "auditing",
     "citing",
-    "modelling",
     "ledgers",
     "scenarios",
     "scans",
+    "modelling",
     "doctor",
     "caching",
 )

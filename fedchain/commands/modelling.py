@@ -73,7 +73,9 @@ def export_model(
     print_result(form, values, lines)
 
 
-@app.command(epilog="Example: fedchain predict runs/breast-cancer-* rows.csv -o classes.csv")
+@app.command(
+    epilog="Example: fedchain predict runs/first-light-* scans/turntable_00/scan_000.npz -o cleaned"
+)
 def predict(
     run: options.RunPath,
     files: Annotated[

@@ -158,11 +158,11 @@ def test_a_run_predicts_which_points_of_a_scan_stay_as_filter_does(run, tmp_path
     assert call("predict", run.folder, one).code == 2  # masks need a folder
 
 
-def test_what_is_no_scan_of_the_folder_is_refused(run, tmp_path):
+def test_what_is_no_scan_is_refused(run, tmp_path):
     folder = folder_of_pairs(tmp_path / "scans", pairs=1, more=0)
     (folder / "notes.txt").write_text("none")
     told = call("predict", run.folder, folder / "notes.txt", "-o", tmp_path / "out")
-    assert (told.code, "notes.txt: is no scan of the folder" in told.err) == (3, True)
+    assert (told.code, "notes.txt: is no scan; allowed: files that" in told.err) == (3, True)
 
 
 def test_a_task_around_a_task_on_scans_gives_a_model_of_scans_too(run, tmp_path):
