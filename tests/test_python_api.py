@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,19 @@ def test_a_script_beside_a_folder_called_fedchain_imports_the_package_and_not_th
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert Path(told.stdout.strip()) == Path(fedchain.__file__).resolve()
+
+
+def test_the_page_of_the_api_is_a_script_that_runs(tmp_path, monkeypatch, capsys):
+    for package in ("pandas", "sklearn"):
+        pytest.importorskip(package)
+    page = (ROOT / "docs" / "python_api.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 7
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "docs/python_api.md", "exec"), known)
+    told = capsys.readouterr().out
+    assert "['prepare.mean', 'prepare.scale', 'model.1.weight', 'model.1.bias']" in told
+    assert "stopped" in told
+    assert known["logits"].shape == (1797, 10)
