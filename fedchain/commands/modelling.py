@@ -53,10 +53,10 @@ def export_model(
     with notes on the run. onnx: the whole computation, for any number of examples.
     """
     from fedchain.results import Run
-    from fedchain.results.models import ENDINGS
+    from fedchain.results.models import MODEL_ENDINGS
 
     opened = Run.open(run, trust_user_parts=trust_user_parts)
-    file = out or Path(f"{run.resolve().name}.{ENDINGS[to]}")
+    file = out or Path(f"{run.resolve().name}.{MODEL_ENDINGS[to]}")
     if out is None and file.exists():
         refuse(f"{file}: is there already; name the file to write with --out")
     opened.export_model(file, to, round_)
@@ -151,7 +151,7 @@ def _clean_scans(
     run: Run, files: list[Path], out: Path | None, round_: int | None, force: bool, form: Format
 ) -> None:
     """Clean the given scans of one folder by the model of a run."""
-    from fedchain.commands.cleaning import show_filtered
+    from fedchain.commands.filtered import show_filtered
     from fedchain.results.scan_models import scan_model_of
     from fedchain.scans.training.filtering import filter_folder
 

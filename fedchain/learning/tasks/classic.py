@@ -18,6 +18,7 @@ from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
 from fedchain.learning.losses import accuracy, majority
 from fedchain.learning.models import seeded
+from fedchain.learning.prediction import outputs_of
 from fedchain.learning.preparation import Standardised
 from fedchain.learning.task import (
     TASK_SHAPES,
@@ -71,18 +72,16 @@ def _table_task(
             split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
             held_out: Annotated[float, Field(gt=0, lt=1)] = 0.25,
         ) -> Task:
-            raw, labels, scale = read()
-            count, labels = len(labels), labels.astype(np.int64)
-            order = stream(seed, "held out").permutation(count)
-            public = np.sort(order[: max(1, round(held_out * count))])
-            kept = np.setdiff1d(np.arange(count), public)
-            mean, spread = statistics_of(raw, public, scale)
-            inputs = standardised(raw, mean, spread)
-            model_for = _models_by_shape(model, classes, seed)
-            measured = losses.build(loss)
-            with torch.no_grad():
-                outputs = model_for(shape)().eval()(torch.from_numpy(inputs[public[:1]])).shape[-1]
-            guessed = majority(labels[kept], labels[public], outputs, measured)
+            raw, known, scale = read()
+            labels = known.astype(np.int64)
+            public, kept = _held_out(len(labels), held_out, seed)
+            standards = standards_of(raw, public, scale)
+            inputs = standardised(raw, *standards)
+            model_for, measured = _models_by_shape(model, classes, seed), losses.build(loss)
+            outputs = outputs_of(model_for(shape)().eval(), inputs[public[:1]]).shape[-1]
+            guessed = majority(
+                labels[kept], labels[public], outputs, measured := losses.build(loss)
+            )
             parts = splits.build(split, labels[kept], labels[kept], holders, stream(seed, "split"))
             return Task(
                 name=read.__name__,
@@ -90,7 +89,7 @@ def _table_task(
                 held_out=Records(inputs[public], labels[public]),
                 model=model_for(shape),
                 model_for=model_for,
-                prepare=lambda: Standardised.of(mean, spread),
+                prepare=lambda: Standardised.of(*standards),
                 loss=measured,
                 measure=lambda outputs, records: {"accuracy": accuracy(outputs, records.targets)},
                 score="accuracy",
@@ -105,6 +104,13 @@ def _table_task(
     return register
 
 
+def _held_out(count: int, share: float, seed: int) -> tuple[Wholes, Wholes]:
+    """Draw the records that are held out; return their indices, and those of the others."""
+    order = stream(seed, "held out").permutation(count)
+    public = np.sort(order[: max(1, round(share * count))])
+    return public, np.setdiff1d(np.arange(count), public)
+
+
 def _models_by_shape(
     model: Part, classes: int, seed: int
 ) -> Callable[[tuple[int, ...]], Callable[[], torch.nn.Module]]:
@@ -117,9 +123,7 @@ def standardised(inputs: Array, mean: Array, spread: Array | float) -> Array:
     return np.asarray((inputs - mean) / spread, np.float32)
 
 
-def statistics_of(
-    inputs: Array, public: Wholes, scale: float | None
-) -> tuple[Array, Array | float]:
+def standards_of(inputs: Array, public: Wholes, scale: float | None) -> tuple[Array, Array | float]:
     """Return what is subtracted from the inputs, and by what they are divided: see ``Labelled``."""
     spread = inputs[public].std(0) if scale is None else scale
     if np.any(spread == 0):
