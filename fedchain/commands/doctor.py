@@ -41,7 +41,10 @@ EXTRAS = {
     "embreex": "only for simulated scans of meshes; install it with: pip install 'fedchain[scans]'",
     "small-gicp": "only to refine poses of scans; install it with: pip install 'fedchain[scans]'",
     "scikit-image": "only for the scan motorcycle; install it with: pip install 'fedchain[scans]'",
-    "onnx": EXPORTED_BACKENDS,
+    "safetensors": "only for export-model; install it with: pip install 'fedchain[models]'",
+    "pandas": "only for DataFrames (Run.frame); install it with: pip install 'fedchain[frames]'",
+    "onnx": "only for export-model and scan benchmark; install it with: pip install "
+    "'fedchain[models]'",
     "onnxruntime": EXPORTED_BACKENDS,
     "openvino": EXPORTED_BACKENDS,
 }
