@@ -100,7 +100,8 @@ def predict(
 
     A table holds the numbers of one example in each row, as the run's data have them, without the
     class; a first line with names is skipped. Of an NPZ file, the array inputs is read. Scans of
-    one folder are cleaned as by fedchain scan filter, and its other scans serve as views.
+    one folder are cleaned as by fedchain scan filter, and its other scans may serve
+    as views.
     """
     from fedchain.results import Run
     from fedchain.results.scan_models import scan_task_of

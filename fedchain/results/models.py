@@ -15,7 +15,7 @@ from fedchain.learning.task import Task, tasks
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import exact_arithmetic
 from fedchain.results.folder import EVENTS, LEDGER
-from fedchain.results.origin import check_unchanged
+from fedchain.results.origin import check_task_unchanged
 from fedchain.results.run import Run
 from fedchain.results.tables import main_rounds
 from fedchain.transition import model_of
@@ -38,12 +38,12 @@ def task_of(run: Run) -> Task:
     """Build the task of a run: its records, model and loss.
 
     Raises:
-        RunRefused: code of the user's own or data have changed since the run, or the run learns
+        RunRefused: the code or the data of the task have changed since the run, or the run learns
             nothing.
         DataError: the task's data cannot be read.
         ScenarioError: the run's scenario names user-defined code that is not trusted.
     """
-    check_unchanged(run, "its model needs the code and the data of the run", any_version=True)
+    check_task_unchanged(run, "its model needs the code and the data of the run's task")
     scenario = run.scenario
     with exact_arithmetic():
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)

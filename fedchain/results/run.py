@@ -168,8 +168,8 @@ class Run:
         """The task of the run, built again: records, model and loss.
 
         Raises:
-            RunRefused: code of the user's own or data have changed since the run, or the run learns
-                nothing.
+            RunRefused: the code or the data of the task have changed since the run, or the run
+                learns nothing.
             DataError: the task's data cannot be read.
             ScenarioError: the run's scenario names user-defined code that is not trusted.
         """
