@@ -8,13 +8,22 @@ beside it, so that a picture or a link to one of them would lead nowhere: there 
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 SHIPPED = "fedchain.shipped"
+SHIPPED_FOLDERS = ("", ".lessons", ".lessons.verify_chain")
 NATIVE = Path("fedchain", "native")
+EDITABLE = "editable_wheel" in sys.argv
+"""Whether this is ``pip install -e .``. Such an installation must be a path in a .pth file, which
+setuptools writes only if every package lies at the top of the repository. Otherwise it would be an
+import hook that Python asks last: a script beside a clone called fedchain would then import that
+folder, an empty namespace package, in place of fedchain. The scenarios are found in the clone."""
+PLACED = {} if EDITABLE else {SHIPPED: "scenarios"}
+"""Folder of each package that does not lie where its name says."""
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 """Flags of GCC and clang. The bits of results depend on -ffp-contract=off: nothing is fused that
 the source does not fuse."""
@@ -58,9 +67,9 @@ setup(
     ext_modules=kernels(),
     packages=[
         *find_packages(include=["fedchain*"]),
-        *(f"{SHIPPED}{folder}" for folder in ("", ".lessons", ".lessons.verify_chain")),
+        *(f"{each}{folder}" for each in PLACED for folder in SHIPPED_FOLDERS),
     ],
-    package_dir={SHIPPED: "scenarios"},
+    package_dir=PLACED or {"": "."},
     package_data={
         "fedchain": [
             "py.typed",

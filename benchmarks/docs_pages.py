@@ -32,6 +32,10 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 FENCE = "```"
 
 
+START = ("scans.md", "manual.md", "python_api.md")
+"""Pages of ``docs/`` with which readers begin."""
+
+
 def stage(out: Path) -> dict[str, list[str]]:
     """Write every page into an empty folder; return the pages by the heading of the menu."""
     sources = {ROOT / source: name for source, name in NAMES.items()}
@@ -50,8 +54,8 @@ def stage(out: Path) -> dict[str, list[str]]:
     _lessons(out)
     docs = [name for source, name in sources.items() if source.parent == ROOT / "docs"]
     return {
-        "Start": ["index.md", "scans.md", "manual.md", "scenarios.md", "lessons.md"],
-        "Method and results": [name for name in docs if name not in ("manual.md", "scans.md")],
+        "Start": ["index.md", *START, "scenarios.md", "lessons.md"],
+        "Method and results": [name for name in docs if name not in START],
         "Reference": [f"reference/{name}" for name in reference],
         "Scenarios": [f"scenarios/{name}" for name in scenarios],
         "API": [f"api/{name}" for name in api],

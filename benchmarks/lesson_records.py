@@ -31,6 +31,7 @@ from fedchain.scans.training.folders import list_folder
 from fedchain.scans.training.images import OpenSet
 from fedchain.scans.training.model_file import read_model
 from fedchain.scans.training.shipped import shipped_model
+from fedchain.scenario import Scenario, scenario_digest
 from fedchain.simulation.setup import build_setup
 
 Content = dict[str, Any]
@@ -62,6 +63,11 @@ def hash_record(run: Run) -> Content:
         "header": b64(header.encoded),
         "weights_hash": header.weights_hash.hex(),
     }
+
+
+def recorded_name(scenario: Scenario) -> str:
+    """Return the name of a recorded run, which a new version of fedchain does not change."""
+    return f"{scenario.name}-{scenario_digest(scenario)[:12]}-s{scenario.seed}"
 
 
 def forks_record(runs: Sequence[Run]) -> Content:

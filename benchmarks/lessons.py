@@ -49,7 +49,8 @@ def main() -> None:
     for lesson in LESSONS:
         if lesson.name in asked.lessons:
             runs = [run for name in lesson.scenarios for run in runs_of(name, asked.runs)]
-            content = {"runs": [run.folder.name for run in runs], **MADE[lesson.name](runs)}
+            names = [records.recorded_name(run.scenario) for run in runs]
+            content = {"runs": names, **MADE[lesson.name](runs)}
             path = RECORDED / f"{lesson.name}.json.gz"
             write_whole(path, packed(content))
             print(f"{path.relative_to(HOME)}: {path.stat().st_size:,} bytes", file=sys.stderr)

@@ -19,7 +19,7 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import SIMULATED_WORK
-from fedchain.results.run import tampered_copy
+from fedchain.results import tampered_copy
 from fedchain.runs.callbacks import Callback
 from fedchain.scenario import from_mapping, run_name
 from fedchain.simulation.setup import build_setup

@@ -85,6 +85,26 @@ def programs(wheel, tmp_path_factory):
     return place
 
 
+def test_a_script_beside_a_clone_finds_the_package_that_is_installed_from_it(built, tmp_path):
+    (archive,) = built.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        file.extractall(tmp_path, filter="data")
+    (tmp_path / archive.name.removesuffix(".tar.gz")).rename(tmp_path / "fedchain")
+    run(sys.executable, "-m", "venv", tmp_path / "new", folder=tmp_path)
+    python = tmp_path / "new" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = (python, "-m", "pip", "install", "--quiet", "--no-deps", "--editable", "./fedchain")
+    run(*install, folder=tmp_path)
+    (tmp_path / "script.py").write_text(
+        "import fedchain\nfrom fedchain.scenario.shipped import shipped_files\n"
+        "print(fedchain.__version__, 'first_light' in str(shipped_files()))\n"
+    )
+    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    find = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    libraries = Path(run(python, "-c", find, folder=tmp_path).strip())
+    (libraries / "borrowed.pth").write_text("".join(f"{path}\n" for path in sorted(borrowed)))
+    assert run(python, "script.py", folder=tmp_path) == f"{fedchain.__version__} True\n"
+
+
 def test_the_wheel_has_the_scenarios_and_nothing_of_the_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "fedchain/scans/training/shipped.npz" in names

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from fedchain.learning.models import seeded
+from fedchain.learning.prediction import outputs_of
 from fedchain.learning.task import Records, models
 from fedchain.learning.tasks.augmented import views_of
-from fedchain.learning.tasks.classic import standardised, statistics_of
+from fedchain.learning.tasks.classic import standards_of
 from fedchain.learning.tasks.directions import principal_directions, random_directions
 from fedchain.learning.tasks.features import coordinates
 from fedchain.randomness import stream
@@ -74,8 +75,8 @@ def weights() -> str:
 def tables() -> str:
     """Return the hash of a standardised table, its features, and shifted views of its rows."""
     table, public = stream(0, "table").random((300, 30)), np.arange(75)
-    found = (statistics_of(table, public, scale) for scale in (None, 16))
-    standard = [standardised(table, *each) for each in found]
+    found = (standards_of(table, public, scale) for scale in (None, 16))
+    standard = [outputs_of(each, table) for each in found]
     pictures = Records(standard[0].reshape(-1, 6, 5), np.zeros(300, np.int64))
     rows, nowhere = standard[1].astype(np.float64), np.zeros(30)
     bases = principal_directions(rows, 7), random_directions(30, 7, 0)

@@ -21,9 +21,10 @@ from fedchain.results.findings import (
     check_findings,
     read_findings,
 )
+from fedchain.results.origin import check_unchanged
 from fedchain.runs.genesis import check_secret
 from fedchain.runs.manifest import as_json
-from fedchain.scenario import Scenario, ScenarioLike, run_digest, run_name, scenario_of
+from fedchain.scenario import Scenario, ScenarioLike, as_scenario, run_digest, run_name
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def audit(
         if target.manifest["status"] not in COMPLETE:
             raise RunRefused(f"{target.folder}: is not finished; an audit reads all of a run")
         check_secret(target, choices.secret)
-        target.check_unchanged("an audit computes again what a run computed")
+        check_unchanged(target, "an audit computes again what a run computed")
         folder, scenario, done = target.folder, target.scenario, target
     else:
-        scenario, done = scenario_of(target), None
+        scenario, done = as_scenario(target), None
         folder = Path(out) / run_name(scenario)
     subject = Subject(
         scenario=scenario, done=done, runs=folder / "audit", choices=choices, progress=progress

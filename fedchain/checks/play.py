@@ -25,7 +25,8 @@ from fedchain.results import EVENTS, LEDGER
 from fedchain.results.events import read_events
 from fedchain.results.records import Record
 from fedchain.runs.manifest import silent_names
-from fedchain.runs.running import figures_of, status_of
+from fedchain.runs.rounds import status_of
+from fedchain.runs.running import figures_of
 from fedchain.simulation.setup import RunSetup
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch

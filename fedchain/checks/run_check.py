@@ -178,6 +178,11 @@ class _Check:
             what = FIGURES if genesis.result == FAILED else REST
             yield Checked("the rest", UNCHECKED, f"{what}: {why}")
             return
+        yield from self._from_play(setup, below)
+
+    def _from_play(self, setup: RunSetup, below: int) -> Iterator[Checked]:
+        """Yield the rows of a play. The ledger has no directions below the height ``below``."""
+        folder, manifest, over = self.run.folder, self.run.manifest, self._over
         again = Replay(self.replay or setup.mechanism.clip_follower is not None)
         played = play(
             folder,

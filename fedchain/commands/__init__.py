@@ -45,11 +45,11 @@ GROUPS = (
     "budgeting",
     "auditing",
     "citing",
-    "modelling",
     "ledgers",
     "scenarios",
     "starting",
     "scans",
+    "modelling",
     "doctor",
     "caching",
 )

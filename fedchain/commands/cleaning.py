@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fedchain.commands import options
+from fedchain.commands.filtered import MISSING, left_out_lines, show_filtered
 from fedchain.commands.formats import Format, print_result, progress_bar, refuse, repeatable, table
 from fedchain.names import command, counted_words
 
@@ -16,17 +17,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fedchain.scans.training.evaluation import FolderEvaluation
-    from fedchain.scans.training.filtering import FilteredFolder
-    from fedchain.scans.training.folders import ScanFolder
     from fedchain.scans.training.model_file import TrainedModel
     from fedchain.scans.training.training import FinishedTraining
 
 app = typer.Typer()
-
-MISSING = 3
-"""Exit code if a scan could not be read or filtered."""
-NAMED_FILES = 10
-"""Number of files left out that are named; the others are counted."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")]
 PairPattern = Annotated[
@@ -107,7 +101,7 @@ def _training_lines(made: FinishedTraining, folder: Path, out: Path) -> Iterator
     whole = counted_words(len(made.folder.scans), "scan")
     views = "" if card.kind not in COMPARED else "; the other scans serve as views"
     yield f"read      {pairs} of {whole} in {folder}{views}"
-    yield from _left_out(made.folder)
+    yield from left_out_lines(made.folder)
     yield (
         f"model     {card.model['kind']}, channels {card.kind} ({len(card.channels)}), "
         f"{card.training['weights']:,} weights"
@@ -156,22 +150,6 @@ def filter_scans(
     show_filtered(done, trained, folder, out, form)
 
 
-def show_filtered(
-    done: FilteredFolder, trained: TrainedModel, folder: Path, out: Path, form: Format
-) -> None:
-    """Print which scans of a folder were cleaned and which were not."""
-    told = [*_warnings(done), *(f"{name}: {why}" for name, why in done.failed.items())]
-    values = {
-        "model": {"trained_on": trained.card.trained_on, "fedchain": trained.card.fedchain},
-        "scans": [each.model_dump() for each in done.scans],
-        "skipped": sorted(done.before),
-        "failed": dict(done.failed),
-        "left_out": dict(done.folder.left_out),
-    }
-    lines = _filtered_lines(done, trained, folder, out)
-    print_result(form, values, lines, told, MISSING if done.failed else 0)
-
-
 def _model(
     model: Path | None, from_run: Path | None, height: int | None, device: str
 ) -> tuple[TrainedModel, str]:
@@ -195,40 +173,6 @@ def _model(
         trained, name = read_model(file), digest_of(file).hex()
     trained.module.to(place)
     return trained, name
-
-
-def _warnings(done: FilteredFolder) -> Iterator[str]:
-    for each in done.scans:
-        if each.unlike:
-            became = "kept whole (--even-unlike erases)" if each.whole else "erased all the same"
-            yield f"{each.name}: unlike the training scans, {became}: {'; '.join(each.unlike)}"
-
-
-def _filtered_lines(
-    done: FilteredFolder, trained: TrainedModel, folder: Path, out: Path
-) -> Iterator[RenderableType]:
-    from fedchain.scans.training.images import COMPARED
-
-    yield f"model     trained on {trained.card.trained_on}"
-    cleaned, views = sum(len(each.cleaned) for each in done.folder.sets), ""
-    if cleaned and trained.card.kind in COMPARED:
-        views = f" and {counted_words(cleaned, 'cleaned scan')} to compare with"
-    yield f"read      {counted_words(len(done.folder.scans), 'scan')} in {folder}{views}"
-    yield from _left_out(done.folder)
-    rows = (
-        (
-            each.name,
-            f"{each.points:,}",
-            f"{each.kept:,}",
-            f"{1 - each.kept / max(each.points, 1):.1%}",
-            "before" if each.name in done.before else "whole: unlike" if each.whole else "now",
-            each.cloud,
-        )
-        for each in done.scans
-    )
-    yield table(("scan", "points", "kept", "erased", "filtered", "cloud"), rows)
-    failed = f", {len(done.failed)} failed" if done.failed else ""
-    yield f"files     {out}: {len(done.scans)} clouds and masks{failed}"
 
 
 @app.command(epilog="Example: fedchain scan evaluate scans --model cleaner.npz -o compared")
@@ -272,7 +216,7 @@ def _evaluation_lines(found: FolderEvaluation, folder: Path) -> Iterator[Rendera
     pairs = len(found.scans)
     whole = counted_words(len(found.folder.scans), "scan")
     yield f"read      {counted_words(pairs, 'pair')} of {whole} in {folder}"
-    yield from _left_out(found.folder)
+    yield from left_out_lines(found.folder)
     rows = (
         (name, *(_cell(methods["model"], m) for m in ("iou", "f1", "ap")),
          _cell(methods["keep_everything"], "iou"))
@@ -297,11 +241,3 @@ def _scores_table(methods: Mapping[str, Mapping[str, float]]) -> RenderableType:
         for name, scores in methods.items()
     )
     return table(("method", *SCAN_METRICS), rows)
-
-
-def _left_out(folder: ScanFolder) -> Iterator[str]:
-    """Yield a line for each file that was not read, and one that counts the rest."""
-    for name, why in list(folder.left_out.items())[:NAMED_FILES]:
-        yield f"left out  {name}: {why}"
-    if (more := len(folder.left_out) - NAMED_FILES) > 0:
-        yield f"left out  {more} more files"

@@ -48,7 +48,10 @@ EXTRAS = {
         package: f"only for the tracker {name}; install it with: pip install 'fedchain[{name}]'"
         for name, package in TRACKERS.items()
     },
-    "onnx": EXPORTED_BACKENDS,
+    "safetensors": "only for export-model; install it with: pip install 'fedchain[models]'",
+    "pandas": "only for DataFrames (Run.frame); install it with: pip install 'fedchain[frames]'",
+    "onnx": "only for export-model and scan benchmark; install it with: pip install "
+    "'fedchain[models]'",
     "onnxruntime": EXPORTED_BACKENDS,
     "openvino": EXPORTED_BACKENDS,
 }

@@ -53,10 +53,10 @@ def export_model(
     with notes on the run. onnx: the whole computation, for any number of examples.
     """
     from fedchain.results import Run
-    from fedchain.results.models import ENDINGS
+    from fedchain.results.models import MODEL_ENDINGS
 
     opened = Run.open(run, trust_user_parts=trust_user_parts)
-    file = out or Path(f"{run.resolve().name}.{ENDINGS[to]}")
+    file = out or Path(f"{run.resolve().name}.{MODEL_ENDINGS[to]}")
     if out is None and file.exists():
         refuse(f"{file}: is there already; name the file to write with --out")
     opened.export_model(file, to, round_)
@@ -73,7 +73,9 @@ def export_model(
     print_result(form, values, lines)
 
 
-@app.command(epilog="Example: fedchain predict runs/breast-cancer-* rows.csv -o classes.csv")
+@app.command(
+    epilog="Example: fedchain predict runs/first-light-* scans/turntable_00/scan_000.npz -o cleaned"
+)
 def predict(
     run: options.RunPath,
     files: Annotated[
@@ -98,7 +100,8 @@ def predict(
 
     A table holds the numbers of one example in each row, as the run's data have them, without the
     class; a first line with names is skipped. Of an NPZ file, the array inputs is read. Scans of
-    one folder are cleaned as by fedchain scan filter, and its other scans serve as views.
+    one folder are cleaned as by fedchain scan filter, and its other scans may serve
+    as views.
     """
     from fedchain.results import Run
     from fedchain.results.scan_models import scan_task_of
@@ -149,7 +152,7 @@ def _clean_scans(
     run: Run, files: list[Path], out: Path | None, round_: int | None, force: bool, form: Format
 ) -> None:
     """Clean the given scans of one folder by the model of a run."""
-    from fedchain.commands.cleaning import show_filtered
+    from fedchain.commands.filtered import show_filtered
     from fedchain.results.scan_models import scan_model_of
     from fedchain.scans.training.filtering import filter_folder
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from fedchain.arrays import Array, Wholes
-from fedchain.learning.prediction import classes_of
+from fedchain.learning.prediction import largest_logits
 from fedchain.learning.task import Loss, Metrics, losses
 from fedchain.registry import cites
 
@@ -80,7 +80,7 @@ def accuracy(outputs: Array, labels: Wholes) -> float:
     >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
     1.0
     """
-    return float((classes_of(outputs) == labels).mean())
+    return float((largest_logits(outputs) == labels).mean())
 
 
 def majority(known: Wholes, asked: Wholes, outputs: int, loss: Loss) -> Metrics:

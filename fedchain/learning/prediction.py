@@ -21,14 +21,14 @@ def outputs_of(module: nn.Module, inputs: Array) -> Array:
         return torch.cat([module(piece) for piece in pieces]).numpy()
 
 
-def classes_of(outputs: Array) -> Wholes:
-    """Return the class of each example: that of the largest logit.
+def largest_logits(outputs: Array) -> Wholes:
+    """Return the class with the largest logit of each example.
 
     Args:
         outputs: logits of all classes, shape (examples, classes), or of class 1 alone, shape
             (examples, 1).
 
-    >>> classes_of(np.array([[-1.0], [3.0]])), classes_of(np.array([[0.5, 2.0, 1.0]]))
+    >>> largest_logits(np.array([[-1.0], [3.0]])), largest_logits(np.array([[0.5, 2.0, 1.0]]))
     (array([0, 1]), array([1]))
     """
     single = outputs.shape[1] == 1
@@ -46,4 +46,4 @@ def decided(outputs: Array, targets: Array) -> Array:
         The class of each example, int64, if targets are classes; else the outputs.
     """
     is_class = np.issubdtype(targets.dtype, np.integer) and targets.ndim == 1 and outputs.ndim == 2
-    return classes_of(outputs) if is_class else outputs
+    return largest_logits(outputs) if is_class else outputs

@@ -61,7 +61,7 @@ class Coordinates(nn.Module):
         return (rows @ self.basis).to(torch.float32)
 
 
-class Prepared(nn.Sequential):
+class PreparedModel(nn.Sequential):
     """A trained model behind the preparation of its inputs: ``prepare``, then ``model``."""
 
     def __init__(self, prepare: nn.Module, model: nn.Module) -> None:

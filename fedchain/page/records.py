@@ -17,7 +17,8 @@ from fedchain.page.run_record import run_record, scenario_of
 from fedchain.page.thinning import EventFields, Thinning, thinned
 from fedchain.page.trips import Trips
 from fedchain.results import EVENTS, LEDGER, Run
-from fedchain.results.run import INTERRUPTED, current_status
+from fedchain.results.run import current_status
+from fedchain.results.statuses import INTERRUPTED
 from fedchain.results.travel import TRAVEL
 from fedchain.transition import model_of
 

@@ -15,7 +15,7 @@ from fedchain.scans.formats.npz import arrays_of
 
 LARGEST_INPUTS = 2**30
 """Size of the largest file of inputs that is read, in bytes."""
-ENDINGS = (".csv", ".npy", ".npz")
+INPUT_ENDINGS = (".csv", ".npy", ".npz")
 """Endings of files of inputs."""
 ARRAY = "inputs"
 """Name of the array in an NPZ file with several arrays."""
@@ -37,8 +37,8 @@ def read_inputs(file: Path, shape: tuple[int, ...]) -> Array:
         DataError: the file cannot be read, or has no examples of this shape.
     """
     ending = file.suffix.lower()
-    if ending not in ENDINGS:
-        raise DataError(f"{file}: ends in {ending!r}; allowed: {', '.join(ENDINGS)}")
+    if ending not in INPUT_ENDINGS:
+        raise DataError(f"{file}: ends in {ending!r}; allowed: {', '.join(INPUT_ENDINGS)}")
     given = contents(file, LARGEST_INPUTS)
     try:
         found = {".csv": _table, ".npy": _array, ".npz": _array_of_several}[ending](given)

@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from fedchain.arrays import Array
+from fedchain.arrays import Array, Vector, read_only
 from fedchain.errors import RunRefused
 from fedchain.learning.task import Task, tasks
+from fedchain.ledger.storage.store import Store
 from fedchain.machine import exact_arithmetic
-from fedchain.results.folder import EVENTS
+from fedchain.results.folder import EVENTS, LEDGER
+from fedchain.results.origin import check_task_unchanged
 from fedchain.results.run import Run
 from fedchain.results.tables import main_rounds
+from fedchain.transition import model_of
 from fedchain.version import __version__
 
 if TYPE_CHECKING:
-    from fedchain.learning.preparation import Prepared
+    from fedchain.learning.preparation import PreparedModel
 
 ModelFormat = Literal["state_dict", "safetensors", "onnx"]
 """Formats of files with a model."""
-ENDINGS: dict[ModelFormat, str] = {"state_dict": "pt", "safetensors": "safetensors", "onnx": "onnx"}
+MODEL_ENDINGS: dict[ModelFormat, str] = {
+    "state_dict": "pt",
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+}
 """Ending of a file's name, for each format."""
 
 
@@ -31,12 +38,12 @@ def task_of(run: Run) -> Task:
     """Build the task of a run: its records, model and loss.
 
     Raises:
-        RunRefused: code of the user's own or data have changed since the run, or the run learns
+        RunRefused: the code or the data of the task have changed since the run, or the run learns
             nothing.
         DataError: the task's data cannot be read.
         ScenarioError: the run's scenario names user-defined code that is not trusted.
     """
-    run.check_unchanged("its model needs the code and the data of the run", any_version=True)
+    check_task_unchanged(run, "its model needs the code and the data of the run's task")
     scenario = run.scenario
     with exact_arithmetic():
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
@@ -45,12 +52,38 @@ def task_of(run: Run) -> Task:
     return task
 
 
-def module_of(run: Run, round_: int | None = None) -> Prepared:
+def block_after(run: Run, round_: int | None) -> bytes:
+    """Return the hash of the block that ended a round: see ``Run.block_of``."""
+    blocks = {row["round"]: row["block"] for row in run.metrics}
+    if round_ is None:
+        round_ = max(blocks, default=0)
+    if round_ == 0:
+        with Store.open(run.folder / LEDGER, writable=False) as store:
+            genesis: bytes = store.genesis.header.hash
+            return genesis
+    if round_ not in blocks:
+        allowed = f"0 (before the first round) to {len(blocks)}"
+        raise RunRefused(f"{run.folder}: no round {round_}; allowed: {allowed}")
+    return bytes.fromhex(blocks[round_])
+
+
+def weights_after(run: Run, round_: int | None) -> Vector:
+    """Return the weights of the model after a round: see ``Run.weights``."""
+    block = block_after(run, round_)
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        try:
+            state = store.state(block)
+        except KeyError as error:
+            raise RunRefused(f"{run.folder}: {error.args[0]}; give another round") from error
+    return read_only(model_of(state).astype(np.float64))
+
+
+def run_module(run: Run, round_: int | None = None) -> PreparedModel:
     """Return the model of a run after a round: see ``Run.module``."""
     from torch import nn
 
     from fedchain.learning.evaluation import dimension, load_weights
-    from fedchain.learning.preparation import Prepared
+    from fedchain.learning.preparation import PreparedModel
 
     weights, task = run.weights(round_), run.task
     module = task.model()
@@ -59,7 +92,7 @@ def module_of(run: Run, round_: int | None = None) -> Prepared:
         raise RunRefused(f"{run.folder}: {words}; allowed: a run of this fedchain")
     load_weights(module, weights)
     prepare = nn.Identity() if task.prepare is None else task.prepare()
-    return Prepared(prepare, module).eval()
+    return PreparedModel(prepare, module).eval()
 
 
 def raw_shape(task: Task) -> tuple[int, ...]:
@@ -80,7 +113,7 @@ def predictions_of(run: Run, inputs: Array, round_: int | None = None) -> tuple[
         )
     if run.task.prepare is None or given.dtype.kind == "b":
         given = given.astype(np.float32)
-    outputs = outputs_of(module_of(run, round_), given)
+    outputs = outputs_of(run_module(run, round_), given)
     return decided(outputs, run.task.held_out.targets), outputs
 
 
@@ -121,7 +154,7 @@ def model_bytes(run: Run, to: ModelFormat, round_: int | None = None) -> bytes:
 
     if to not in get_args(ModelFormat):
         raise ValueError(f"to: no format {to!r}; allowed: {', '.join(get_args(ModelFormat))}")
-    module = module_of(run, round_)
+    module = run_module(run, round_)
     if to == "state_dict":
         return state_dict_bytes(module)
     if to == "safetensors":

@@ -1,67 +1,36 @@
-"""A run on disk: reads it, checks its ledger, damages a copy, exports and imports its chain."""
+"""A run on disk: reads it, checks its ledger, and returns its model."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from fedchain.arrays import Vector, read_only
-from fedchain.errors import RunRefused, cannot
-from fedchain.files import check_folder, copy_files, write_output
-from fedchain.ledger.storage.store import Store
-from fedchain.ledger.tools.chain_file import exported, replayed
-from fedchain.ledger.tools.tampering import tamper
-from fedchain.ledger.tools.verification import BlockProgress, Verification, verify
-from fedchain.results.agreed import ALONE, compared
+from fedchain.arrays import Vector
+from fedchain.errors import RunRefused
+from fedchain.files import check_folder, write_output
+from fedchain.ledger.tools.verification import BlockProgress, Verification
 from fedchain.results.events import read_events
-from fedchain.results.finding import COUNTED, finding
-from fedchain.results.folder import EVENTS, LEDGER, MANIFEST, RunFolder
+from fedchain.results.folder import EVENTS, RunFolder
 from fedchain.results.resolved import read_resolved
+from fedchain.results.statuses import INTERRUPTED
+from fedchain.results.summary import summary_of
 from fedchain.results.tables import (
-    attackers_share,
-    capture_of,
     last_fates,
     main_rounds,
     round_rows,
     told_events,
 )
-from fedchain.scenario import Scenario, changes_since, provenance_of, run_digest
-from fedchain.system import move_folder, place_beside
-from fedchain.transition import model_of, steps_of
+from fedchain.scenario import Scenario, run_digest
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from fedchain.learning.preparation import Prepared
+    from fedchain.learning.preparation import PreparedModel
     from fedchain.learning.task import Task
     from fedchain.results.models import ModelFormat
-
-
-STOPPED = "stopped"
-"""Status of a run that a callback has ended early: its results are written, and it can go on."""
-COMPLETE = ("finished", "budget_exhausted", "stalled")
-"""Statuses of a run that has nothing left to do."""
-OVER = (*COMPLETE, STOPPED)
-"""Statuses of a run that has ended, and has written its results."""
-INTERRUPTED = "interrupted"
-"""Status of a run that does not go on, whatever its manifest says."""
-NAMED = 6
-"""Limit on the participants that a text names for each reason."""
-TABLES = ("metrics", "messages", "refusals", "evidence", "heads")
-"""Properties of a run that ``Run.frame`` returns as DataFrames."""
-SUMMARISED = (
-    "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
-    "silent", "stopped", "refused", "evidence", "fooled", "misconduct", "score", "weights",
-    "epsilon", "seconds", "peak_rss_mb",
-)  # fmt: skip
-"""Keys that a summary copies from the manifest."""
 
 
 @dataclass(frozen=True)
@@ -123,27 +92,6 @@ class Run:
         """
         return self.given or read_resolved(self.folder)
 
-    def check_unchanged(self, why: str, *, any_version: bool = False) -> None:
-        """Check that the user's code, the data and fedchain are as they were when the run began.
-
-        Args:
-            why: the reason why they must be, for the error message.
-            any_version: whether the version of fedchain may be another one.
-
-        Raises:
-            RunRefused: something was changed since then.
-            ScenarioError: as in ``scenario``.
-        """
-        began, now = self.manifest["provenance"], provenance_of(self.scenario)
-        if any_version:
-            began = {**began, "fedchain": now.fedchain}
-        if changes := changes_since(began, now):
-            told = "; ".join(changes)
-            raise RunRefused(
-                f"{self.folder}: {why}, and meanwhile something was changed ({told}); put it back, "
-                "or begin a new run"
-            )
-
     @cached_property
     def events(self) -> list[dict[str, Any]]:
         """All events, in the order in which they were written."""
@@ -191,19 +139,9 @@ class Run:
         Raises:
             RunRefused: the run has no such round.
         """
-        with Store.open(self.folder / LEDGER, writable=False) as store:
-            return self._block_in(store, round_)
+        from fedchain.results.models import block_after
 
-    def _block_in(self, store: Store, round_: int | None) -> bytes:
-        blocks = {row["round"]: row["block"] for row in self.metrics}
-        if round_ is None:
-            round_ = max(blocks, default=0)
-        if round_ == 0:
-            return store.genesis.header.hash
-        if round_ not in blocks:
-            allowed = f"0 (before the first round) to {len(blocks)}"
-            raise RunRefused(f"{self.folder}: no round {round_}; allowed: {allowed}")
-        return bytes.fromhex(blocks[round_])
+        return block_after(self, round_)
 
     def weights(self, round_: int | None = None) -> Vector:
         """Return the weights of the model after a round, float64, shape (weights,), read-only.
@@ -222,21 +160,17 @@ class Run:
         >>> run.weights().shape  # doctest: +SKIP
         (31,)
         """
-        with Store.open(self.folder / LEDGER, writable=False) as store:
-            block = self._block_in(store, round_)
-            try:
-                state = store.state(block)
-            except KeyError as error:
-                raise RunRefused(f"{self.folder}: {error.args[0]}; give another round") from error
-        return read_only(model_of(state).astype(np.float64))
+        from fedchain.results.models import weights_after
+
+        return weights_after(self, round_)
 
     @cached_property
     def task(self) -> Task:
         """The task of the run, built again: records, model and loss.
 
         Raises:
-            RunRefused: code of the user's own or data have changed since the run, or the run learns
-                nothing.
+            RunRefused: the code or the data of the task have changed since the run, or the run
+                learns nothing.
             DataError: the task's data cannot be read.
             ScenarioError: the run's scenario names user-defined code that is not trusted.
         """
@@ -244,7 +178,7 @@ class Run:
 
         return task_of(self)
 
-    def module(self, round_: int | None = None) -> Prepared:
+    def module(self, round_: int | None = None) -> PreparedModel:
         """Return the model after a round as a module of torch that is ready to predict.
 
         Its part ``prepare`` turns inputs, as the task's data have them, into those of the part
@@ -262,9 +196,9 @@ class Run:
         >>> run.module()(torch.zeros(1, 8, 8)).shape  # doctest: +SKIP
         torch.Size([1, 10])
         """
-        from fedchain.results.models import module_of
+        from fedchain.results.models import run_module
 
-        return module_of(self, round_)
+        return run_module(self, round_)
 
     def export_model(
         self, file: str | Path, to: ModelFormat = "state_dict", round_: int | None = None
@@ -336,13 +270,9 @@ class Run:
         >>> run = fedchain.run("breast_cancer")  # doctest: +SKIP
         >>> run.frame().plot(x="round", y="accuracy")  # doctest: +SKIP
         """
-        if table not in TABLES:
-            raise ValueError(f"table: no table {table!r}; allowed: {', '.join(TABLES)}")
-        from fedchain.extras import needed_package
+        from fedchain.results.tables import frame_of
 
-        pandas = needed_package("pandas", "frames", "frame")
-        frame: DataFrame = pandas.DataFrame(getattr(self, table))
-        return frame
+        return frame_of(self, table)
 
     def verify(
         self, progress: BlockProgress | None = None, trust_user_parts: bool = False
@@ -358,54 +288,13 @@ class Run:
         Raises:
             RunRefused: the folder has a link, a pipe or a device.
         """
-        check_folder(self.folder)
-        found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
-        if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
-            return replace(found, notes=(*found.notes, ALONE))  # an imported chain
-        stated = self.manifest["head"]
-        if found.ok and self.manifest["status"] in OVER and found.block != (stated or found.block):
-            return replace(found, ok=False, reason=f"head: manifest.json names {str(stated)[:8]}")
-        if not found.ok:
-            return found
-        secret = bool(self.manifest.get("secret"))
-        return compared(found, self.folder, self.folder / LEDGER, secret, trust_user_parts)
+        from fedchain.results.verdict import ledger_verdict
+
+        return ledger_verdict(self, progress, trust_user_parts)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run that ``fedchain run --format json`` prints."""
-        manifest = self.manifest
-        measured: Mapping[str, Any] = {}
-        messages = dict.fromkeys(COUNTED, 0)
-        last, diverged = None, None
-        for each in main_rounds(self.folder / EVENTS):
-            measured = each["metrics"] or measured
-            if diverged is None and each["metrics"].get("loss", 0.0) is None:
-                diverged = each["round"]
-            messages = {name: count + each[name] for name, count in messages.items()}
-            last = each
-        reached = manifest
-        if last is not None and (
-            manifest["status"] not in OVER or last["height"] < manifest["height"]
-        ):
-            # The manifest of a run that was killed, or that goes on, says nothing of its rounds.
-            epsilon = {**manifest["epsilon"], "total": last["epsilon"]}
-            reached = {**manifest, "height": last["height"], "epsilon": epsilon}
-
-        def rounds() -> Iterable[dict[str, Any]]:
-            return main_rounds(self.folder / EVENTS) if messages["byzantine"] else ()
-
-        return {
-            "run": str(self.folder),
-            "finding": finding(reached, measured, messages),
-            **{name: manifest[name] for name in SUMMARISED},
-            **{name: reached[name] for name in ("height", "epsilon")},
-            "warnings": manifest.get("warnings", []),
-            "diverged": diverged,
-            "faults": manifest.get("faults", []),
-            "metrics": {**measured, "baselines": manifest["baselines"]},
-            "messages": messages,
-            "byzantine_share": attackers_share(rounds()),
-            "capture": capture_of(rounds()),
-        }
+        return summary_of(self)
 
 
 def current_status(run: Run) -> str:
@@ -413,110 +302,3 @@ def current_status(run: Run) -> str:
     status = str(Run(run.folder).manifest["status"])
     killed = status == "running" and not RunFolder(run.folder).in_use()
     return INTERRUPTED if killed else status
-
-
-def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
-    """Copy a run into a new folder, and damage a field of one block in the copy's ledger.
-
-    ``field`` is one of ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
-
-    Raises:
-        RunError: the source is no run, or the copy exists already or cannot be written.
-        ValueError: the field or the block does not exist.
-    """
-    Run.open(source)
-    if copy.exists():
-        raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
-    if source.resolve() in copy.resolve().parents:
-        raise RunRefused(f"{copy}: lies in the run's folder; a place outside of it is allowed")
-    files = [file for file in source.iterdir() if file.is_file() and file.name[0] != "."]
-    try:
-        tamper(source / LEDGER, copy / LEDGER, height, field)
-        copy_files({file: copy / file.name for file in files})
-    except BaseException as error:
-        shutil.rmtree(copy, ignore_errors=True)  # it was not there before
-        if isinstance(error, OSError):
-            raise cannot(copy, "be written", error) from error
-        raise
-
-
-def name_of_export(run: Path) -> str:
-    """Return the name of the file into which the chain of a run is written.
-
-    It is the folder's name; or, if the run has a secret, only the scenario's name: the digest in
-    the folder's name covers a plain hash of the data, with which a guess could be confirmed.
-
-    Raises:
-        RunError: as in ``RunFolder.manifest``.
-    """
-    name = run.resolve().name
-    if (run / MANIFEST).is_file() and (manifest := RunFolder(run).manifest).get("secret"):
-        name = manifest["name"]
-    return f"{name}.fedchain"
-
-
-def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
-    """Write the chain of a run, or an imported chain, into one file.
-
-    Returns:
-        The number of blocks after the genesis block.
-
-    Raises:
-        RunError: there is no ledger, or the file cannot be written.
-        LedgerError: the ledger is damaged.
-    """
-    check_folder(run)
-    with Store.open(run / LEDGER, writable=False) as store:
-        write_output(file, exported(store, progress))
-        return len(store)
-
-
-def imported_from(
-    file: Path, folder: Path, trust_user_parts: bool = False, progress: BlockProgress | None = None
-) -> Verification:
-    """Check an exported chain, and write its ledger to a new folder if every block is valid.
-
-    Args:
-        file: the file from ``exported_to``.
-        folder: the new folder. A failure leaves no folder behind.
-        trust_user_parts: whether to run user-defined code that the chain names.
-        progress: called with the number of checked blocks and the number of all blocks.
-
-    Raises:
-        RunError: the file cannot be read, or the folder exists already or cannot be written.
-    """
-    if folder.exists():
-        raise RunRefused(f"{folder}: is there already; give a new folder")
-    try:
-        with place_beside(folder) as place:
-            draft = place / folder.name
-            draft.mkdir()
-            found = replayed(file, draft / LEDGER, steps_of(trust_user_parts), progress)
-            if found.ok:
-                move_folder(draft, folder)
-    except OSError as error:
-        raise cannot(folder, "be made", error) from error
-    return found
-
-
-def found_again(run: Run) -> str:
-    """Return a line that says that a run had ended before, and that nothing was run now."""
-    manifest = run.manifest
-    told = f"{manifest['status'].replace('_', ' ')} on {manifest['ended']}, nothing was run"
-    if manifest["status"] == STOPPED:
-        rounds = f"round {manifest['height']} of {manifest['rounds']}"
-        told += f"; it ended at {rounds} ({manifest['stopped']['reason']}): fedchain resume goes on"
-    return f"{run.folder}: {told}"
-
-
-def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
-    """Return a text with the reasons why participants could not send, and their names.
-
-    >>> silent_words({"gradient is not finite": ["h0", "h3"]})
-    'h0, h3: gradient is not finite'
-    """
-    return "; ".join(
-        f"{', '.join(names[:NAMED])}{f' and {more} more' if more > 0 else ''}: {reason}"
-        for reason, names in silent.items()
-        for more in [len(names) - NAMED]
-    )

@@ -14,11 +14,20 @@ from dataclasses import fields
 from itertools import chain, compress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from fedchain.errors import RunRefused
+from fedchain.extras import needed_package
 from fedchain.results.events import event_of, whole_lines
 from fedchain.results.records import MessageRecord
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from fedchain.results.run import Run
+
+FRAMES = ("metrics", "messages", "refusals", "evidence", "heads")
+"""Properties of a run that ``Run.frame`` returns as DataFrames."""
 
 EventRow = dict[str, Any]
 # A run may have any number of rounds, so no function keeps the events in memory.
@@ -194,3 +203,11 @@ def _find_final_messages(path: Path, replaced: set[int]) -> bytearray:
             if len(told) > MOST_REPLACED:
                 del told[next(iter(told))]  # too far below the head to be written again
     return final
+
+
+def frame_of(run: Run, table: str) -> DataFrame:
+    """Return one of a run's tables as a DataFrame: see ``Run.frame``."""
+    if table not in FRAMES:
+        raise ValueError(f"table: no table {table!r}; allowed: {', '.join(FRAMES)}")
+    frame: DataFrame = needed_package("pandas", "frames", "frame").DataFrame(getattr(run, table))
+    return frame

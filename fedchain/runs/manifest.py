@@ -20,7 +20,7 @@ from fedchain.names import legible
 from fedchain.results import EVENTS, told_events
 from fedchain.runs.privacy_statement import epsilon_spent, run_warnings
 from fedchain.scans.pictures import draw_shown
-from fedchain.scenario import plain_values, provenance_of, run_digest
+from fedchain.scenario import Scenario, plain_values, provenance_of, run_digest
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES
@@ -33,20 +33,15 @@ PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting"
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
     """Return the manifest of a run that has not begun yet."""
     scenario, rule = setup.scenario, json.loads(setup.rules.aggregation)
-    provenance = provenance_of(scenario).plain
     manifest: dict[str, Any] = {
         "status": "running",
         "name": scenario.name,
         "description": scenario.description,
         "seed": scenario.seed,
         "secret": setup.hidden,
-        "digest": run_digest(scenario, provenance),
-        "provenance": provenance,
+        **_origin(scenario),
         "scenario": plain_values(scenario),
-        "versions": {
-            "fedchain": __version__,
-            **{name: version_of(name) for name in PACKAGES},
-        },
+        "versions": {"fedchain": __version__, **{name: version_of(name) for name in PACKAGES}},
         "platform": f"{platform.platform()} Python {platform.python_version()}",
         "arithmetic": arithmetic() if setup.task.learns else {},
         "started": _now(),
@@ -75,6 +70,12 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "peak_rss_mb": 0.0,
     }
     return {name: in_json(value) for name, value in manifest.items()}
+
+
+def _origin(scenario: Scenario) -> dict[str, Any]:
+    """Return what a run comes from besides its scenario and seed, and the digest of it all."""
+    provenance = provenance_of(scenario).plain
+    return {"digest": run_digest(scenario, provenance), "provenance": provenance}
 
 
 def final_manifest(

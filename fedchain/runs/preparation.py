@@ -13,6 +13,7 @@ from fedchain.native.loading import SWITCH, absence
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import COMPLETE, OVER, Run
+from fedchain.results.origin import check_unchanged
 from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.rehearsal import naming_files, rehearse
 from fedchain.runs.secret import Secret, open_secret, required_secret, resume_command
@@ -119,7 +120,7 @@ def prepare_again(
     scenario = found.scenario
     if run_digest(scenario, found.manifest["provenance"]) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
-    found.check_unchanged("a run goes on as it began")
+    check_unchanged(found, "a run goes on as it began")
     asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
     setup = setup_of(scenario, kept)
     check_genesis(path, setup, kept)

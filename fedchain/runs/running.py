@@ -5,38 +5,31 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fedchain.arrays import Vector, read_only
 from fedchain.engines import at_work
 from fedchain.errors import RunError, Unusable
 from fedchain.files import write_whole
-from fedchain.interruption import leave_if_unguarded, stop_if_asked
+from fedchain.interruption import leave_if_unguarded
 from fedchain.learning.evaluation import Evaluations
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import exact_arithmetic, start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
-from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.results import (
     EVENTS,
     LEDGER,
     OVER,
-    STOPPED,
     EventLog,
     Run,
     RunFolder,
     found_again,
     logging_to,
-    silent_words,
 )
-from fedchain.results.travel import TravelLog, travelling
+from fedchain.results.travel import travelling
 from fedchain.runs.beginning import make_folder
-from fedchain.runs.callbacks import Callback, RoundEnd, end_round
+from fedchain.runs.callbacks import Callback
 from fedchain.runs.divergence import LossWatch
 from fedchain.runs.manifest import (
     as_json,
@@ -46,15 +39,14 @@ from fedchain.runs.manifest import (
 )
 from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.runs.privacy_statement import epsilon_spent, privacy_statement
-from fedchain.scenario import Scenario, ScenarioLike, run_name, scenario_of, source_of
-from fedchain.simulation.setup import RunSetup, deepest_read
+from fedchain.runs.rounds import play_rounds, status_of
+from fedchain.scenario import Scenario, ScenarioLike, as_scenario, run_name, source_of
+from fedchain.simulation.setup import RunSetup
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
 from fedchain.transition import model_of
 
 _log = logging.getLogger("fedchain")
-PRUNED_TOGETHER = 16
-"""Number of block heights whose message directions are deleted from the disk together."""
 
 
 def run(
@@ -100,7 +92,7 @@ def run(
     """
     leave_if_unguarded()
     started = time.perf_counter()
-    source, scenario = source or source_of(scenario), scenario_of(scenario)
+    source, scenario = source or source_of(scenario), as_scenario(scenario)
     made = prepare_run(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
     if isinstance(made, Run):
         _log.warning("%s; force=True runs it again", found_again(made))
@@ -248,7 +240,7 @@ def _run_to_the_end(
             callback.on_run_begin(path, setup)
             at_end.callback(callback.on_run_end, Run(path))
         watch = LossWatch(setup)
-        stopped = _play(setup, store, events, simulation, callbacks, travel, watch)
+        stopped = play_rounds(setup, store, events, simulation, callbacks, travel, watch)
         chain = simulation.chain
         # If two last blocks have equal work, the store has the first as its head, but the chain has
         # the one with the smaller hash. The chain is right.
@@ -280,75 +272,3 @@ def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
     silent = silent_names(setup, simulation.silent)
     epsilon = epsilon_spent(setup, simulation.releases)
     return {**simulation.figures(), "silent": silent, "epsilon": epsilon}
-
-
-def _play(
-    setup: RunSetup,
-    store: Store,
-    events: EventLog,
-    simulation: Simulation,
-    callbacks: Sequence[Callback],
-    travel: TravelLog | None,
-    watch: LossWatch,
-) -> dict[str, Any] | None:
-    """Play the simulation from genesis on, and write the records of every round.
-
-    Returns:
-        Why a callback has ended the run, and after how many records of rounds; None if none has.
-    """
-    deepest, stopped = deepest_read(setup.scenario), None
-    for told, (record, messages) in enumerate(simulation.rounds(), 1):
-        for name, found in simulation.tracker.new():
-            events.write(name, found)
-        for message in messages:
-            events.write("message", message)
-        events.write("round", record)
-        if travel is not None:
-            travel.flush()
-        events.flush()
-        if record.metrics:  # without learning a chain has too many rounds to log
-            _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
-        ended = RoundEnd(record, messages, partial(_weights_after, simulation, record.block))
-        reason = end_round(callbacks, ended)
-        if reason and stopped is None and record.height < setup.rules.rounds:
-            stopped = {"reason": reason, "after": told}
-            simulation.stop()
-        if watch.due(record.round):
-            watch.look(record.round, simulation.blocks.state(bytes.fromhex(record.block)).weights)
-        stop_if_asked()
-        store.prune(record.height, deepest, PRUNED_TOGETHER)
-    if stopped is not None and simulation.chain.height >= setup.rules.rounds:
-        stopped = None  # the next block was made already, and was the last one
-    if stopped is None:  # else a resumed run writes them when they are due
-        for message in simulation.stragglers():
-            events.write("message", message)
-        for name, found in simulation.tracker.new():
-            events.write(name, found)
-    events.flush()
-    events.sync()  # a run with the status finished is never played again
-    return stopped
-
-
-def _weights_after(simulation: Simulation, block: str) -> Vector:
-    """Return the weights of the model after a block, given its hash in hexadecimal digits."""
-    return read_only(model_of(simulation.blocks.state(bytes.fromhex(block))).astype(np.float64))
-
-
-def status_of(
-    simulation: Simulation,
-    silent: Mapping[str, Sequence[str]],
-    stopped: Mapping[str, Any] | None = None,
-) -> str:
-    """Return and log the status of a run whose simulation has ended.
-
-    ``silent`` has the names of silent participants by reason. ``stopped`` says why a callback has
-    ended the run; None if none has.
-    """
-    if simulation.chain.height >= simulation.chain.rules.rounds:
-        _log.info("finished at height %d", simulation.chain.height)
-        return "finished"
-    if stopped is not None:
-        _log.info("stopped at height %d: %s", simulation.chain.height, stopped["reason"])
-        return STOPPED
-    _log.warning("stopped at height %d: %s", simulation.chain.height, silent_words(silent))
-    return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import MissingExtra
-from fedchain.results import MessageRecord, RoundRecord
+from fedchain.results import RoundRecord, Run
+from fedchain.runs.callbacks import Callback, RoundEnd
 from fedchain.scenario.writing import plain_values
 from fedchain.simulation.setup import RunSetup
 
@@ -36,8 +37,8 @@ def scalars_of(record: RoundRecord) -> dict[str, float]:
     return {k: float(v) for k, v in found.items() if v is not None and math.isfinite(v)}
 
 
-class Tracker:
-    """A run callback that writes the numbers of every round; close it after the run.
+class Tracker(Callback):
+    """A run callback that writes the numbers of every round.
 
     A round that is told again after a fork, or by a run that is resumed, is written again.
     """
@@ -51,17 +52,13 @@ class Tracker:
         """Open the sink."""
         self._sink = self._make(folder, plain_values(setup.scenario))
 
-    def on_round_end(
-        self,
-        record: RoundRecord,
-        messages: list[MessageRecord],  # noqa: ARG002
-    ) -> None:
+    def on_round_end(self, ended: RoundEnd) -> None:
         """Write the numbers of a round."""
         if self._sink is not None:
-            self._sink.write(record.round, scalars_of(record))
+            self._sink.write(ended.record.round, scalars_of(ended.record))
 
-    def close(self) -> None:
-        """Write what is left, and end."""
+    def on_run_end(self, run: Run) -> None:  # noqa: ARG002
+        """Write what is left, and close the sink."""
         if self._sink is not None:
             self._sink.close()
         self._sink = None

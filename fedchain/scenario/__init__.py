@@ -4,10 +4,10 @@ from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_o
 from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import (
     ScenarioLike,
+    as_scenario,
     from_mapping,
     from_resolved,
     load,
-    scenario_of,
     source_of,
     user_parts,
 )
@@ -42,6 +42,7 @@ __all__ = [
     "Nodes",
     "Scenario",
     "ScenarioLike",
+    "as_scenario",
     "attackers_of",
     "changes_since",
     "description_of",
@@ -61,7 +62,6 @@ __all__ = [
     "run_digest",
     "run_name",
     "scenario_digest",
-    "scenario_of",
     "shipped_files",
     "source_of",
     "user_parts",

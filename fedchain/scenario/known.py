@@ -22,7 +22,7 @@ from fedchain.scenario.tree import Node
 from fedchain.version import __version__
 
 PACKAGE = Path(__file__).parents[1]
-LONGEST = 2**16
+LONGEST_ENTRY = 2**16
 """Limit on the bytes of a file of the cache that is read."""
 
 
@@ -62,7 +62,7 @@ def known_run(root: Node) -> KnownRun | None:
         return None
     try:
         with path.open("rb") as file:
-            found = KnownRun.model_validate_json(file.read(LONGEST))
+            found = KnownRun.model_validate_json(file.read(LONGEST_ENTRY))
     except (OSError, ValidationError):
         return None
     mark_used(path)

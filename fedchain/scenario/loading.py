@@ -57,13 +57,13 @@ def load(
     return check_scenario(*merge_layers(path, set, seed, name))
 
 
-def scenario_of(given: ScenarioLike) -> Scenario:
+def as_scenario(given: ScenarioLike) -> Scenario:
     """Return the checked scenario that a user has given in any form.
 
     Raises:
         ScenarioError: as in ``load``.
 
-    >>> scenario_of("breast_cancer") == scenario_of(load("breast_cancer"))
+    >>> as_scenario("breast_cancer") == as_scenario(load("breast_cancer"))
     True
     """
     return given if isinstance(given, Scenario) else load(given)

@@ -76,17 +76,27 @@ def data_sources(scenario: Scenario) -> dict[str, DataSource]:
     return found
 
 
-def provenance_of(scenario: Scenario) -> Provenance:
+def provenance_of(scenario: Scenario, only: str | None = None) -> Provenance:
     """Return what a run of a scenario would come from now.
+
+    Args:
+        scenario: the scenario.
+        only: the only section whose code and data are looked at, such as ``task``; None: all.
 
     Raises:
         PartError: the source of a user-defined part was changed after it had been imported.
     """
-    values = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
+    whole = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
+    values = whole if only is None else {only: whole[only]}
     code = dict[str, str]()
     for kind in user_parts(values):
         code |= own_code(kind)
-    data = {key: source.digest for key, source in data_sources(scenario).items()}
+    sources = {
+        key: source
+        for key, source in data_sources(scenario).items()
+        if only is None or key.startswith(f"{only}.")
+    }
+    data = {key: source.digest for key, source in sources.items()}
     return Provenance(__version__, dict(sorted(code.items())), data=data)
 
 

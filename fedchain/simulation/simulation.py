@@ -50,6 +50,8 @@ from fedchain.transition import Steps
 class Simulation:
     """The nodes of a run, and the events that they act on."""
 
+    _is_stopped = False
+
     def __init__(
         self,
         *,
@@ -105,7 +107,6 @@ class Simulation:
         """Records incidents, and also the nodes' heads if links can be down."""
         self.wasted_releases = 0
         """Number of releases at blocks that no honest node accepts."""
-        self._is_stopped = False
         self._recorder = self._build_recorder(measure)
 
     def _build_recorder(self, measure: Measure) -> Recorder:

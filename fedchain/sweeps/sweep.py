@@ -29,7 +29,7 @@ from fedchain.reports.study import (
 from fedchain.results import Run, RunFolder
 from fedchain.results.finding import COUNTED
 from fedchain.results.tables import columns_of, csv_lines
-from fedchain.scenario import Scenario, ScenarioLike, resolved_yaml, scenario_of
+from fedchain.scenario import Scenario, ScenarioLike, as_scenario, resolved_yaml
 from fedchain.scenario.writing import yaml_text
 from fedchain.sweeps.checking import check_y
 from fedchain.sweeps.execution import Execute, in_processes, in_turn
@@ -95,7 +95,7 @@ def sweep(
     leave_if_unguarded()
     if workers is not None and workers < 1:
         raise ValueError(f"workers: must be at least 1, got {workers}")
-    scenario = with_seeds(scenario_of(scenario), seeds)
+    scenario = with_seeds(as_scenario(scenario), seeds)
     points, show = points_of(scenario, seeds), watch or (lambda *_: None)
     check_y(scenario)
 

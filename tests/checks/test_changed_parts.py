@@ -65,6 +65,7 @@ def test_a_changed_rule_is_another_run_and_verify_says_that_it_changed(rule, tmp
     found = verify(done.folder, trust_user_parts=True)
     assert (found.ok, results(found)["provenance"]) == (False, UNCHECKED)
     assert "code changing_rule: was " in found.changed
+    assert Run.open(done.folder, trust_user_parts=True).module()  # no rule changes a model
     rule("mean")
     damaged = tmp_path / "damaged"
     tampered_copy(done.folder, damaged, 1, "weights")

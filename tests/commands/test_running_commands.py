@@ -358,9 +358,9 @@ def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_pa
 
 
 def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
-    from fedchain.runs import running
+    from fedchain.runs import rounds as playing
 
-    true, rounds = running.stop_if_asked, itertools.count(1)
+    true, rounds = playing.stop_if_asked, itertools.count(1)
 
     def stop():
         if next(rounds) == 2:
@@ -368,7 +368,7 @@ def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path,
         true()
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "stop_if_asked", stop)
+        patch.setattr(playing, "stop_if_asked", stop)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     folder = only_run(tmp_path)
     assert (told.code, told.out) == (130, "")

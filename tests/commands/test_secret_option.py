@@ -57,12 +57,12 @@ def test_the_right_file_is_taken_and_a_wrong_one_named(done, tmp_path):
 
 
 def test_an_interrupted_run_is_continued_by_the_command_that_is_shown(done, tmp_path, monkeypatch):
-    from fedchain.runs import running
+    from fedchain.runs import rounds
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "stop_if_asked", interrupted)
+    monkeypatch.setattr(rounds, "stop_if_asked", interrupted)
     file = tmp_path / "file"
     told = call("run", done.scenario, "--out", tmp_path, "--secret", file, "--format", "json")
     assert told.code == 130

@@ -13,6 +13,7 @@ from string import Formatter
 import numpy as np
 import pytest
 from command_line import call
+from lesson_records import recorded_name
 from small_runs import small
 
 import fedchain
@@ -23,7 +24,6 @@ from fedchain.page.lessons.handouts import handouts
 from fedchain.page.lessons.numbers import number_words, share, unpacked
 from fedchain.page.lessons.sheets import questions
 from fedchain.scans.training.scores import Judged, scores_of
-from fedchain.scenario import run_name
 from fedchain.scenario.shipped import lesson_files
 from fedchain.sweeps.points import points_of
 
@@ -158,7 +158,7 @@ def test_the_recorded_runs_are_those_of_the_shipped_scenarios():
     assert {name for lesson in LESSONS for name in lesson.scenarios} == set(files)
     for lesson in LESSONS:
         made = [
-            run_name(each)
+            recorded_name(each)
             for name in lesson.scenarios
             for scenario in [fedchain.load(files[name])]
             for each in (

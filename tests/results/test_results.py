@@ -24,8 +24,8 @@ from fedchain.results import (
     tampered_copy,
 )
 from fedchain.results.events import read_events
-from fedchain.results.run import SUMMARISED
 from fedchain.results.shapes import ManifestShape
+from fedchain.results.summary import SUMMARISED
 from fedchain.results.tables import (
     attackers_share,
     capture_of,

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -137,5 +138,47 @@ def test_filter_takes_the_model_of_a_run(run, tmp_path):
 
 
 def test_a_block_that_is_not_there_is_refused_with_what_is(run):
-    with pytest.raises(RunRefused, match="no block 9; allowed: 0 to 2"):
+    with pytest.raises(RunRefused, match=r"no round 9; allowed: 0 .* to 2"):
         scan_model_of(run.folder, height=9)
+
+
+def test_a_run_predicts_which_points_of_a_scan_stay_as_filter_does(run, tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans", pairs=2, more=0)
+    one, other = sorted(folder.glob("scan_*"))[:2]
+    told = call("predict", run.folder, one, "-o", tmp_path / "one")
+    assert (told.code, told.err) == (0, "")
+    kept = np.load(tmp_path / "one" / "scan_000.keep.npy")
+    assert not (tmp_path / "one" / "scan_001.keep.npy").exists()
+    np.testing.assert_array_equal(run.predict(one), kept)
+    assert len(run.predict([one, str(other)])) == 2
+    assert (
+        call("scan", "filter", folder, "--from-run", run.folder, "-o", tmp_path / "all").code == 0
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "all" / "scan_000.keep.npy"), kept)
+    assert call("predict", run.folder, one).code == 2  # masks need a folder
+
+
+def test_what_is_no_scan_is_refused(run, tmp_path):
+    folder = folder_of_pairs(tmp_path / "scans", pairs=1, more=0)
+    (folder / "notes.txt").write_text("none")
+    told = call("predict", run.folder, folder / "notes.txt", "-o", tmp_path / "out")
+    assert (told.code, "notes.txt: is no scan; allowed: files that" in told.err) == (3, True)
+
+
+def test_a_task_around_a_task_on_scans_gives_a_model_of_scans_too(run, tmp_path):
+    inner = (
+        "{{kind: scan_folder, path: {path}, dirty: 'scan_*.npz', clean: 'clean_*.npz', tile: 16, "
+        "model: {{kind: gajdosech_unet, levels: 1, width: 1, norm: group}}}}"
+    )
+    task = "task: {{kind: augmented, views: 2, of: " + inner + "}}\n"
+    around = re.sub(r"task:\n(  .*\n)+", lambda _: task, SCENARIO)
+    done = run_on_scans(tmp_path, around)
+    trained, _ = scan_model_of(done.folder)
+    assert (trained.card.window, trained.card.alone) == (16, True)
+
+
+def test_the_model_of_a_run_that_averages_its_weights_is_the_average(tmp_path):
+    averaged = "{{kind: averaged, of: {{kind: adam, learning_rate: 0.02}}}}"
+    done = run_on_scans(tmp_path, SCENARIO.replace("{{kind: adam, learning_rate: 0.02}}", averaged))
+    trained, _ = scan_model_of(done.folder)
+    np.testing.assert_allclose(flat_weights(trained.module), done.weights(), atol=1e-6)

@@ -22,7 +22,7 @@ from failing_disk import Disk, here, in_memory
 from fedchain.ledger.chain.block import address_of
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
-from fedchain.runs import running
+from fedchain.runs import rounds, running
 from fedchain.scenario import load
 
 pytestmark = pytest.mark.skipif(not here(), reason="asks /proc for the names of open files")
@@ -68,8 +68,8 @@ def written_one_by_one(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def pruned_while_it_runs(monkeypatch):
-    monkeypatch.setattr(running, "PRUNED_TOGETHER", 1)
-    monkeypatch.setattr(running, "deepest_read", lambda _: 1)
+    monkeypatch.setattr(rounds, "PRUNED_TOGETHER", 1)
+    monkeypatch.setattr(rounds, "deepest_read", lambda _: 1)
 
 
 @dataclass

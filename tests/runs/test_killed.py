@@ -18,7 +18,7 @@ from small_runs import forking
 
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run, exported_to, imported_from
-from fedchain.runs import running
+from fedchain.runs import rounds as playing
 from fedchain.runs.callbacks import Callback
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, run_name
@@ -49,8 +49,8 @@ def all_at_once(rounds: int) -> Scenario:
 
 
 def pruned_every_round() -> None:
-    running.PRUNED_TOGETHER = 1
-    running.deepest_read = lambda _: 12
+    playing.PRUNED_TOGETHER = 1
+    playing.deepest_read = lambda _: 12
 
 
 def resumed(folder: Path, reached, at_round: int, engine: str) -> None:
@@ -97,8 +97,8 @@ def told_by(found: Run) -> list[dict[str, object]]:
 
 @pytest.fixture
 def often_pruned(monkeypatch):
-    monkeypatch.setattr(running, "PRUNED_TOGETHER", running.PRUNED_TOGETHER)
-    monkeypatch.setattr(running, "deepest_read", running.deepest_read)
+    monkeypatch.setattr(playing, "PRUNED_TOGETHER", playing.PRUNED_TOGETHER)
+    monkeypatch.setattr(playing, "deepest_read", playing.deepest_read)
     pruned_every_round()
 
 

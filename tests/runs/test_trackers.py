@@ -1,6 +1,5 @@
 """Trackers: what TensorBoard, MLflow and Weights & Biases are told of a run."""
 
-import contextlib
 import json
 import math
 import sys
@@ -41,8 +40,7 @@ def test_a_tracker_gets_every_round_of_a_run_and_changes_nothing(tmp_path):
             lambda round_, scalars: told.update({round_: scalars}), lambda: closed.append(folder)
         )
 
-    with contextlib.closing(Tracker(open_)) as tracker:
-        run = fedchain.run(small(rounds=3), out=tmp_path / "a", callback=tracker)
+    run = fedchain.run(small(rounds=3), out=tmp_path / "a", callbacks=[Tracker(open_)])
     assert closed == [run.folder]
     rows = {row["round"]: row for row in run.metrics}
     assert told.keys() == rows.keys() == {1, 2, 3}
@@ -57,12 +55,11 @@ def test_a_tracker_gets_every_round_of_a_run_and_changes_nothing(tmp_path):
 def test_a_library_that_is_missing_is_told_with_its_extra(name, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=rf"pip install 'fedchain\[{name}\]'"):
-        fedchain.run(small(rounds=1), out=tmp_path, callback=getattr(trackers, name)())
+        fedchain.run(small(rounds=1), out=tmp_path, callbacks=[getattr(trackers, name)()])
 
 
 def tracked(tracker: Tracker, folder: Path) -> fedchain.Run:
-    with contextlib.closing(tracker):
-        return fedchain.run(small(rounds=2), out=folder, callback=tracker)
+    return fedchain.run(small(rounds=2), out=folder, callbacks=[tracker])
 
 
 def test_tensorboard_reads_every_metric_of_every_round(tmp_path):

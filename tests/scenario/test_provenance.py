@@ -10,7 +10,9 @@ import pytest
 from fedchain.errors import PartError
 from fedchain.registry import hash_of_data
 from fedchain.registry.own_code import own_files
+from fedchain.reuse import reusing
 from fedchain.scenario import from_mapping, provenance_of, run_digest, run_name, scenario_digest
+from fedchain.simulation.setup import build_setup
 
 VALUES = {
     "version": 1,
@@ -166,3 +168,38 @@ def test_a_name_covers_the_version_of_fedchain(monkeypatch):
     first = run_name(scenario)
     monkeypatch.setattr("fedchain.scenario.provenance.__version__", "9.9.9")
     assert run_name(scenario) != first
+
+
+TABLE = '''
+import numpy as np
+from fedchain.learning.losses import accuracy, cross_entropy
+from fedchain.learning.models import softmax
+from fedchain.learning.task import Records, Task
+
+
+def rows(holders: int, seed: int, *, path: str) -> Task:
+    """Read a table of my own."""
+    table = np.loadtxt(path, delimiter=",", dtype=np.float32)
+    records = Records(table[:, :-1], table[:, -1].astype(np.int64))
+    return Task(
+        name="rows", holders=[records] * holders, held_out=records,
+        model=lambda: softmax((2,), 2), loss=cross_entropy(),
+        measure=lambda outputs, known: {"accuracy": accuracy(outputs, known.targets)},
+        score="accuracy", baselines={},
+    )
+'''
+
+
+def test_runs_of_one_process_read_data_again_that_have_changed_between_them(lab):
+    (lab / "tasks.py").write_text(TABLE)
+    file = lab / "rows.csv"
+    own = {"aggregation": {"kind": "mean"}, "task": {"kind": "lab.tasks:rows", "path": str(file)}}
+    file.write_text("1,2,0\n3,4,1\n")
+    scenario = from_mapping({**VALUES, **own})
+    with reusing():
+        first = build_setup(scenario)
+        assert build_setup(scenario).task is first.task
+        file.write_text("1,2,0\n5,6,1\n")
+        second = build_setup(scenario)
+    assert second.task.held_out.inputs[1].tolist() == [5, 6]
+    assert second.genesis != first.genesis

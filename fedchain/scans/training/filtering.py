@@ -15,8 +15,15 @@ from fedchain.files import write_whole
 from fedchain.scans.formats import WRITERS, read_cloud, write_cloud, write_scan
 from fedchain.scans.scan import Cloud, Mask
 from fedchain.scans.training.cleaning import chances, unlike
-from fedchain.scans.training.folders import KEEP, ScanFile, ScanFolder, digest_of, list_folder
-from fedchain.scans.training.images import OpenSet, ScanImage
+from fedchain.scans.training.folders import (
+    KEEP,
+    ScanFile,
+    ScanFolder,
+    digest_of,
+    files_alone,
+    list_folder,
+)
+from fedchain.scans.training.images import COMPARED, OpenSet, ScanImage
 from fedchain.scans.training.journal import Filtered, Journal, open_journal
 from fedchain.scans.training.model_file import TrainedModel
 
@@ -69,8 +76,11 @@ def filter_folder(
         DataError: the folder holds no scan, or not all of ``only``.
         RunRefused: ``out`` has results of another model or setting.
     """
-    listed = list_folder(folder, without=out)
-    listed = listed if only is None else listed.chosen(only)
+    if only is not None and trained.card.kind not in COMPARED:
+        listed = files_alone(folder, only)
+    else:
+        listed = list_folder(folder, without=out)
+        listed = listed if only is None else listed.chosen(only)
     journal = open_journal(out, model, even_unlike=even_unlike, force=force)
     done, before, failed = list[Filtered](), set[str](), dict[str, str]()
     many = len(listed.scans)

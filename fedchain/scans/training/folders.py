@@ -109,14 +109,31 @@ class ScanFolder:
             left -= set(own.values())
             if scans:
                 sets.append(FileSet(scans, (*each.cleaned, *views)))
-        if left:
-            words = f"is no scan of the folder {self.path}; allowed: files that end in"
-            raise DataError(f"{min(left)}: {words} {', '.join(SCAN_ENDINGS)}")
+        for file in left:
+            raise _no_scan(file)
         return replace(self, sets=tuple(sets))
 
 
 def _if_matching(scan: ScanFile, pattern: str) -> ScanFile:
     return scan if fnmatch.fnmatchcase(scan.name, pattern) else replace(scan, truth=None)
+
+
+def files_alone(folder: Path, files: Sequence[Path]) -> ScanFolder:
+    """Return some scans of a folder, whose other files are not looked at.
+
+    Raises:
+        DataError: a file has not the ending of a scan.
+    """
+    for file in files:
+        if file.suffix.lower() not in SCAN_ENDINGS:
+            raise _no_scan(file)
+    paths = list(dict.fromkeys(file.resolve() for file in files))
+    scans = tuple(ScanFile(path, name) for path, name in _named(folder.resolve(), paths))
+    return ScanFolder(folder, (FileSet(scans),), {})
+
+
+def _no_scan(file: Path) -> DataError:
+    return DataError(f"{file}: is no scan; allowed: files that end in {', '.join(SCAN_ENDINGS)}")
 
 
 def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
@@ -219,11 +236,16 @@ def _pair(folder: Path, files: list[Path]) -> Iterator[ScanFile | Path]:
             truths[beside[0]] = path
         else:
             yield path
-    stems = Counter(stem_of(path) for path in originals)
-    for path in originals:
-        own = stem_of(path) if stems[stem_of(path)] == 1 else path.name
-        name = (path.relative_to(folder).parent / own).as_posix()
+    for path, name in _named(folder, originals):
         yield ScanFile(path, name, truths.get(path) or (path if _holds_keep(path) else None))
+
+
+def _named(folder: Path, paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield each file of a folder with the name of its scan."""
+    stems = Counter(stem_of(path) for path in paths)
+    for path in paths:
+        own = stem_of(path) if stems[stem_of(path)] == 1 else path.name
+        yield path, (path.relative_to(folder).parent / own).as_posix()
 
 
 def _set_of(listed: list[ScanFile | Path]) -> FileSet:
