@@ -212,6 +212,11 @@ def _privacy_lines(summary: Mapping[str, Any]) -> list[str]:
     return [f"privacy   {privacy}", *(f"warning   {each}" for each in summary["warnings"])]
 
 
+def _status_words(summary: Mapping[str, Any]) -> str:
+    stopped = summary["stopped"]
+    return f"{summary['status']} ({stopped['reason']})" if stopped else str(summary["status"])
+
+
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines on status, privacy, messages, ledger, time and the next command."""
     from fedchain.results import silent_words
@@ -232,7 +237,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     won = ", ".join(f"{node['main_share']:.3g}" for node in nodes[:NAMED_NODES])
     more = ", .." if len(nodes) > NAMED_NODES else ""
     return [
-        f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
+        f"status    {_status_words(summary)}, {summary['height']} of {summary['rounds']} rounds"
         f"{'; the loss is no finite number' if summary['diverged'] else ''}",
         *_privacy_lines(summary),
         f"messages  {attackers}{told['used']} of {told['messages']} used",

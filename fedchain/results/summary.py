@@ -17,8 +17,8 @@ NAMED = 6
 """Limit on the participants that a text names for each reason."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
-    "silent", "stopped", "refused", "evidence", "fooled", "misconduct", "score", "weights",
-    "epsilon", "seconds", "peak_rss_mb",
+    "silent", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
+    "seconds", "peak_rss_mb",
 )  # fmt: skip
 """Keys that a summary copies from the manifest."""
 
@@ -49,6 +49,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "finding": finding(reached, measured, messages),
         **{name: manifest[name] for name in SUMMARISED},
         **{name: reached[name] for name in ("height", "epsilon")},
+        "stopped": manifest.get("stopped"),
         "warnings": manifest.get("warnings", []),
         "diverged": diverged,
         "faults": manifest.get("faults", []),

@@ -13,7 +13,7 @@ import fedchain
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import target_from_compact
 from fedchain.ledger.storage.store import Store
-from fedchain.results.run import tampered_copy
+from fedchain.results import tampered_copy
 from fedchain.scenario.shipped import lesson_files
 
 GUESS = "yes"  # or no

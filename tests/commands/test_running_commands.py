@@ -117,6 +117,7 @@ def test_a_finished_run_is_told_again_and_left_alone(done, scenario):
         call("resume", done.folder, "--format", "json"),
     ):
         assert (again.code, json.loads(again.out)) == (0, json.loads(done.told.out))
+        assert "nothing was run" in again.err
     for again, more in (
         (call("run", scenario, "--out", done.out), "; --force runs it again"),
         (call("resume", done.folder), ""),

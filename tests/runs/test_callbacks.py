@@ -9,6 +9,7 @@ from small_runs import forking, small
 from fedchain import report, resume, run
 from fedchain.checks import verify
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED
+from fedchain.commands.terminal import closing_lines
 from fedchain.errors import RunRefused
 from fedchain.results import Run
 from fedchain.runs.callbacks import Callback
@@ -78,6 +79,9 @@ def test_a_reason_stops_a_run_that_is_reported_verified_and_goes_on_to_the_same_
     blocks = [row["block"] for row in stopped.metrics]
     assert blocks == [row["block"] for row in whole.metrics][: len(blocks)]
     assert stopped.summary()["stopped"]["reason"] == "loss is flat"
+    assert "status    stopped (loss is flat), " in "\n".join(
+        map(str, closing_lines(stopped.summary()))
+    )
     assert (stopped.folder / "privacy.json").is_file()
     assert report([stopped.folder], figures=(), tables=("csv",))
     found = verify(stopped.folder, replay=True)
