@@ -32,7 +32,7 @@ def modules_of(*requirements):
 
 EXTRAS = PROJECT["optional-dependencies"]
 NEEDED = modules_of(*PROJECT["dependencies"])
-EXTRA = modules_of(*(line for name in ("ray", "scans") for line in EXTRAS[name]))
+EXTRA = modules_of(*(line for name in ("ray", "scans", "parquet") for line in EXTRAS[name]))
 DEVELOPMENT = modules_of(*EXTRAS["dev"])
 
 
