@@ -27,7 +27,7 @@ class What(StrEnum):
 
 @app.command(epilog="Example: fedchain new rule halfway")
 def new(
-    what: Annotated[What, typer.Argument(help="task, rule, attack or scenario.")],
+    what: Annotated[What, typer.Argument(metavar="WHAT", help="task, rule, attack or scenario.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: letters, digits, _.")],
     package: Annotated[
         str, typer.Option(help="Python package in this folder that gets the part.")

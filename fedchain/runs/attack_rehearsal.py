@@ -43,7 +43,10 @@ def rehearse_attack(setup: RunSetup, index: int) -> None:
     poison, kind = poison_of(attack.part), attack.part.kind
     if poison is not None:
         _rehearse_poison(setup, index, min(holders), poison.kind)
-    made = [_sent(setup, index, sorted(holders)) for _ in range(2)]
+    nodes, asked = setup.scenario.nodes, setup.sampling.holders_of(attack.from_round)
+    cohort = {holder for each in asked for holder in nodes.members_of(each)}
+    present = sorted(cohort.intersection(holders)) or [min(holders)]
+    made = [_sent(setup, index, present) for _ in range(2)]
     if made[0].tobytes() != made[1].tobytes():
         raise PartError(
             f"attack {kind}: sends other rows {AGAIN} view; keep nothing between calls, and draw "

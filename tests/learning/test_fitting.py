@@ -20,7 +20,7 @@ SIXTEEN = "gajdosech_fcn", "havaei", "pixels", "unet"
 ZOO = *SIXTEEN, "deconvnet", "fcn8s", "ternausnet"
 FITTING = {
     "breast_cancer": TABLES | {("logistic", loss) for loss in LOSSES},
-    "digits": TABLES,
+    "digits": TABLES | {("cnn", "cross_entropy")},
     "scan_segmentation": {("gajdosech_unet", loss) for loss in MASK_LOSSES}
     | {(model, "bce") for model in SIXTEEN},
 }
