@@ -224,7 +224,7 @@ def test_files_in_which_macos_keeps_attributes_are_no_scans(folder, tmp_path):
 
 
 def test_folders_that_cannot_be_used_name_the_file_and_what_is_allowed(folder, tmp_path):
-    with pytest.raises(DataError, match="no such folder; .*: fedchain run turntable"):
+    with pytest.raises(DataError, match=r"no such folder; .*: fedchain run turntable"):
         folder_task(tmp_path / "none")
     with pytest.raises(DataError, match=r"holds no pair of a-.+ and b-.+"):
         pairs(folder, "a-*.ply", "b-*.ply")
