@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ROUNDING = 1e-12
+NEGLIGIBLE = 1e-12
 """Half of an interval, as a share of its mean, up to which nothing varies but rounding errors."""
 
 
@@ -30,7 +30,7 @@ class Interval:
         >>> Interval(0.9, math.inf, 1).varies
         False
         """
-        return math.isfinite(self.half) and self.half > ROUNDING * max(1.0, abs(self.mean))
+        return math.isfinite(self.half) and self.half > NEGLIGIBLE * max(1.0, abs(self.mean))
 
     @property
     def low(self) -> float:

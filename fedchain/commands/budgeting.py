@@ -50,7 +50,7 @@ def epsilon(
         refuse("epsilon: give exactly one of --noise-multiplier and --epsilon")
     if (clip is None) != (records is None):
         refuse("epsilon: --clip and --records belong together; give both or neither")
-    from fedchain.privacy.conversion import ACCOUNTANTS, totals
+    from fedchain.privacy.conversion import ACCOUNTANT_WORDS, totals
 
     found = totals(
         releases=rounds, delta=delta, epsilon=total, noise_multiplier=noise_multiplier,
@@ -69,7 +69,7 @@ def epsilon(
             _number(row["noise_multiplier"]),
             *([_number(row["deviation"])] if "deviation" in row else []),
             _number(row["epsilon"]),
-            row["problem"] or ACCOUNTANTS[row["accountant"]],
+            row["problem"] or ACCOUNTANT_WORDS[row["accountant"]],
         )
         for row in rows
     ]

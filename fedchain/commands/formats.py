@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-GAP = 3
+COLUMN_GAP = 3
 """Number of letters between two columns of a table."""
 LONGEST_WORD = 24
 """Number of letters up to which a word in a table is never broken."""
@@ -100,12 +100,15 @@ def tables_that_fit(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> li
     """
     listed, width = list(rows), _width(rich=True) or shutil.get_terminal_size().columns
     # rich narrows wide headings below their longest words, so that each word gets a line of its own
-    narrow = sum(map(len, columns)) + GAP * len(columns) > width
+    narrow = sum(map(len, columns)) + COLUMN_GAP * len(columns) > width
     heads = [column.replace(" ", "\n") if narrow else column for column in columns]
     parts: list[list[int]] = [[0]]
     for place in range(1, len(columns)):
         texts = ([heads[each], *(row[each] for row in listed)] for each in [*parts[-1], place])
-        if sum(_longest_word(each) + GAP for each in texts) - GAP > width and len(parts[-1]) > 1:
+        if (
+            sum(_longest_word(each) + COLUMN_GAP for each in texts) - COLUMN_GAP > width
+            and len(parts[-1]) > 1
+        ):
             parts.append([0])
         parts[-1].append(place)
     return [

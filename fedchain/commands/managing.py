@@ -12,12 +12,11 @@ import typer
 
 from fedchain.cache import size_words
 from fedchain.commands import options
-from fedchain.commands.fates import short_number
 from fedchain.commands.formats import Format, print_result, refuse, table
 from fedchain.names import counted_words
 
 if TYPE_CHECKING:
-    from fedchain.reports.overview import Row
+    from fedchain.reports.overview import RunRow
 
 app = typer.Typer()
 runs = typer.Typer()
@@ -55,7 +54,9 @@ def list_runs(
     print_result(form, values, lines)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: RunRow) -> tuple[str, ...]:
+    from fedchain.commands.fates import short_number
+
     score = f"{row.score} {short_number(row.value)}" if row.value is not None else row.score or "-"
     used = f"{row.byzantine_used}/{row.byzantine} used" if row.byzantine else "-"
     numbers = (
@@ -64,16 +65,18 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.name, row.status.replace("_", " "), row.rounds or "-", score, *numbers, used
 
 
-@runs.command(epilog="Example: fedchain runs compare runs/first-light-* runs/first-light-*")
-def compare(
+@runs.command(
+    "compare", epilog="Example: fedchain runs compare runs/first-light-* runs/first-light-*"
+)
+def compare_runs(
     first: options.RunPath, second: options.RunPath, form: options.Form = Format.rich
 ) -> None:
     """Compare two runs: what their scenarios ask differently, and what came out."""
-    from fedchain.reports.overview import differences, figures
+    from fedchain.reports.overview import paired_figures, scenario_differences
     from fedchain.results import Run
 
     pair = Run.open(first), Run.open(second)
-    asked, found = differences(*pair), figures(*pair)
+    asked, found = scenario_differences(*pair), paired_figures(*pair)
     heads = ("", first.name, second.name)
     lines = [
         "asked" if asked else "asked: the same",
@@ -94,6 +97,7 @@ def _rows(pairs: Mapping[str, tuple[Any, Any]]) -> list[tuple[str, str, str]]:
 
 
 def _word(value: object) -> str:
+    from fedchain.commands.fates import short_number
     from fedchain.scenario.writing import yaml_text
 
     if isinstance(value, float):
@@ -103,8 +107,8 @@ def _word(value: object) -> str:
     return value[:16] if isinstance(value, str) else yaml_text(value)
 
 
-@runs.command(epilog="Example: fedchain runs delete runs/first-light-* --yes")
-def delete(
+@runs.command("delete", epilog="Example: fedchain runs delete runs/first-light-* --yes")
+def delete_runs(
     paths: Annotated[
         list[Path],
         typer.Argument(

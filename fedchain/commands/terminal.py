@@ -15,7 +15,7 @@ from fedchain.cache import size_words
 from fedchain.commands.fates import left_out_words, short_number
 from fedchain.commands.formats import tables_that_fit
 from fedchain.commands.headings import count_words, heading, settings_line
-from fedchain.commands.waiting import Waiting
+from fedchain.commands.waiting import WaitingSign
 from fedchain.names import command
 from fedchain.runs.callbacks import Callback, RoundEnd
 from fedchain.scenario import HolderAttack
@@ -56,7 +56,7 @@ class Terminal(Callback):
             disable=not console.is_terminal,
         )
         self._rounds = self._bar.add_task("rounds", total=None)
-        self._preparing = Waiting(console, "Preparing the data, the noise and the keys")
+        self._preparing = WaitingSign(console, "Preparing the data, the noise and the keys")
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Show the run's heading and the columns."""

@@ -1,4 +1,4 @@
-"""Waiting: says on stderr that a command works, while it has nothing else to show."""
+"""WaitingSign: says on stderr that a command works, while it has nothing else to show."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-QUIET_S = 3.0
+SILENT_S = 3.0
 """Seconds after which a line says what is being done, where nobody sees a moving sign."""
 
 
-class Waiting:
-    """A moving sign on a terminal; elsewhere one line, if the work is longer than ``QUIET_S``."""
+class WaitingSign:
+    """A moving sign on a terminal; elsewhere one line, if the work is longer than ``SILENT_S``."""
 
     def __init__(self, console: Console, words: str) -> None:
         """Begin.
@@ -24,14 +24,14 @@ class Waiting:
             words: what is being done, such as "Preparing the data".
         """
         self._sign = console.status(words) if console.is_terminal else None
-        self._timer = threading.Timer(QUIET_S, self._tell, (console, f"{words} .."))
+        self._timer = threading.Timer(SILENT_S, self._tell, (console, f"{words} .."))
         self._timer.daemon = True
         if self._sign is not None:
             self._sign.start()
         else:
             self._timer.start()
 
-    def __enter__(self) -> Waiting:
+    def __enter__(self) -> WaitingSign:
         return self
 
     def __exit__(

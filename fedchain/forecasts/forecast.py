@@ -85,10 +85,7 @@ def _values(trial: Trial, rates: Rates | None, stale: StaleBlocks) -> dict[str, 
             "releases": releases,
         },
         "guarantee": guarantee_of(scenario, found, task.record)(releases),
-        "warnings": [
-            *idle_parts(scenario),
-            *all_warnings(scenario, found, task, releases, records),
-        ],
+        "warnings": idle_parts(scenario) + all_warnings(scenario, found, task, releases, records),
         "tuning": tuning_of(scenario),
         "dimension": trial.dimension,
         "records": {

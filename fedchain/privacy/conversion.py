@@ -8,8 +8,8 @@ from typing import Literal
 from fedchain.privacy.accounting import cross_check
 from fedchain.privacy.mechanisms.gaussian import GAUSSIAN_TOTALS, gaussian
 
-Accountant = Literal["pld", "prv", "rdp"]
-ACCOUNTANTS: dict[Accountant, str] = {
+GaussianAccountant = Literal["pld", "prv", "rdp"]
+ACCOUNTANT_WORDS: dict[GaussianAccountant, str] = {
     "pld": "closed form; dp-accounting if sampled",
     "prv": "Opacus, up to .01 too high",
     "rdp": "Opacus, Rényi: an upper bound",
@@ -21,7 +21,7 @@ ACCOUNTANTS: dict[Accountant, str] = {
 class Total:
     """What one accountant says."""
 
-    accountant: Accountant
+    accountant: GaussianAccountant
     """Name of the accountant: ``pld``, ``prv`` or ``rdp``."""
     noise_multiplier: float | None
     """Standard deviation of the noise divided by the sensitivity; None: the accountant has none."""
@@ -58,7 +58,7 @@ def totals(
     """
     found = [
         _total(name, releases, delta, epsilon, noise_multiplier, sampling_rate)
-        for name in ACCOUNTANTS
+        for name in ACCOUNTANT_WORDS
     ]
     noise = found[0].noise_multiplier
     if noise is not None:
@@ -74,7 +74,7 @@ def totals(
 
 
 def _total(
-    accountant: Accountant,
+    accountant: GaussianAccountant,
     releases: int,
     delta: float,
     epsilon: float | None,

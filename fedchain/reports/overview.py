@@ -17,12 +17,12 @@ from fedchain.results.run import current_status
 
 UNREADABLE = "unreadable"
 """Status of a run whose files are damaged or of another version."""
-FIGURES = ("epsilon", "byzantine_share", "capture", "seconds", "height", "status", "head")
+TOLD_FIGURES = ("epsilon", "byzantine_share", "capture", "seconds", "height", "status", "head")
 """Figures of a summary that a comparison shows below the metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class RunRow:
     """A run or a sweep in one row."""
 
     name: str
@@ -53,7 +53,7 @@ class Row:
     """Why the folder cannot be read."""
 
 
-def overview(folder: Path) -> Iterator[Row]:
+def overview(folder: Path) -> Iterator[RunRow]:
     """Yield a row for each run and each sweep in a folder, in alphabetical order.
 
     Raises:
@@ -70,25 +70,25 @@ def overview(folder: Path) -> Iterator[Row]:
                 yield _readable(path, read)
 
 
-def _readable(path: Path, read: Any) -> Row:
+def _readable(path: Path, read: Any) -> RunRow:
     try:
-        row: Row = read(path)
+        row: RunRow = read(path)
     except (FedchainError, LookupError, ValueError, TypeError) as error:
         kind = "run" if read is _of_run else "sweep"
         words = str(error) or type(error).__name__
-        return Row(
+        return RunRow(
             name=path.name, kind=kind, status=UNREADABLE, bytes=bytes_of(path), problem=words
         )
     return row
 
 
-def _of_run(path: Path) -> Row:
+def _of_run(path: Path) -> RunRow:
     run = Run.open(path)
     told = run.summary()
     score = str(told["score"])
     best = best_of(told["metrics"]["baselines"], score)
     messages = told["messages"]
-    return Row(
+    return RunRow(
         name=path.name,
         kind="run",
         status=current_status(run),
@@ -104,16 +104,16 @@ def _of_run(path: Path) -> Row:
     )
 
 
-def _of_sweep(path: Path) -> Row:
+def _of_sweep(path: Path) -> RunRow:
     sweep, rows = read_points(path)
     done = sum(row["status"] in DONE for row in rows)
     status = f"{done} of {len(rows)} points"
-    return Row(
+    return RunRow(
         name=path.name, kind="sweep", status=status, score=sweep["y"] or "", bytes=bytes_of(path)
     )
 
 
-def differences(first: Run, second: Run) -> dict[str, tuple[Any, Any]]:
+def scenario_differences(first: Run, second: Run) -> dict[str, tuple[Any, Any]]:
     """Return the values of two runs' scenarios that differ, by their dotted keys.
 
     A key that one scenario lacks has the value None there.
@@ -123,7 +123,7 @@ def differences(first: Run, second: Run) -> dict[str, tuple[Any, Any]]:
     return {k: (one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)}
 
 
-def figures(first: Run, second: Run) -> dict[str, tuple[Any, Any]]:
+def paired_figures(first: Run, second: Run) -> dict[str, tuple[Any, Any]]:
     """Return the metrics and the other figures of two runs, by name."""
     pair = [_figures(run) for run in (first, second)]
     return {k: (pair[0].get(k), pair[1].get(k)) for k in dict.fromkeys([*pair[0], *pair[1]])}
@@ -133,7 +133,7 @@ def _figures(run: Run) -> dict[str, Any]:
     told = run.summary()
     metrics = {k: v for k, v in told["metrics"].items() if k != "baselines"}
     told |= {"epsilon": told["epsilon"].get("total"), "seconds": told["seconds"].get("total")}
-    return {**metrics, **{name: told[name] for name in FIGURES}}
+    return {**metrics, **{name: told[name] for name in TOLD_FIGURES}}
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

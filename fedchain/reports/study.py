@@ -25,8 +25,6 @@ DONE = ("finished", "budget_exhausted")
 """Statuses of a run with a result."""
 EPSILON = "privacy.epsilon"
 """The grid key of the privacy budget."""
-SHARES = ("accuracy", "iou", "outlier_", "backdoor", "byzantine_share")
-"""Beginnings of the names of the metrics that are shares: fedchain's own but the loss."""
 GridValue = float | str
 """One value of a grid: a number or a text."""
 GridValues = tuple[GridValue, ...]
@@ -132,17 +130,6 @@ def metric_names(run: Recorded) -> list[str]:
     score = run.manifest.get("score")
     found = [n for n in names if n not in bookkeeping and not n.startswith("seconds_")]
     return sorted(found, key=lambda name: name != score)
-
-
-def bounds_of(metric: str) -> tuple[float, float]:
-    """Return the least and the largest value that a metric can have.
-
-    >>> bounds_of("accuracy"), bounds_of("loss"), bounds_of("my_lab_error")
-    ((0.0, 1.0), (0.0, inf), (-inf, inf))
-    """
-    if metric.startswith(SHARES):
-        return 0.0, 1.0
-    return (0.0, math.inf) if metric == "loss" else (-math.inf, math.inf)
 
 
 def total_epsilon(run: Recorded) -> float | None:

@@ -30,7 +30,7 @@ LATEX = {
     "–": "--",
 }
 """LaTeX commands for special characters."""
-LEAST_SPREAD = 0.001
+LEAST_HALF = 0.001
 """Least half of an interval that has a digit of its own."""
 
 
@@ -85,7 +85,7 @@ def _spread_words(found: Interval) -> str:
     """Return what stands after a mean; nothing if it is not known, or if nothing varies."""
     if not found.varies:
         return ""
-    return f" ± {_decimals(found.half)}" if found.half >= LEAST_SPREAD else f" ± <{LEAST_SPREAD}"
+    return f" ± {_decimals(found.half)}" if found.half >= LEAST_HALF else f" ± <{LEAST_HALF}"
 
 
 def bold_parts(table: Table, row: int, column: int) -> tuple[str, str]:

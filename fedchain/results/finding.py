@@ -13,6 +13,8 @@ from fedchain.scenario.attackers import HolderAttack
 
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Readable names of metrics that are abbreviations, by metric."""
+SHARE_METRICS = ("accuracy", "iou", "outlier_", "backdoor", "byzantine_share")
+"""Beginnings of the names of the metrics that are shares: fedchain's own but the loss."""
 COUNTED = ("messages", "used", "byzantine", "byzantine_used")
 """Counts of a round that a summary adds up."""
 
@@ -52,6 +54,17 @@ def metric_words(metric: str) -> str:
     ('IoU', 'outlier recall')
     """
     return METRICS.get(metric, metric.replace("_", " "))
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can have.
+
+    >>> bounds_of("accuracy"), bounds_of("loss"), bounds_of("my_lab_error")
+    ((0.0, 1.0), (0.0, inf), (-inf, inf))
+    """
+    if metric.startswith(SHARE_METRICS):
+        return 0.0, 1.0
+    return (0.0, math.inf) if metric == "loss" else (-math.inf, math.inf)
 
 
 def plain_baseline(baseline: str) -> str:

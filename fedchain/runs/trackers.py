@@ -19,7 +19,14 @@ from fedchain.runs.callbacks import Callback, RoundEnd
 from fedchain.scenario.writing import plain_values
 from fedchain.simulation.setup import RunSetup
 
-COUNTED = ("messages", "used", "byzantine", "byzantine_used", "stale_blocks", "reorganisations")
+ROUND_COUNTS = (
+    "messages",
+    "used",
+    "byzantine",
+    "byzantine_used",
+    "stale_blocks",
+    "reorganisations",
+)
 """Counts of a round that trackers get."""
 
 
@@ -31,7 +38,7 @@ def scalars_of(record: RoundRecord) -> dict[str, float]:
     """
     found: dict[str, float | None] = {f"metrics/{k}": v for k, v in record.metrics.items()}
     found |= {"privacy/epsilon": record.epsilon, "privacy/releases": record.releases}
-    found |= {f"round/{name}": getattr(record, name) for name in COUNTED}
+    found |= {f"round/{name}": getattr(record, name) for name in ROUND_COUNTS}
     found |= {"round/byzantine_share": record.byzantine_share, "round/time_s": record.time_s}
     found |= {f"seconds/{stage}": spent for stage, spent in record.seconds.items()}
     return {k: float(v) for k, v in found.items() if v is not None and math.isfinite(v)}

@@ -19,7 +19,7 @@ from fedchain.commands.fates import left_out_words
 from fedchain.commands.formats import in_lines, table, tables_that_fit
 from fedchain.commands.headings import settings_line
 from fedchain.commands.terminal import ALARM, CALM, Terminal, coloured
-from fedchain.commands.waiting import Waiting
+from fedchain.commands.waiting import WaitingSign
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.runs.callbacks import RoundEnd
 from fedchain.scenario import load
@@ -171,11 +171,11 @@ def test_a_table_that_fits_stays_one(monkeypatch):
 def test_long_work_before_the_first_round_is_said_in_a_line_where_nobody_sees_a_sign():
     out = io.StringIO()
     console = Console(file=out, width=80)
-    with Waiting(console, "Preparing the noise"):
+    with WaitingSign(console, "Preparing the noise"):
         assert out.getvalue() == ""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(waiting, "QUIET_S", 0.01)
-        shown = Waiting(console, "Preparing the noise")
+        patched.setattr(waiting, "SILENT_S", 0.01)
+        shown = WaitingSign(console, "Preparing the noise")
         until = time.monotonic() + 10
         while not out.getvalue() and time.monotonic() < until:
             time.sleep(0.01)

@@ -19,6 +19,7 @@ from PIL import Image
 from fedchain.errors import RunError
 from fedchain.reports.figures import draw, style
 from fedchain.reports.figures.axis import metric_against_axis
+from fedchain.reports.figures.embedding import placed_fonts
 from fedchain.reports.figures.fates import ABSENT, FAINT, FILLS, LEFT_OUT, USED, holder_fates
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.style import finished, render
@@ -273,7 +274,7 @@ def test_a_figure_is_drawn_once_for_each_of_its_files(monkeypatch: pytest.Monkey
 def test_fonts_are_embedded_without_the_tables_for_placing_letters_alone() -> None:
     subset = importlib.import_module("fontTools.subset")  # comes with matplotlib
     file, options = font_manager.findfont("DejaVu Sans"), subset.Options()
-    with style._placed_fonts():
+    with placed_fonts():
         light = subset.load_font(file, options)
     with subset.load_font(file, options) as whole, light:
         assert set(whole.keys()) - set(light.keys()) == {"GDEF", "GPOS", "GSUB"}

@@ -22,7 +22,6 @@ from fedchain.reports.study import (
     Reading,
     Study,
     best_baseline,
-    bounds_of,
     final,
     over_seeds,
     without,
@@ -36,6 +35,7 @@ from fedchain.reports.words import (
     seed_words,
     value_words,
 )
+from fedchain.results.finding import bounds_of
 from fedchain.statistics import Interval
 
 LEGEND_LINE_IN = 0.13

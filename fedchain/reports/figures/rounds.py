@@ -21,12 +21,11 @@ from fedchain.reports.study import (
     Recorded,
     Study,
     best_baseline,
-    bounds_of,
     finite_value,
     without,
 )
 from fedchain.reports.words import baseline_words, epsilon_words, group_words, labelled, score_words
-from fedchain.results.finding import three_digits
+from fedchain.results.finding import bounds_of, three_digits
 from fedchain.results.tables import attackers_share, sent_by_attackers
 from fedchain.statistics import interval
 

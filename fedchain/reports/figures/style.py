@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import math
 import re
@@ -11,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from unittest import mock
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -20,6 +18,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from fedchain.reports.figures.embedding import placed_fonts
 from fedchain.reports.figures.opaque import opaque
 from fedchain.reports.figures.paper import IN_FORCE, NATURAL_IN, USUAL, Paper, width
 from fedchain.statistics import Interval
@@ -73,9 +72,6 @@ RC_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fedchain",
 }
-PLACING_TABLES = ("GDEF", "GPOS", "GSUB")
-"""Tables of a font that say which letters replace others and where letters stand. Matplotlib reads
-them when it places the letters. PDF viewers do not read them."""
 UNDATED: dict[str, dict[str, str | None]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
@@ -195,15 +191,17 @@ def draw_curve(
     """Draw means as a line, and the intervals, as far as they lie in the bounds, as a band."""
     means = [found.mean for found in curve.values()]
     ax.plot(list(curve), means, label=label, **sign.look, **more)
-    banded = {x: clipped(found, bounds) for x, found in curve.items() if math.isfinite(found.half)}
+    banded = {
+        x: drawn_ends(found, bounds) for x, found in curve.items() if math.isfinite(found.half)
+    }
     low, high = [low for low, _ in banded.values()], [high for _, high in banded.values()]
     ax.fill_between(list(banded), low, high, color=sign.colour, alpha=0.2, linewidth=0)
 
 
-def clipped(found: Interval, bounds: Bounds) -> tuple[float, float]:
+def drawn_ends(found: Interval, bounds: Bounds) -> tuple[float, float]:
     """Return the ends of an interval as far as they lie in the bounds of what it is of.
 
-    >>> clipped(Interval(0.95, 0.1, 3), (0.0, 1.0))
+    >>> drawn_ends(Interval(0.95, 0.1, 3), (0.0, 1.0))
     (0.85, 1.0)
     """
     return max(found.low, bounds[0]), min(found.high, bounds[1])
@@ -213,7 +211,7 @@ def draw_bars(ax: Axes, curve: Curve, sign: Sign, bounds: Bounds = NO_BOUNDS) ->
     """Draw the intervals, as far as they lie in the bounds, as vertical bars."""
     for x, found in curve.items():
         if math.isfinite(found.half):
-            ax.plot([x, x], clipped(found, bounds), color=sign.colour, linewidth=0.8)
+            ax.plot([x, x], drawn_ends(found, bounds), color=sign.colour, linewidth=0.8)
 
 
 def drawn_half(found: Interval) -> float:
@@ -254,30 +252,9 @@ def render(drawing: Drawing, kind: str) -> bytes:
     return drawing.svg if kind == "svg" else _saved(drawing, kind)
 
 
-@contextmanager
-def _placed_fonts() -> Iterator[None]:
-    """Embed fonts without ``PLACING_TABLES`` in PDF files inside a ``with`` block.
-
-    Matplotlib embeds only the letters of a figure. To cut these tables down to them would take two
-    thirds of the time of a font.
-    """
-    subset = importlib.import_module("fontTools.subset")  # with which matplotlib cuts fonts
-    load = subset.load_font
-
-    def load_placed(*arguments: Any, **options: Any) -> Any:
-        font = load(*arguments, **options)
-        for table in PLACING_TABLES:
-            if table in font:
-                del font[table]
-        return font
-
-    with mock.patch.object(subset, "load_font", load_placed):
-        yield
-
-
 def _saved(drawing: Drawing, kind: str) -> bytes:
     written, clear, figure = io.BytesIO(), kind == "svg", drawing.figure
-    around = {"pdf": _placed_fonts, "eps": lambda: opaque(figure)}.get(kind, nullcontext)
+    around = {"pdf": placed_fonts, "eps": lambda: opaque(figure)}.get(kind, nullcontext)
     with styled(drawing.paper), around():
         figure.savefig(written, format=kind, metadata=UNDATED[kind], transparent=clear)
     content = written.getvalue()
