@@ -42,8 +42,8 @@ from sweep_cells import (
     sweep,
 )
 
+from fedchain.reports.opening import open_study
 from fedchain.reports.planes import CLOSED, Plane, plane_of
-from fedchain.reports.study import open_study
 from fedchain.reports.words import value_words
 from fedchain.statistics import interval
 

@@ -11,7 +11,7 @@ from fedchain.checks.play import SAME_METRIC, Played, differences
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Checked
 from fedchain.errors import FedchainError
 from fedchain.files import open_to_read, read_json, read_utf8
-from fedchain.reports.study import open_study
+from fedchain.reports.opening import open_study
 from fedchain.reports.table import TABLE_KINDS, write_table
 from fedchain.reports.tables import tabulate
 from fedchain.results import EVENTS

@@ -17,8 +17,7 @@ from fedchain.page.run_record import run_record, scenario_of
 from fedchain.page.thinning import EventFields, Thinning, thinned
 from fedchain.page.trips import Trips
 from fedchain.results import EVENTS, LEDGER, Run
-from fedchain.results.run import current_status
-from fedchain.results.statuses import INTERRUPTED
+from fedchain.results.statuses import INTERRUPTED, current_status
 from fedchain.results.travel import TRAVEL
 from fedchain.transition import model_of
 
@@ -88,7 +87,7 @@ class Feed:
             follow: whether to wait for a run that goes on.
         """
         yield from ((record, None) for record in self._opening())
-        status, heard = current_status(self._run), time.monotonic()
+        status, heard = current_status(self._run.folder), time.monotonic()
         while True:
             goes_on = self._goes_on = follow and status == "running"
             if not goes_on:
@@ -106,12 +105,12 @@ class Feed:
             time.sleep(PAUSE_S)
             status = Run(self._run.folder).manifest["status"]
             if status == "running" and time.monotonic() - heard > QUIET_S:
-                status, heard = current_status(self._run), time.monotonic()
+                status, heard = current_status(self._run.folder), time.monotonic()
         yield from ((record, None) for record in self._closing(status))
         while follow and status == INTERRUPTED:  # a reader reads anew once the run is resumed
             yield None
             time.sleep(RESUMED_S)
-            status = current_status(self._run)
+            status = current_status(self._run.folder)
 
     def _opening(self) -> Iterator[PageRecord]:
         yield run_record(self._run, self.view.rules)

@@ -10,7 +10,7 @@ from fedchain.page.pictures import ScanPictures
 from fedchain.page.records import saved_pictures
 from fedchain.results import Run
 from fedchain.results.folder import MANIFEST
-from fedchain.results.run import current_status
+from fedchain.results.statuses import current_status
 
 MOST_RUNS = 500
 """Largest number of runs that are listed."""
@@ -89,7 +89,7 @@ class Runs:
     def _described(self, name: str) -> dict[str, str]:
         try:
             run = self.find(name)
-            status, summary = current_status(run), run.summary()
+            status, summary = current_status(run.folder), run.summary()
         except (FedchainError, KeyError, LookupError, ValueError) as error:
             return {"name": name, "status": "unreadable", "finding": str(error)}
         return {"name": name, "status": status, "finding": summary["finding"]}

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import FedchainError, RunRefused
-from fedchain.reports.study import DONE, read_points
+from fedchain.reports.opening import read_points
+from fedchain.reports.study import DONE
 from fedchain.results import Run
 from fedchain.results.finding import best_of
 from fedchain.results.folder import MANIFEST
 from fedchain.results.removal import SWEEP, bytes_of
-from fedchain.results.run import current_status
+from fedchain.results.statuses import current_status
 
 UNREADABLE = "unreadable"
 """Status of a run whose files are damaged or of another version."""
@@ -91,7 +92,7 @@ def _of_run(path: Path) -> RunRow:
     return RunRow(
         name=path.name,
         kind="run",
-        status=current_status(run),
+        status=current_status(run.folder),
         rounds=f"{told['height']}/{told['rounds']}",
         score=score,
         value=told["metrics"].get(score),

@@ -12,6 +12,7 @@ import numpy as np
 
 from fedchain.arrays import Matrix
 from fedchain.reports.breaking import breaking_share, crossing, is_attackers, rho_of_messages
+from fedchain.reports.opening import read_run
 from fedchain.reports.study import (
     GridValue,
     GridValues,
@@ -21,7 +22,6 @@ from fedchain.reports.study import (
     capture,
     final,
     over_seeds,
-    read_run,
 )
 from fedchain.reports.words import group_words
 

@@ -13,9 +13,10 @@ from fedchain.reports.curves import PARQUET, curve_files, parquet_packages
 from fedchain.reports.figures import FIGURE_KINDS, USUAL_KINDS, draw
 from fedchain.reports.figures.paper import Paper
 from fedchain.reports.figures.style import render, styled
+from fedchain.reports.opening import open_study
 from fedchain.reports.page import REPLAY, Attacked, StudyReport, page
 from fedchain.reports.stale import remove_stale
-from fedchain.reports.study import Study, open_study
+from fedchain.reports.study import Study
 from fedchain.reports.table import TABLE_KINDS, write_table
 from fedchain.reports.tables import tabulate
 from fedchain.reports.words import idle_labels

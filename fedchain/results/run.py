@@ -15,7 +15,6 @@ from fedchain.ledger.tools.verification import BlockProgress, Verification
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, RunFolder
 from fedchain.results.resolved import read_resolved
-from fedchain.results.statuses import INTERRUPTED
 from fedchain.results.summary import summary_of
 from fedchain.results.tables import (
     last_fates,
@@ -295,10 +294,3 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run that ``fedchain run --format json`` prints."""
         return summary_of(self)
-
-
-def current_status(run: Run) -> str:
-    """Return the status of a run, which is ``interrupted`` for one that was killed."""
-    status = str(Run(run.folder).manifest["status"])
-    killed = status == "running" and not RunFolder(run.folder).in_use()
-    return INTERRUPTED if killed else status

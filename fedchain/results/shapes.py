@@ -126,6 +126,7 @@ class ManifestShape(BaseModel):
     traffic: Values = {}
     silent: dict[str, list[str]] = {}
     stopped: Stopped | None = None
+    faults: list[str] = []
     refused: Count = 0
     evidence: Count = 0
     fooled: Count = 0

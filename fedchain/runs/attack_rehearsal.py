@@ -24,7 +24,7 @@ from fedchain.scenario import HolderAttack, attackers_of
 from fedchain.simulation.setup import RunSetup
 from fedchain.transition import agreed_rule
 
-AGAIN = "when it is called again with the same"
+CALLED_AGAIN = "when it is called again with the same"
 
 
 def rehearse_attack(setup: RunSetup, index: int) -> None:
@@ -49,8 +49,8 @@ def rehearse_attack(setup: RunSetup, index: int) -> None:
     made = [_sent(setup, index, present) for _ in range(2)]
     if made[0].tobytes() != made[1].tobytes():
         raise PartError(
-            f"attack {kind}: sends other rows {AGAIN} view; keep nothing between calls, and draw "
-            "from view.generators: a resumed run does not call it again"
+            f"attack {kind}: sends other rows {CALLED_AGAIN} view; keep nothing between calls, and "
+            "draw from view.generators: a resumed run does not call it again"
         )
 
 
@@ -109,7 +109,7 @@ def _rehearse_poison(setup: RunSetup, index: int, holder: int, kind: str) -> Non
         )
     if first != second:
         raise PartError(
-            f"poison {kind}: gives other records {AGAIN} ones; draw only from the generator"
+            f"poison {kind}: gives other records {CALLED_AGAIN} ones; draw only from the generator"
         )
 
 

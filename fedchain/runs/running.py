@@ -231,10 +231,7 @@ def _run_to_the_end(
             )
         ) as simulation,
     ):
-        # Most of the start-up time goes into the signing keys of all rounds.
-        keys = setup.scenario.slots * setup.scenario.rounds
-        _log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
-        _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
+        _log_start(setup, time.perf_counter() - started)
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
         for callback in callbacks:
             callback.on_run_begin(path, setup)
@@ -250,8 +247,16 @@ def _run_to_the_end(
             store.prune(chain.height, 0)
         _write_results(folder, setup, simulation, evaluations)
         figures = {**figures_of(setup, simulation), "stopped": stopped}
-        figures["faults"] = list(watch.faults.values())
+        figures |= {"faults": list(watch.faults.values())}
         return status_of(simulation, figures["silent"], stopped), figures
+
+
+def _log_start(setup: RunSetup, elapsed: float) -> None:
+    """Log what the start of a run took, in seconds, and what its hashing will take."""
+    # Most of the start-up time goes into the signing keys of all rounds.
+    keys = setup.scenario.slots * setup.scenario.rounds
+    _log.info("ready after %.1f s, with %d keys", elapsed, keys)
+    _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
 
 
 def _write_results(

@@ -14,6 +14,7 @@ from fedchain.errors import NothingYet, RunError
 from fedchain.files import check_folder, write_whole
 from fedchain.interruption import leave_if_unguarded
 from fedchain.names import legible
+from fedchain.reports.opening import read_run
 from fedchain.reports.report import report
 from fedchain.reports.study import (
     DONE,
@@ -22,7 +23,6 @@ from fedchain.reports.study import (
     capture,
     final,
     metric_names,
-    read_run,
     summed_count,
     total_epsilon,
 )

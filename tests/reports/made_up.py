@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fedchain.reports.study import Recorded, read_run
+from fedchain.reports.opening import read_run
+from fedchain.reports.study import Recorded
 
 STAGES = (
     "gradients",

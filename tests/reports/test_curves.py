@@ -12,8 +12,8 @@ from made_up import make_run, make_sweep
 
 from fedchain.errors import MissingExtra, NothingYet, RunError
 from fedchain.reports import curves
+from fedchain.reports.opening import open_study
 from fedchain.reports.report import report
-from fedchain.reports.study import open_study
 from fedchain.reports.words import partial_words
 
 

@@ -12,7 +12,8 @@ from made_up import make_run, make_sweep
 from fedchain.errors import RunError
 from fedchain.reports.effort import forks_varied, reached, releases_per_block
 from fedchain.reports.figures.chains import effort_until_target, releases_against_stale
-from fedchain.reports.study import Recorded, Study, open_study
+from fedchain.reports.opening import open_study
+from fedchain.reports.study import Recorded, Study
 from fedchain.reports.tables import tabulate
 
 KEY = "ledger.work.interval_s"

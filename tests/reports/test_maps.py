@@ -12,8 +12,8 @@ from made_up import make_run
 from fedchain.reports.figures import draw
 from fedchain.reports.figures.maps import matrix, ordered, worst_of
 from fedchain.reports.figures.phases import breaking_lines, phase_diagram
+from fedchain.reports.opening import open_study
 from fedchain.reports.planes import plane_of
-from fedchain.reports.study import open_study
 
 RULES = ["{kind: l_nearest, keep: 4}", "{kind: caf}"]
 

@@ -18,8 +18,8 @@ from fedchain.reports.figures.paper import Paper
 from fedchain.reports.figures.phases import phase_diagram
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.style import render, styled
+from fedchain.reports.opening import open_study
 from fedchain.reports.report import report
-from fedchain.reports.study import open_study
 from fedchain.reports.table import Table, write_table
 from fedchain.reports.tables import tabulate
 from fedchain.statistics import Interval

@@ -24,9 +24,10 @@ from fedchain.reports.figures.fates import ABSENT, FAINT, FILLS, LEFT_OUT, USED,
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.style import finished, render
 from fedchain.reports.findings import finding_of
+from fedchain.reports.opening import open_study
 from fedchain.reports.report import report
 from fedchain.reports.settings import attack_words
-from fedchain.reports.study import Recorded, open_study
+from fedchain.reports.study import Recorded
 from fedchain.results.finding import three_digits
 from fedchain.scans.pictures import ERRORS, draw_panels
 

@@ -11,7 +11,8 @@ import pytest
 from made_up import make_block_sweep, make_run, make_sweep
 from scipy import stats
 
-from fedchain.reports.study import capture, open_study
+from fedchain.reports.opening import open_study
+from fedchain.reports.study import capture
 from fedchain.reports.table import Table, escape_latex, write_table
 from fedchain.reports.tables import tabulate
 from fedchain.statistics import Interval

@@ -7,7 +7,7 @@ import pytest
 from made_up import make_run, make_sweep
 
 from fedchain.reports.findings import finding_of
-from fedchain.reports.study import open_study
+from fedchain.reports.opening import open_study
 from fedchain.results.finding import finding, three_digits
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fedchain import resume, run
 from fedchain.reports.figures.run import heads_over_time, stays_of
-from fedchain.reports.study import Recorded, open_study
+from fedchain.reports.opening import open_study
+from fedchain.reports.study import Recorded
 from fedchain.scenario import from_mapping
 
 CHAIN = {

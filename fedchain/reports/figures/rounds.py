@@ -17,13 +17,7 @@ from fedchain.names import short_kind
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
 from fedchain.reports.figures.paper import times_as_wide
-from fedchain.reports.study import (
-    Recorded,
-    Study,
-    best_baseline,
-    finite_value,
-    without,
-)
+from fedchain.reports.study import Recorded, Study, best_baseline, finite_value, without
 from fedchain.reports.words import baseline_words, epsilon_words, group_words, labelled, score_words
 from fedchain.results.finding import bounds_of, three_digits
 from fedchain.results.tables import attackers_share, sent_by_attackers

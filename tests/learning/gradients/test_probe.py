@@ -235,7 +235,7 @@ class Tokens(nn.Module):
 HONEST = {
     "layer norm": (lambda: Between(nn.LayerNorm(6)), "vmap"),
     "group norm": (lambda: Between(nn.GroupNorm(2, 6)), "layers"),
-    "dropout that is off": (lambda: Between(nn.Dropout(0.5)), "segments"),
+    "dropout that is off": (lambda: Between(nn.Dropout(0.0)), "segments"),
     "attention within an example": (
         lambda: Between(lambda h: attention_within(h.reshape(-1, 3, 2)).flatten(1)),
         "segments",
