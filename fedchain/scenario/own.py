@@ -1,4 +1,4 @@
-"""Own parts: the user-defined parts (``module:function``) that a scenario names."""
+"""Parts of a scenario, and those (``module:function``) that are the user's own."""
 
 from __future__ import annotations
 
@@ -30,20 +30,14 @@ class OwnPart:
 
 def own_parts(scenario: Scenario) -> tuple[OwnPart, ...]:
     """Return the user-defined parts of a scenario, also those inside other parts."""
-    return tuple(_own(scenario))
+    found = (OwnPart(where, part, family.name) for where, part, family in parts_of(scenario))
+    return tuple(each for each in found if ":" in each.part.kind)
 
 
-def _own(scenario: Scenario) -> Iterator[OwnPart]:
-    sections = parameters(Scenario).items()
-    families = {name: nested_family(each.annotation) for name, each in sections}
-    parts: list[tuple[Where, Part, Family[Any]]] = [
-        ((n,), getattr(scenario, n), f) for n, f in families.items() if f is not None
-    ]
-    parts += [
-        (("attacks", index), attack.part, family_of(type(attack)))
-        for index, attack in enumerate(scenario.attacks)
-    ]
-    for top, part, family in parts:
-        for where, each, its in within(part, family, top):
-            if ":" in each.kind:
-                yield OwnPart(where, each, its.name)
+def parts_of(scenario: Scenario) -> Iterator[tuple[Where, Part, Family[Any]]]:
+    """Yield the place, the part and its family, for every part of a scenario and those inside."""
+    for name, field in parameters(Scenario).items():
+        if (family := nested_family(field.annotation)) is not None:
+            yield from within(getattr(scenario, name), family, (name,))
+    for index, attack in enumerate(scenario.attacks):
+        yield from within(attack.part, family_of(type(attack)), ("attacks", index))

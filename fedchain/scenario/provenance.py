@@ -7,25 +7,19 @@ them all, so that a finished run is found again only while they are as they were
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from fedchain.errors import Problem
 from fedchain.registry import (
-    Family,
-    Part,
-    Where,
     data_of,
     hash_of_data,
-    nested_family,
     own_code,
-    parameters,
-    within,
 )
-from fedchain.scenario.attacking import family_of
 from fedchain.scenario.loading import user_parts
+from fedchain.scenario.own import parts_of
 from fedchain.scenario.sections import Scenario
 from fedchain.scenario.writing import NAMED_DIGITS, UNHASHED, plain_values, scenario_digest
 from fedchain.version import __version__
@@ -70,7 +64,9 @@ class DataSource:
 def data_sources(scenario: Scenario) -> dict[str, DataSource]:
     """Return what a scenario reads from the disk, by the key of the path in the scenario."""
     found = {}
-    for where, part, family in _parts_of(scenario):
+    for where, part, family in parts_of(scenario):
+        if where[0] in UNHASHED:  # the run computes the same with another engine
+            continue
         if (given := data_of(part, family)) is not None:
             found[Problem((*where, "path"), "").key] = DataSource(*given)
     return found
@@ -141,13 +137,3 @@ def changes_since(stated: Mapping[str, Any], now: Provenance) -> list[str]:
 
 def _short(digest: object) -> str:
     return str(digest)[:SHOWN_DIGITS] if digest else "absent"
-
-
-def _parts_of(scenario: Scenario) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield the place, the part and its family, for every part that a run computes with."""
-    for name, field_ in parameters(Scenario).items():
-        family = nested_family(field_.annotation)
-        if family is not None and name not in UNHASHED:
-            yield from within(getattr(scenario, name), family, (name,))
-    for index, attack in enumerate(scenario.attacks):
-        yield from within(attack.part, family_of(type(attack)), ("attacks", index))
