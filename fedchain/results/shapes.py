@@ -117,6 +117,7 @@ class ManifestShape(BaseModel):
     note: str | None = None
     baselines: dict[str, dict[str, float | None]] = {}
     warnings: list[str] = []
+    faults: list[str] = []
     epsilon: Spent | None = None
     seconds: dict[str, float] = {}
     peak_rss_mb: float = 0.0
