@@ -197,6 +197,8 @@ def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
     known = list(row).index("error") + 1 if "error" in row else 0
     score = next(((k, v) for k, v in list(row.items())[known:] if k != "epsilon"), None)
     ending = f"{score[0]} {score[1]:.3f}" if score and isinstance(score[1], float) else row["error"]
+    if score and row["error"]:
+        ending += f"  WARNING {row['error']}"
     state = row["status"] if ran else f"{row['status']} before"
     return f"{values}  seed {point.scenario.seed}  {state}  {ending}".rstrip()
 

@@ -191,7 +191,8 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     values = {name: final(run, name) for name in metric_names(run)}
     total = total_epsilon(run)
     spent = math.inf if total is None else total
-    told = {**place, "status": status, "error": error, **values, "epsilon": spent}
+    odd = "; ".join(run.manifest.get("faults", [])[:1])  # losses that were no finite numbers
+    told = {**place, "status": status, "error": odd, **values, "epsilon": spent}
     captured = capture(run)
     return told if captured is None else {**told, "capture": captured}
 
