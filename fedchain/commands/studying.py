@@ -204,9 +204,11 @@ def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
 
 
 def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format) -> None:
+    from fedchain.sweeps.checking import check_parts
     from fedchain.sweeps.points import points_of, sweep_name
     from fedchain.sweeps.sweep import value_text
 
+    check_parts(scenario)
     points = points_of(scenario, seeds)
     folder = out / sweep_name(scenario)
     rows = [
