@@ -15,7 +15,6 @@ from fedchain.commands.formats import Format, print_result, progress_bar, refuse
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fedchain.arrays import Array
     from fedchain.results import Run
 
 app = typer.Typer()
@@ -82,7 +81,7 @@ def predict(
         list[Path],
         typer.Argument(
             metavar="FILE..",
-            help="CSV, NPY or NPZ with one example a row; or scans.",
+            help="CSV, NPY or NPZ with one example a row; pictures; or scans.",
             callback=options.there("a file with the inputs of the model"),
         ),
     ],
@@ -99,7 +98,8 @@ def predict(
     """Apply the model of a run to new data, and print or write what it says.
 
     A table holds the numbers of one example in each row, as the run's data have them, without the
-    class; a first line with names is skipped. Of an NPZ file, the array inputs is read. Scans of
+    class; a first line with names is skipped. Of an NPZ file, the array inputs is read. The task
+    table reads files with the columns of its own table, and images reads pictures. Scans of
     one folder are cleaned as by fedchain scan filter, and its other scans may serve
     as views.
     """
@@ -125,12 +125,13 @@ def _predicted(run: Run, file: Path, round_: int | None) -> Iterator[dict[str, A
     from fedchain.results.inputs import read_inputs
     from fedchain.results.models import predictions_of, raw_shape
 
-    inputs: Array = read_inputs(file, raw_shape(run.task))
+    read = run.task.read or (lambda path: read_inputs(path, raw_shape(run.task)))
+    inputs, names = read(file), run.task.classes
     said, outputs = predictions_of(run, inputs, round_)
     classes = said.ndim == 1
     for number, each in enumerate(outputs.reshape(len(outputs), -1).tolist()):
         row = {"file": str(file), "row": number + 1}
-        row |= {"class": int(said[number])} if classes else {}
+        row |= {"class": names[said[number]] if names else int(said[number])} if classes else {}
         yield row | {f"output_{place}": value for place, value in enumerate(each)}
 
 

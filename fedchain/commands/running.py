@@ -14,6 +14,7 @@ from fedchain.commands import options
 from fedchain.commands.formats import INTERRUPTED, Format, print_result, stderr
 from fedchain.commands.serving import LivePage, NoOpen, Port, live_page
 from fedchain.errors import PartError, RunError, RunRefused
+from fedchain.names import legible
 
 if TYPE_CHECKING:
     from fedchain.results import Run
@@ -228,7 +229,7 @@ def _show_results(done: Run, form: Format, strict: bool) -> None:
     summary = done.summary()
     print_result(form, summary, summary_lines(summary))
     for words in divergence_words(summary):
-        typer.secho(f"WARNING   {words}", err=True, fg="red", bold=True)
+        typer.secho(f"WARNING   {legible(words)}", err=True, fg="red", bold=True)
     if strict and (summary["status"] == "budget_exhausted" or BUDGET_SPENT in summary["silent"]):
         raise typer.Exit(BUDGET_RAN_OUT)
     if summary["status"] == "stalled":

@@ -223,6 +223,8 @@ def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
     known = list(row).index("error") + 1 if "error" in row else 0
     score = next(((k, v) for k, v in list(row.items())[known:] if k != "epsilon"), None)
     ending = f"{score[0]} {score[1]:.3f}" if score and isinstance(score[1], float) else row["error"]
+    if score and row["error"]:
+        ending += f"  WARNING {row['error']}"
     state = row["status"] if ran else f"{row['status']} before"
     return f"{values}  seed {point.scenario.seed}  {state}  {ending}".rstrip()
 
@@ -231,10 +233,12 @@ def _list_points(
     scenario: Scenario, seeds: int | None, out: Path, workers: int | None, form: Format
 ) -> None:
     """Print every point, and what the points without a result will take in time and disk."""
+    from fedchain.sweeps.checking import check_parts
     from fedchain.sweeps.plan import plan_of
     from fedchain.sweeps.points import points_of, sweep_name
     from fedchain.sweeps.sweep import value_text, waiting
 
+    check_parts(scenario)
     points = points_of(scenario, seeds)
     folder = out / sweep_name(scenario)
     left = waiting(folder, points)

@@ -154,6 +154,11 @@ class Task:
     prepare: Callable[[], torch.nn.Module] | None = None
     """Makes a module of torch that turns inputs, as the task's data have them, into those of
     ``Records.inputs``: it subtracts public means, for example. None if both are the same."""
+    read: Callable[[Path], Array] | None = None
+    """Reads inputs, as the task's data have them, from a file like these: shape (examples, ...).
+    None if such a file holds plain numbers."""
+    classes: Sequence[str] = ()
+    """Names of the classes; empty if their numbers are their names."""
     see: Callable[[Array], Array] | None = None
     """Makes features, the inputs of the model, from raw inputs. None if these are the same."""
     loss: Loss
@@ -206,9 +211,9 @@ class Shapes:
 TASK_SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
 """For each kind of task, a function that returns the shapes from the task's parameters."""
 
-TASK_FILES: dict[str, Callable[[Mapping[str, Any]], Sequence[Path]]] = {}
-"""For each kind of task that reads tables or pictures of the user, a function that returns the
-files from the task's parameters, in a fixed order. It raises DataError if there are none."""
+OWN_DATA = frozenset({"table", "images"})
+"""Kinds of tasks whose data are any table or any pictures of the user, so that mistakes in them are
+looked for before a run and during it."""
 
 
 def _misfits(part: Part) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ import logging
 import numpy as np
 
 from fedchain.arrays import Vector
-from fedchain.learning.task import TASK_FILES
+from fedchain.learning.task import OWN_DATA
 from fedchain.results import NAMED
 from fedchain.scenario.own import own_parts
 from fedchain.simulation.setup import RunSetup
@@ -28,7 +28,7 @@ class LossWatch:
     def __init__(self, setup: RunSetup) -> None:
         """Begin with nothing found."""
         self._setup, scenario = setup, setup.scenario
-        reads = any(part.kind in TASK_FILES for part in scenario.task.nested())
+        reads = any(part.kind in OWN_DATA for part in scenario.task.nested())
         self._looks = setup.task.learns and (reads or bool(own_parts(scenario)))
         self.faults: dict[int, str] = {}
         """What was found, in words, by holder; -1 for the model itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fedchain.errors import FedchainError, Problem, ScenarioError
-from fedchain.learning.task import TASK_FILES, TASK_SHAPES, tasks
+from fedchain.learning.task import OWN_DATA, TASK_SHAPES, tasks
 from fedchain.nodes.holders.colluders import with_poison_metrics
 from fedchain.registry import suggest
 from fedchain.reuse import once
@@ -34,7 +34,7 @@ def check_parts(scenario: Scenario) -> None:
 
 
 def _reads_files(scenario: Scenario) -> bool:
-    return any(part.kind in TASK_FILES for part in scenario.task.nested())
+    return any(part.kind in OWN_DATA for part in scenario.task.nested())
 
 
 def check_y(scenario: Scenario) -> None:

@@ -202,7 +202,8 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     values = {name: final(run, name) for name in metric_names(run)}
     total = total_epsilon(run)
     spent = math.inf if total is None else total
-    told = {**place, "status": status, "error": error, **values, "epsilon": spent}
+    odd = "; ".join(run.manifest.get("faults", [])[:1])  # losses that were no finite numbers
+    told = {**place, "status": status, "error": odd, **values, "epsilon": spent}
     told |= {name: int(summed_count(run, name)) for name in COUNTED}
     captured = {"byzantine_share": byzantine_share(run), "capture": capture(run)}
     return told | {name: value for name, value in captured.items() if value is not None}

@@ -15,6 +15,7 @@ from fedchain.results import Run
 from fedchain.runs.divergence import LossWatch
 from fedchain.runs.running import run
 from fedchain.simulation.setup import build_setup
+from fedchain.sweeps.sweep import sweep
 
 LOSS = """\
 import torch
@@ -35,11 +36,10 @@ def lab(tmp_path, monkeypatch):
     sys.modules.pop("loss_lab", None)
 
 
-def diverging(rounds=8):
+def diverging(rounds=8, **more):
     task = {"kind": "breast_cancer", "loss": {"kind": "loss_lab:grows"}}
-    return small(
-        rounds, task=task, attacks=[], update={"kind": "gradient_descent", "learning_rate": 5.0}
-    )
+    update = {"kind": "gradient_descent", "learning_rate": 5.0}
+    return small(rounds, task=task, attacks=[], update=update, **more)
 
 
 def test_a_run_whose_losses_become_nan_says_round_holder_and_example(lab):
@@ -64,6 +64,16 @@ def test_the_last_lines_of_a_run_warn_of_it(lab, monkeypatch):
     assert "teaches nothing" in told.err.splitlines()[-2] + told.err.splitlines()[-1]
     told = call("resume", made.folder, "--trust-user-parts", "--format", "json")
     assert json.loads(told.out)["faults"] == made.manifest["faults"]
+
+
+def test_a_sweep_tells_it_of_each_point(lab):
+    grid = {"grid": {"update.learning_rate": [0.001, 5.0]}, "y": "accuracy"}
+    swept = sweep(diverging(2, sweep=grid), lab / "sweeps")
+    fine, odd = swept.rows
+    assert (fine["status"], fine["error"]) == ("finished", "")
+    assert odd["status"] == "finished"
+    assert odd["error"].startswith("round ")
+    assert not swept.failed
 
 
 def test_a_run_with_fedchains_own_parts_is_not_looked_at():

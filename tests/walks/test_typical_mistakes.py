@@ -32,7 +32,8 @@ def test_a_mistake_is_one_line_before_the_first_round(name, lab):
     scenario = written(lab, mistake)
     orders = [("validate", scenario), ("run", scenario, "--dry-run"), ("run", scenario)]
     if "sweep" in mistake.keys:
-        orders = [("validate", scenario), ("sweep", scenario)]
+        sweeps = [("sweep", scenario, "--dry-run"), ("sweep", scenario)]
+        orders = [("validate", scenario), *sweeps]
     for order in orders:
         told = call(*order)
         assert told.code == (2 if order[0] == "validate" or "sweep" in mistake.keys else 1)

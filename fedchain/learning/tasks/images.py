@@ -11,7 +11,7 @@ from pydantic import Field
 from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError
 from fedchain.learning.preparation import Standardised
-from fedchain.learning.task import TASK_FILES, Task, losses, models, splits, tasks
+from fedchain.learning.task import Task, losses, models, splits, tasks
 from fedchain.learning.tasks.labelled import (
     CROSS_ENTROPY,
     IID,
@@ -19,10 +19,8 @@ from fedchain.learning.tasks.labelled import (
     accuracy_and_f1,
     labelled_task,
 )
-from fedchain.learning.tasks.picture_files import pictures_in, read_pictures
+from fedchain.learning.tasks.picture_files import read_picture, read_pictures
 from fedchain.registry import Part, cites
-
-TASK_FILES["images"] = lambda given: pictures_in(Path(given["path"]))
 
 
 @tasks
@@ -73,6 +71,8 @@ def images(
         prepare=_centred,
         measure=accuracy_and_f1,
         record="picture",
+        read=lambda file: read_picture(file, size, colour=colour)[None],
+        classes=[str(each) for each in classes],
         note=f"{Path(path).name}: {len(labels)} pictures of {len(classes)} classes",
     )
 

@@ -50,11 +50,16 @@ def read_pictures(path: Path, size: int, *, colour: bool) -> tuple[Array, Array]
         raise DataError(f"{path}: {len(files)} pictures are too many; allowed: smaller ones")
     pictures = np.empty((len(files), channels, size, size), np.uint8)
     for row, file in zip(pictures, files, strict=True):
-        row[:] = _read_picture(file, size, colour=colour)
+        row[:] = read_picture(file, size, colour=colour)
     return pictures, np.array([file.parent.name for file in files])
 
 
-def _read_picture(file: Path, size: int, *, colour: bool) -> Array:
+def read_picture(file: Path, size: int, *, colour: bool) -> Array:
+    """Return a picture, uint8 of shape (channels, size, size), as ``read_pictures`` does.
+
+    Raises:
+        DataError: it is damaged or too large.
+    """
     try:
         with Image.open(file, formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from fedchain.arrays import Array, Flags, Wholes
 from fedchain.errors import DataError
 from fedchain.learning.preparation import Standardised
-from fedchain.learning.task import TASK_FILES, Task, losses, models, splits, tasks
+from fedchain.learning.task import Task, losses, models, splits, tasks
 from fedchain.learning.tasks.labelled import (
     CROSS_ENTROPY,
     IID,
@@ -24,10 +24,10 @@ from fedchain.learning.tasks.labelled import (
 from fedchain.learning.tasks.table_files import Columns, read_columns
 from fedchain.registry import Part, cites, suggest
 
+SHOWN_VALUES = 6
+"""Limit on the values of a column that an error names."""
 MOST_CLASSES, MOST_CATEGORIES = 1000, 256
 """Most classes of a target, and most values of a column that becomes one number for each value."""
-
-TASK_FILES["table"] = lambda given: [Path(given["path"])]
 
 
 @tasks
@@ -70,6 +70,8 @@ def table(
     """
     file = Path(path)
     read = read_columns(file)
+    if len(read) < 2:
+        raise DataError(f"{file}: must have a column of classes, and another one")
     aim = target if target is not None else list(read)[-1]
     wanted = columns or [name for name in read if name not in (aim, site)]
     named = {"target": [aim], "site": [site] if site else [], "columns": wanted, "one_hot": one_hot}
@@ -81,7 +83,12 @@ def table(
     if aim in wanted:
         raise DataError(f"task.columns: {aim!r} is the target; it must be left out")
     classes, labels = _classes_of(read[aim], f"{file}: column {aim}")
-    inputs, numeric = _inputs_of(read, wanted, one_hot, file)
+    kinds = _kinds_of(read, wanted, one_hot, file)
+    inputs = _encoded(read, kinds, file)
+    numeric = np.repeat(
+        [kind is None for kind in kinds.values()],
+        [1 if kind is None else len(kind) for kind in kinds.values()],
+    )
     data = Labelled(
         inputs=inputs,
         labels=labels,
@@ -99,6 +106,8 @@ def table(
         held_out=held_out,
         prepare=lambda rows, public: _standards_of(rows, public, numeric & standardise),
         measure=accuracy_and_f1,
+        read=lambda other: _encoded(read_columns(other), kinds, other),
+        classes=[f"{each:g}" if isinstance(each, float) else str(each) for each in classes],
         note=f"{file.name}: {len(labels)} records of {inputs.shape[1]} numbers, target {aim} "
         f"({len(classes)} classes)",
     )
@@ -116,28 +125,55 @@ def _classes_of(values: Array, where: str) -> tuple[Array, Wholes]:
     return classes, labels
 
 
-def _inputs_of(
+def _kinds_of(
     read: Columns, names: Sequence[str], one_hot: Sequence[str], file: Path
-) -> tuple[Array, Flags]:
-    """Return the inputs, shape (records, numbers), and which of the numbers are no 0 or 1."""
-    found, numeric = list[Array](), list[bool]()
+) -> dict[str, Array | None]:
+    """Return the values of each column that becomes a number for each value; None for others."""
+    kinds = dict[str, Array | None]()
     for name in names:
         values = read[name]
         if values.dtype.kind == "f" and name not in one_hot:
-            if not np.isfinite(values).all():
-                place = int(np.flatnonzero(~np.isfinite(values))[0])
+            kinds[name] = None
+            continue
+        kinds[name] = found = np.unique(values)
+        if len(found) > MOST_CATEGORIES:
+            words = f"{file}: column {name}: has {len(found)} different texts"
+            raise DataError(f"{words}; allowed: {MOST_CATEGORIES}; leave it out of task.columns")
+    return kinds
+
+
+def _encoded(read: Columns, kinds: Mapping[str, Array | None], file: Path) -> Array:
+    """Return inputs of shape (records, numbers), float64.
+
+    Args:
+        read: the columns of a file.
+        kinds: for each column that is learned from, its values as in the run's own data.
+        file: the file, for errors.
+
+    Raises:
+        DataError: a column is missing, or has a value that is not allowed.
+    """
+    found = list[Array]()
+    for name, kind in kinds.items():
+        if name not in read:
+            raise DataError(f"{file}: has no column {name!r}; {suggest(name, read)}")
+        values = read[name]
+        if kind is None:
+            if values.dtype.kind != "f" or not np.isfinite(values).all():
+                wrong = values.dtype.kind != "f" or ~np.isfinite(values)
+                place = int(np.flatnonzero(np.broadcast_to(wrong, values.shape))[0])
                 words = f"{file}: column {name}: record {place} is {values[place]}"
                 raise DataError(f"{words}; allowed: finite numbers")
             found.append(values[:, None])
-            numeric.append(True)
             continue
-        kinds, places = np.unique(values, return_inverse=True)
-        if len(kinds) > MOST_CATEGORIES:
-            words = f"{file}: column {name}: has {len(kinds)} different texts"
-            raise DataError(f"{words}; allowed: {MOST_CATEGORIES}; leave it out of task.columns")
-        found.append((places[:, None] == np.arange(len(kinds))).astype(np.float64))
-        numeric += [False] * len(kinds)
-    return np.concatenate(found, axis=1), np.array(numeric)
+        unknown = np.flatnonzero(~np.isin(values, kind))
+        if len(unknown):
+            words = f"{file}: column {name}: record {unknown[0]} is {values[unknown[0]]}"
+            allowed = ", ".join(str(each) for each in kind[:SHOWN_VALUES])
+            more = ", .." if len(kind) > SHOWN_VALUES else ""
+            raise DataError(f"{words}, which the data of the run lack; allowed: {allowed}{more}")
+        found.append((values[:, None] == kind).astype(np.float64))
+    return np.concatenate(found, axis=1)
 
 
 def _standards_of(rows: Array, public: Wholes, numeric: Flags) -> Standardised:

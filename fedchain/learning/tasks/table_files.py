@@ -47,8 +47,8 @@ def read_columns(path: Path) -> Columns:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     lengths = {len(column) for column in columns.values()}
-    if len(columns) < 2 or lengths == {0}:
-        raise DataError(f"{path}: must have a column of classes, another one, and a record")
+    if not columns or lengths == {0}:
+        raise DataError(f"{path}: must have a column and a record")
     if len(lengths) > 1:
         raise DataError(f"{path}: its arrays have {sorted(lengths)} records; all must have as many")
     return columns

@@ -8,8 +8,9 @@ from PIL import Image
 
 from fedchain.errors import DataError
 from fedchain.learning.models import cnn
-from fedchain.learning.task import TASK_FILES, tasks
+from fedchain.learning.task import tasks
 from fedchain.learning.tasks import picture_files
+from fedchain.learning.tasks.picture_files import pictures_in
 
 
 def made(path, holders=2, **given):
@@ -43,13 +44,14 @@ def test_each_folder_is_a_class_and_pictures_are_scaled(folder):
 
 
 def test_arrays_give_the_same_pictures_as_files(folder, tmp_path):
-    files = TASK_FILES["images"]({"path": str(folder)})
+    files = pictures_in(folder)
     assert [file.suffix for file in files] == [".png"] * 10 + [".jpg"] * 10
     pixels = [np.asarray(Image.open(file).convert("L")) for file in files]
     names = [file.parent.name for file in files]
     np.savez(tmp_path / "pets.npz", pictures=np.stack(pixels), names=np.array(names))
     one, other = made(folder, size=8), made(tmp_path / "pets.npz", size=8)
     assert one.held_out.inputs.tobytes() == other.held_out.inputs.tobytes()
+    assert one.read(files[0]).shape == (1, 1, 8, 8)
     assert one.holders[1].targets.tolist() == other.holders[1].targets.tolist()
 
 

@@ -10,7 +10,7 @@ from command_line import call
 from small_runs import small
 
 from fedchain.errors import DataError, MissingExtra
-from fedchain.learning.task import TASK_FILES, tasks
+from fedchain.learning.task import tasks
 from fedchain.learning.tasks import table_files
 from fedchain.learning.tasks.table_files import read_columns
 
@@ -172,8 +172,29 @@ def test_a_damaged_parquet_file_is_one_line(tmp_path):
         made(tmp_path / "t.parquet")
 
 
-def test_the_files_that_a_task_reads_are_listed(patients):
-    assert TASK_FILES["table"]({"path": str(patients)}) == [patients]
+def test_another_table_is_read_as_the_first_was(patients, tmp_path):
+    task = made(patients, columns=["town", "age"], standardise=False)
+    other = tmp_path / "other.csv"
+    other.write_text("age,town\n70,Wien\n20,Brno\n", "utf-8")
+    assert task.read is not None
+    assert task.read(other).tolist() == [[0, 0, 1, 70], [1, 0, 0, 20]]
+    assert list(task.classes) == ["ill", "well"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("age,town\n70,Graz\n", "column town: record 0 is Graz, which the data of the run lack"),
+        ("age,town\nold,Wien\n", "column age: record 0 is old; allowed: finite numbers"),
+        ("age,city\n70,Wien\n", "has no column 'town'"),
+    ],
+)
+def test_another_table_that_does_not_fit_is_refused_with_its_place(text, words, patients, tmp_path):
+    task = made(patients, columns=["town", "age"])
+    other = tmp_path / "other.csv"
+    other.write_text(text, "utf-8")
+    with pytest.raises(DataError, match=words):
+        task.read(other)
 
 
 def test_a_path_inside_a_block_of_an_option_is_that_of_the_current_folder(patients, monkeypatch):
