@@ -123,7 +123,7 @@ def test_a_table_without_names_has_numbered_columns(tmp_path):
         ("a,b\n1,0\nnan,1\n", r"column a: record 1 is nan; allowed: finite numbers"),
         ("a,b\n1,0.5\n2,1\n", r"column b: has 0\.5; allowed in a target: whole numbers or text"),
         ("a,b\n1,x\n2,x\n", r"column b: has 1 different values; allowed in a target: 2 to 1000"),
-        ("a,b\n", r"must have a column of classes"),
+        ("a,b\n", r"must have a column and a record"),
         ('a,b\n"1,2\n', r"is no table of text in UTF-8"),
     ],
 )
