@@ -10,6 +10,7 @@ from small_runs import small
 
 import fedchain
 from fedchain.agreement import mechanism_of
+from fedchain.audits import audit
 from fedchain.forecasts.forecast import forecast
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.scenario import scenario_digest
@@ -168,3 +169,9 @@ def test_one_local_step_is_allowed_wherever_a_gradient_is(tmp_path):
     one = {"steps": 1, "learning_rate": 0.1}
     run = fedchain.run(training(one, rounds=2, **{"privacy.clip_quantile": 0.5}), tmp_path)
     assert run.manifest["status"] == "finished"
+
+
+@pytest.mark.parametrize("attack", ["canaries", "one-run"])
+def test_an_audit_that_looks_into_one_gradient_refuses_several_steps(attack, tmp_path):
+    with pytest.raises(fedchain.ScenarioError, match=r"local\.steps: must be 1, since canaries"):
+        audit(training(attacks=[]), [attack], tmp_path)

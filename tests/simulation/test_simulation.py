@@ -398,15 +398,15 @@ def test_every_release_of_a_holder_is_recorded_with_the_epsilon_of_all_so_far(tm
     made.close()
 
 
-def test_holders_whose_gradient_is_exactly_zero_count_in_every_round(tmp_path, monkeypatch):
+def test_holders_whose_gradient_is_exactly_zero_count_in_every_round(tmp_path):
     def with_zeros(_, weights, holders, *asked):
         rows = whole_gradients(weights, holders, *asked)
         rows[np.asarray(holders) < 4] = 0
         return rows
 
     mean = {"aggregation": {"kind": "mean"}, "privacy": {"kind": "none"}, "attacks": []}
-    with whole_numbers():
-        monkeypatch.setattr(CohortGradients, "__call__", with_zeros)
+    with whole_numbers(), pytest.MonkeyPatch.context() as patch:  # undone before the whole numbers
+        patch.setattr(CohortGradients, "__call__", with_zeros)
         done = run(small(rounds=4, **mean), tmp_path)
     assert done.manifest["status"] == "finished"
     assert [(row["messages"], row["used"]) for row in done.metrics] == [(10, 10)] * 4

@@ -214,7 +214,7 @@ def test_a_run_samples_its_records_in_secret_and_anew_each_time():
     counts = [records.count for records in setup.task.holders]
     for holders, sampled in seen:
         assert holders == list(range(10))
-        assert sampled.rate == 0.25
+        assert list(sampled.sizes) == [0.25 * count for count in counts]
         assert [len(mask) for mask in sampled.masks] == counts
     one, two = (np.concatenate(sampled.masks) for _, sampled in seen)
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
