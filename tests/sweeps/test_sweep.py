@@ -86,6 +86,8 @@ def test_a_sweep_of_attackers_starts_at_nobody_and_records_the_capture(
     nobody, one = rows_of(sweep(asked, tmp_path).folder)
     assert (nobody["status"], nobody["capture"]) == ("finished", "")
     assert (one["status"], float(one["capture"])) == ("finished", 1.0)  # a mean is always captured
+    assert (nobody["byzantine"], nobody["byzantine_used"]) == ("0", "0")
+    assert one["byzantine_used"] == one["byzantine"] != "0"  # a mean uses every message
 
 
 def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
