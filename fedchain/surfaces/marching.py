@@ -12,6 +12,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from fedchain.extras import needed_package
 from fedchain.interruption import stop_if_asked
 from fedchain.scans.formats.meshes import Mesh
 from fedchain.scans.scan import Mask
-from fedchain.surfaces.neighbours import nearest
 
 BLOCK = 32
 """Cells along a side of a block."""
@@ -54,6 +54,8 @@ def marching_mesh(points: Matrix, normals: Matrix, cell: float) -> Mesh:
         DataError: more than ``MOST_CELLS`` cells hold points.
         MissingExtra: scikit-image is not installed.
     """
+    from scipy.spatial import cKDTree
+
     measure = needed_package("skimage.measure", "surfaces", "marching cubes")
     # An odd part of a cell keeps points that lie on planes off the corners.
     origin = points.min(axis=0) - (np.ceil(REACH) + 1 + 1 / np.pi) * cell
@@ -64,10 +66,11 @@ def marching_mesh(points: Matrix, normals: Matrix, cell: float) -> Mesh:
             f"marching cubes: {len(marks):,} cells of {cell:.3g} hold points; allowed: at most "
             f"{MOST_CELLS:,}; a smaller depth makes larger cells"
         )
+    tree = cKDTree(placed, balanced_tree=False)
     corners, triangles, count = list[Matrix](), list[Wholes](), 0
     for low, wanted in _blocks(marks):
         stop_if_asked()
-        values, near = _distances_in(low, wanted, placed, normals)
+        values, near = _distances_in(low, wanted, tree, normals)
         vertices, faces = _surface_in(values, near, measure)
         corners.append(vertices + low)
         triangles.append(faces + count)
@@ -102,19 +105,19 @@ def _blocks(marks: Wholes) -> Iterator[tuple[Wholes, Mask]]:
             yield low, maximum_filter(near, 2 * wide + 1, mode="constant")[core] > 0
 
 
-def _distances_in(low: Wholes, wanted: Mask, placed: Matrix, normals: Matrix) -> tuple[Array, Mask]:
+def _distances_in(low: Wholes, wanted: Mask, tree: Any, normals: Matrix) -> tuple[Array, Mask]:
     """Return the signed distances at the corners of a block, in cells, and which corners have one.
 
     Args:
         low: first corner of the block, shape (3,).
         wanted: corners that may be near points, shape (33, 33, 33).
-        placed: the points in cells from the grid's origin, shape (n, 3).
+        tree: k-d tree of the points in cells from the grid's origin.
         normals: their normals, shape (n, 3).
     """
     corners = np.argwhere(wanted) + low
     values, near = np.ones(wanted.shape, np.float32), np.zeros(wanted.shape, bool)
-    found = nearest(corners, placed, min(WEIGHED, len(placed)))
-    offsets = corners[:, None] - placed[found]
+    found = tree.query(corners, k=np.arange(1, min(WEIGHED, tree.n) + 1))[1]
+    offsets = corners[:, None] - tree.data[found]
     squared = (offsets**2).sum(axis=2)
     planes = normals[found]
     weights = np.exp(squared[:, :1] - squared) * ((planes * planes[:, :1]).sum(axis=2) > 0)
@@ -125,7 +128,7 @@ def _distances_in(low: Wholes, wanted: Mask, placed: Matrix, normals: Matrix) ->
     return values, near
 
 
-def _surface_in(values: Array, near: Mask, measure: object) -> tuple[Matrix, Wholes]:
+def _surface_in(values: Array, near: Mask, measure: Any) -> tuple[Matrix, Wholes]:
     """Return vertices in cells from the block's first corner, and triangles, in cells all near."""
     whole = np.ones(tuple(side - 1 for side in near.shape), bool)
     for x in (slice(None, -1), slice(1, None)):
@@ -134,7 +137,7 @@ def _surface_in(values: Array, near: Mask, measure: object) -> tuple[Matrix, Who
                 whole &= near[x, y, z]
     if not whole.any() or not values.min() < 0 < values.max():
         return np.zeros((0, 3)), np.zeros((0, 3), np.int64)
-    vertices, faces, *_ = measure.marching_cubes(values, 0.0, gradient_direction="ascent")  # type: ignore[attr-defined]
+    vertices, faces, *_ = measure.marching_cubes(values, 0.0, gradient_direction="ascent")
     cells = np.floor(vertices[faces].mean(axis=1)).astype(np.int64)
     return vertices.astype(np.float64), faces[whole[tuple(cells.T)]].astype(np.int64)
 

@@ -54,12 +54,16 @@ def plane_normals(points: Matrix, neighbours: int = PLANE_POINTS) -> Matrix:
     >>> np.abs(plane_normals(corners)[0]).tolist()
     [0.0, 0.0, 1.0]
     """
+    from scipy.spatial import cKDTree
+
     points = np.asarray(points, np.float64)
     normals = np.zeros((len(points), 3))
+    tree = cKDTree(points, balanced_tree=False)
+    some = np.arange(1, min(neighbours, len(points)) + 1)
     for start in range(0, len(points), POINTS_AT_ONCE):
         stop_if_asked()
         block = slice(start, start + POINTS_AT_ONCE)
-        found = points[nearest(points[block], points, min(neighbours, len(points)))]
+        found = points[tree.query(points[block], k=some)[1]]
         offsets = found - found.mean(axis=1, keepdims=True)
         # Distances are compared with each other, so their unit and size must not matter.
         size = np.abs(offsets).max(axis=(1, 2), keepdims=True)
