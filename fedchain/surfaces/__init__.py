@@ -1,0 +1,1 @@
+"""Surfaces: points made denser, scans merged, and meshes."""
