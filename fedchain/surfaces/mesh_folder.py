@@ -20,8 +20,8 @@ from fedchain.scans.training.folders import (
     list_folder,
     stem_of,
 )
+from fedchain.scans.training.journal import Result, ResultJournal, open_results
 from fedchain.scans.turntable import ScanSet, read_set
-from fedchain.surfaces.journal import Result, ResultJournal, open_results
 from fedchain.surfaces.merging import cloud_of_scan, merged_scans
 from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of, reconstruct
 from fedchain.surfaces.trimming import mean_distance

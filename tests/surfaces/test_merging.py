@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_refined_poses_move_the_points(monkeypatch):
     shift = np.array([0.5, 0.0, 0.0])
     moved = Refined(np.eye(3), shift, 9, 0.5, 0.0, "")
     kept = Refined(np.eye(3), np.zeros(3), 0, 0.0, 0.0, "too few")
-    monkeypatch.setattr(merging, "refined_poses", lambda scans: {"at_0": moved, "at_90": kept})
+    monkeypatch.setattr(merging, "refined_poses", lambda _: {"at_0": moved, "at_90": kept})
     merged = merged_scans(ring(0, 90))
     assert merged.refused == {"at_90": "too few"}
     assert merged.cloud.points[merged.scan == 0][:, 0].min() > 0.5 - RADIUS_M - 1e-6
@@ -73,7 +74,7 @@ def test_refined_poses_move_the_points(monkeypatch):
 
 
 def test_refinement_without_its_package_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "small_gicp", None)
+    monkeypatch.setitem(sys.modules, "small_gicp", None)
     with pytest.raises(MissingExtra, match=r"pip install 'fedchain\[scans\]'"):
         merged_scans(ring(0, 45))
     assert len(merged_scans(ring(0, 45), refine=False).cloud.points)

@@ -142,14 +142,14 @@ def test_a_depth_that_is_not_allowed_is_refused(depth):
 
 def test_without_open3d_auto_means_marching_cubes_and_poisson_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "open3d", None)
-    monkeypatch.setattr(reconstruction, "find_spec", lambda name: None)
+    monkeypatch.setattr(reconstruction, "find_spec", lambda _: None)
     assert method_of("auto") == "marching"
     with pytest.raises(MissingExtra, match=r"open3d is not installed; .*'fedchain\[surfaces\]'"):
         reconstruct(cloud(sphere(100)), method="poisson")
 
 
 def test_with_open3d_auto_means_poisson(monkeypatch):
-    monkeypatch.setattr(reconstruction, "find_spec", lambda name: name)
+    monkeypatch.setattr(reconstruction, "find_spec", lambda name: str(name))
     assert method_of("auto") == "poisson"
     assert method_of("marching") == "marching"
 
@@ -194,7 +194,7 @@ def test_the_surface_is_one_across_the_blocks_of_the_grid(monkeypatch):
 
 def test_both_sides_of_a_thin_plate_stay_apart():
     pytest.importorskip("skimage")
-    upper, lower = plane(30) + [0, 0, 0.025], plane(30)
+    upper, lower = plane(30) + np.array([0, 0, 0.025]), plane(30)
     up = np.tile([0, 0, 1.0], (900, 1))
     both = cloud(np.concatenate([upper, lower]), np.concatenate([up, -up]))
     mesh = reconstruct(both, method="marching")

@@ -26,7 +26,7 @@ def test_few_and_equal_points_have_the_spacing_0():
 
 
 def test_a_vertex_far_from_all_points_goes_with_its_triangles():
-    points = SQUARE.vertices[:4] + [0, 0, 0.5]
+    points = SQUARE.vertices[:4] + np.array([0, 0, 0.5])
     assert len(trim_mesh(SQUARE, points, 0.6).faces) == 2
     assert len(trim_mesh(SQUARE, points, 0.4).faces) == 0
     assert len(trim_mesh(SQUARE, points, 20).faces) == 3
