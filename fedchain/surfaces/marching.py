@@ -143,7 +143,9 @@ def _surface_in(values: Array, near: Mask, measure: Any) -> tuple[Matrix, Wholes
     if not whole.any() or not values.min() < 0 < values.max():
         return np.zeros((0, 3)), np.zeros((0, 3), np.int64)
     vertices, faces, *_ = measure.marching_cubes(values, 0.0, gradient_direction="descent")
+    # Of an ambiguous cell a triangle may lie in the last face.
     cells = np.floor(vertices[faces].mean(axis=1)).astype(np.int64)
+    cells = np.minimum(cells, np.array(whole.shape) - 1)
     return vertices.astype(np.float64), faces[whole[tuple(cells.T)]].astype(np.int64)
 
 
