@@ -39,3 +39,31 @@ def midpoint_candidates(points: Array, neighbours: int = NEIGHBOURS) -> Matrix:
     low, high = np.divmod(pairs, len(found))
     different = low != high
     return np.asarray((found[low[different]] + found[high[different]]) / 2)
+
+
+def densify(points: Array, count: int, neighbours: int = NEIGHBOURS) -> Matrix:
+    """Return more points of the same surface: those among points and midpoints that lie farthest.
+
+    The candidates are the points themselves, equal ones once, and the middles between each and its
+    nearest neighbours; if they are too few, also the middles between these. Of all candidates,
+    ``farthest_points`` chooses ``count``, so most but not all of the points themselves remain.
+
+    Args:
+        points: shape (n, 3), at least two different ones.
+        count: number of points to return.
+        neighbours: number of nearest neighbours of a point.
+
+    Returns:
+        Points in the order in which they are chosen, shape (count, 3).
+
+    Raises:
+        ValueError: fewer than two points differ, or a number is not finite.
+    """
+    candidates = np.unique(checked_points(points), axis=0)
+    if len(candidates) < 2:
+        words = f"{len(points)} points at {len(candidates)} places, so nothing lies between them"
+        raise ValueError(f"points: {words}; allowed: at least two different points")
+    while True:
+        candidates = np.concatenate([candidates, midpoint_candidates(candidates, neighbours)])
+        if len(candidates) >= count:
+            return candidates[farthest_points(candidates, count)]
