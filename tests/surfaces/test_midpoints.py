@@ -37,7 +37,7 @@ def test_densified_points_are_the_farthest_of_points_and_candidates():
     points = disc(200)
     dense = densify(points, 800)
     ordered = np.unique(points, axis=0)
-    candidates = np.concatenate([ordered, midpoint_candidates(ordered)])
+    candidates = np.unique(np.concatenate([ordered, midpoint_candidates(ordered)]), axis=0)
     assert (dense == candidates[farthest_points(candidates, 800)]).all()
     assert (dense[:, 2] == 0).all()
     assert len(np.unique(dense, axis=0)) == 800
@@ -56,6 +56,13 @@ def test_few_points_become_many_by_middles_of_middles(count):
     assert dense.shape == (4 * count, 3)
     assert len(np.unique(dense, axis=0)) == 4 * count
     assert (dense.min(), dense.max()) == (0, 1)
+
+
+def test_middles_that_coincide_on_a_grid_count_once():
+    grid = np.stack([*np.divmod(np.arange(100.0), 10), np.zeros(100)], 1)
+    dense = densify(grid, 361)
+    steps = 0.5 * np.stack([*np.divmod(np.arange(361.0), 19), np.zeros(361)], 1)
+    assert (np.unique(dense, axis=0) == steps).all()
 
 
 def test_equal_points_count_once_as_candidates():
