@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fedchain.arrays import Array, Flags, Matrix, Vector, Wholes
 
 ONE_BY_ONE = 64
 """Farthest points that are chosen one after the other, before the balls become small."""
-MOST_PAIRS = 1 << 20
+MOST_PAIRS = 1 << 18
 """Pairs of points that are compared at once when many farthest points are chosen together."""
 ROUNDED = 1 + 1e-9
 """Factor on the radius of a ball, so that no point is lost by the tree's own rounding."""
@@ -122,8 +123,8 @@ def farthest_points(points: Array, count: int) -> Wholes:
         return np.empty(0, np.int64)
     chosen, reached, away = _one_by_one(coordinates, min(count, ONE_BY_ONE))
     tree, most = _tree(coordinates), 2 * ONE_BY_ONE
-    while len(chosen) < len(points) and (reached > away.max()).sum() < count:
-        batch, most = _independent(coordinates, away, most)
+    while len(chosen) < len(points) and (left := count - (reached > away.max()).sum()) > 0:
+        batch, most = _independent(coordinates, away, min(most, 2 * left + ONE_BY_ONE))
         chosen, reached = np.append(chosen, batch), np.append(reached, away[batch])
         _come_nearer(coordinates, tree, away, batch, len(chosen))
     return chosen[np.lexsort((chosen, -reached))][:count]
@@ -187,12 +188,14 @@ def _farthest_first(away: Vector, most: int) -> Wholes:
 
 def _come_nearer(coordinates: Matrix, tree: Any, away: Vector, batch: Wholes, chosen: int) -> None:
     """Set the distances of the points around newly chosen ones; ``tree`` has all points."""
-    radius = np.sqrt(away[batch].max()) * ROUNDED
-    expected = 4 * len(coordinates) / chosen
+    expected = 4 * len(coordinates) / chosen  # points around each: the chosen share the surface
     for part in np.array_split(batch, 1 + int(len(batch) * expected / MOST_PAIRS)):
-        near = _tree(coordinates[part]).sparse_distance_matrix(tree, radius, output_type="ndarray")
-        apart = _squared(coordinates[part[near["i"]]], coordinates[near["j"]])
-        np.minimum.at(away, near["j"], apart)
+        balls = np.sqrt(away[part]) * ROUNDED
+        found = tree.query_ball_point(coordinates[part], balls, return_sorted=False)
+        counts = np.fromiter(map(len, found), np.int64, len(part))
+        near = np.fromiter(itertools.chain.from_iterable(found), np.int64, counts.sum())
+        apart = _squared(coordinates[np.repeat(part, counts)], coordinates[near])
+        np.minimum.at(away, near, apart)
     away[batch] = -1
 
 
