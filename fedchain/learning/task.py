@@ -253,6 +253,8 @@ tasks: Family[Task] = Family(
         "fedchain.scans.tasks.images",
         "fedchain.scans.tasks.simulated",
         "fedchain.scans.tasks.turntable",
+        "fedchain.surfaces.tasks.refinement",
+        "fedchain.surfaces.tasks.upsampling",
     ),
     Task,
     _flaw,
@@ -261,12 +263,14 @@ tasks: Family[Task] = Family(
 """The family of tasks. A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``.
 The seed is the seed of the run."""
 models: Family[torch.nn.Module] = Family(
-    "model", ("fedchain.learning.models", "fedchain.scans.models")
+    "model", ("fedchain.learning.models", "fedchain.scans.models", "fedchain.surfaces.models")
 )
 """The family of models. A model is made by a function
 ``(inputs: tuple[int, ...], outputs: int, *, ...)``. ``inputs`` is the shape of one example,
 ``outputs`` the number of outputs for each example or pixel."""
-losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
+losses: Family[Loss] = Family(
+    "loss", ("fedchain.learning.losses", "fedchain.scans.losses", "fedchain.surfaces.losses")
+)
 """The family of losses. A loss is made by a function ``(*, ...) -> Loss``."""
 
 

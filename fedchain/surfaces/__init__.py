@@ -1,0 +1,1 @@
+"""Surfaces: denser points, merged scans, meshes: upsampling, reconstruction, the whole way."""
