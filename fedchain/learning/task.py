@@ -206,6 +206,8 @@ class Shapes:
     """Number of outputs of the model: one for each class, or 1 for a mask."""
     targets: tuple[int, ...]
     """Shape of the targets of one example: () for a class, (height, width) for a mask."""
+    score: str = "accuracy"
+    """Name of the main metric."""
 
 
 TASK_SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}

@@ -7,6 +7,7 @@ the same bits on every processor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,14 @@ from fedchain.elementary import dot
 from fedchain.randomness import NameStep, stream
 from fedchain.surfaces.solids import FAMILIES, REACH, Level
 
-STATIONS = 192
-"""Number of places on a line at which the level is computed, to find where its sign changes."""
+GRID, STEEPEST = 24, 1.2
+"""Number of places along a side of the grid on which a solid is looked for, and the largest slope
+of a level."""
+SPACING = 0.02
+"""Distance of the places on a line at which the level is computed, to find where its sign changes;
+walls are at least twice as thick."""
 HALVINGS = 20
-"""Number of times that the interval of a crossing is halved: 4 / 192 / 2^20 is 2e-8."""
+"""Number of times that the interval of a crossing is halved: 0.02 / 2^20 is 2e-8."""
 LINES = 4096
 """Largest number of lines that are followed at once."""
 STEP = 1e-4
@@ -65,11 +70,26 @@ def generate_shape(
 
 def surface_points(level: Level, count: int, random: np.random.Generator) -> Matrix:
     """Draw points that are spread evenly over the surface of a solid, shape (count, 3)."""
+    centre, radius = sphere_around(level)
     found: list[Matrix] = []
     while (have := sum(map(len, found))) < count:
         lines = min(LINES, max(64, 2 * (count - have)))
-        found.append(_crossings(level, *_draw_lines(lines, random)))
+        direction, middle = _draw_lines(lines, radius, random)
+        found.append(_crossings(level, direction, middle + centre[:, None], radius))
     return np.concatenate(found)[:count]
+
+
+def sphere_around(level: Level) -> tuple[Vector, float]:
+    """Return centre and radius of a sphere that holds a solid."""
+    side = 2 * REACH * np.arange(GRID) / (GRID - 1) - REACH
+    step = 2 * REACH / (GRID - 1)
+    places = np.stack(np.meshgrid(side, side, side, indexing="ij")).reshape(3, -1)
+    # The nearest place to a point of the surface is at most half a diagonal away.
+    half = 0.9 * step
+    near = places[:, np.abs(level(places)) <= STEEPEST * half]
+    centre = (near.min(axis=1) + near.max(axis=1)) / 2
+    away = near - centre[:, None]
+    return centre, float(np.sqrt(dot(away, away).max())) + half
 
 
 def offsets_to_surface(level: Level, points: Matrix) -> Matrix:
@@ -115,27 +135,24 @@ def unit_sphere(points: Array) -> tuple[Vector, float]:
     return centre, radius or 1.0
 
 
-def _draw_lines(count: int, random: np.random.Generator) -> tuple[Matrix, Matrix]:
-    """Draw lines evenly from all lines that meet the sphere of radius ``REACH``.
+def _draw_lines(
+    count: int, radius: float, random: np.random.Generator
+) -> tuple[Matrix, Matrix]:
+    """Draw lines evenly from all lines that meet the sphere of a radius around the origin.
 
     Returns:
         Unit directions and the points of the lines that are nearest to the origin, shape (3, count)
         each.
     """
-    direction = _draw_directions(count, random)
+    inside = _draw_within(count, 3, random)
+    direction = inside / np.sqrt(dot(inside, inside))
     # A point of the disc across the direction: two numbers of the unit disc, along two unit
     # vectors that are perpendicular to the direction.
     u, v = _draw_within(count, 2, random)
     helper = np.where(np.abs(direction[0]) < 0.5, [[1.0], [0.0], [0.0]], [[0.0], [1.0], [0.0]])
     first = _cross(direction, helper)
     first = first / np.sqrt(dot(first, first))
-    return direction, REACH * (u * first + v * _cross(direction, first))
-
-
-def _draw_directions(count: int, random: np.random.Generator) -> Matrix:
-    """Draw unit vectors evenly from all directions, shape (3, count)."""
-    inside = _draw_within(count, 3, random)
-    return np.asarray(inside / np.sqrt(dot(inside, inside)))
+    return direction, radius * (u * first + v * _cross(direction, first))
 
 
 def _draw_within(count: int, axes: int, random: np.random.Generator) -> Matrix:
@@ -148,15 +165,18 @@ def _draw_within(count: int, axes: int, random: np.random.Generator) -> Matrix:
     return np.concatenate(kept, axis=1)[:, :count]
 
 
-def _crossings(level: Level, direction: Matrix, middle: Matrix) -> Matrix:
-    """Return where lines cross a surface, shape (crossings, 3), line by line."""
-    half = np.sqrt(REACH * REACH - dot(middle, middle))
-    ways = (2 * np.arange(STATIONS) / (STATIONS - 1) - 1)[:, None] * half
-    inside = np.empty(ways.shape, bool)
+def _crossings(level: Level, direction: Matrix, middle: Matrix, radius: float) -> Matrix:
+    """Return where lines cross a surface, shape (crossings, 3), line by line.
+
+    A line is followed from ``radius`` before its middle to ``radius`` behind it.
+    """
+    steps = math.ceil(2 * radius / SPACING)
+    ways = radius * (2 * np.arange(steps + 1) / steps - 1)
+    inside = np.empty((len(ways), middle.shape[1]), bool)
     for place, way in enumerate(ways):
         inside[place] = level(middle + way * direction) < 0
     line, place = np.nonzero((inside[1:] != inside[:-1]).T)
-    low, high, entering = ways[place, line], ways[place + 1, line], inside[place + 1, line]
+    low, high, entering = ways[place], ways[place + 1], inside[place + 1, line]
     own, along = middle[:, line], direction[:, line]
     for _ in range(HALVINGS):
         way = (low + high) / 2

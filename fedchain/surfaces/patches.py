@@ -68,10 +68,24 @@ def cut_patches(points: Array, size: int) -> Patches:
     """
     points = np.asarray(points, np.float64)
     if len(points) <= size:
-        places = np.resize(np.arange(len(points)), (1, size))
-    else:
-        seeds = farthest_points(points, min(len(points), -(-OVERLAP * len(points) // size)))
-        places = np.concatenate([nearest(points[seeds], points, size), *_rest(points, seeds, size)])
+        return _patches_of(points, np.resize(np.arange(len(points)), (1, size)))
+    seeds = farthest_points(points, min(len(points), -(-OVERLAP * len(points) // size)))
+    return _patches_of(points, np.concatenate([*_around(points, seeds, size)]))
+
+
+def patches_around(points: Array, seeds: Wholes, size: int) -> Patches:
+    """Return the patches of a cloud around some of its points.
+
+    Args:
+        points: the cloud, shape (n, 3).
+        seeds: indices of the points around which the patches lie, shape (patches,).
+        size: number of points of a patch, at most n.
+    """
+    points = np.asarray(points, np.float64)
+    return _patches_of(points, nearest(points[seeds], points, size))
+
+
+def _patches_of(points: Matrix, places: Wholes) -> Patches:
     spheres = [unit_sphere(points[own]) for own in places]
     centres = np.stack([centre for centre, _ in spheres])
     radii = np.array([radius for _, radius in spheres])
@@ -79,11 +93,13 @@ def cut_patches(points: Array, size: int) -> Patches:
     return Patches(places, inputs.astype(np.float32), centres, radii)
 
 
-def _rest(points: Matrix, seeds: Wholes, size: int) -> Iterator[Wholes]:
-    """Yield patches of the points that are in no patch of the seeds."""
+def _around(points: Matrix, seeds: Wholes, size: int) -> Iterator[Wholes]:
+    """Yield the points around the seeds, and then around each point that is in no patch so far."""
     within = np.zeros(len(points), bool)
-    within[nearest(points[seeds], points, size)] = True
-    for point in np.flatnonzero(~within):
+    first = nearest(points[seeds], points, size)
+    within[first] = True
+    yield first
+    for point in range(len(points)):
         if not within[point]:
             own = nearest(points[point : point + 1], points, size)
             within[own] = True
