@@ -1,1 +1,1 @@
-"""Surfaces: denser points, merged scans, meshes: upsampling, reconstruction, the whole way."""
+"""Surfaces: points made denser, scans of a turntable merged, and meshes of them."""
