@@ -59,8 +59,10 @@ def generate_shape(
         truth: number of further points.
 
     >>> shape = generate_shape(0, ["example"], "rings", 20, 50)
-    >>> shape.points.shape, shape.truth.shape, float(np.abs(shape.level(shape.truth.T)).max()) < 1e-6
-    ((20, 3), (50, 3), True)
+    >>> shape.points.shape, shape.truth.shape
+    ((20, 3), (50, 3))
+    >>> bool(np.abs(shape.level(shape.truth.T)).max() < 1e-6)
+    True
     """
     random = stream(seed, "generated shape", family, *names)
     level = FAMILIES[family](random)
@@ -135,9 +137,7 @@ def unit_sphere(points: Array) -> tuple[Vector, float]:
     return centre, radius or 1.0
 
 
-def _draw_lines(
-    count: int, radius: float, random: np.random.Generator
-) -> tuple[Matrix, Matrix]:
+def _draw_lines(count: int, radius: float, random: np.random.Generator) -> tuple[Matrix, Matrix]:
     """Draw lines evenly from all lines that meet the sphere of a radius around the origin.
 
     Returns:

@@ -206,6 +206,5 @@ def _with_repulsion(distance: Tensor, outputs: Tensor, weight: float) -> Tensor:
 def _check(name: str, outputs: Tensor, targets: Tensor) -> None:
     for what, cloud in (("outputs", outputs), ("targets", targets)):
         if cloud.ndim != 3 or cloud.shape[2] != 3 or not cloud.is_floating_point():
-            raise ValueError(
-                f"{name}: got {what} of shape {tuple(cloud.shape)}; allowed: clouds (examples, n, 3)"
-            )
+            shape = tuple(cloud.shape)
+            raise ValueError(f"{name}: got {what} of shape {shape}; allowed: (examples, n, 3)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fedchain.arrays import Array, Matrix
-from fedchain.surfaces.neighbours import checked_points, farthest_points, nearest
+from fedchain.surfaces.neighbours import checked_points, nearest
 
 NEIGHBOURS = 8
 """Neighbours of a point between which and itself new points are put."""

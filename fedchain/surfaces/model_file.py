@@ -52,7 +52,7 @@ class SurfaceCard(Section):
     """One sentence about the training shapes."""
     training: dict[str, Any]
     """Numbers of the training: shapes, examples, steps, seed."""
-    scores: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, float]]
     """Metrics on generated shapes that were held out, for the model and each baseline."""
     fedchain: str = __version__
     """Version of fedchain that wrote the file."""

@@ -133,4 +133,3 @@ def _rotation(pp: Vector, qq: Vector, pq: Vector) -> tuple[Vector, Vector]:
 def _mean(values: Matrix) -> Vector:
     """Return the means along the last axis, added up in the order of the index."""
     return np.asarray(np.add.accumulate(values, axis=-1)[..., -1] / values.shape[-1])
-

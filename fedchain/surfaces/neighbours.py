@@ -168,9 +168,7 @@ def _farthest_first(away: Vector, most: int) -> Wholes:
     return np.asarray(top[np.lexsort((top, -away[top]))])
 
 
-def _come_nearer(
-    coordinates: Matrix, tree: Any, away: Vector, batch: Wholes, chosen: int
-) -> None:
+def _come_nearer(coordinates: Matrix, tree: Any, away: Vector, batch: Wholes, chosen: int) -> None:
     """Set the distances of the points around newly chosen ones; ``tree`` has all points."""
     radius = np.sqrt(away[batch].max()) * ROUNDED
     expected = 4 * len(coordinates) / chosen

@@ -240,13 +240,12 @@ def _draw_quadrics(random: np.random.Generator) -> Level:
 def _draw_castings(random: np.random.Generator) -> Level:
     """Draw a block that is cut by planes and by cylinders, with sharp edges."""
     half = draw_each_between(random, [0.3] * 3, [0.7] * 3)
-    parts = [box(half)]
-    for _ in range(1 + int(random.integers(4))):
-        parts.append(_cutter(random, half))
+    block = box(half)
+    cuts = [_cutter(random, half) for _ in range(1 + int(random.integers(4)))]
 
     def level(points: Matrix) -> Vector:
-        found = parts[0](points)
-        for cut in parts[1:]:
+        found = block(points)
+        for cut in cuts:
             found = np.maximum(found, -cut(points))
         return found
 

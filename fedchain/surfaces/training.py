@@ -12,7 +12,7 @@ import torch
 
 from fedchain.elementary import draw_between
 from fedchain.learning.models import seeded
-from fedchain.learning.task import Loss, losses, models
+from fedchain.learning.task import losses, models
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.training.model_file import weights_digest
@@ -84,7 +84,9 @@ def train_on_shapes(recipe: SurfaceRecipe, progress: Progress = lambda *_: None)
     With one thread, the same machine makes the same weights again.
     """
     inputs, targets = _pairs(recipe)
-    module = seeded(lambda: models.build(recipe.model, inputs.shape[1:], COORDINATES), recipe.seed)()
+    module = seeded(
+        lambda: models.build(recipe.model, inputs.shape[1:], COORDINATES), recipe.seed
+    )()
     loss, state = losses.build(recipe.loss), begin(module)
     for own in _batches(recipe, len(inputs)):
         value = loss(module(inputs[own]), targets[own]).mean()
@@ -146,4 +148,5 @@ def _card(recipe: SurfaceRecipe, module: torch.nn.Module) -> SurfaceCard:
         points=recipe.points,
         trained_on=f"{recipe.shapes} generated shapes alone, of {len(FAMILIES)} families",
         training=training,
+        scores={},
     )

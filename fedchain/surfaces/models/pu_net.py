@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Annotated
 
@@ -170,6 +171,6 @@ def _picked(values: Tensor, index: Tensor) -> Tensor:
 
 def _dense(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for entering, leaving in zip(sizes, sizes[1:], strict=False):
+    for entering, leaving in itertools.pairwise(sizes):
         layers += [nn.Linear(entering, leaving), nn.ReLU()]
     return nn.Sequential(*layers)

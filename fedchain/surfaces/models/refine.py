@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import torch
@@ -72,6 +73,6 @@ class Refine(nn.Module):
 
 def _dense(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for entering, leaving in zip(sizes, sizes[1:], strict=False):
+    for entering, leaving in itertools.pairwise(sizes):
         layers += [nn.Linear(entering, leaving), nn.ReLU()]
     return nn.Sequential(*layers)

@@ -98,9 +98,7 @@ def cloud_refinement(
         name="cloud_refinement",
         holders=tuple(_records(inputs[own], targets[own]) for own in known.dealt),
         held_out=measured.records,
-        model=seeded(
-            lambda: models.build(model, (NEIGHBOURS, COORDINATES), COORDINATES), seed
-        ),
+        model=seeded(lambda: models.build(model, (NEIGHBOURS, COORDINATES), COORDINATES), seed),
         loss=losses.build(loss),
         measure=lambda outputs, _: metrics_of_clouds(
             measured.refined(outputs), known.held_out, midpoints
