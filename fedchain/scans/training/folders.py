@@ -79,6 +79,16 @@ class ScanFolder:
         """The scans of which the points to keep are known."""
         return tuple(scan for scan in self.scans if scan.truth is not None)
 
+    @property
+    def clouds(self) -> tuple[ScanFile, ...]:
+        """Every file of the sets, cleaned ones too, in the order of their names."""
+        found = defaultdict[Path, set[Path]](set)
+        for each in self.sets:
+            for path in (*each.views, *(scan.truth for scan in each.scans if scan.truth)):
+                found[path.parent].add(path)
+        named = (pair for paths in found.values() for pair in _named(self.path, sorted(paths)))
+        return tuple(ScanFile(path, name) for path, name in sorted(named, key=lambda pair: pair[1]))
+
     def only(self, pattern: str) -> ScanFolder:
         """Return the folder in which only pairs whose name matches a shell pattern are pairs.
 
