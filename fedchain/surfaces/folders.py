@@ -12,7 +12,7 @@ from fedchain.scans.scan import Cloud
 from fedchain.scans.training.folders import ScanFile, ScanFolder, list_folder
 from fedchain.scans.training.journal import Result, ResultJournal, open_results, work_through
 from fedchain.surfaces.metrics import spacing
-from fedchain.surfaces.upsampling import Factor, UpsamplingMethod, upsample, upsample_cloud
+from fedchain.surfaces.upsampling import Factor, UpsamplingMethod, upsample_cloud
 
 UPSAMPLED = "upsampled.json"
 """Name of the file that ``upsample_folder`` writes into its folder."""
