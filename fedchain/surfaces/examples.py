@@ -12,7 +12,10 @@ from fedchain.surfaces.neighbourhoods import Neighbourhoods, neighbourhoods
 from fedchain.surfaces.neighbours import farthest_points, nearest
 from fedchain.surfaces.patches import Patches, patches_around
 
-FARTHEST = 1.0
+CANDIDATE_NEIGHBOURS = 16
+"""Number of neighbours of a point with which it has midpoints that ``refine`` moves. More than the
+8 of plain midpoints: far ones, which a model moves to the surface, fill gaps."""
+FARTHEST = 0.5
 """Length to which offsets are cut, in sizes of the neighbourhood. A candidate that is farther from
 the surface lies between parts that have nothing to do with each other."""
 
@@ -33,7 +36,7 @@ def refinement_pairs(shape: GeneratedShape, many: int, random: np.random.Generat
     Returns:
         Neighbourhoods, shape (many, k, 3), and offsets in the axes of each, shape (many, 3).
     """
-    candidates = midpoint_candidates(shape.points)
+    candidates = midpoint_candidates(shape.points, CANDIDATE_NEIGHBOURS)
     chosen = candidates[np.resize(random.permutation(len(candidates)), many)]
     around = neighbourhoods(shape.points, chosen)
     return around.inputs, offsets_inside(shape, around, chosen)

@@ -120,12 +120,11 @@ def principal_axes(away: Matrix) -> Matrix:
 
 def _rotation(pp: Vector, qq: Vector, pq: Vector) -> tuple[Vector, Vector]:
     """Return cosine and sine of the angle that makes an entry of symmetric matrices 0."""
-    safe = np.where(pq == 0, 1.0, pq)
-    theta = (qq - pp) / (2 * safe)
-    # Beyond 1e150 its square overflows, and the angle is 0 to the last bit.
-    theta = np.clip(theta, -1e150, 1e150)
+    # Where the entry is that small, the angle is 0 to the last bit.
+    small = np.abs(pq) <= 1e-30 * np.abs(qq - pp)
+    theta = (qq - pp) / (2 * np.where(small, 1.0, pq))
     tangent = np.where(theta < 0, -1.0, 1.0) / (np.abs(theta) + np.sqrt(theta * theta + 1))
-    tangent = np.where(pq == 0, 0.0, tangent)
+    tangent = np.where(small, 0.0, tangent)
     cosine = 1 / np.sqrt(tangent * tangent + 1)
     return cosine, tangent * cosine
 

@@ -57,7 +57,7 @@ REFINE = SurfaceRecipe(
     loss=Part("squared_error", {}),
     points=NEIGHBOURS,
     shapes=210,
-    examples=1200,
+    examples=1000,
     steps=3000,
     batch=512,
     learning_rate=3e-3,
@@ -94,7 +94,7 @@ def train_on_shapes(recipe: SurfaceRecipe, progress: Progress = lambda *_: None)
         rate = one_cycle(state.step, recipe.steps, recipe.learning_rate)
         state.step += 1
         make_adam_step(state, gradients, rate)
-        progress(state.step, recipe.steps, float(value))
+        progress(state.step, recipe.steps, float(value.detach()))
     return SurfaceModel(_card(recipe, module), module.eval())
 
 
