@@ -150,7 +150,7 @@ def _colours(mesh: Mesh, towards: Matrix) -> Matrix:
     lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(towards, axis=1)
     facing = (normals * towards).sum(axis=1) / np.where(lengths > 0, lengths, 1)
     light = DARKEST + (1 - DARKEST) * np.abs(facing)
-    return np.where(facing[:, None] >= 0, FRONT, BACK) * light[:, None]
+    return np.asarray(np.where(facing[:, None] >= 0, FRONT, BACK) * light[:, None])
 
 
 def _nearest_triangles(corners: Array, depth: Matrix, size: tuple[int, int]) -> Wholes:

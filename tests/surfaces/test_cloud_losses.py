@@ -40,9 +40,7 @@ def slow_chamfer(a, b):
 
 def slow_emd(a, b):
     orders = itertools.permutations(range(len(b)))
-    return min(
-        sum(squared(a[k], b[j]) for k, j in enumerate(order)) / len(a) for order in orders
-    )
+    return min(sum(squared(a[k], b[j]) for k, j in enumerate(order)) / len(a) for order in orders)
 
 
 def slow_repulsion(points):

@@ -27,7 +27,9 @@ def loss(kind, **given):
 
 
 def points(*shape, seed=1):
-    cloud = torch.randn(*shape, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    cloud = torch.randn(
+        *shape, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     return cloud / cloud.norm(dim=-1, keepdim=True)
 
 

@@ -85,7 +85,9 @@ def test_the_truth_of_each_patch_is_better_than_midpoints():
     assert task.baselines["plain_midpoints"]["gain"] < 0
 
 
-@pytest.mark.parametrize("split", [{"kind": "iid"}, {"kind": "dirichlet"}], ids=["iid", "dirichlet"])
+@pytest.mark.parametrize(
+    "split", [{"kind": "iid"}, {"kind": "dirichlet"}], ids=["iid", "dirichlet"]
+)
 @pytest.mark.parametrize("block", BLOCKS, ids=NAMES)
 def test_other_splits_deal_every_shape_once(block, split):
     dealt = np.concatenate([h.inputs for h in build(block, split=split, shapes=6).holders])
@@ -115,7 +117,9 @@ def test_gradients_of_records_are_clipped_as_sums_over_their_examples(block):
         own = records.places == number
         inputs, targets = (torch.tensor(x[own]).double() for x in (records.inputs, records.targets))
         loss = task.loss(module(inputs), targets).sum()
-        flat = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(module.parameters()))])
+        flat = torch.cat(
+            [g.flatten() for g in torch.autograd.grad(loss, list(module.parameters()))]
+        )
         total += flat * min(1, 0.01 / float(flat.norm()))
     weights = torch.cat([p.detach().flatten() for p in module.parameters()]).numpy()
     found = gradients.means(weights, [1])
