@@ -226,7 +226,7 @@ def _sources(listed: ScanFolder, merge: bool | None) -> Iterator[MeshSource]:
         merged = opened.merged_names(merge)
         if len(merged) > 1:
             yield MeshSource(
-                _free_name(opened, listed.path),
+                free_name(opened, listed.path),
                 {name: opened.names[name] for name in merged},
                 opened,
             )
@@ -243,7 +243,7 @@ def _apart(own: MeshSource, sources: Sequence[MeshSource]) -> dict[str, str]:
     return {own.name: own.opened.turntable.left_out[own.paths[own.name]]}
 
 
-def _free_name(opened: OpenFiles, folder: Path) -> str:
+def free_name(opened: OpenFiles, folder: Path) -> str:
     """Return the name of the mesh of a set, in its folder, which no scan of the set has."""
     own = [path.relative_to(folder).parts[:-1] for path in opened.names.values()]
     place = () if () in own else own[0][:1]
