@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(name="upsample", epilog="Example: fedchain scan upsample scans -o dense --factor 16")
+@app.command(name="upsample", epilog="Example: fedchain scan upsample scans -o dense")
 def upsample_scans(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="A folder with scans or clouds.")
@@ -83,8 +83,8 @@ def _lines(done: UpsampledFolder, folder: Path, out: Path, method: str) -> Itera
     yield f"read      {counted_words(len(done.folder.clouds), 'cloud')} in {folder}"
     yield from left_out_lines(done.folder)
     learned = method != "midpoints"
-    heads = ("cloud", "points", "points made", "mm apart", "mm apart now", "uneven", "uneven now",
-             *(("mm apart by midpoints", "uneven by midpoints") if learned else ()))  # fmt: skip
+    heads = ("cloud", "points", "made", "mm apart", "mm now", "uneven", "uneven now",
+             *(("midpoints: mm", "midpoints: uneven") if learned else ()))  # fmt: skip
     rows = (
         (
             each.name, f"{each.before.points:,}", f"{each.after.points:,}",
