@@ -23,7 +23,7 @@ from fedchain.names import counted_words
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fedchain.surfaces.folders import Measured, UpsampledFolder
+    from fedchain.surfaces.folders import CloudFigures, UpsampledFolder
 
 app = typer.Typer()
 
@@ -107,9 +107,9 @@ def _lines(done: UpsampledFolder, folder: Path, out: Path, method: str) -> Itera
     yield f"files     {out}: {counted_words(len(done.clouds), 'cloud')}{before}{failed}"
 
 
-def _mm(measured: Measured) -> str:
+def _mm(measured: CloudFigures) -> str:
     return f"{1e3 * measured.spacing:.3g}"
 
 
-def _uneven(measured: Measured) -> str:
+def _uneven(measured: CloudFigures) -> str:
     return f"{measured.unevenness:.2f}"

@@ -20,7 +20,7 @@ UPSAMPLED = "upsampled.json"
 """Name of the file that ``upsample_folder`` writes into its folder."""
 
 
-class Measured(Section):
+class CloudFigures(Section):
     """How far the points of a cloud lie apart; see ``metrics.Spacing``."""
 
     points: int
@@ -38,11 +38,11 @@ class Upsampled(Section):
     """Name of the scan: its path below the folder, without endings."""
     cloud: str
     """Path of the dense cloud, below the folder of results."""
-    before: Measured
+    before: CloudFigures
     """The cloud as it was."""
-    after: Measured
+    after: CloudFigures
     """The dense cloud."""
-    midpoints: Measured
+    midpoints: CloudFigures
     """The dense cloud that midpoints make, without learning."""
     lost: tuple[str, ...]
     """What the cloud holds and the format of its file does not, in words."""
@@ -129,6 +129,6 @@ def _named_after(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: {str(error).removeprefix('cloud: ')}") from error
 
 
-def _measured(cloud: Cloud) -> Measured:
+def _measured(cloud: Cloud) -> CloudFigures:
     found = spacing(cloud.points)
-    return Measured(points=len(cloud.points), spacing=found.mean, unevenness=found.unevenness)
+    return CloudFigures(points=len(cloud.points), spacing=found.mean, unevenness=found.unevenness)
