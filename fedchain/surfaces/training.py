@@ -13,7 +13,7 @@ import torch
 from fedchain.elementary import draw_between
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses, models
-from fedchain.randomness import stream
+from fedchain.randomness import NameStep, stream
 from fedchain.registry import Part
 from fedchain.scans.training.model_file import weights_digest
 from fedchain.scans.training.optimisation import begin, make_adam_step, one_cycle
@@ -104,7 +104,8 @@ def training_pairs(recipe: SurfaceRecipe) -> Iterator[Pairs]:
     """Yield the examples of each training shape."""
     families = list(FAMILIES)
     for number in range(recipe.shapes):
-        name, family = ["training", number], families[number % len(families)]
+        name: list[NameStep] = ["training", number]
+        family = families[number % len(families)]
         random = stream(recipe.seed, "training draws", number)
         if recipe.model.kind == "pu_net":
             shape = generate_shape(recipe.seed, name, family, 4 * recipe.points, 16 * recipe.points)

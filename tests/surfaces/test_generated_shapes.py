@@ -127,7 +127,7 @@ def test_the_way_to_a_surface_ends_there_and_is_the_shortest_one():
 
 
 def test_the_unit_sphere_holds_a_cloud_and_touches_it():
-    points = POINTS.T + [5, 6, 7]
+    points = POINTS.T + np.array([5, 6, 7])
     centre, radius = unit_sphere(points)
     assert centre == pytest.approx(points.mean(axis=0))
     assert lengths(((points - centre) / radius).T).max() == pytest.approx(1)

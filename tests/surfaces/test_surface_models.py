@@ -1,4 +1,4 @@
-"""The models that make clouds denser: sizes, what defines each, and gradients of single examples."""
+"""The models that make clouds denser: sizes, what defines each, gradients of single examples."""
 
 from __future__ import annotations
 
