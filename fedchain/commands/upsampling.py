@@ -117,7 +117,7 @@ def _lines(done: UpsampledFolder, folder: Path, out: Path, method: str) -> Itera
     yield from left_out_lines(done.folder)
     learned = method != "midpoints"
     heads = ("cloud", "points", "made", "mm apart", "mm now", "uneven", "uneven now",
-             *(("midpoints: mm", "midpoints: uneven") if learned else ()))  # fmt: skip
+             *(("plain mm", "plain uneven") if learned else ()))  # fmt: skip
     rows = (
         (
             each.name, f"{each.before.points:,}", f"{each.after.points:,}",
@@ -128,9 +128,10 @@ def _lines(done: UpsampledFolder, folder: Path, out: Path, method: str) -> Itera
     )  # fmt: skip
     if done.clouds:
         yield from tables_that_fit(heads, list(rows))
+        plain = "; plain: by midpoints, which learn nothing" if learned else ""
         yield (
             "apart     mean distance to the nearest other point; uneven: its standard deviation "
-            "divided by this mean"
+            f"divided by this mean{plain}"
         )
     for each in done.clouds:
         for words in each.lost:

@@ -32,7 +32,8 @@ def test_beside_a_learned_method_stand_the_midpoints(folder, tmp_path):
     write_surface_model(tmp_path / "m.npz", untrained("refine"))
     told = call("scan", "upsample", folder, "-o", tmp_path / "out", "--model", tmp_path / "m.npz")
     assert (told.code, told.err) == (0, "")
-    assert "uneven now   midpoints: mm   midpoints: uneven" in told.out
+    assert "uneven now   plain mm   plain uneven" in told.out
+    assert "plain: by midpoints, which learn nothing" in told.out
     (row,) = (line.split() for line in told.out.splitlines() if line.startswith("cloud_0"))
     assert len(row) == 9
 
