@@ -143,6 +143,14 @@ def test_the_loss_of_an_example_depends_on_this_example_alone(block):
         assert make(block)(outputs[k : k + 1], targets[k : k + 1]).item() == whole[k].item()
 
 
+def test_an_example_that_is_not_finite_leaves_the_others_alone():
+    outputs, targets = batch()
+    for block in KINDS:
+        whole = make(block)(outputs, targets)
+        broken = torch.cat([outputs[:2], torch.full_like(outputs[:1], math.inf)])
+        assert torch.equal(make(block)(broken, targets)[:2], whole[:2])
+
+
 def test_neighbours_are_the_nearest_ones_first():
     points, others = batch(5, 9)
     found = nearest_of(points, others, 4)
