@@ -11,6 +11,7 @@ from fedchain.errors import RunRefused
 from fedchain.learning.evaluation import flat_weights
 from fedchain.results import Run
 from fedchain.results.surface_models import surface_model_of
+from fedchain.scans.formats import read_cloud
 from fedchain.scenario import from_mapping
 from fedchain.surfaces.generated import generate_shape
 from fedchain.surfaces.upsampling import upsample
@@ -70,6 +71,7 @@ def test_a_folder_is_made_denser_by_the_model_of_a_run(run, tmp_path):
     assert told.code == 0, told.err
     made = np.loadtxt(tmp_path / "out" / "one.xyz")[:, :3]
     model = surface_model_of(run.folder)
+    points = read_cloud(tmp_path / "clouds" / "one.xyz").points  # as the file holds them
     wanted = upsample(points, model.card.kind, factor=4, model=model)
     assert made == pytest.approx(wanted, abs=1e-4)
 
