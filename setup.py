@@ -80,6 +80,7 @@ setup(
             "registry/references.bib",
             "reports/page.html",
             "scans/training/shipped.npz",
+            "surfaces/shipped/*.npz",
         ],
         SHIPPED: ["*.yaml", "README.md"],
         f"{SHIPPED}.lessons": ["*.yaml"],

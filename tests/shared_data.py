@@ -46,6 +46,15 @@ NEEDED = {
     "scans/test_scan_tasks.py::test_the_two_real_scans_make_a_task_beside_both_baselines": (
         "points, tiles and baselines of the task that `real_scans.yaml` makes of them"
     ),
+    "surfaces/test_midpoints.py::test_midpoints_of_six_real_clouds_have_the_published_distances": (
+        "the clouds on which methods of upsampling are compared"
+    ),
+    "surfaces/test_reconstruction.py::test_the_outliers_of_a_real_scan_move_its_surface": (
+        "a scan before and after a person cleaned it"
+    ),
+    "surfaces/test_surface_training.py::test_refine_beats_midpoints_on_the_clouds_of_pu_net": (
+        "clouds on which published methods are compared, and the figure of midpoints"
+    ),
     "test_acceptance.py::test_a_private_model_of_real_scans_beats_keeping_and_erasing_everything": (
         "a whole run of `real_scans.yaml`"
     ),
