@@ -48,6 +48,7 @@ NEEDED = {
     ),
     "surfaces/test_midpoints.py::test_midpoints_of_six_real_clouds_have_the_published_distances": (
         "the clouds on which methods of upsampling are compared"
+    ),
     "surfaces/test_surface_training.py::test_refine_beats_midpoints_on_the_clouds_of_pu_net": (
         "clouds on which published methods are compared, and the figure of midpoints"
     ),
