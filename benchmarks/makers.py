@@ -322,6 +322,11 @@ MAKERS: dict[str, Maker] = {
         minutes=5,
         texts={"": Text("docs/scan_models.md", zoo_table)},
     ),
+    "upsampled": Maker(
+        commands=("python benchmarks/upsampling_pictures.py {out}",),
+        minutes=1,
+        pictures={"upsampled.png": "upsampled.png"},
+    ),
     "scan_walk": Maker(
         commands=("python benchmarks/scan_walk.py {out}",),
         minutes=3,
