@@ -1,0 +1,181 @@
+"""Pictures of stages: points and surfaces as the camera of a scan sees them, at one size."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from fedchain.arrays import Array, Flags, Matrix, Vector
+from fedchain.errors import DataError
+from fedchain.scans.camera import Camera
+from fedchain.scans.formats.meshes import Mesh
+from fedchain.scans.pictures import KEPT, MISSED, Picture
+from fedchain.scans.scan import Cloud, Floats
+from fedchain.surfaces.mesh_pictures import shade_from
+from fedchain.surfaces.trimming import spacing_of
+
+PANEL = 320
+"""Longest side of a picture, in pixels."""
+MARGIN = 0.03
+"""Empty border around the points, as a part of the longest side."""
+SHOWN_SHARE = 0.998
+"""Share of the points, along each side, that a picture has room for: the farthest ghosts would make
+everything else small."""
+LARGEST_DOT = 12
+"""Largest side of the square that stands for a point, in pixels."""
+DARKEST = 0.3
+"""Brightness of the darkest point."""
+NEUTRAL = (150, 150, 150)
+"""Grey: a point before any stage."""
+COLOURS = 128
+"""Most colours of a picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """A camera whose pixels are those of a picture, and the picture's size."""
+
+    camera: Camera
+    """The camera."""
+    size: tuple[int, int]
+    """Height and width of the picture in pixels."""
+
+
+def sight_of(points: Floats, camera: Camera) -> Sight:
+    """Return the sight of a camera in which some points fill the picture.
+
+    Args:
+        points: the points, shape (n, 3), finite.
+        camera: the camera, with any number of pixels.
+
+    Raises:
+        DataError: the camera has no point in front of it.
+    """
+    pixels, depth = camera.project(points)
+    seen = pixels[(depth > 0) & np.isfinite(pixels).all(axis=1)]
+    if not len(seen):
+        raise DataError("picture: the camera has no point in front of it; allowed: at least one")
+    outside = (1 - SHOWN_SHARE) / 2
+    low, high = np.quantile(seen, outside, axis=0), np.quantile(seen, 1 - outside, axis=0)
+    longest = max(float((high - low).max()), 1e-6)
+    scale = (1 - 2 * MARGIN) * PANEL / longest
+    width, height = (max(round(side * scale + 2 * MARGIN * PANEL), 1) for side in high - low)
+    corner = low - MARGIN * PANEL / scale
+    return Sight(
+        replace(camera, focal=camera.focal * scale, centre=(camera.centre - corner) * scale - 0.5),
+        (height, width),
+    )
+
+
+def camera_towards(points: Floats, position: Floats | None) -> Camera:
+    """Return a camera that looks at the middle of some points.
+
+    Args:
+        points: the points, shape (n, 3), finite, at least one.
+        position: place of the camera, shape (3,); None, or a place among the points, for one from
+            which their broad side is seen.
+    """
+    points = np.asarray(points, np.float64)
+    middle = np.median(points, axis=0)
+    reach = max(float(np.quantile(np.linalg.norm(points - middle, axis=1), 0.98)), 1e-9)
+    away = None if position is None else np.asarray(position, np.float64) - middle
+    if away is None or not np.linalg.norm(away) > reach:
+        away = 5 * reach * _broad_side(points - middle)
+    forward = -away / np.linalg.norm(away)
+    up = np.array([0.0, 1, 0]) if abs(forward[1]) < 0.95 else np.array([0.0, 0, -1])
+    right = np.cross(forward, up)
+    right /= np.linalg.norm(right)
+    return Camera(
+        basis=np.stack([right, np.cross(forward, right), forward]),
+        position=middle + away,
+        focal=np.ones(2),
+        centre=np.zeros(2),
+        distortion=np.zeros(5),
+    )
+
+
+def _broad_side(offsets: Matrix) -> Vector:
+    """Return the direction in which points vary least, on the side of its largest coordinate."""
+    direction = np.linalg.eigh(offsets.T @ offsets)[1][:, 0]
+    return np.asarray(direction * np.sign(direction[np.abs(direction).argmax()]))
+
+
+def brightness(cloud: Cloud, sight: Sight) -> Vector:
+    """Return how bright each point of a cloud is drawn, shape (n,), ``DARKEST`` to 1.
+
+    It is the root of the intensity, between the quantiles .01 and .99 of the cloud; the nearness to
+    the camera if the intensity is not known or the same everywhere.
+    """
+    light = np.zeros(0) if cloud.intensity is None else np.sqrt(np.maximum(cloud.intensity, 0))
+    if not len(light) or not np.ptp(light) > 0:
+        light = -sight.camera.project(cloud.points)[1]
+    low, high = np.quantile(light, 0.01), np.quantile(light, 0.99)
+    scaled = np.clip((light - low) / max(high - low, 1e-12), 0, 1)
+    return np.asarray(DARKEST + (1 - DARKEST) * scaled, np.float64)
+
+
+def draw_original(cloud: Cloud, sight: Sight) -> Picture:
+    """Return a picture of a cloud in grey, shape (height, width, 4), transparent without points."""
+    return draw_points(cloud.points, brightness(cloud, sight)[:, None] * NEUTRAL, sight)
+
+
+def draw_kept(cloud: Cloud, keep: Flags, sight: Sight) -> Picture:
+    """Return a picture as ``draw_original``: kept points are blue, erased ones vermilion.
+
+    ``keep`` has shape (n,).
+    """
+    colours = np.where(keep[:, None], KEPT, MISSED)
+    return draw_points(cloud.points, brightness(cloud, sight)[:, None] * colours, sight)
+
+
+def draw_denser(cloud: Cloud, sight: Sight) -> Picture:
+    """Return a picture as ``draw_original``, in blue."""
+    return draw_points(cloud.points, brightness(cloud, sight)[:, None] * np.array(KEPT), sight)
+
+
+def draw_surface(mesh: Mesh, sight: Sight) -> Picture:
+    """Return a picture of a mesh, shape (height, width, 4), transparent where nothing is."""
+    shown = shade_from(mesh, sight.camera, sight.size)
+    opaque = np.where((shown == 255).all(axis=-1), 0, 255).astype(np.uint8)
+    return np.concatenate([shown, opaque[..., None]], axis=-1)
+
+
+def draw_points(points: Floats, colours: Array, sight: Sight) -> Picture:
+    """Return a picture of points as squares, shape (height, width, 4); near ones hide far ones.
+
+    The side of a square is the spacing of the points at their median distance.
+
+    Args:
+        points: the points in metres, shape (n, 3), finite.
+        colours: red, green and blue of each point, shape (n, 3), 0 to 255.
+        sight: the camera and the size of the picture.
+    """
+    height, width = sight.size
+    pixels, depth = sight.camera.project(points)
+    seen = (depth > 0) & (np.abs(pixels).max(axis=1) < 4 * PANEL)
+    picture = np.zeros((height * width, 4), np.uint8)
+    if not seen.any():
+        return picture.reshape(height, width, 4)
+    focal = float(sight.camera.focal.mean())
+    dot = round(spacing_of(points) * focal / float(np.median(depth[seen])) + 0.5)
+    dot = min(max(dot, 1), LARGEST_DOT)
+    order = np.flatnonzero(seen)[np.argsort(-depth[seen], kind="stable")]
+    corner = np.floor(pixels[order] + 0.5 - (dot - 1) / 2).astype(np.int64)
+    down, across = (side.ravel() for side in np.mgrid[:dot, :dot])
+    x, y = corner[:, 0, None] + across, corner[:, 1, None] + down
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    drawn = np.concatenate([np.round(colours[order]), np.full((len(order), 1), 255)], axis=1)
+    # Of several values for one pixel the last remains, and the points come from far to near.
+    picture[(y * width + x)[inside]] = drawn.astype(np.uint8)[np.nonzero(inside)[0]]
+    return picture.reshape(height, width, 4)
+
+
+def png_bytes(picture: Picture) -> bytes:
+    """Return a picture of ``COLOURS`` colours as a PNG file."""
+    file = io.BytesIO()
+    few = Image.fromarray(picture).quantize(COLOURS, method=Image.Quantize.FASTOCTREE)
+    few.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,125 @@
+"""Records: how scans are processed, and what each stage changed in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from fedchain.registry import Section
+from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of
+from fedchain.surfaces.upsampling import UpsamplingMethod
+from fedchain.version import __version__
+
+Stage = Literal["filter", "merge", "upsample", "reconstruct"]
+FailedStage = Literal["read", "filter", "merge", "upsample", "reconstruct", "pictures"]
+"""A stage, or ``read``: the scans of a set are others than those of its results; or ``pictures``:
+what the page shows of a scan."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""The stages in their order."""
+PROCESS_VERSION = 1
+"""Version of the stages. Increase it with every change after which the same scans and settings give
+other files."""
+Count = Annotated[int, Field(ge=0)]
+Length = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSettings:
+    """How the scans of a folder become surfaces."""
+
+    model: str
+    """What tells models that filter apart, such as the digest of the model file."""
+    even_unlike: bool = False
+    """Whether points of scans that are unlike the training scans are erased, too."""
+    upsample: Literal[4, 16] | None = None
+    """Points for one point of a filtered cloud; None leaves the clouds as they are."""
+    upsampling: UpsamplingMethod = "refine"
+    """How points are added."""
+    surface: SurfaceMethod = "auto"
+    """How a surface is found."""
+    depth: int = DEPTH
+    """Depth of the octree of a surface; see ``reconstruct``."""
+
+    def words(self) -> str:
+        """Return all that the files depend on beside the scans, in words."""
+        erased = "unlike scans erased" if self.even_unlike else "unlike scans kept whole"
+        denser = f"x{self.upsample} by {self.upsampling}" if self.upsample else "not denser"
+        surface = f"{method_of(self.surface)} of depth {self.depth}"
+        version = f"fedchain {__version__}, stages {PROCESS_VERSION}"
+        return f"{version}, model {self.model[:16]}, {erased}, {denser}, {surface}"
+
+
+class Change(Section):
+    """What one stage made of one scan, or of the merged scans of a set."""
+
+    name: str
+    """Name of the scan, or of the merged scans of a set."""
+    stage: Stage
+    """The stage."""
+    file: str
+    """The file that the stage wrote for the next one: its path below the folder of results."""
+    before: Count
+    """Points that the stage was given."""
+    after: Count | None = None
+    """Points that it gave; None for a surface."""
+    spacing_before_m: Length | None = None
+    """Spacing of the points that it was given, in metres; see ``spacing_of``."""
+    spacing_m: Length | None = None
+    """Spacing of the points that it gave, in metres; None for a surface."""
+    vertices: Count | None = None
+    """Vertices of the surface."""
+    triangles: Count | None = None
+    """Triangles of the surface."""
+    distance_m: Length | None = None
+    """Mean distance of the vertices to the nearest of the points that the stage was given, in
+    metres."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of it, in words."""
+
+    @property
+    def erased(self) -> float | None:
+        """Share of the points that the stage erased; negative if it added points.
+
+        >>> Change(name="a", stage="filter", file="a.ply", before=8, after=6).erased
+        0.25
+        """
+        return None if self.after is None else 1 - self.after / max(self.before, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A stage that could not be done."""
+
+    name: str
+    """Name of the scan, or of the merged scans of a set."""
+    stage: FailedStage
+    """The stage."""
+    reason: str
+    """Why, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessedSet:
+    """What became of one set of scans."""
+
+    name: str
+    """Name of the set: its sub-folder, or empty for the whole folder."""
+    scans: tuple[str, ...]
+    """Names of its scans, in alphabetical order."""
+    surfaces: Mapping[str, tuple[str, ...]]
+    """Names of the scans of each surface, by its name: several are merged."""
+    alone: Mapping[str, str]
+    """Why a scan has a surface of its own, by the name of the scan."""
+    changes: tuple[Change, ...]
+    """What the stages changed, stage by stage."""
+    failures: tuple[Failure, ...]
+    """What could not be done."""
+    pictures: Mapping[str, Mapping[str, str]]
+    """Files of pictures, by the name of the scan and what they show (``SHOWN``)."""
+
+
+SHOWN = ("original", "kept", "denser", "surface")
+"""What the pictures of a scan show, in the order of the page."""

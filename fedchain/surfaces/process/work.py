@@ -1,0 +1,110 @@
+"""Work: makes results that a journal does not have yet, and notes what fails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedchain.errors import DataError, RunRefused
+from fedchain.interruption import stop_if_asked
+from fedchain.registry import Section
+from fedchain.scans.training.folders import digest_of
+from fedchain.scans.training.journal import Result, ResultJournal
+from fedchain.surfaces.process.records import FailedStage, Failure
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage has made of its inputs, and how its files are written."""
+
+    figures: Section
+    """What was measured, and what the next stages need to know."""
+    files: Mapping[str, Callable[[Path], object]]
+    """For each file, by its path below the folder of results: a function that writes the whole file
+    to a path."""
+
+
+@dataclass
+class Work:
+    """The results of a folder, made one after the other."""
+
+    journal: ResultJournal
+    """What is finished."""
+    used: set[str] = field(default_factory=set)
+    """Names of the results that this call has made or found."""
+    skipped: set[str] = field(default_factory=set)
+    """Names of the results that an earlier call had made."""
+    failures: list[Failure] = field(default_factory=list)
+    """What could not be done."""
+    _digests: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def out(self) -> Path:
+        """The folder of results."""
+        return self.journal.out
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 digest of a file, in hexadecimal digits; each file is read once.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        if path not in self._digests:
+            self._digests[path] = digest_of(path).hex()
+        return self._digests[path]
+
+    def result(self, name: str, inputs: Mapping[str, Path], make: Callable[[], Made]) -> Result:
+        """Return the result of this name; make it if it is not finished.
+
+        Files are written between two entries of the journal, each of them whole. So a command that
+        was killed, at any place, goes on with the same files.
+
+        Args:
+            name: name of the result.
+            inputs: files that the result depends on, by names that do not depend on the machine.
+            make: makes the result of these files.
+
+        Raises:
+            DataError: an input cannot be read, or nothing can be made of it.
+            RunRefused: a result of other inputs is there, or a file of somebody else.
+            RunError: the disk fails.
+        """
+        stop_if_asked()
+        source = source_of({key: self.digest(path) for key, path in inputs.items()})
+        known = self.journal.finished(name, source)
+        if known is not None:
+            self.used.add(name)
+            self.skipped.add(name)
+            return known
+        made = make()
+        self.journal.begin(name, tuple(made.files))
+        for file, write in made.files.items():
+            write(self.out / file)
+            self._digests.pop(self.out / file, None)
+        figures = made.figures.model_dump(mode="json")
+        found = Result(name=name, source=source, files=tuple(made.files), figures=figures)
+        self.journal.end(found)
+        self.used.add(name)
+        return found
+
+    def attempt(
+        self, stage: FailedStage, name: str, inputs: Mapping[str, Path], make: Callable[[], Made]
+    ) -> Result | None:
+        """Return the result of a stage of a scan or a set, or None if it fails; see ``result``."""
+        try:
+            return self.result(f"{stage}/{name}", inputs, make)
+        except (DataError, RunRefused) as error:
+            self.failures.append(Failure(name=name, stage=stage, reason=str(error)))
+            return None
+
+
+def source_of(digests: Mapping[str, str]) -> str:
+    """Return one SHA-256 digest of named digests, which does not depend on their order.
+
+    >>> source_of({"a": "1", "b": "2"}) == source_of({"b": "2", "a": "1"}) != source_of({"a": "2"})
+    True
+    """
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
