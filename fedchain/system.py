@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -167,6 +168,14 @@ def replace(draft: Path, path: Path) -> None:
 def delete(path: Path) -> None:
     """Delete a file if it exists; raise OSError if the system refuses."""
     patiently(lambda: path.unlink(missing_ok=True))
+
+
+def delete_drafts(path: Path) -> None:
+    """Delete what ``replacing`` leaves beside a file if its process is killed; errors pass."""
+    drafts = path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 16}.draft")
+    with contextlib.suppress(OSError):
+        for draft in drafts:
+            delete(draft)
 
 
 @contextmanager

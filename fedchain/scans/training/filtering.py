@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,22 +11,41 @@ from pathlib import Path
 import numpy as np
 
 from fedchain.arrays import Flags
-from fedchain.errors import DataError, RunRefused
 from fedchain.files import write_whole
+from fedchain.registry import Section
 from fedchain.scans.formats import WRITERS, read_cloud, write_cloud, write_scan
-from fedchain.scans.scan import Cloud, Mask
+from fedchain.scans.scan import Cloud, Mask, Scan
 from fedchain.scans.training.cleaning import chances, unlike
 from fedchain.scans.training.folders import (
+    JOURNAL,
     KEEP,
     ScanFile,
     ScanFolder,
-    digest_of,
     files_alone,
     list_folder,
 )
 from fedchain.scans.training.images import COMPARED, OpenSet, ScanImage
-from fedchain.scans.training.journal import Filtered, Journal, open_journal
+from fedchain.scans.training.journal import Result, open_results, work_through
 from fedchain.scans.training.model_file import TrainedModel
+
+
+class Filtered(Section):
+    """One scan that was filtered."""
+
+    name: str
+    """Name of the scan: its path below the folder, without endings."""
+    scan: str
+    """SHA-256 digest of the scan's file, in hexadecimal digits."""
+    cloud: str
+    """Path of the cleaned cloud, below the folder of results."""
+    points: int
+    """Points of the scan before filtering."""
+    kept: int
+    """Points that remain."""
+    unlike: tuple[str, ...]
+    """In what the scan is unlike the training scans, in words."""
+    whole: bool
+    """Whether every point was kept because the scan is unlike the training scans."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,25 @@ class FilteredFolder:
     """Names of the scans that an earlier call had filtered."""
     failed: Mapping[str, str]
     """Reason why a scan was not filtered, by its name."""
+
+
+@dataclass(frozen=True, eq=False)
+class CleanScan:
+    """A scan that was cleaned."""
+
+    cleaned: Scan | Cloud
+    """The points that remain, on the scan's grid if it has one."""
+    mask: Flags | Mask
+    """Which points remain: over the scan's grid, shape (height, width), or over the points in the
+    order of the file, shape (n,), for a scan without a grid."""
+    points: int
+    """Points of the scan before filtering."""
+    unlike: tuple[str, ...]
+    """In what the scan is unlike the training scans, in words."""
+    whole: bool
+    """Whether every point was kept because the scan is unlike the training scans."""
+    files: tuple[str, str]
+    """Paths of the cleaned cloud and of the mask, below the folder of results."""
 
 
 def filter_folder(
@@ -81,57 +120,73 @@ def filter_folder(
     else:
         listed = list_folder(folder, without=out)
         listed = listed if only is None else listed.chosen(only)
-    journal = open_journal(out, model, even_unlike=even_unlike, force=force)
-    done, before, failed = list[Filtered](), set[str](), dict[str, str]()
-    many = len(listed.scans)
-    for each in listed.sets:
-        opened: OpenSet | None = None
-        for file in each.scans:
-            progress(len(done) + len(failed), many, file.name)
-            try:
-                digest = digest_of(file.path).hex()
-                known = journal.finished(file.name, digest)
-                if known is None:
-                    opened = opened or OpenSet.for_model(each, trained.card)
-                    known = _filter(file, digest, opened, trained, journal)
-                else:
-                    before.add(file.name)
-                done.append(known)
-            except (DataError, RunRefused) as error:
-                failed[file.name] = str(error)
-    return FilteredFolder(listed, tuple(done), frozenset(before), failed)
+    name = f"{model}, unlike scans {'erased too' if even_unlike else 'kept whole'}"
+    journal = open_results(out / JOURNAL, f"model {name}", force=force)
+    sets = {file.name: each for each in listed.sets for file in each.scans}
+    opened = functools.lru_cache(1)(lambda each: OpenSet.for_model(each, trained.card))
+
+    def make(file: ScanFile, digest: str) -> Result:
+        made = clean_scan(file, opened(sets[file.name]), trained, even_unlike=even_unlike)
+        journal.begin(file.name, made.files)
+        write_clean(out, made)
+        filtered = Filtered(
+            name=file.name, scan=digest, cloud=made.files[0], points=made.points,
+            kept=int(made.mask.sum()), unlike=made.unlike, whole=made.whole,
+        )  # fmt: skip
+        return Result(
+            name=file.name,
+            source=digest,
+            files=made.files,
+            figures=filtered.model_dump(mode="json"),
+        )
+
+    worked = work_through(listed.scans, journal, make, progress)
+    scans = tuple(each.measured(Filtered) for each in worked.results)
+    return FilteredFolder(listed, scans, worked.before, worked.failed)
 
 
-def _filter(
-    file: ScanFile, digest: str, opened: OpenSet, trained: TrainedModel, journal: Journal
-) -> Filtered:
-    """Clean one scan, write its files, and note it in the journal."""
+def clean_scan(
+    file: ScanFile, opened: OpenSet, trained: TrainedModel, *, even_unlike: bool
+) -> CleanScan:
+    """Clean one scan; nothing is written.
+
+    Args:
+        file: the scan.
+        opened: the set of which it is.
+        trained: the model.
+        even_unlike: also erase points of a scan that is unlike the training scans.
+
+    Raises:
+        DataError: the scan cannot be read, or lacks what its channels need.
+    """
     read = opened.image(file)
     outside = unlike(trained.card, read.image, read.valid, len(read.views.views))
-    whole = bool(outside) and not journal.entries.even_unlike
+    whole = bool(outside) and not even_unlike
     mask = keep_of(read, None if whole else trained)
     ending = file.path.suffix.lower()
-    cloud = file.name + (ending if ending in WRITERS else ".ply")
-    journal.begin(file.name, cloud)
-    path = journal.out / cloud
+    cleaned: Scan | Cloud
     if read.rows is None:
-        points = int(read.scan.valid.sum())
-        write_scan(path, read.scan.only(mask))
+        cleaned, points = read.scan.only(mask), int(read.scan.valid.sum())
     else:
-        points = int(read.rows.filled.sum())
-        write_cloud(path, part_of(read_cloud(file.path), mask[read.rows.filled]))
-    write_whole(journal.out / (file.name + KEEP), _npy_bytes(mask))
-    filtered = Filtered(
-        name=file.name,
-        scan=digest,
-        cloud=cloud,
-        points=points,
-        kept=int(mask.sum()),
-        unlike=outside,
-        whole=whole,
-    )
-    journal.end(filtered)
-    return filtered
+        filled = read.rows.filled
+        cleaned, points = part_of(read_cloud(file.path), mask[filled]), int(filled.sum())
+    cloud = file.name + (ending if ending in WRITERS else ".ply")
+    return CleanScan(cleaned, mask, points, outside, whole, (cloud, file.name + KEEP))
+
+
+def write_clean(out: Path, made: CleanScan) -> None:
+    """Write the cloud and the mask of a cleaned scan below a folder, by the names in ``files``.
+
+    Raises:
+        DataError: the format cannot hold such a cloud.
+        RunError: a file cannot be written.
+    """
+    cloud, mask = (out / file for file in made.files)
+    if isinstance(made.cleaned, Scan):
+        write_scan(cloud, made.cleaned)
+    else:
+        write_cloud(cloud, made.cleaned)
+    write_whole(mask, _npy_bytes(made.mask))
 
 
 def keep_of(read: ScanImage, trained: TrainedModel | None) -> Flags | Mask:

@@ -24,6 +24,8 @@ NAMED_PAIRS = 12
 """Largest number of pairs that an error names."""
 JOURNAL = "filtered.json"
 """Name of the file that ``filter_folder`` writes into its folder."""
+JOURNALS = frozenset({JOURNAL, "upsampled.json", "reconstructed.json", "processed.json"})
+"""Names of the files that commands write into their folders of results."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,16 @@ class ScanFolder:
     def pairs(self) -> tuple[ScanFile, ...]:
         """The scans of which the points to keep are known."""
         return tuple(scan for scan in self.scans if scan.truth is not None)
+
+    @property
+    def clouds(self) -> tuple[ScanFile, ...]:
+        """Every file of the sets, cleaned ones too, in the order of their names."""
+        found = defaultdict[Path, set[Path]](set)
+        for each in self.sets:
+            for path in (*each.views, *(scan.truth for scan in each.scans if scan.truth)):
+                found[path.parent].add(path)
+        named = (pair for paths in found.values() for pair in _named(self.path, sorted(paths)))
+        return tuple(ScanFile(path, name) for path, name in sorted(named, key=lambda pair: pair[1]))
 
     def only(self, pattern: str) -> ScanFolder:
         """Return the folder in which only pairs whose name matches a shell pattern are pairs.
@@ -136,16 +148,18 @@ def _no_scan(file: Path) -> DataError:
     return DataError(f"{file}: is no scan; allowed: files that end in {', '.join(SCAN_ENDINGS)}")
 
 
-def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
+def list_folder(folder: Path, without: Path | None = None, *, results: bool = False) -> ScanFolder:
     """List the scans in a folder and its sub-folders; no scan is read.
 
     A file ``clean_X`` is the truth of the only other file of its folder whose name ends in ``_X``,
     whatever their endings: clean_004.cogs of gpu_004.cogs. A file that holds a mask ``keep`` has
-    its own truth. Hidden files, and folders that ``filter_folder`` has written, are not read.
+    its own truth. Hidden files, and folders of results (``JOURNALS``), are not read.
 
     Args:
         folder: the folder.
         without: a folder that is not read, such as the one to write to.
+        results: whether ``folder`` may itself be a folder of results, or hold nothing but cleaned
+            scans. Its sub-folders of results are not read all the same.
 
     Raises:
         DataError: the folder does not exist, cannot be read or has no scan, or two files may be the
@@ -158,7 +172,7 @@ def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
         raise RunRefused(f"{without}: is the folder with the scans; give another folder to write")
     left_out: dict[str, str] = {}
     found = defaultdict[Path, list[Path]](list)
-    for path in _files(folder, None if without is None else without.resolve()):
+    for path in _files(folder, None if without is None else without.resolve(), results):
         if path.suffix.lower() in SCAN_ENDINGS:
             found[path.parent].append(path)
         else:
@@ -168,7 +182,7 @@ def list_folder(folder: Path, without: Path | None = None) -> ScanFolder:
         own = folder if folder in found else folder / parent.relative_to(folder).parts[0]
         groups[own].append(tuple(_pair(folder, found[parent])))
     sets = tuple(_set_of([each for part in groups[own] for each in part]) for own in sorted(groups))
-    if not any(each.scans for each in sets):
+    if not any(each.scans or (results and each.cleaned) for each in sets):
         allowed = ", ".join(SCAN_ENDINGS)
         raise DataError(f"{folder}: holds no scan; allowed: files that end in {allowed}")
     return ScanFolder(folder, sets, left_out)
@@ -199,7 +213,7 @@ def digest_of(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _files(folder: Path, without: Path | None) -> Iterator[Path]:
+def _files(folder: Path, without: Path | None, results: bool) -> Iterator[Path]:
     """Yield the files of a folder in alphabetical order, those of sub-folders last."""
     try:
         with os.scandir(folder) as found:
@@ -207,15 +221,15 @@ def _files(folder: Path, without: Path | None) -> Iterator[Path]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     plain = [e for e in entries if not e.name.startswith(".") and is_plain(e)]
-    if any(entry.name == JOURNAL for entry in plain):
+    if not results and any(entry.name in JOURNALS for entry in plain):
         return
     for entry in plain:
-        if entry.is_file() and not entry.name.endswith(KEEP):
+        if entry.is_file() and not entry.name.endswith(KEEP) and entry.name not in JOURNALS:
             yield folder / entry.name
     for entry in plain:
         below = folder / entry.name
         if entry.is_dir() and (without is None or below.resolve() != without):
-            yield from _files(below, without)
+            yield from _files(below, without, False)
 
 
 def _pair(folder: Path, files: list[Path]) -> Iterator[ScanFile | Path]:

@@ -1,153 +1,221 @@
-"""Journal: which scans of a folder are filtered, so that an interrupted filtering can go on."""
+"""Journal of a folder of results: what is finished, so that an interrupted command can go on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from fedchain.errors import DataError, RunRefused, cannot
 from fedchain.files import read_bytes, write_whole
 from fedchain.registry import Section
-from fedchain.scans.training.folders import JOURNAL
+from fedchain.scans.training.folders import ScanFile, digest_of
+from fedchain.system import delete_drafts
 
 LARGEST_JOURNAL = 1 << 26
 """Size of the largest journal that is read, in bytes."""
-PointCount = Annotated[int, Field(ge=0)]
+Figures = TypeVar("Figures", bound=Section)
 
 
-class Filtered(Section):
-    """One scan that was filtered."""
+class Result(Section):
+    """One result that is finished."""
 
     name: str
-    """Name of the scan: its path below the folder, without endings."""
-    scan: str
-    """SHA-256 digest of the scan's file, in hexadecimal digits."""
-    cloud: str
-    """Path of the cleaned cloud, below the folder of results."""
-    points: PointCount
-    """Points of the scan before filtering."""
-    kept: PointCount
-    """Points that remain."""
-    unlike: tuple[str, ...]
-    """In what the scan is unlike the training scans, in words."""
-    whole: bool
-    """Whether every point was kept because the scan is unlike the training scans."""
+    """Name of the result: the path of its scan below the folder, without endings."""
+    source: str
+    """What tells the inputs of the result from others, such as the digest of their bytes."""
+    files: tuple[str, ...]
+    """Paths of its files, below the folder of results."""
+    figures: dict[str, JsonValue]
+    """What was measured, by name."""
+
+    def measured(self, kind: type[Figures]) -> Figures:
+        """Return the figures as a section of this kind.
+
+        Raises:
+            DataError: a figure lacks or has a value that the section does not allow.
+        """
+        try:
+            return kind.model_validate(self.figures, strict=False)
+        except ValidationError as error:
+            words = f"the journal's figures are damaged: {error.errors()[0]['msg']}"
+            raise DataError(f"{self.name}: {words}; delete the journal") from error
 
 
-class Entries(Section):
-    """The content of a journal."""
+class ResultEntries(Section):
+    """The content of a journal of results."""
 
-    version: Literal[1]
+    version: Literal[2]
     """Version of the form."""
-    model: str
-    """SHA-256 digest of the model file, or what else tells models apart."""
-    even_unlike: bool
-    """Whether points of scans that are unlike the training scans were erased."""
-    begun: tuple[str, ...] = ()
-    """Names of scans whose files may be half-done."""
-    scans: dict[str, Filtered] = Field(default_factory=dict)
-    """The scans that are filtered, by name."""
+    settings: str
+    """What tells the settings of the results from others, in words."""
+    begun: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Files that may be half-done, by the name of their result."""
+    done: dict[str, Result] = Field(default_factory=dict)
+    """The results that are finished, by name."""
 
 
 @dataclass
-class Journal:
+class ResultJournal:
     """The journal of a folder of results, which is written anew at every change."""
 
-    out: Path
-    """The folder of results."""
-    entries: Entries
+    path: Path
+    """The file of the journal; results lie in its folder."""
+    entries: ResultEntries
     """What was done."""
     force: bool
-    """Whether results of other scans are replaced."""
+    """Whether results of other inputs are replaced."""
 
-    def finished(self, name: str, scan: str) -> Filtered | None:
-        """Return the scan of this name if it is filtered already, or None.
+    @property
+    def out(self) -> Path:
+        """The folder of results."""
+        return self.path.parent
+
+    def finished(self, name: str, source: str) -> Result | None:
+        """Return the result of this name if it is finished and its files are there, or None.
 
         Raises:
-            RunRefused: the results are of another scan of this name, or files of this name are
-                there that no filtering has written.
+            RunRefused: the result there was made from other inputs.
         """
-        known = self.entries.scans.get(name)
-        if known is not None and known.scan == scan:
-            whole = all((self.out / path).exists() for path in (known.cloud, f"{name}.keep.npy"))
-            return known if whole else None
-        if known is not None and not self.force:
-            raise RunRefused(
-                f"{self.out / known.cloud}: was filtered from another scan of this name; give "
-                "--force to replace it"
-            )
+        known = self.entries.done.get(name)
+        if known is None:
+            return None
+        if known.source == source:
+            return known if all((self.out / file).exists() for file in known.files) else None
+        if not self.force:
+            words = "was made from another scan of this name, or from other inputs"
+            raise RunRefused(f"{self.out / name}: {words}; give --force to replace it")
         return None
 
-    def begin(self, name: str, cloud: str) -> None:
-        """Note that the files of a scan are about to be written.
+    def begin(self, name: str, files: Sequence[str]) -> None:
+        """Note that the files of a result are about to be written.
+
+        What a killed command has left of them is deleted.
 
         Raises:
-            RunRefused: one of them is there, and no filtering has written it.
+            RunRefused: one of them is there, and was not written by a command of this journal.
         """
-        ours = name in self.entries.begun or name in self.entries.scans
-        for path in (self.out / cloud, self.out / f"{name}.keep.npy"):
-            if path.exists() and not ours and not self.force:
-                raise RunRefused(f"{path}: is there already; give --force to replace it")
-        self.write({"begun": (*self.entries.begun, name)})
+        known = self.entries.done.get(name)
+        ours = {*self.entries.begun.get(name, ()), *(known.files if known else ())}
+        for file in files:
+            if (self.out / file).exists() and file not in ours and not self.force:
+                raise RunRefused(f"{self.out / file}: is there already; give --force to replace it")
+            if file in ours:
+                delete_drafts(self.out / file)
+        self.write(begun={**self.entries.begun, name: tuple(files)}, done=self.entries.done)
 
-    def end(self, filtered: Filtered) -> None:
-        """Note that a scan is filtered and its files are written."""
-        begun = tuple(name for name in self.entries.begun if name != filtered.name)
-        scans = {**self.entries.scans, filtered.name: filtered}
-        self.write({"begun": begun, "scans": scans})
+    def end(self, result: Result) -> None:
+        """Note that a result is finished and its files are written."""
+        begun = {name: files for name, files in self.entries.begun.items() if name != result.name}
+        self.write(begun=begun, done={**self.entries.done, result.name: result})
 
-    def write(self, changes: Mapping[str, object]) -> None:
-        """Write the journal with changed entries.
+    def forget(self, names: Iterable[str]) -> None:
+        """Note that some results must be made again; their files may then be replaced."""
+        done = dict(self.entries.done)
+        gone = {name: done.pop(name).files for name in names if name in done}
+        self.write(begun={**self.entries.begun, **gone}, done=done)
+
+    def write(self, begun: Mapping[str, tuple[str, ...]], done: Mapping[str, Result]) -> None:
+        """Write the journal with these entries, in the order of their names.
 
         Raises:
             RunError: the journal cannot be written.
         """
-        self.entries = self.entries.model_copy(update=changes)
-        write_whole(self.out / JOURNAL, self.entries.model_dump_json(indent=1) + "\n")
+        ordered = {"begun": dict(sorted(begun.items())), "done": dict(sorted(done.items()))}
+        self.entries = self.entries.model_copy(update=ordered)
+        write_whole(self.path, self.entries.model_dump_json(indent=1) + "\n")
 
 
-def open_journal(out: Path, model: str, *, even_unlike: bool, force: bool) -> Journal:
+def open_results(path: Path, settings: str, *, force: bool) -> ResultJournal:
     """Open the journal of a folder of results, or begin one.
 
+    The journal is written at once, so that a folder that cannot be written is known before the
+    work begins.
+
     Args:
-        out: the folder of results, which need not exist.
-        model: what tells models apart.
-        even_unlike: whether points of scans that are unlike the training scans are erased.
-        force: whether results of other scans, models and settings are replaced.
+        path: the file of the journal, in the folder of results, which need not exist.
+        settings: what tells the settings from others, in words.
+        force: whether results of other inputs and settings are replaced.
 
     Raises:
-        RunRefused: the results in the folder are of another model or setting.
+        RunRefused: the results in the folder are of other settings.
         DataError: the journal is damaged.
         RunError: the folder cannot be read or written.
     """
-    path, wanted = out / JOURNAL, Entries(version=1, model=model, even_unlike=even_unlike)
+    entries = _read(path) or ResultEntries(version=2, settings=settings)
+    begun, done = entries.begun, entries.done
+    if entries.settings != settings:
+        if not force:
+            raise RunRefused(
+                f"{path.parent}: has results of another model or setting ({entries.settings}), "
+                f"not of {settings}; give --force to replace them, or another folder"
+            )
+        begun = {**begun, **{name: each.files for name, each in done.items()}}
+        entries, done = ResultEntries(version=2, settings=settings), {}
+    journal = ResultJournal(path, entries, force)
+    delete_drafts(path)
+    journal.write(begun, done)
+    return journal
+
+
+def _read(path: Path) -> ResultEntries | None:
+    """Return the content of a journal, or None if there is none; errors as of ``open_results``."""
     try:
-        there = Entries.model_validate_json(read_bytes(path, LARGEST_JOURNAL))
+        return ResultEntries.model_validate_json(read_bytes(path, LARGEST_JOURNAL))
     except FileNotFoundError:
-        return _begun(Journal(out, wanted, force))
+        return None
     except NotADirectoryError as error:
         words = "is no folder, or lies below a file; allowed: a folder, or a new name"
-        raise RunRefused(f"{out}: {words}") from error
+        raise RunRefused(f"{path.parent}: {words}") from error
     except OSError as error:
         raise cannot(path, "be read", error) from error
     except ValidationError as error:
         words = f"is damaged: {error.errors()[0]['msg']}"
-        raise DataError(f"{path}: {words}; delete it, or filter into another folder") from error
-    if (there.model, there.even_unlike) == (model, even_unlike):
-        return Journal(out, there, force)
-    if not force:
-        raise RunRefused(
-            f"{out}: has scans that another model or setting has filtered; give --force to "
-            "replace them, or another folder"
-        )
-    return _begun(Journal(out, wanted.model_copy(update={"begun": tuple(there.scans)}), force))
+        raise DataError(f"{path}: {words}; delete it, or write to another folder") from error
 
 
-def _begun(journal: Journal) -> Journal:
-    """Write a new journal, so that a folder that cannot be written is known before the work."""
-    journal.write({})
-    return journal
+@dataclass(frozen=True)
+class Worked:
+    """What became of the scans of a folder."""
+
+    results: tuple[Result, ...]
+    """The results that are finished, in the order of the scans."""
+    before: frozenset[str]
+    """Names of the scans that an earlier call had finished."""
+    failed: Mapping[str, str]
+    """Reason why a scan has no result, by its name."""
+
+
+def work_through(
+    files: Sequence[ScanFile],
+    journal: ResultJournal,
+    make: Callable[[ScanFile, str], Result],
+    progress: Callable[[int, int, str], None],
+) -> Worked:
+    """Make the result of each scan that has none yet; a scan that fails does not stop the others.
+
+    Args:
+        files: the scans.
+        journal: where finished results are noted.
+        make: makes a result of a scan and the digest of its file, in hexadecimal digits. It calls
+            ``journal.begin`` before it writes.
+        progress: called with the scans done, all scans, and the current scan.
+    """
+    results, before, failed = list[Result](), set[str](), dict[str, str]()
+    for file in files:
+        progress(len(results) + len(failed), len(files), file.name)
+        try:
+            digest = digest_of(file.path).hex()
+            known = journal.finished(file.name, digest)
+            if known is None:
+                known = make(file, digest)
+                journal.end(known)
+            else:
+                before.add(file.name)
+            results.append(known)
+        except (DataError, RunRefused) as error:
+            failed[file.name] = str(error)
+    return Worked(tuple(results), frozenset(before), failed)

@@ -40,7 +40,7 @@ def test_an_interrupted_filtering_goes_on_with_the_same_result(tmp_path):
         filter_folder(folder, by_light(), "m", tmp_path / "out", progress=stop)
     (tmp_path / "out" / "scan_001.npz").write_bytes(b"half")
     journal = json.loads((tmp_path / "out" / "filtered.json").read_text())
-    journal["begun"] = ["scan_001"]
+    journal["begun"] = {"scan_001": ["scan_001.npz", "scan_001.keep.npy"]}
     (tmp_path / "out" / "filtered.json").write_text(json.dumps(journal))
     done = filter_folder(folder, by_light(), "m", tmp_path / "out")
     assert done.before == {"scan_000"}
@@ -120,7 +120,7 @@ def test_results_inside_the_folder_of_scans_are_no_scans_of_the_next_call(tmp_pa
     assert len(other.scans) == 3
 
 
-@pytest.mark.parametrize("text", ["{", '{"version": 2}', '{"version": 1, "model": 3}', "[]"])
+@pytest.mark.parametrize("text", ["{", '{"version": 2}', '{"version": 2, "settings": 3}', "[]"])
 def test_a_damaged_journal_is_refused_with_one_line(tmp_path, text):
     folder, out = folder_of_pairs(tmp_path / "scans"), tmp_path / "out"
     out.mkdir()
