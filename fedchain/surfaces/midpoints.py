@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fedchain.arrays import Array, Matrix
-from fedchain.surfaces.neighbours import checked_points, nearest
+from fedchain.surfaces.neighbours import (
+    checked_points,
+    different_points,
+    farthest_points,
+    nearest,
+)
 
 NEIGHBOURS = 8
 """Neighbours of a point between which and itself new points are put."""
@@ -39,3 +44,33 @@ def midpoint_candidates(points: Array, neighbours: int = NEIGHBOURS) -> Matrix:
     low, high = np.divmod(pairs, len(found))
     different = low != high
     return np.asarray((found[low[different]] + found[high[different]]) / 2)
+
+
+def densify(points: Array, count: int, neighbours: int = NEIGHBOURS) -> Matrix:
+    """Return more points of the same surface: those among points and midpoints that lie farthest.
+
+    The candidates are the points themselves and the middles between each and its nearest
+    neighbours, equal ones once; if they are too few, also the middles between these. Of all
+    candidates, ``farthest_points`` chooses ``count``, so most but not all of the points themselves
+    remain. The order of the points does not matter.
+
+    Args:
+        points: shape (n, 3), at least two different ones.
+        count: number of points to return.
+        neighbours: number of nearest neighbours of a point.
+
+    Returns:
+        Points in the order in which they are chosen, shape (count, 3).
+
+    Raises:
+        ValueError: fewer than two points differ, or a number is not finite.
+    """
+    candidates = different_points(points)
+    if len(candidates) < 2:
+        words = f"{len(points)} points at {len(candidates)} places, so nothing lies between them"
+        raise ValueError(f"points: {words}; allowed: at least two different points")
+    while True:
+        made = midpoint_candidates(candidates, neighbours)
+        candidates = different_points(np.concatenate([candidates, made]))
+        if len(candidates) >= count:
+            return candidates[farthest_points(candidates, count)]

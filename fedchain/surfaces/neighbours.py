@@ -31,6 +31,23 @@ def checked_points(points: Array, name: str = "points") -> Matrix:
     return found
 
 
+def different_points(points: Array) -> Matrix:
+    """Return the points, equal ones once, in the order of x, then y, then z; shape (m, 3).
+
+    Raises:
+        ValueError: a number is not finite.
+
+    >>> different_points(np.array([[1, 0, 0], [0, 2, 0], [1, 0, 0]]))
+    array([[0., 2., 0.],
+           [1., 0., 0.]])
+    """
+    found = checked_points(points)
+    ordered = found[np.lexsort(found.T[::-1])]
+    new: Flags = np.ones(len(ordered), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return ordered[new]
+
+
 def nearest_distances(points: Array, to: Array) -> Vector:
     """Return the distance of each point to the nearest one of other points, shape (n,).
 
