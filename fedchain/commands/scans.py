@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fedchain.commands import cleaning, reconstructing, scan_files
+from fedchain.commands import cleaning, processing, reconstructing, scan_files
 
 app = typer.Typer()
 scan = typer.Typer(
@@ -13,5 +13,5 @@ scan = typer.Typer(
     epilog="Example: fedchain scan train scans -o cleaner.npz",
 )
 app.add_typer(scan, name="scan")
-for module in (scan_files, cleaning, reconstructing):
+for module in (scan_files, cleaning, reconstructing, processing):
     scan.add_typer(module.app)

@@ -209,7 +209,7 @@ def _pieces(listed: ScanFolder, merge: bool | None) -> Iterator[Piece]:
         merged = opened.merged_names(merge)
         if len(merged) > 1:
             yield Piece(
-                _free_name(opened, listed.path),
+                free_name(opened, listed.path),
                 {name: opened.names[name] for name in merged},
                 opened,
             )
@@ -226,7 +226,7 @@ def _apart(piece: Piece, pieces: Sequence[Piece]) -> dict[str, str]:
     return {piece.name: piece.opened.turntable.left_out[piece.paths[piece.name]]}
 
 
-def _free_name(opened: OpenFiles, folder: Path) -> str:
+def free_name(opened: OpenFiles, folder: Path) -> str:
     """Return the name of the mesh of a set, in its folder, which no scan of the set has."""
     own = [path.relative_to(folder).parts[:-1] for path in opened.names.values()]
     place = () if () in own else own[0][:1]

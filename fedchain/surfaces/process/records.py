@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from fedchain.registry import Section
+from fedchain.scans.training.folders import ScanFolder
 from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of
-from fedchain.surfaces.upsampling import UpsamplingMethod
+from fedchain.surfaces.upsampling import Factor, UpsamplingMethod
 from fedchain.version import __version__
 
 Stage = Literal["filter", "merge", "upsample", "reconstruct"]
@@ -34,9 +35,9 @@ class ProcessSettings:
     """What tells models that filter apart, such as the digest of the model file."""
     even_unlike: bool = False
     """Whether points of scans that are unlike the training scans are erased, too."""
-    upsample: Literal[4, 16] | None = None
+    upsample: Factor | None = None
     """Points for one point of a filtered cloud; None leaves the clouds as they are."""
-    upsampling: UpsamplingMethod = "refine"
+    upsampling: UpsamplingMethod = "midpoints"
     """How points are added."""
     surface: SurfaceMethod = "auto"
     """How a surface is found."""
@@ -101,6 +102,19 @@ class Failure:
     """Why, in words."""
 
 
+class Joined(Section):
+    """Which scans of a set become one surface."""
+
+    name: str
+    """Name of the merged scans; empty if none are merged."""
+    merged: tuple[str, ...]
+    """Names of the scans that are merged."""
+    alone: dict[str, str]
+    """Why a scan has a surface of its own, by its name."""
+    change: Change | None
+    """What merging made of the points; None if no scans are merged."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProcessedSet:
     """What became of one set of scans."""
@@ -109,16 +123,40 @@ class ProcessedSet:
     """Name of the set: its sub-folder, or empty for the whole folder."""
     scans: tuple[str, ...]
     """Names of its scans, in alphabetical order."""
-    surfaces: Mapping[str, tuple[str, ...]]
-    """Names of the scans of each surface, by its name: several are merged."""
-    alone: Mapping[str, str]
-    """Why a scan has a surface of its own, by the name of the scan."""
-    changes: tuple[Change, ...]
+    joined: Joined | None = None
+    """Which scans are merged; None if that could not be found out."""
+    changes: tuple[Change, ...] = ()
     """What the stages changed, stage by stage."""
+    pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files of pictures by the name of the scan, in the order of ``SHOWN``."""
+
+    def surface_of(self, scan: str) -> str:
+        """Return the name of the surface that a scan belongs to."""
+        merged = self.joined is not None and scan in self.joined.merged
+        return self.joined.name if self.joined is not None and merged else scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processed:
+    """What became of the scans of a folder."""
+
+    folder: ScanFolder
+    """What was read and left out."""
+    settings: ProcessSettings
+    """How the scans were processed."""
+    sets: tuple[ProcessedSet, ...]
+    """The sets of scans."""
     failures: tuple[Failure, ...]
     """What could not be done."""
-    pictures: Mapping[str, Mapping[str, str]]
-    """Files of pictures, by the name of the scan and what they show (``SHOWN``)."""
+    before: int
+    """Number of results that an earlier call had made."""
+    made: int
+    """Number of results that this call has made."""
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What the stages changed, set by set."""
+        return tuple(change for each in self.sets for change in each.changes)
 
 
 SHOWN = ("original", "kept", "denser", "surface")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +15,27 @@ from fedchain.registry import Section
 from fedchain.scans.training.folders import digest_of
 from fedchain.scans.training.journal import Result, ResultJournal
 from fedchain.surfaces.process.records import FailedStage, Failure
+from fedchain.system import delete, delete_drafts
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage has made of its inputs, and how its files are written."""
+    """What a stage has made of its inputs."""
 
     figures: Section
     """What was measured, and what the next stages need to know."""
-    files: Mapping[str, Callable[[Path], object]]
-    """For each file, by its path below the folder of results: a function that writes the whole file
-    to a path."""
+    files: tuple[str, ...]
+    """Paths of its files, below the folder of results."""
+    write: Callable[[Path], object]
+    """Writes all of these files below a folder, each of them whole."""
 
 
 @dataclass
 class Work:
     """The results of a folder, made one after the other."""
 
+    folder: Path
+    """The folder of scans."""
     journal: ResultJournal
     """What is finished."""
     used: set[str] = field(default_factory=set)
@@ -80,12 +85,12 @@ class Work:
             self.skipped.add(name)
             return known
         made = make()
-        self.journal.begin(name, tuple(made.files))
-        for file, write in made.files.items():
-            write(self.out / file)
+        self.journal.begin(name, made.files)
+        made.write(self.out)
+        for file in made.files:
             self._digests.pop(self.out / file, None)
         figures = made.figures.model_dump(mode="json")
-        found = Result(name=name, source=source, files=tuple(made.files), figures=figures)
+        found = Result(name=name, source=source, files=made.files, figures=figures)
         self.journal.end(found)
         self.used.add(name)
         return found
@@ -97,8 +102,37 @@ class Work:
         try:
             return self.result(f"{stage}/{name}", inputs, make)
         except (DataError, RunRefused) as error:
-            self.failures.append(Failure(name=name, stage=stage, reason=str(error)))
+            self.fail(stage, name, str(error))
             return None
+
+    def fail(self, stage: FailedStage, name: str, why: str) -> None:
+        """Note that a stage of a scan or a set cannot be done.
+
+        Paths begin below the folders of scans and of results: what is written about a folder must
+        not depend on its place.
+        """
+        for place in (self.folder, self.out):
+            why = why.replace(f"{place}{os.sep}", "")
+        self.failures.append(Failure(name=name, stage=stage, reason=why))
+
+    def remove_unused(self) -> None:
+        """Delete what is no result of this call: files that are half-done or of other settings.
+
+        If results are replaced, this includes those of scans that are gone.
+        """
+        entries = self.journal.entries
+        stale = {**entries.begun, **{name: each.files for name, each in entries.done.items()}}
+        names = {*entries.begun, *(entries.done if self.journal.force else ())} - self.used
+        kept = {file for name, files in stale.items() if name not in names for file in files}
+        for name in names:
+            for file in {*stale[name]} - kept:
+                delete_drafts(self.out / file)
+                delete(self.out / file)
+        if names:
+            self.journal.write(
+                begun={name: each for name, each in entries.begun.items() if name not in names},
+                done={name: each for name, each in entries.done.items() if name not in names},
+            )
 
 
 def source_of(digests: Mapping[str, str]) -> str:
