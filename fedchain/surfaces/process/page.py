@@ -28,6 +28,11 @@ td { vertical-align: top; }
 @media (max-width: 45rem) { .stages { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 """
 """Rules of style beside those of all pages."""
+UNITS = (
+    "Spacings are in mm, and so is the mean distance by which the vertices of a surface are off "
+    "its points."
+)
+"""Units of the table."""
 LEGEND = (
     "All pictures of a scan are seen from its camera. Original points are grey; kept points are "
     "blue, and erased ones vermilion. A surface is blue where it is seen from outside, and orange "
@@ -56,7 +61,7 @@ def page_of(done: Processed, out: Path) -> str:
     for each in done.sets:
         blocks += _set_blocks(each, done, out)
     rows = ([text_html(cell) for cell in cells] for cells in table_cells(done))
-    caption = "What each stage changed. Spacings are in mm; stages.csv has these and the notes."
+    caption = f"What each stage changed. {UNITS} stages.csv has the same, and the notes."
     blocks.append(f"<h2>Stages</h2>{table_html(HEADS, rows, caption)}")
     return document(TITLE, "\n".join(blocks), style=STYLE)
 

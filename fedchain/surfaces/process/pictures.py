@@ -17,18 +17,18 @@ from fedchain.scans.scan import Cloud, Floats
 from fedchain.surfaces.mesh_pictures import shade_from
 from fedchain.surfaces.trimming import spacing_of
 
-PANEL = 320
-"""Longest side of a picture, in pixels."""
-MARGIN = 0.03
-"""Empty border around the points, as a part of the longest side."""
+SIZE = 240, 320
+"""Height and width of a picture, in pixels."""
+MARGIN = 0.04
+"""Empty border around the points, as a part of each side."""
 SHOWN_SHARE = 0.998
 """Share of the points, along each side, that a picture has room for: the farthest ghosts would make
 everything else small."""
-LARGEST_DOT = 12
+LARGEST_DOT = 9
 """Largest side of the square that stands for a point, in pixels."""
-DARKEST = 0.3
+DARKEST = 0.55
 """Brightness of the darkest point."""
-NEUTRAL = (150, 150, 150)
+NEUTRAL = (170, 170, 170)
 """Grey: a point before any stage."""
 COLOURS = 128
 """Most colours of a picture."""
@@ -60,13 +60,12 @@ def sight_of(points: Floats, camera: Camera) -> Sight:
         raise DataError("picture: the camera has no point in front of it; allowed: at least one")
     outside = (1 - SHOWN_SHARE) / 2
     low, high = np.quantile(seen, outside, axis=0), np.quantile(seen, 1 - outside, axis=0)
-    longest = max(float((high - low).max()), 1e-6)
-    scale = (1 - 2 * MARGIN) * PANEL / longest
-    width, height = (max(round(side * scale + 2 * MARGIN * PANEL), 1) for side in high - low)
-    corner = low - MARGIN * PANEL / scale
+    sides = np.array([SIZE[1], SIZE[0]])
+    scale = float(((1 - 2 * MARGIN) * sides / np.maximum(high - low, 1e-6)).min())
+    corner = (low + high - sides / scale) / 2
     return Sight(
         replace(camera, focal=camera.focal * scale, centre=(camera.centre - corner) * scale - 0.5),
-        (height, width),
+        SIZE,
     )
 
 
@@ -155,7 +154,7 @@ def draw_points(points: Floats, colours: Array, sight: Sight) -> Picture:
     """
     height, width = sight.size
     pixels, depth = sight.camera.project(points)
-    seen = (depth > 0) & (np.abs(pixels).max(axis=1) < 4 * PANEL)
+    seen = (depth > 0) & (np.abs(pixels).max(axis=1) < 4 * max(SIZE))
     picture = np.zeros((height * width, 4), np.uint8)
     if not seen.any():
         return picture.reshape(height, width, 4)

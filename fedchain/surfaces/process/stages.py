@@ -113,13 +113,19 @@ def merge_stage(name: str, kept: Mapping[str, Path]) -> Made:
         after=len(made.cloud.points),
         spacing_before_m=float(np.median(spacings)),
         spacing_m=spacing_of(made.cloud.points),
-        notes=tuple(
-            f"{each} stays in its stored pose: {why}" for each, why in made.refused.items()
-        ),
+        notes=_poses(made.refused, len(scans)),
     )
     alone = {each: opened.turntable.left_out[kept[each]] for each in kept if each not in scans}
     joined = Joined(name=name, merged=tuple(scans), alone=alone, change=change)
     return Made(joined, (file,), lambda out: write_cloud(out / file, made.cloud))
+
+
+def _poses(refused: Mapping[str, str], many: int) -> tuple[str, ...]:
+    """Say which scans keep their stored poses."""
+    if not refused:
+        return ()
+    whys = ", ".join(f"{name} ({why.partition(';')[0]})" for name, why in refused.items())
+    return (f"{len(refused)} of {many} scans keep their stored poses, not refined: {whys}",)
 
 
 def upsample_stage(name: str, path: Path, settings: ProcessSettings) -> Made:

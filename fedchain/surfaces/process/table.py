@@ -19,9 +19,10 @@ COLUMNS = (
 """Columns of the table."""
 HEADS = (
     "scan", "stage", "points", "after", "erased", "spacing", "after", "vertices", "triangles",
-    "mm to the points",
+    "off",
 )  # fmt: skip
-"""Headings of the columns that a terminal and the page have room for."""
+"""Headings of the columns that a terminal and the page have room for: points and their spacing
+before and after the stage, and how far a surface is off its points."""
 
 
 def table_rows(done: Processed) -> list[dict[str, Any]]:
