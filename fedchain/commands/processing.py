@@ -43,6 +43,10 @@ def process(
             help="Also erase points of scans that are unlike the training scans.",
         ),
     ] = False,
+    refine: Annotated[
+        bool,
+        typer.Option("--refine/--no-refine", help="First move merged scans onto each other."),
+    ] = True,
     upsample: Annotated[
         Literal["4", "16"] | None,
         typer.Option(help="Points for one filtered point; default: as they are."),
@@ -78,6 +82,7 @@ def process(
         settings = ProcessSettings(
             model=name,
             even_unlike=even_unlike,
+            refine=refine,
             upsample=None if upsample is None else 4 if upsample == "4" else 16,
             upsampling=method,
             surface=surface,

@@ -120,7 +120,7 @@ class SetWork:
         if known is None or known.source != source:
             figures = self.inputs.model_dump(mode="json")
             journal.end(Result(name=name, source=source, files=(), figures=figures))
-        self.work.used.add(name)
+        self.work.others.add(name)
         return True
 
     def _filter(self) -> dict[str, Change]:
@@ -144,7 +144,7 @@ class SetWork:
         files = {name: self.work.out / each.file for name, each in kept.items()}
         if not files:
             return None
-        made = partial(merge_stage, self.name, files)
+        made = partial(merge_stage, self.name, files, self.settings)
         result = self.work.attempt("merge", self.name, files, made)
         return None if result is None else result.measured(Joined)
 

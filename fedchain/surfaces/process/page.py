@@ -86,6 +86,7 @@ def _facts(done: Processed) -> dict[str, str]:
     return {
         "model": settings.model[:16],
         "scans unlike the training scans": unlike,
+        "merged scans": "moved onto each other" if settings.refine else "in their stored poses",
         "points": denser if settings.upsample else "not made denser",
         "surfaces": f"{method_of(settings.surface)}, depth {settings.depth}",
     }

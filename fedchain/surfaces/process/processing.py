@@ -74,10 +74,10 @@ def process_folder(
         settings=settings,
         sets=tuple(sets),
         failures=tuple(work.failures),
-        before=len(work.skipped),
-        made=len(work.used) - len(work.skipped),
+        before=len(work.before),
+        made=len(work.made),
     )
-    work.used.add(SUMMARY)
+    work.others.add(SUMMARY)
     work.remove_unused()
     _summarise(work, done)
     return done
@@ -93,7 +93,7 @@ def _tell(
 def _need_packages(listed: ScanFolder, settings: ProcessSettings) -> None:
     """Raise MissingExtra if a stage needs a package that is not installed, before all work."""
     needed_package("trimesh", "scans", "surfaces")
-    if any(len(each.scans) > 1 for each in listed.sets):
+    if settings.refine and any(len(each.scans) > 1 for each in listed.sets):
         needed_package("small_gicp", "scans", "merged scans")
     if method_of(settings.surface) == "poisson":
         needed_package("open3d", "surfaces", "Poisson reconstruction")

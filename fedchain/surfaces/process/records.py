@@ -35,6 +35,8 @@ class ProcessSettings:
     """What tells models that filter apart, such as the digest of the model file."""
     even_unlike: bool = False
     """Whether points of scans that are unlike the training scans are erased, too."""
+    refine: bool = True
+    """Whether merged scans are first moved onto each other."""
     upsample: Factor | None = None
     """Points for one point of a filtered cloud; None leaves the clouds as they are."""
     upsampling: UpsamplingMethod = "midpoints"
@@ -48,9 +50,10 @@ class ProcessSettings:
         """Return all that the files depend on beside the scans, in words."""
         erased = "unlike scans erased" if self.even_unlike else "unlike scans kept whole"
         denser = f"x{self.upsample} by {self.upsampling}" if self.upsample else "not denser"
+        poses = "refined poses" if self.refine else "stored poses"
         surface = f"{method_of(self.surface)} of depth {self.depth}"
         version = f"fedchain {__version__}, stages {PROCESS_VERSION}"
-        return f"{version}, model {self.model[:16]}, {erased}, {denser}, {surface}"
+        return f"{version}, model {self.model[:16]}, {erased}, {poses}, {denser}, {surface}"
 
 
 class Change(Section):

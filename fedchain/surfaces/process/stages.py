@@ -84,12 +84,13 @@ def _kept_whole(file: ScanFile) -> CleanScan:
     return CleanScan(read, mask, int(mask.sum()), (), True, (cloud, file.name + KEEP))
 
 
-def merge_stage(name: str, kept: Mapping[str, Path]) -> Made:
+def merge_stage(name: str, kept: Mapping[str, Path], settings: ProcessSettings) -> Made:
     """Merge the filtered scans of a set whose cameras are known: write one cloud.
 
     Args:
         name: name of the merged scans.
         kept: files of the filtered scans, by the names of the scans.
+        settings: whether the poses are refined.
 
     Raises:
         DataError: a file cannot be read.
@@ -103,7 +104,7 @@ def merge_stage(name: str, kept: Mapping[str, Path]) -> Made:
         return Made(Joined(name="", merged=(), alone=alone, change=None), (), lambda _: None)
     read = {each: opened.read(kept[each]) for each in merged}
     scans = {each: scan for each, scan in read.items() if isinstance(scan, Scan)}
-    made, file = merged_scans(scans), f"{MERGED_FOLDER}/{name}.ply"
+    made, file = merged_scans(scans, refine=settings.refine), f"{MERGED_FOLDER}/{name}.ply"
     spacings = [spacing_of(scan.positions[scan.valid]) for scan in scans.values()]
     change = Change(
         name=name,

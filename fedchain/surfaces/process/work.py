@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,10 +38,12 @@ class Work:
     """The folder of scans."""
     journal: ResultJournal
     """What is finished."""
-    used: set[str] = field(default_factory=set)
-    """Names of the results that this call has made or found."""
-    skipped: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+    """Names of the results that this call has made."""
+    before: set[str] = field(default_factory=set)
     """Names of the results that an earlier call had made."""
+    others: set[str] = field(default_factory=set)
+    """Names of further entries of the journal that this call needs."""
     failures: list[Failure] = field(default_factory=list)
     """What could not be done."""
     _digests: dict[Path, str] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class Work:
         return self._digests[path]
 
     def result(self, name: str, inputs: Mapping[str, Path], make: Callable[[], Made]) -> Result:
-        """Return the result of this name; make it if it is not finished.
+        """Return the result of this name; make it if it is not finished, or of other inputs.
 
         Files are written between two entries of the journal, each of them whole. So a command that
         was killed, at any place, goes on with the same files.
@@ -74,17 +76,21 @@ class Work:
 
         Raises:
             DataError: an input cannot be read, or nothing can be made of it.
-            RunRefused: a result of other inputs is there, or a file of somebody else.
+            RunRefused: a file of somebody else is there.
             RunError: the disk fails.
         """
         stop_if_asked()
         source = source_of({key: self.digest(path) for key, path in inputs.items()})
+        there = self.journal.entries.done.get(name)
+        if there is not None and there.source != source:
+            self.journal.forget([name])
         known = self.journal.finished(name, source)
         if known is not None:
-            self.used.add(name)
-            self.skipped.add(name)
+            self.before.add(name)
             return known
         made = make()
+        if there is not None:
+            self._delete({*there.files} - {*made.files})
         self.journal.begin(name, made.files)
         made.write(self.out)
         for file in made.files:
@@ -92,7 +98,7 @@ class Work:
         figures = made.figures.model_dump(mode="json")
         found = Result(name=name, source=source, files=made.files, figures=figures)
         self.journal.end(found)
-        self.used.add(name)
+        self.made.add(name)
         return found
 
     def attempt(
@@ -122,17 +128,21 @@ class Work:
         """
         entries = self.journal.entries
         stale = {**entries.begun, **{name: each.files for name, each in entries.done.items()}}
-        names = {*entries.begun, *(entries.done if self.journal.force else ())} - self.used
+        names = {*entries.begun, *(entries.done if self.journal.force else ())}
+        names -= self.made | self.before | self.others
         kept = {file for name, files in stale.items() if name not in names for file in files}
         for name in names:
-            for file in {*stale[name]} - kept:
-                delete_drafts(self.out / file)
-                delete(self.out / file)
+            self._delete({*stale[name]} - kept)
         if names:
             self.journal.write(
                 begun={name: each for name, each in entries.begun.items() if name not in names},
                 done={name: each for name, each in entries.done.items() if name not in names},
             )
+
+    def _delete(self, files: Iterable[str]) -> None:
+        for file in files:
+            delete_drafts(self.out / file)
+            delete(self.out / file)
 
 
 def source_of(digests: Mapping[str, str]) -> str:
