@@ -59,9 +59,10 @@ def sight_of(points: Floats, camera: Camera) -> Sight:
     if not len(seen):
         raise DataError("picture: the camera has no point in front of it; allowed: at least one")
     outside = (1 - SHOWN_SHARE) / 2
-    low, high = np.quantile(seen, outside, axis=0), np.quantile(seen, 1 - outside, axis=0)
+    low = np.quantile(seen, outside, axis=0, method="higher")
+    high = np.quantile(seen, 1 - outside, axis=0, method="lower")
     sides = np.array([SIZE[1], SIZE[0]])
-    scale = float(((1 - 2 * MARGIN) * sides / np.maximum(high - low, 1e-6)).min())
+    scale = float(((1 - 2 * MARGIN) * sides / np.maximum(high - low, 1e-9)).min())
     corner = (low + high - sides / scale) / 2
     return Sight(
         replace(camera, focal=camera.focal * scale, centre=(camera.centre - corner) * scale - 0.5),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ pytest.importorskip("trimesh")
 
 DENSER = replace(SETTINGS, upsample=4)
 PROCESSES = fresh_processes()
-IMAGES = 12
+IMAGES = 4
 """Moments, evenly over all writes, after which a killed command is tried."""
 
 
@@ -77,26 +77,23 @@ def test_a_command_that_was_killed_at_any_write_goes_on_with_the_same_bytes(whol
 
 
 @pytest.mark.skipif(not here(), reason="needs the names of open files")
-@pytest.mark.parametrize("how", ["full", "half", "error"])
+@pytest.mark.parametrize("how", ["half", "error"])
 def test_a_disk_that_fails_ends_the_command_and_the_next_one_goes_on(whole, tmp_path, how):
     folder, undisturbed, images = whole
-    for at in range(5, len(images), len(images) // 4):
+    for at in range(5, len(images), len(images) // 2):
         out = tmp_path / f"out-{at}"
         out.mkdir()
         disk = Disk(out, at=at, how=how)
-        with disk.mounted():
-            try:
-                processed(folder, out, DENSER, KEEPS_LIGHT)
-            except RunError as error:
-                assert "\n" not in str(error)
+        with disk.mounted(), contextlib.suppress(RunError):
+            processed(folder, out, DENSER, KEEPS_LIGHT)
+        assert disk.hit
         processed(folder, out, DENSER, KEEPS_LIGHT)
         assert bytes_in(out) == undisturbed
 
 
 def test_an_interruption_at_each_stage_leaves_what_the_next_call_goes_on_with(whole, tmp_path):
     folder, undisturbed, _ = whole
-    for at in ("filter scan_090", "merge merged", "upsample merged", "reconstruct merged",
-               "draw scan_090"):  # fmt: skip
+    for at in ("filter scan_090", "merge merged", "draw scan_090"):
 
         def stop(_done, _all, now, at=at):
             if now == at:
@@ -113,7 +110,7 @@ def test_an_interruption_at_each_stage_leaves_what_the_next_call_goes_on_with(wh
 
 
 def _process(folder: Path, reached, at: str, out: Path, settings) -> None:
-    """Process a folder in a process of its own, which says when it begins a piece of work."""
+    """Process a folder, and say when a piece of work begins."""
 
     def tell(_done, _all, now):
         if now.startswith(at):
@@ -122,8 +119,11 @@ def _process(folder: Path, reached, at: str, out: Path, settings) -> None:
     process_folder(folder, read_model(shipped_model()), out, settings, progress=tell)
 
 
-def _killed(folder: Path, out: Path, at: str, after_s: float, settings) -> None:
-    """Kill a process so long after it has begun a piece of work."""
+def _in_a_process(folder: Path, out: Path, settings, at: str = "", after_s: float | None = None):
+    """Process a folder in a process of its own; kill it so long after a piece of work has begun.
+
+    Return whether it came to its end.
+    """
     reached = PROCESSES.Event()
     child = PROCESSES.Process(target=_process, args=(folder, reached, at, out, settings))
     child.start()
@@ -131,11 +131,18 @@ def _killed(folder: Path, out: Path, at: str, after_s: float, settings) -> None:
     child.join(after_s)
     child.kill()
     child.join()
+    return child.exitcode == 0
 
 
-def _three_kills(folder: Path, out: Path, settings) -> None:
+def _survives_three_kills(folder: Path, place: Path, settings) -> dict[str, bytes]:
+    """Kill a process at three places, let a fourth go on, and return the bytes of the results."""
     for at, after_s in (("filter", 0.5), ("merge", 0.2), ("draw", 0.3)):
-        _killed(folder, out, at, after_s, settings)
+        assert not _in_a_process(folder, place / "killed", settings, at, after_s)
+    assert _in_a_process(folder, place / "killed", settings)
+    assert _in_a_process(folder, place / "whole", settings)
+    whole = bytes_in(place / "whole")
+    assert bytes_in(place / "killed") == whole
+    return whole
 
 
 @pytest.mark.long
@@ -143,15 +150,23 @@ def test_a_simulated_turntable_survives_three_kills(tmp_path):
     pytest.importorskip("small_gicp")
     list(simulate_folder(tmp_path / "scans", turntables=1, views=8, size=(96, 128)))
     settings = replace(DENSER, model="shipped", refine=True)
+    whole = _survives_three_kills(tmp_path / "scans", tmp_path, settings)
+    assert "surfaces/turntable_00/merged.ply" in whole
+
+
+@pytest.mark.long
+@beside_shared
+def test_the_real_turntable_survives_three_kills_and_names_a_damaged_file(tmp_path):
+    pytest.importorskip("small_gicp")
+    folder = Path(shutil.copytree(PHOXI, tmp_path / "scans"))
+    settings = replace(SETTINGS, model="shipped", refine=True, depth=8)
+    whole = _survives_three_kills(folder, tmp_path, settings)
+    assert sum(name.startswith("kept/") for name in whole) == 2 * 11
+    data = (folder / "gpu_009.cogs").read_bytes()
+    (folder / "gpu_009.cogs").write_bytes(data[: len(data) // 2])
     model = read_model(shipped_model())
-    done = process_folder(tmp_path / "scans", model, tmp_path / "whole", settings)
-    assert not done.failures
-    _three_kills(tmp_path / "scans", tmp_path / "out", settings)
-    process_folder(tmp_path / "scans", model, tmp_path / "out", settings)
-    assert _but_for_pictures(tmp_path / "out") == _but_for_pictures(tmp_path / "whole")
-
-
-def _but_for_pictures(out: Path) -> dict[str, bytes]:
-    """Return all bytes but those of pictures, which are small in this process alone."""
-    return {name: data for name, data in bytes_in(out).items() if not name.startswith("pictures/")
-            and name != "index.html"}  # fmt: skip
+    done = process_folder(folder, model, tmp_path / "damaged", settings)
+    assert [(each.name, each.stage) for each in done.failures] == [("gpu_009", "filter")]
+    assert done.failures[0].reason.startswith("gpu_009.cogs: ")
+    written = bytes_in(tmp_path / "damaged")
+    assert written.keys() == {name for name in whole if "gpu_009" not in name}
