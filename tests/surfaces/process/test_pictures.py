@@ -12,7 +12,6 @@ from fedchain.scans.pictures import KEPT, MISSED
 from fedchain.surfaces.process import pictures
 from fedchain.surfaces.process.pictures import (
     DARKEST,
-    Sight,
     brightness,
     camera_towards,
     draw_kept,
@@ -54,7 +53,7 @@ def test_the_points_fill_the_picture_and_keep_its_shape():
 
 
 def test_a_few_far_points_do_not_make_the_others_small():
-    points = plane()
+    points = plane(40)
     far = np.concatenate([points, [[5.0, 0, 0]]])
     camera = camera_towards(points, points.mean(axis=0) + AXES[2])
     near, with_far = sight_of(points, camera), sight_of(far, camera)
@@ -157,5 +156,11 @@ def test_a_sight_is_one_of_points_of_every_size():
     for scale in (1e-6, 1.0, 1e3):
         points = scale * sphere(300)
         sight = front_sight(points, 4 * scale)
-        assert isinstance(sight, Sight)
         assert draw_original(cloud(points), sight)[..., 3].any()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_scan_of_few_points_has_a_picture(count):
+    points = plane()[:count]
+    sight = sight_of(points, camera_towards(points, None))
+    assert draw_original(cloud(points), sight)[..., 3].any()
