@@ -80,6 +80,7 @@ setup(
             "page/static/*",
             "registry/references.bib",
             "scans/training/shipped.npz",
+            "surfaces/shipped/*.npz",
         ],
         SHIPPED: ["*.yaml", "README.md"],
         f"{SHIPPED}.lessons": ["*.yaml"],

@@ -206,6 +206,8 @@ class Shapes:
     """Number of outputs of the model: one for each class, or 1 for a mask."""
     targets: tuple[int, ...]
     """Shape of the targets of one example: () for a class, (height, width) for a mask."""
+    score: str = "accuracy"
+    """Name of the main metric."""
 
 
 TASK_SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
@@ -253,6 +255,8 @@ tasks: Family[Task] = Family(
         "fedchain.scans.tasks.images",
         "fedchain.scans.tasks.simulated",
         "fedchain.scans.tasks.turntable",
+        "fedchain.surfaces.tasks.refinement",
+        "fedchain.surfaces.tasks.upsampling",
     ),
     Task,
     _flaw,
@@ -261,12 +265,14 @@ tasks: Family[Task] = Family(
 """The family of tasks. A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``.
 The seed is the seed of the run."""
 models: Family[torch.nn.Module] = Family(
-    "model", ("fedchain.learning.models", "fedchain.scans.models")
+    "model", ("fedchain.learning.models", "fedchain.scans.models", "fedchain.surfaces.models")
 )
 """The family of models. A model is made by a function
 ``(inputs: tuple[int, ...], outputs: int, *, ...)``. ``inputs`` is the shape of one example,
 ``outputs`` the number of outputs for each example or pixel."""
-losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
+losses: Family[Loss] = Family(
+    "loss", ("fedchain.learning.losses", "fedchain.scans.losses", "fedchain.surfaces.losses")
+)
 """The family of losses. A loss is made by a function ``(*, ...) -> Loss``."""
 
 

@@ -28,7 +28,7 @@ ERODE, DILATE = 5, 7
 
 def _shapes(given: Mapping[str, Any]) -> Shapes:
     pixels = given["size"], given["size"]
-    return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
+    return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels, score="iou")
 
 
 TASK_SHAPES["scan_segmentation"] = _shapes

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedchain.errors import DataError
 from fedchain.registry import Section
 from fedchain.scans.formats import WRITERS, read_cloud, write_cloud
 from fedchain.scans.scan import Cloud
-from fedchain.scans.training.folders import ScanFile, ScanFolder, list_folder
-from fedchain.scans.training.journal import Result, ResultJournal, open_results, work_through
+from fedchain.scans.training.folders import ScanFile, ScanFolder, digest_of, list_folder
+from fedchain.scans.training.journal import Result, digest_of_scan, open_results, work_through
 from fedchain.surfaces.metrics import spacing
-from fedchain.surfaces.upsampling import Factor, UpsamplingMethod, upsample, upsample_cloud
+from fedchain.surfaces.upsampling import Factor, UpsamplingMethod, learned_model, upsample_cloud
 
 UPSAMPLED = "upsampled.json"
 """Name of the file that ``upsample_folder`` writes into its folder."""
@@ -66,6 +68,7 @@ def upsample_folder(
     *,
     method: UpsamplingMethod,
     factor: Factor,
+    model: Path | None = None,
     force: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> UpsampledFolder:
@@ -80,39 +83,50 @@ def upsample_folder(
         out: the folder of results.
         method: how new points are made.
         factor: how many times as many points are made.
-        force: replace results of other clouds or methods.
+        model: the model file of a learned method; None: the one that fedchain ships.
+        force: replace results of other clouds, methods or models.
         progress: called with the clouds done, all clouds, and the current one.
 
     Raises:
-        DataError: the folder holds no cloud.
-        RunRefused: ``out`` has results of another method or factor.
+        DataError: the folder holds no cloud, or the model cannot be read.
+        RunRefused: ``out`` has results of another method, factor or model.
     """
+    learned = learned_model(method, model)
     listed = list_folder(folder, without=out, results=True)
-    journal = open_results(out / UPSAMPLED, f"{method} x {factor}", force=force)
+    text = f"{method} x {factor}"
+    if learned is not None:
+        from fedchain.surfaces.model_file import SHIPPED
+
+        text += f", model {digest_of(model or SHIPPED / f'{method}.npz').hex()}"
+    journal = open_results(out / UPSAMPLED, text, force=force)
 
     def make(file: ScanFile, digest: str) -> Result:
-        return _upsample_file(file, digest, journal, method, factor)
+        cloud = read_cloud(file.path)
+        with _named_after(file.path):
+            dense = upsample_cloud(cloud, method, factor=factor, model=learned)
+            plain = dense if learned is None else upsample_cloud(cloud, "midpoints", factor=factor)
+        ending = file.path.suffix.lower()
+        path = file.name + (ending if ending in WRITERS else ".ply")
+        journal.begin(file.name, (path,))
+        made = Upsampled(
+            name=file.name, cloud=path, before=_measured(cloud), after=_measured(dense),
+            midpoints=_measured(plain), lost=write_cloud(out / path, dense),
+        )  # fmt: skip
+        figures = made.model_dump(mode="json")
+        return Result(name=file.name, source=digest, files=(path,), figures=figures)
 
-    worked = work_through(listed.clouds, journal, make, progress)
+    worked = work_through(listed.clouds, journal, digest_of_scan, make, progress)
     clouds = tuple(each.measured(Upsampled) for each in worked.results)
     return UpsampledFolder(listed, clouds, worked.before, worked.failed)
 
 
-def _upsample_file(
-    file: ScanFile, digest: str, journal: ResultJournal, method: UpsamplingMethod, factor: Factor
-) -> Result:
-    cloud = read_cloud(file.path)
-    dense = upsample_cloud(cloud, method, factor=factor)
-    ending = file.path.suffix.lower()
-    path = file.name + (ending if ending in WRITERS else ".ply")
-    journal.begin(file.name, (path,))
-    lost = write_cloud(journal.out / path, dense)
-    made = Upsampled(
-        name=file.name, cloud=path, before=_measured(cloud), after=_measured(dense),
-        midpoints=_measured(dense), lost=lost,
-    )  # fmt: skip
-    figures = made.model_dump(mode="json")
-    return Result(name=file.name, source=digest, files=(path,), figures=figures)
+@contextmanager
+def _named_after(path: Path) -> Iterator[None]:
+    """Let an error of a cloud begin with the file of which it is."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {str(error).removeprefix('cloud: ')}") from error
 
 
 def _measured(cloud: Cloud) -> Measured:

@@ -67,7 +67,7 @@ def densify(points: Array, count: int, neighbours: int = NEIGHBOURS) -> Matrix:
     """
     candidates = different_points(points)
     if len(candidates) < 2:
-        words = f"{len(points)} points at {len(candidates)} places, so nothing lies between them"
+        words = f"no two of {len(points)} differ, so nothing lies between them"
         raise ValueError(f"points: {words}; allowed: at least two different points")
     while True:
         made = midpoint_candidates(candidates, neighbours)

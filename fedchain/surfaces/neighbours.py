@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fedchain.arrays import Array, Flags, Matrix, Vector, Wholes
 
 ONE_BY_ONE = 64
 """Farthest points that are chosen one after the other, before the balls become small."""
-MOST_PAIRS = 1 << 20
+MOST_PAIRS = 1 << 18
 """Pairs of points that are compared at once when many farthest points are chosen together."""
 ROUNDED = 1 + 1e-9
 """Factor on the radius of a ball, so that no point is lost by the tree's own rounding."""
@@ -92,10 +93,11 @@ def nearest(points: Array, to: Array, count: int) -> Wholes:
     return np.asarray(found, np.int64)
 
 
-def farthest_points(points: Array, count: int) -> Wholes:
+def farthest_points(points: Array, count: int, first: int = 0) -> Wholes:
     """Choose points one after the other, each as far as possible from those chosen before.
 
-    The first one is the point farthest from the mean. Equal distances: the lowest index. Equal
+    The first one is the point farthest from the mean, unless the ``first`` points count as chosen
+    already. Equal distances: the lowest index. Equal
     points are chosen last. The result is exactly that of the plain algorithm, which compares every
     point with every chosen one. Here points whose order cannot matter are chosen together: a point
     is chosen if no point with a larger distance lies within this larger distance from it, since
@@ -104,7 +106,8 @@ def farthest_points(points: Array, count: int) -> Wholes:
 
     Args:
         points: shape (n, 3).
-        count: number of points to choose, from 0 to n.
+        count: number of points to choose, from ``first`` to n.
+        first: number of points at the beginning that are chosen before all others.
 
     Returns:
         Indices in the order in which the points are chosen, shape (count,).
@@ -116,20 +119,21 @@ def farthest_points(points: Array, count: int) -> Wholes:
     array([3, 0, 2])
     """
     coordinates = checked_points(points)
-    if not 0 <= count <= len(coordinates):
-        raise ValueError(f"count: is {count}; allowed: 0 to the number of points, {len(points)}")
-    if count == 0:
-        return np.empty(0, np.int64)
-    chosen, reached, away = _one_by_one(coordinates, min(count, ONE_BY_ONE))
+    if not 0 <= first <= count <= len(coordinates):
+        low, high = f"{first}, the number of first points" if first else 0, len(points)
+        raise ValueError(f"count: is {count}; allowed: {low} to the number of points, {high}")
+    if count == first:
+        return np.arange(first)
+    chosen, reached, away = _one_by_one(coordinates, min(count, max(first, ONE_BY_ONE)), first)
     tree, most = _tree(coordinates), 2 * ONE_BY_ONE
-    while len(chosen) < len(points) and (reached > away.max()).sum() < count:
-        batch, most = _independent(coordinates, away, most)
+    while len(chosen) < len(points) and (left := count - (reached > away.max()).sum()) > 0:
+        batch, most = _independent(coordinates, away, min(most, 2 * left + ONE_BY_ONE))
         chosen, reached = np.append(chosen, batch), np.append(reached, away[batch])
         _come_nearer(coordinates, tree, away, batch, len(chosen))
     return chosen[np.lexsort((chosen, -reached))][:count]
 
 
-def _one_by_one(coordinates: Matrix, count: int) -> tuple[Wholes, Vector, Vector]:
+def _one_by_one(coordinates: Matrix, count: int, first: int) -> tuple[Wholes, Vector, Vector]:
     """Choose the first farthest points by the plain algorithm.
 
     Returns:
@@ -137,14 +141,22 @@ def _one_by_one(coordinates: Matrix, count: int) -> tuple[Wholes, Vector, Vector
         shape (count,), infinite for the first; and the squared distance of each point to the
         nearest chosen one, shape (n,), -1 for the chosen ones.
     """
-    chosen, reached = np.empty(count, np.int64), np.full(count, np.inf)
-    away = np.full(len(coordinates), np.inf)
-    new = int(_squared(coordinates, coordinates.mean(axis=0)).argmax())
-    for place in range(count):
+    chosen, reached = np.arange(count), np.full(count, np.inf)
+    away, begun = np.full(len(coordinates), np.inf), first
+    if first:  # of two nearest, since the tree rounds in its own way
+        for places in nearest(coordinates, coordinates[:first], min(first, 2)).T:
+            np.minimum(away, _squared(coordinates, coordinates[places]), out=away)
+        away[:first] = -1
+    else:
+        begun = 1
+        chosen[0] = _squared(coordinates, coordinates.mean(axis=0)).argmax()
+        away = _squared(coordinates, coordinates[chosen[0]])
+        away[chosen[0]] = -1
+    for place in range(begun, count):
+        new = int(away.argmax())
         chosen[place], reached[place] = new, away[new]
         np.minimum(away, _squared(coordinates, coordinates[new]), out=away)
         away[new] = -1
-        new = int(away.argmax())
     return chosen, reached, away
 
 
@@ -187,12 +199,14 @@ def _farthest_first(away: Vector, most: int) -> Wholes:
 
 def _come_nearer(coordinates: Matrix, tree: Any, away: Vector, batch: Wholes, chosen: int) -> None:
     """Set the distances of the points around newly chosen ones; ``tree`` has all points."""
-    radius = np.sqrt(away[batch].max()) * ROUNDED
-    expected = 4 * len(coordinates) / chosen
+    expected = 4 * len(coordinates) / chosen  # points around each: the chosen share the surface
     for part in np.array_split(batch, 1 + int(len(batch) * expected / MOST_PAIRS)):
-        near = _tree(coordinates[part]).sparse_distance_matrix(tree, radius, output_type="ndarray")
-        apart = _squared(coordinates[part[near["i"]]], coordinates[near["j"]])
-        np.minimum.at(away, near["j"], apart)
+        balls = np.sqrt(away[part]) * ROUNDED
+        found = tree.query_ball_point(coordinates[part], balls, return_sorted=False)
+        counts = np.fromiter(map(len, found), np.int64, len(part))
+        near = np.fromiter(itertools.chain.from_iterable(found), np.int64, counts.sum())
+        apart = _squared(coordinates[np.repeat(part, counts)], coordinates[near])
+        np.minimum.at(away, near, apart)
     away[batch] = -1
 
 

@@ -80,5 +80,4 @@ def _known_without_data(scenario: Scenario) -> tuple[str, ...]:
     kind = scenario.task.kind
     if kind not in TASK_SHAPES:
         return ()
-    masks = TASK_SHAPES[kind](scenario.task.parameters).targets
-    return "loss", "iou" if masks else "accuracy"
+    return "loss", TASK_SHAPES[kind](scenario.task.parameters).score

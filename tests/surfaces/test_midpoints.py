@@ -74,9 +74,9 @@ def test_equal_points_count_once_as_candidates():
 @pytest.mark.parametrize(
     ("points", "words"),
     [
-        (np.empty((0, 3)), "0 points at 0 places"),
-        (np.ones((1, 3)), "1 points at 1 places"),
-        (np.ones((5, 3)), "5 points at 1 places, so nothing lies between them; allowed"),
+        (np.empty((0, 3)), "no two of 0 differ"),
+        (np.ones((1, 3)), "no two of 1 differ"),
+        (np.ones((5, 3)), "no two of 5 differ, so nothing lies between them; allowed"),
         (np.array([[0, 0, 0], [1, np.nan, 0]]), "1 of 2 are not finite"),
     ],
 )

@@ -8,13 +8,14 @@ from fedchain.surfaces import neighbours
 from fedchain.surfaces.neighbours import farthest_points, nearest, nearest_distances
 
 
-def chosen_one_by_one(points, count):
+def chosen_one_by_one(points, count, first=0):
     """Choose the farthest points as their definition says, comparing every point with each."""
     points = np.asarray(points, np.float64)
     away, chosen = np.full(len(points), np.inf), []
     x, y, z = (points - points.mean(axis=0)).T
     new = int((x * x + y * y + z * z).argmax())
-    for _ in range(count):
+    for place in range(count):
+        new = place if place < first else new
         chosen.append(new)
         x, y, z = (points - points[new]).T
         away = np.minimum(away, x * x + y * y + z * z)
@@ -56,6 +57,17 @@ def test_farthest_points_are_those_of_the_plain_algorithm_in_its_order(make, sha
     assert farthest_points(points, count).tolist() == chosen_one_by_one(points, count)
 
 
+@pytest.mark.parametrize("first", [1, 30, 200, 600])
+@pytest.mark.parametrize("make", CLOUDS.values(), ids=list(CLOUDS))
+def test_points_that_come_first_are_chosen_before_all_others(make, first):
+    points = make()
+    first = min(first, len(points) // 2)
+    count = (first + len(points)) // 2
+    found = farthest_points(points, count, first)
+    assert found.tolist() == chosen_one_by_one(points, count, first)
+    assert (farthest_points(points, first, first) == np.arange(first)).all()
+
+
 @pytest.mark.parametrize("most", [40, 200])
 def test_farthest_points_do_not_depend_on_how_many_pairs_are_compared_at_once(monkeypatch, most):
     points, wanted = two_clusters(900), farthest_points(two_clusters(900), 800)
@@ -92,6 +104,7 @@ def test_nearest_points_and_distances_are_those_of_all_pairs():
         (lambda p: nearest_distances(p, p[:0]), "to: holds no point"),
         (lambda p: nearest(p, p, 5), "count: is 5; allowed: 1 to the number of points, 4"),
         (lambda p: farthest_points(p, 5), "count: is 5; allowed: 0 to the number of points, 4"),
+        (lambda p: farthest_points(p, 1, 2), "count: is 1; allowed: 2, the number of first"),
         (lambda p: farthest_points(p[:, :2], 1), r"points: have the shape \(4, 2\)"),
         (lambda p: farthest_points(p * [[np.nan], [1], [1], [np.inf]], 1), "2 of 4 are not finite"),
         (lambda p: nearest(p, p * np.nan, 1), "to: 4 of 4 are not finite"),

@@ -85,9 +85,8 @@ class Cleaned:
 def shapes_of_tiles(given: Mapping[str, Any]) -> Shapes:
     """Return the shapes of a task from its parameters ``tile`` and ``channels``."""
     pixels = given["tile"], given["tile"]
-    return Shapes(
-        inputs=(len(CHANNEL_NAMES[given["channels"]]), *pixels), outputs=1, targets=pixels
-    )
+    channels = len(CHANNEL_NAMES[given["channels"]])
+    return Shapes(inputs=(channels, *pixels), outputs=1, targets=pixels, score="iou")
 
 
 TASK_SHAPES["scan_folder"] = shapes_of_tiles

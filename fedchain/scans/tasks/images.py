@@ -57,7 +57,8 @@ class Image:
 
 def _shapes(given: Mapping[str, Any]) -> Shapes:
     size = tuple(given["size"])
-    return Shapes(inputs=(len(CHANNEL_NAMES[given["channels"]]), *size), outputs=1, targets=size)
+    channels = len(CHANNEL_NAMES[given["channels"]])
+    return Shapes(inputs=(channels, *size), outputs=1, targets=size, score="iou")
 
 
 TASK_SHAPES["scan_images"] = _shapes

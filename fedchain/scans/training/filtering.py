@@ -25,7 +25,7 @@ from fedchain.scans.training.folders import (
     list_folder,
 )
 from fedchain.scans.training.images import COMPARED, OpenSet, ScanImage
-from fedchain.scans.training.journal import Result, open_results, work_through
+from fedchain.scans.training.journal import Result, digest_of_scan, open_results, work_through
 from fedchain.scans.training.model_file import TrainedModel
 
 
@@ -140,7 +140,7 @@ def filter_folder(
             figures=filtered.model_dump(mode="json"),
         )
 
-    worked = work_through(listed.scans, journal, make, progress)
+    worked = work_through(listed.scans, journal, digest_of_scan, make, progress)
     scans = tuple(each.measured(Filtered) for each in worked.results)
     return FilteredFolder(listed, scans, worked.before, worked.failed)
 

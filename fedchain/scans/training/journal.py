@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -189,33 +189,55 @@ class Worked:
     """Reason why a scan has no result, by its name."""
 
 
+class Named(Protocol):
+    """Something of which a result is made, such as a scan or a set of scans."""
+
+    @property
+    def name(self) -> str:
+        """Name of the result."""
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+def digest_of_scan(file: ScanFile) -> str:
+    """Return what tells a scan from others: the digest of its file, in hexadecimal digits.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return digest_of(file.path).hex()
+
+
 def work_through(
-    files: Sequence[ScanFile],
+    items: Sequence[Item],
     journal: ResultJournal,
-    make: Callable[[ScanFile, str], Result],
+    source: Callable[[Item], str],
+    make: Callable[[Item, str], Result],
     progress: Callable[[int, int, str], None],
 ) -> Worked:
-    """Make the result of each scan that has none yet; a scan that fails does not stop the others.
+    """Make the result of each item that has none yet; an item that fails does not stop the others.
 
     Args:
-        files: the scans.
+        items: the scans, or sets of scans.
         journal: where finished results are noted.
-        make: makes a result of a scan and the digest of its file, in hexadecimal digits. It calls
-            ``journal.begin`` before it writes.
-        progress: called with the scans done, all scans, and the current scan.
+        source: returns what tells the inputs of an item from others; ``digest_of_scan``.
+        make: makes the result of an item and its source. It calls ``journal.begin`` before it
+            writes.
+        progress: called with the items done, all items, and the current one.
     """
     results, before, failed = list[Result](), set[str](), dict[str, str]()
-    for file in files:
-        progress(len(results) + len(failed), len(files), file.name)
+    for item in items:
+        progress(len(results) + len(failed), len(items), item.name)
         try:
-            digest = digest_of(file.path).hex()
-            known = journal.finished(file.name, digest)
+            own = source(item)
+            known = journal.finished(item.name, own)
             if known is None:
-                known = make(file, digest)
+                known = make(item, own)
                 journal.end(known)
             else:
-                before.add(file.name)
+                before.add(item.name)
             results.append(known)
         except (DataError, RunRefused) as error:
-            failed[file.name] = str(error)
+            failed[item.name] = str(error)
     return Worked(tuple(results), frozenset(before), failed)

@@ -98,21 +98,30 @@ def begin(module: nn.Module) -> TrainingState:
 
 
 def rate_at(step: int, schedule: StepSchedule) -> float:
-    """Return the learning rate of a step: one cycle of two half cosines.
-
-    Reference:
-        Smith and Topin, "Super-Convergence", 2017.
+    """Return the learning rate of a step.
 
     >>> schedule = StepSchedule(100, 6, 96, 16, 1.0, 20, 5, 0)
     >>> rate_at(0, schedule), rate_at(30, schedule)
     (0.04, 1.0)
     """
-    rise = max(1.0, WARM_UP * schedule.steps)
+    return one_cycle(step, schedule.steps, schedule.learning_rate)
+
+
+def one_cycle(step: int, steps: int, largest: float) -> float:
+    """Return the learning rate of a step among ``steps``: one cycle of two half cosines.
+
+    Reference:
+        Smith and Topin, "Super-Convergence", 2017.
+
+    >>> one_cycle(0, 100, 1.0), one_cycle(30, 100, 1.0)
+    (0.04, 1.0)
+    """
+    rise = max(1.0, WARM_UP * steps)
     if step <= rise:
         low, part = START, 1 - step / rise
     else:
-        low, part = END, (step - rise) / max(1.0, schedule.steps - 1 - rise)
-    return schedule.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * part)) / 2)
+        low, part = END, (step - rise) / max(1.0, steps - 1 - rise)
+    return largest * (low + (1 - low) * (1 + math.cos(math.pi * part)) / 2)
 
 
 def optimise(

@@ -5,7 +5,12 @@ import pytest
 from fedchain.errors import DataError, RunRefused
 from fedchain.registry import Section
 from fedchain.scans.training.folders import ScanFile
-from fedchain.scans.training.journal import Result, open_results, work_through
+from fedchain.scans.training.journal import (
+    Result,
+    digest_of_scan,
+    open_results,
+    work_through,
+)
 
 
 class Size(Section):
@@ -123,7 +128,7 @@ def test_a_scan_that_fails_does_not_stop_the_others_and_what_is_finished_is_not_
 
     for before, again in ((set(), "abc"), ({"a", "c"}, "b")):
         made.clear()
-        done = work_through(files, journal, make, lambda *now: told.append(now))
+        done = work_through(files, journal, digest_of_scan, make, lambda *now: told.append(now))
         assert [each.name for each in done.results] == ["a", "c"]
         assert (done.before, done.failed) == (before, {"b": "b.xyz: is damaged"})
         assert made == list(again)
