@@ -14,7 +14,9 @@ from fedchain.scans.scan import Scan
 from fedchain.surfaces.process.processing import process_folder
 from fedchain.surfaces.process.records import Processed, ProcessSettings
 
-SETTINGS = ProcessSettings(model="light", refine=False, surface="marching", depth=5)
+SETTINGS = ProcessSettings(
+    model="light", refine=False, upsampling="midpoints", surface="marching", depth=5
+)
 """Settings that need neither small_gicp nor Open3D."""
 KEEPS_ALL, KEEPS_LIGHT = by_light(threshold=0.0), by_light()
 """Models that keep every point, and the light half of the points."""

@@ -18,7 +18,7 @@ from fedchain.commands.cleaning import (
     chosen_model,
 )
 from fedchain.commands.filtered import MISSING, left_out_lines
-from fedchain.commands.formats import Format, print_result, progress_bar, repeatable, table
+from fedchain.commands.formats import Format, print_result, progress_bar, refuse, repeatable, table
 from fedchain.names import counted_words
 
 if TYPE_CHECKING:
@@ -51,9 +51,16 @@ def process(
         Literal["4", "16"] | None,
         typer.Option(help="Points for one filtered point; default: as they are."),
     ] = None,
-    method: Annotated[
-        Literal["midpoints"], typer.Option(help="How points are added.")
-    ] = "midpoints",
+    upsampling: Annotated[
+        Literal["midpoints", "refine", "pu_net"],
+        typer.Option(help="How points are added; midpoints learn nothing."),
+    ] = "refine",
+    upsampling_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL", help="A model file that adds points; default: the shipped weights."
+        ),
+    ] = None,
     surface: Annotated[
         Literal["auto", "poisson", "marching"],
         typer.Option(
@@ -61,7 +68,7 @@ def process(
         ),
     ] = "auto",
     depth: Annotated[
-        int, typer.Option(min=3, max=11, help="Finest cells: 2^depth along the longest side.")
+        int, typer.Option(min=5, max=11, help="Finest cells: 2^depth along the longest side.")
     ] = 9,
     device: DeviceName = "auto",
     force: Force = False,
@@ -77,6 +84,8 @@ def process(
     from fedchain.surfaces.process.processing import process_folder
     from fedchain.surfaces.process.records import ProcessSettings
 
+    if upsample is None and upsampling_model is not None:
+        refuse("--upsampling-model: is for points that are added; give --upsample 4 or 16")
     with repeatable(), progress_bar("Processing", form is not Format.json) as show:
         trained, name = chosen_model(model, from_run, height, device)
         settings = ProcessSettings(
@@ -84,7 +93,8 @@ def process(
             even_unlike=even_unlike,
             refine=refine,
             upsample=None if upsample is None else 4 if upsample == "4" else 16,
-            upsampling=method,
+            upsampling=upsampling,
+            upsampling_model=upsampling_model,
             surface=surface,
             depth=depth,
         )

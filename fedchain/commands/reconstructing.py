@@ -50,7 +50,7 @@ def reconstruct(
         typer.Option("--refine/--no-refine", help="First move merged scans onto each other."),
     ] = True,
     depth: Annotated[
-        int, typer.Option(min=3, max=11, help="Finest cells: 2^depth along the longest side.")
+        int, typer.Option(min=5, max=11, help="Finest cells: 2^depth along the longest side.")
     ] = 9,
     cut: Annotated[
         float | None,

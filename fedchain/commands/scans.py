@@ -8,7 +8,8 @@ from fedchain.commands import cleaning, processing, reconstructing, scan_files, 
 
 app = typer.Typer()
 scan = typer.Typer(
-    help="Simulate, convert, clean and upsample 3D scans; train models on them; make surfaces.",
+    help="Simulate, convert, clean and upsample 3D scans, and make surfaces of them; train models "
+    "on folders of them.",
     no_args_is_help=True,
     epilog="Example: fedchain scan train scans -o cleaner.npz",
 )

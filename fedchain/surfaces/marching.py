@@ -116,15 +116,20 @@ def _distances_in(low: Wholes, wanted: Mask, tree: Any, normals: Matrix) -> tupl
     """
     corners = np.argwhere(wanted) + low
     values, near = np.ones(wanted.shape, np.float32), np.zeros(wanted.shape, bool)
-    found = tree.query(corners, k=np.arange(1, min(WEIGHED, tree.n) + 1))[1]
-    offsets = corners[:, None] - tree.data[found]
-    squared = (offsets**2).sum(axis=2)
+    some = np.arange(1, min(WEIGHED, tree.n) + 1)
+    away, found = tree.query(corners, k=some, distance_upper_bound=REACH)
+    inside = away[:, 0] <= REACH
+    near[wanted] = inside
+    away, found, corners = away[inside], found[inside], corners[inside]
+    there = found < tree.n  # the others are too far
+    found = np.where(there, found, 0)
     planes = normals[found]
-    weights = np.exp(squared[:, :1] - squared) * ((planes * planes[:, :1]).sum(axis=2) > 0)
-    signed = (weights * (planes * offsets).sum(axis=2)).sum(axis=1) / weights.sum(axis=1)
-    near[wanted] = squared[:, 0] <= REACH**2
+    ahead = (planes * (corners[:, None] - tree.data[found])).sum(axis=2)
+    there &= (planes * planes[:, :1]).sum(axis=2) > 0
+    weights = np.exp(np.where(there, away[:, :1] ** 2 - away**2, -np.inf))
+    signed = (weights * ahead).sum(axis=1) / weights.sum(axis=1)
     # A surface exactly through a corner would have triangles without area.
-    values[wanted] = np.where(np.abs(signed) < 1 / FINEST, 1 / FINEST, signed)
+    values[near] = np.where(np.abs(signed) < 1 / FINEST, 1 / FINEST, signed)
     return values, near
 
 
@@ -137,8 +142,10 @@ def _surface_in(values: Array, near: Mask, measure: Any) -> tuple[Matrix, Wholes
                 whole &= near[x, y, z]
     if not whole.any() or not values.min() < 0 < values.max():
         return np.zeros((0, 3)), np.zeros((0, 3), np.int64)
-    vertices, faces, *_ = measure.marching_cubes(values, 0.0, gradient_direction="ascent")
+    vertices, faces, *_ = measure.marching_cubes(values, 0.0, gradient_direction="descent")
+    # Of an ambiguous cell a triangle may lie in the last face.
     cells = np.floor(vertices[faces].mean(axis=1)).astype(np.int64)
+    cells = np.minimum(cells, np.array(whole.shape) - 1)
     return vertices.astype(np.float64), faces[whole[tuple(cells.T)]].astype(np.int64)
 
 

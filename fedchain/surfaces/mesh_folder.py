@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from fedchain.errors import DataError, RunRefused
+from fedchain.errors import DataError
 from fedchain.scans.formats import read_any
 from fedchain.scans.formats.meshes import write_mesh
 from fedchain.scans.scan import Cloud, Scan, bounding_box
@@ -20,7 +20,7 @@ from fedchain.scans.training.folders import (
     list_folder,
     stem_of,
 )
-from fedchain.scans.training.journal import Result, ResultJournal, open_results
+from fedchain.scans.training.journal import Result, ResultJournal, open_results, work_through
 from fedchain.scans.turntable import ScanSet, read_set
 from fedchain.surfaces.merging import cloud_of_scan, merged_scans
 from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of, reconstruct
@@ -181,24 +181,20 @@ def reconstruct_folder(
     wanted = settings or MeshSettings()
     listed = list_folder(folder, without=out, results=True)
     journal = open_results(out / MESH_JOURNAL, wanted.words(), force=force)
-    failed = dict[str, str]()
     pieces = list(_pieces(listed, wanted.merge))
-    done, before, apart = list[Result](), set[str](), dict[str, str]()
-    for number, piece in enumerate(pieces):
-        progress(number, len(pieces), piece.name)
-        try:
-            source = piece.source()
-            known = journal.finished(piece.name, source)
-            if known is None:
-                known = _make(piece, source, wanted, journal)
-            else:
-                before.add(piece.name)
-            done.append(known)
-            apart.update(_apart(piece, pieces))
-        except (DataError, RunRefused) as error:
-            failed[piece.name] = str(error)
+
+    def make(piece: Piece, source: str) -> Result:
+        return _make(piece, source, wanted, journal)
+
+    worked = work_through(pieces, journal, Piece.source, make, progress)
+    apart = {name: why for piece in pieces for name, why in _apart(piece, pieces).items()}
     return ReconstructedFolder(
-        listed, method_of(wanted.method), tuple(done), frozenset(before), apart, failed
+        folder=listed,
+        method=method_of(wanted.method),
+        meshes=worked.results,
+        before=worked.before,
+        apart={name: why for name, why in apart.items() if name not in worked.failed},
+        failed=worked.failed,
     )
 
 
@@ -237,7 +233,7 @@ def free_name(opened: OpenFiles, folder: Path) -> str:
 
 
 def _make(piece: Piece, source: str, settings: MeshSettings, journal: ResultJournal) -> Result:
-    """Make one mesh, write it, and note it in the journal."""
+    """Make one mesh and write it."""
     cloud, refused = cloud_of_piece(piece, settings.refine)
     mesh = reconstruct(
         cloud, method=settings.method, depth=settings.depth, farthest=settings.farthest_m
@@ -245,7 +241,7 @@ def _make(piece: Piece, source: str, settings: MeshSettings, journal: ResultJour
     file = piece.name + settings.ending
     journal.begin(piece.name, (file,))
     write_mesh(journal.out / file, mesh)
-    made = Result(
+    return Result(
         name=piece.name,
         source=source,
         files=(file,),
@@ -258,8 +254,6 @@ def _make(piece: Piece, source: str, settings: MeshSettings, journal: ResultJour
             "refused": dict(refused),
         },
     )
-    journal.end(made)
-    return made
 
 
 def cloud_of_piece(piece: Piece, refine: bool) -> tuple[Cloud, Mapping[str, str]]:

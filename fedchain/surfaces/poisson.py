@@ -6,6 +6,11 @@ Reference:
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 
 from fedchain.arrays import Matrix
@@ -35,9 +40,25 @@ def poisson_mesh(points: Matrix, normals: Matrix, depth: int) -> Mesh:
     size = float((points.max(axis=0) - points.min(axis=0)).max())
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector((points - middle) / size))
     cloud.normals = open3d.utility.Vector3dVector(np.ascontiguousarray(normals))
-    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
+    with _without_stderr():
         made, _ = open3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
             cloud, depth=depth, n_threads=1
         )
     vertices = np.array(made.vertices, np.float64) * size + middle
     return Mesh(vertices, np.array(made.triangles, np.int64))
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Within this context, drop what C++ code writes to stderr.
+
+    Poisson's own code warns there, in several lines, of rounding that changes nothing.
+    """
+    stderr = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

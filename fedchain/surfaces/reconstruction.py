@@ -22,7 +22,7 @@ SurfaceMethod = Literal["auto", "poisson", "marching"]
 where Open3D is installed, otherwise the second."""
 DEPTH = 9
 """Depth of the octree, and the largest number of cells along a side as a power of two."""
-DEPTHS = (3, 11)
+DEPTHS = (5, 11)
 """Least and largest depth."""
 TRIM_SPACINGS = 6.0
 """Distance from the points, in spacings of the cloud, from which a vertex is cut off: about 2 mm
@@ -54,7 +54,7 @@ def reconstruct(
         cloud: the points, in any unit.
         method: how the surface is found.
         depth: of Poisson's octree; marching cubes take cells of the cloud's spacing, at most
-            2^depth along the longest side. 3 to 11.
+            2^depth along the longest side. 5 to 11.
         farthest: distance to the nearest point from which a vertex is cut off, in the unit of the
             points; None for 6 spacings of the cloud (``spacing_of``).
 

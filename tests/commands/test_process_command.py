@@ -12,7 +12,7 @@ from fedchain.surfaces.process import one_set
 pytest.importorskip("skimage")
 pytest.importorskip("trimesh")
 
-QUICK = ("--surface=marching", "--depth=4", "--no-refine")
+QUICK = ("--surface=marching", "--depth=5", "--no-refine", "--upsampling=midpoints")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,17 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_the_same_bytes(
     assert bytes_in(tmp_path / "out") == bytes_in(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("changed", ["--depth=5", "--upsample=4", "--even-unlike"])
+def test_a_model_that_adds_points_needs_points_to_be_added(made, tmp_path):
+    told = process(made, tmp_path / "out", "--upsampling-model", made[0] / "light.npz")
+    assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1)
+    assert "--upsample 4" in told.err
+    told = process(made, tmp_path / "out", "--upsample=4", "--upsampling-model=m")
+    assert (told.code, len(told.err.splitlines())) == (3, 1)
+    assert "midpoints need none" in told.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("changed", ["--depth=6", "--upsample=4", "--even-unlike"])
 def test_other_settings_are_refused_in_one_line(made, tmp_path, changed):
     process(made, tmp_path / "out")
     told = process(made, tmp_path / "out", changed)

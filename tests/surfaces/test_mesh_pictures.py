@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from fedchain.scans.camera import Camera
 from fedchain.scans.formats.meshes import Mesh
 from fedchain.surfaces.mesh_pictures import (

@@ -71,7 +71,7 @@ def test_a_plane_is_flat_and_ends_where_its_points_end(method):
 
 def test_one_view_of_a_ball_faces_its_camera(method):
     scan = scan_of(camera_at(30))
-    mesh = reconstruct(cloud_of_scan(scan), method=method, depth=6)
+    mesh = reconstruct(cloud_of_scan(scan), method=method, depth=6, farthest=0.003)
     a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
     facing = (np.cross(b - a, c - a) * (scan.camera - (a + b + c) / 3)).sum(axis=1)
     assert (facing > 0).mean() > 0.9
@@ -116,7 +116,7 @@ def test_points_that_span_no_surface_are_refused_in_one_line(points):
 
 def test_ten_points_of_a_plane_are_a_surface(method):
     points = np.array([[x, y, 0] for x in range(5) for y in range(2)])
-    assert len(reconstruct(cloud(points), method=method, depth=4).faces)
+    assert len(reconstruct(cloud(points), method=method, depth=5).faces)
 
 
 def test_a_point_without_a_stored_normal_is_left_out():
@@ -131,12 +131,12 @@ def test_a_point_without_a_stored_normal_is_left_out():
 
 def test_a_cut_that_leaves_nothing_is_told_in_one_line(method):
     with pytest.raises(DataError, match="no triangle is near the 600 points; allowed: a larger"):
-        reconstruct(cloud(sphere(600)), method=method, depth=4, farthest=0.0)
+        reconstruct(cloud(sphere(600)), method=method, depth=5, farthest=0.0)
 
 
-@pytest.mark.parametrize("depth", [2, 12])
+@pytest.mark.parametrize("depth", [4, 12])
 def test_a_depth_that_is_not_allowed_is_refused(depth):
-    with pytest.raises(ValueError, match=f"depth: is {depth}; allowed: 3 to 11"):
+    with pytest.raises(ValueError, match=f"depth: is {depth}; allowed: 5 to 11"):
         reconstruct(cloud(sphere(100)), depth=depth)
 
 
@@ -169,11 +169,11 @@ def test_a_grid_with_too_many_cells_is_refused_in_one_line(monkeypatch):
 
 
 def test_a_smaller_depth_makes_larger_cells(method):
-    fine, coarse = (reconstruct(cloud(sphere(2000)), method=method, depth=d) for d in (6, 3))
-    assert len(coarse.faces) < len(fine.faces) / 4
+    fine, coarse = (reconstruct(cloud(sphere(20_000)), method=method, depth=d) for d in (7, 5))
+    assert len(coarse.faces) < len(fine.faces) / 3
 
 
-def test_a_million_points_make_a_mesh():
+def test_a_million_points_make_a_mesh():  # takes seconds: so many points are what is tested
     pytest.importorskip("skimage")
     points = sphere(1_000_000)
     mesh = reconstruct(Cloud(points=points, normals=points), method="marching", depth=6)
@@ -189,7 +189,7 @@ def test_the_surface_is_one_across_the_blocks_of_the_grid(monkeypatch):
     assert len(borders_of(blocks)) == 0
     assert len(blocks.vertices) == len(whole.vertices)
     order = [np.lexsort(mesh.vertices.T) for mesh in (whole, blocks)]
-    assert whole.vertices[order[0]] == pytest.approx(blocks.vertices[order[1]], abs=1e-9)
+    assert whole.vertices[order[0]] == pytest.approx(blocks.vertices[order[1]], abs=1e-4)
 
 
 def test_both_sides_of_a_thin_plate_stay_apart():

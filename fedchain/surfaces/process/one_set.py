@@ -185,9 +185,10 @@ class SetWork:
                 continue
             paths = {"original": file.path, "mask": self.work.out / mask_file(file.name)}
             surface = done.surface_of(file.name)
-            for shown, stage in (("denser", "upsample"), ("surface", "reconstruct")):
-                if change := changes.get((surface, stage)):
-                    paths[shown] = self.work.out / change.file
+            if denser := changes.get((surface, "upsample")):
+                paths["denser"] = self.work.out / denser.file
+            if mesh := changes.get((surface, "reconstruct")):
+                paths["surface"] = self.work.out / mesh.file
             made = partial(panels_stage, file.name, paths, read)
             result = self.work.attempt("pictures", file.name, {**self.readable, **paths}, made)
             if result is not None:

@@ -17,6 +17,7 @@ from fedchain.surfaces.process.records import Processed, ProcessedSet, ProcessSe
 from fedchain.surfaces.process.table import TABLE_FILES, table_file
 from fedchain.surfaces.process.work import Work
 from fedchain.surfaces.reconstruction import method_of
+from fedchain.surfaces.upsampling import learned_model
 
 JOURNAL_FILE = "processed.json"
 """Name of the journal in the folder of results."""
@@ -53,13 +54,13 @@ def process_folder(
         progress: called with the steps done, all steps, and the current one.
 
     Raises:
-        DataError: the folder holds no scan.
+        DataError: the folder holds no scan, or the model that adds points cannot be read.
         RunRefused: ``out`` has results of other settings, or a file of somebody else.
         MissingExtra: a package that a stage needs is not installed.
         RunError: the disk fails.
     """
     listed = list_folder(folder, without=out)
-    _need_packages(listed, settings)
+    _need_parts(listed, settings)
     journal = open_results(out / JOURNAL_FILE, settings.words(), force=force)
     journal.begin(SUMMARY, (PAGE, *TABLE_FILES))
     work = Work(folder, journal)
@@ -90,8 +91,10 @@ def _tell(
     progress(round(STEPS * (before + own * share)), STEPS, now)
 
 
-def _need_packages(listed: ScanFolder, settings: ProcessSettings) -> None:
-    """Raise MissingExtra if a stage needs a package that is not installed, before all work."""
+def _need_parts(listed: ScanFolder, settings: ProcessSettings) -> None:
+    """Raise an error before all work if a stage needs a package or a model that is not there."""
+    if settings.upsample:
+        learned_model(settings.upsampling, settings.upsampling_model)
     needed_package("trimesh", "scans", "surfaces")
     if settings.refine and any(len(each.scans) > 1 for each in listed.sets):
         needed_package("small_gicp", "scans", "merged scans")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from fedchain.registry import Section
-from fedchain.scans.training.folders import ScanFolder
+from fedchain.scans.training.folders import ScanFolder, digest_of
+from fedchain.surfaces.model_file import SHIPPED
 from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of
 from fedchain.surfaces.upsampling import Factor, UpsamplingMethod
 from fedchain.version import __version__
@@ -39,17 +41,27 @@ class ProcessSettings:
     """Whether merged scans are first moved onto each other."""
     upsample: Factor | None = None
     """Points for one point of a filtered cloud; None leaves the clouds as they are."""
-    upsampling: UpsamplingMethod = "midpoints"
+    upsampling: UpsamplingMethod = "refine"
     """How points are added."""
+    upsampling_model: Path | None = None
+    """The model file by which points are added; None: the one that fedchain ships."""
     surface: SurfaceMethod = "auto"
     """How a surface is found."""
     depth: int = DEPTH
     """Depth of the octree of a surface; see ``reconstruct``."""
 
     def words(self) -> str:
-        """Return all that the files depend on beside the scans, in words."""
+        """Return all that the files depend on beside the scans, in words.
+
+        Raises:
+            DataError: the model file by which points are added cannot be read.
+        """
         erased = "unlike scans erased" if self.even_unlike else "unlike scans kept whole"
-        denser = f"x{self.upsample} by {self.upsampling}" if self.upsample else "not denser"
+        denser = "not denser"
+        if self.upsample:
+            file = self.upsampling_model or SHIPPED / f"{self.upsampling}.npz"
+            model = "" if self.upsampling == "midpoints" else f" ({digest_of(file).hex()[:16]})"
+            denser = f"x{self.upsample} by {self.upsampling}{model}"
         poses = "refined poses" if self.refine else "stored poses"
         surface = f"{method_of(self.surface)} of depth {self.depth}"
         version = f"fedchain {__version__}, stages {PROCESS_VERSION}"

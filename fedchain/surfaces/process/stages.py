@@ -22,7 +22,7 @@ from fedchain.surfaces.process.records import Change, Joined, ProcessSettings
 from fedchain.surfaces.process.work import Made
 from fedchain.surfaces.reconstruction import reconstruct
 from fedchain.surfaces.trimming import mean_distance, spacing_of
-from fedchain.surfaces.upsampling import upsample_cloud
+from fedchain.surfaces.upsampling import learned_model, upsample_cloud
 
 KEPT_FOLDER, MERGED_FOLDER, DENSER_FOLDER, SURFACE_FOLDER = "kept", "merged", "denser", "surfaces"
 """Folders of the stages, below the folder of results."""
@@ -137,7 +137,8 @@ def upsample_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
     """
     assert settings.upsample is not None
     cloud, file = cloud_in(path), f"{DENSER_FOLDER}/{name}.ply"
-    dense = upsample_cloud(cloud, settings.upsampling, factor=settings.upsample)
+    model = learned_model(settings.upsampling, settings.upsampling_model)
+    dense = upsample_cloud(cloud, settings.upsampling, factor=settings.upsample, model=model)
     change = Change(
         name=name,
         stage="upsample",

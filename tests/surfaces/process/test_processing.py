@@ -212,7 +212,7 @@ def test_other_settings_are_refused_and_force_leaves_nothing_of_them(tmp_path):
     processed(folder, out, DENSER)
     before = bytes_in(out)
     others = {
-        "upsample": None, "depth": 4, "even_unlike": True, "refine": True, "model": "other",
+        "upsample": None, "depth": 6, "even_unlike": True, "refine": True, "model": "other",
         "surface": "poisson",
     }  # fmt: skip
     for name, value in others.items():
