@@ -46,6 +46,9 @@ NEEDED = {
     "scans/test_scan_tasks.py::test_the_two_real_scans_make_a_task_beside_both_baselines": (
         "points, tiles and baselines of the task that `real_scans.yaml` makes of them"
     ),
+    "surfaces/test_midpoints.py::test_midpoints_of_six_real_clouds_have_the_published_distances": (
+        "the clouds on which methods of upsampling are compared"
+    ),
     "test_acceptance.py::test_a_private_model_of_real_scans_beats_keeping_and_erasing_everything": (
         "a whole run of `real_scans.yaml`"
     ),

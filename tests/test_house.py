@@ -56,6 +56,11 @@ def test_no_file_is_longer_than_300_lines(file):
     assert len(file.read_text("utf-8").splitlines()) <= LONGEST_FILE
 
 
+def test_no_two_test_files_have_one_name_because_pytest_imports_them_by_name():
+    names = [file.name for file in (PACKAGE.parent / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_function_is_longer_than_40_lines():
     long = {
         f"{file}: {node.name}": lines_of_body(node)

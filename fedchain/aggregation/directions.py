@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fedchain.arrays import EXPONENT, Integers, Matrix, Vector, Wholes, read_only
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 THREADS = os.cpu_count() or 1
 """Number of threads among which the columns are divided."""
@@ -158,7 +158,9 @@ def gram(directions: Directions, part: slice = slice(None)) -> Wholes:
     return total.astype(np.int64)
 
 
-def spread(directions: Directions, work: Callable[[slice], Result], least: int = 1) -> list[Result]:
+def spread(
+    directions: Directions, work: Callable[[slice], _Result], least: int = 1
+) -> list[_Result]:
     """Call a function on ranges of the columns, in several threads unless the input is small.
 
     The ranges depend on the machine, so the function must return exact sums, or treat each column

@@ -11,16 +11,18 @@ from fedchain.errors import DataError
 from fedchain.registry import Section
 from fedchain.scans.formats import WRITERS, read_cloud, write_cloud
 from fedchain.scans.scan import Cloud
-from fedchain.scans.training.folders import ScanFile, ScanFolder, digest_of, list_folder
+from fedchain.scans.training.folders import ScanFile, ScanFolder, list_folder
 from fedchain.scans.training.journal import Result, digest_of_scan, open_results, work_through
+from fedchain.scans.training.model_file import weights_digest
 from fedchain.surfaces.metrics import spacing
+from fedchain.surfaces.model_file import SurfaceModel
 from fedchain.surfaces.upsampling import Factor, UpsamplingMethod, learned_model, upsample_cloud
 
 UPSAMPLED = "upsampled.json"
 """Name of the file that ``upsample_folder`` writes into its folder."""
 
 
-class Measured(Section):
+class CloudFigures(Section):
     """How far the points of a cloud lie apart; see ``metrics.Spacing``."""
 
     points: int
@@ -38,11 +40,11 @@ class Upsampled(Section):
     """Name of the scan: its path below the folder, without endings."""
     cloud: str
     """Path of the dense cloud, below the folder of results."""
-    before: Measured
+    before: CloudFigures
     """The cloud as it was."""
-    after: Measured
+    after: CloudFigures
     """The dense cloud."""
-    midpoints: Measured
+    midpoints: CloudFigures
     """The dense cloud that midpoints make, without learning."""
     lost: tuple[str, ...]
     """What the cloud holds and the format of its file does not, in words."""
@@ -68,7 +70,7 @@ def upsample_folder(
     *,
     method: UpsamplingMethod,
     factor: Factor,
-    model: Path | None = None,
+    model: Path | SurfaceModel | None = None,
     force: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> UpsampledFolder:
@@ -83,7 +85,7 @@ def upsample_folder(
         out: the folder of results.
         method: how new points are made.
         factor: how many times as many points are made.
-        model: the model file of a learned method; None: the one that fedchain ships.
+        model: the model of a learned method, or its file; None: the one that fedchain ships.
         force: replace results of other clouds, methods or models.
         progress: called with the clouds done, all clouds, and the current one.
 
@@ -91,13 +93,11 @@ def upsample_folder(
         DataError: the folder holds no cloud, or the model cannot be read.
         RunRefused: ``out`` has results of another method, factor or model.
     """
-    learned = learned_model(method, model)
+    learned = model if isinstance(model, SurfaceModel) else learned_model(method, model)
     listed = list_folder(folder, without=out, results=True)
     text = f"{method} x {factor}"
     if learned is not None:
-        from fedchain.surfaces.model_file import SHIPPED
-
-        text += f", model {digest_of(model or SHIPPED / f'{method}.npz').hex()}"
+        text += f", model {learned.card.model} {weights_digest(learned.module)}"
     journal = open_results(out / UPSAMPLED, text, force=force)
 
     def make(file: ScanFile, digest: str) -> Result:
@@ -129,6 +129,6 @@ def _named_after(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: {str(error).removeprefix('cloud: ')}") from error
 
 
-def _measured(cloud: Cloud) -> Measured:
+def _measured(cloud: Cloud) -> CloudFigures:
     found = spacing(cloud.points)
-    return Measured(points=len(cloud.points), spacing=found.mean, unevenness=found.unevenness)
+    return CloudFigures(points=len(cloud.points), spacing=found.mean, unevenness=found.unevenness)

@@ -18,15 +18,16 @@ from fedchain.elementary import dot
 from fedchain.randomness import NameStep, stream
 from fedchain.surfaces.solids import FAMILIES, REACH, Level
 
-GRID, STEEPEST = 24, 1.2
+GRID, STEEPEST = 16, 1.2
 """Number of places along a side of the grid on which a solid is looked for, and the largest slope
 of a level."""
-SPACING = 0.02
-"""Distance of the places on a line at which the level is computed, to find where its sign changes;
-walls are at least twice as thick."""
+SPACING, PARTS = 0.08, 4
+"""Distance of the places on a line at which the level is computed, and the number of parts into
+which an interval near a surface is divided, to find where the sign changes; walls are at least
+twice as thick as such a part."""
 HALVINGS = 20
-"""Number of times that the interval of a crossing is halved: 0.02 / 2^20 is 2e-8."""
-LINES = 4096
+"""Number of times that the interval of a crossing is halved: 0.08 / 4 / 2^20 is 2e-8."""
+LINES = 2048
 """Largest number of lines that are followed at once."""
 STEP = 1e-4
 """Distance over which the slope of a level is measured."""
@@ -75,7 +76,7 @@ def surface_points(level: Level, count: int, random: np.random.Generator) -> Mat
     centre, radius = sphere_around(level)
     found: list[Matrix] = []
     while (have := sum(map(len, found))) < count:
-        lines = min(LINES, max(64, 2 * (count - have)))
+        lines = min(LINES, max(128, 3 * (count - have)))
         direction, middle = _draw_lines(lines, radius, random)
         found.append(_crossings(level, direction, middle + centre[:, None], radius))
     return np.concatenate(found)[:count]
@@ -171,18 +172,29 @@ def _crossings(level: Level, direction: Matrix, middle: Matrix, radius: float) -
     A line is followed from ``radius`` before its middle to ``radius`` behind it.
     """
     steps = math.ceil(2 * radius / SPACING)
-    ways = radius * (2 * np.arange(steps + 1) / steps - 1)
-    inside = np.empty((len(ways), middle.shape[1]), bool)
-    for place, way in enumerate(ways):
-        inside[place] = level(middle + way * direction) < 0
-    line, place = np.nonzero((inside[1:] != inside[:-1]).T)
-    low, high, entering = ways[place], ways[place + 1], inside[place + 1, line]
+    step = 2 * radius / steps
+    lines, coarse = middle.shape[1], step * np.arange(steps + 1) - radius
+    values = _levels_at(level, middle, direction, np.repeat(coarse[None], lines, axis=0))
+    # Between two places whose levels are larger in size, the level cannot reach 0.
+    size = np.abs(values)
+    line, place = np.nonzero(size[:, 1:] + size[:, :-1] <= STEEPEST * step)
+    fine = coarse[place][:, None] + step / PARTS * np.arange(PARTS + 1)
+    inside = _levels_at(level, middle[:, line], direction[:, line], fine) < 0
+    near, part = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    line, low, high = line[near], fine[near, part], fine[near, part + 1]
+    entering = inside[near, part + 1]
     own, along = middle[:, line], direction[:, line]
     for _ in range(HALVINGS):
         way = (low + high) / 2
         beyond = (level(own + way * along) < 0) == entering
         low, high = np.where(beyond, low, way), np.where(beyond, way, high)
     return np.asarray((own + (low + high) / 2 * along).T)
+
+
+def _levels_at(level: Level, middle: Matrix, direction: Matrix, ways: Matrix) -> Matrix:
+    """Return the levels at some places of each line, shape (lines, places)."""
+    points = middle[:, :, None] + ways * direction[:, :, None]
+    return level(points.reshape(3, -1)).reshape(ways.shape)
 
 
 def _cross(a: Matrix, b: Matrix) -> Matrix:

@@ -179,9 +179,10 @@ def assigned_to(outputs: Tensor, targets: Tensor) -> Tensor:
 
     with torch.no_grad():
         costs = distances_between(outputs.detach(), targets.detach()).cpu().numpy()
-    if not np.isfinite(costs).all():
-        return torch.arange(outputs.shape[1], device=outputs.device).expand(outputs.shape[:2])
-    chosen = np.stack([linear_sum_assignment(cost)[1] for cost in costs])
+    chosen = np.tile(np.arange(outputs.shape[1]), (len(costs), 1))
+    for own, cost in zip(chosen, costs, strict=True):
+        if np.isfinite(cost).all():  # else nothing can be assigned, and the loss is not finite
+            own[:] = linear_sum_assignment(cost)[1]
     return torch.from_numpy(chosen).to(outputs.device)
 
 

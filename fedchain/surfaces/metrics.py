@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedchain.arrays import Array, Vector
-from fedchain.surfaces.neighbours import ROUNDED, checked_points, nearest_distances
+from fedchain.surfaces.neighbours import WIDER, checked_points, nearest_distances
 
 NUC_SHARES = (0.002, 0.004, 0.006, 0.008, 0.010, 0.012)
 """Shares of the surface that the disks of the NUC cover, as in PU-Net."""
@@ -110,7 +110,7 @@ def nuc(points: Array, dense: Array, shares: Sequence[float] = NUC_SHARES) -> Ve
         words = f"{len(covered)} dense points, of which no ball holds such a share"
         raise ValueError(f"shares: {tuple(shares)} of {words}; allowed: 1 / points to 1")
     centres = covered[:: -(-len(covered) // MOST_DISKS)]
-    radii = cKDTree(covered).query(centres, k=held)[0] * ROUNDED
+    radii = cKDTree(covered).query(centres, k=held)[0] * WIDER
     tree, found = cKDTree(checked_points(points)), np.empty(len(held))
     for place, count in enumerate(held):
         inside = tree.query_ball_point(centres, radii[:, place], return_length=True)

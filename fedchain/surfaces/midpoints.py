@@ -12,11 +12,11 @@ from fedchain.surfaces.neighbours import (
     nearest,
 )
 
-NEIGHBOURS = 8
+MIDPOINT_NEIGHBOURS = 8
 """Neighbours of a point between which and itself new points are put."""
 
 
-def midpoint_candidates(points: Array, neighbours: int = NEIGHBOURS) -> Matrix:
+def midpoint_candidates(points: Array, neighbours: int = MIDPOINT_NEIGHBOURS) -> Matrix:
     """Return the middle of each point and each of its nearest neighbours, each pair once.
 
     Args:
@@ -46,7 +46,7 @@ def midpoint_candidates(points: Array, neighbours: int = NEIGHBOURS) -> Matrix:
     return np.asarray((found[low[different]] + found[high[different]]) / 2)
 
 
-def densify(points: Array, count: int, neighbours: int = NEIGHBOURS) -> Matrix:
+def densify(points: Array, count: int, neighbours: int = MIDPOINT_NEIGHBOURS) -> Matrix:
     """Return more points of the same surface: those among points and midpoints that lie farthest.
 
     The candidates are the points themselves and the middles between each and its nearest

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from torch import nn
 
 from fedchain.arrays import Array
@@ -58,9 +58,17 @@ class SurfaceCard(Section):
     """Version of fedchain that wrote the file."""
 
     @property
-    def kind(self) -> str:
-        """Kind of the model."""
-        return str(self.model.get("kind"))
+    def kind(self) -> ShippedName:
+        """Kind of the model: how it makes clouds denser."""
+        kind: ShippedName = self.model["kind"]
+        return kind
+
+    @field_validator("model")
+    @classmethod
+    def _check_kind(cls, model: dict[str, Any]) -> dict[str, Any]:
+        if model.get("kind") not in get_args(ShippedName):
+            raise ValueError(f"kind {model.get('kind')!r} makes no clouds denser")
+        return model
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +118,8 @@ def module_of(card: SurfaceCard, where: str) -> nn.Module:
     """Make the model of a card, without trained weights; ``where`` begins error messages.
 
     Raises:
-        DataError: the card names another model than ``refine`` and ``pu_net``, or wrong parameters.
+        DataError: the model's parameters are wrong.
     """
-    if card.kind not in ("refine", "pu_net"):
-        raise DataError(f"{where}: has the model {card.kind!r}; allowed: refine, pu_net")
     try:
         return models.build(models.check(card.model), (card.points, COORDINATES), COORDINATES)
     except (ScenarioError, PartError, ValueError) as error:

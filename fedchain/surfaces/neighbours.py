@@ -13,7 +13,7 @@ ONE_BY_ONE = 64
 """Farthest points that are chosen one after the other, before the balls become small."""
 MOST_PAIRS = 1 << 18
 """Pairs of points that are compared at once when many farthest points are chosen together."""
-ROUNDED = 1 + 1e-9
+WIDER = 1 + 1e-9
 """Factor on the radius of a ball, so that no point is lost by the tree's own rounding."""
 
 
@@ -173,7 +173,7 @@ def _independent(coordinates: Matrix, away: Vector, most: int) -> tuple[Wholes, 
     """
     while True:
         top = _farthest_first(away, most)
-        radius = np.sqrt(away[top[0]]) * ROUNDED
+        radius = np.sqrt(away[top[0]]) * WIDER
         if radius == 0:  # only equal points are left, and choosing one changes nothing
             return top, 2 * most
         tree = _tree(coordinates[top])
@@ -201,7 +201,7 @@ def _come_nearer(coordinates: Matrix, tree: Any, away: Vector, batch: Wholes, ch
     """Set the distances of the points around newly chosen ones; ``tree`` has all points."""
     expected = 4 * len(coordinates) / chosen  # points around each: the chosen share the surface
     for part in np.array_split(batch, 1 + int(len(batch) * expected / MOST_PAIRS)):
-        balls = np.sqrt(away[part]) * ROUNDED
+        balls = np.sqrt(away[part]) * WIDER
         found = tree.query_ball_point(coordinates[part], balls, return_sorted=False)
         counts = np.fromiter(map(len, found), np.int64, len(part))
         near = np.fromiter(itertools.chain.from_iterable(found), np.int64, counts.sum())

@@ -63,7 +63,7 @@ def cut_patches(points: Array, size: int) -> Patches:
     >>> patches = cut_patches(cloud, 4)
     >>> patches.inputs.shape, bool((np.unique(patches.places) == np.arange(10)).all())
     ((8, 4, 3), True)
-    >>> bool(np.allclose(patches.joined(patches.inputs), cloud[patches.places.ravel()]))
+    >>> bool(np.allclose(patches.joined(patches.inputs), cloud[patches.places.ravel()], 0, 1e-6))
     True
     """
     points = np.asarray(points, np.float64)

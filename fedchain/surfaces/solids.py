@@ -69,7 +69,12 @@ def manufactured(name: str, lengths: Sequence[float]) -> Level:
     """Return a shape of the scanner simulator, by its name and the numbers that define it."""
     numbers = np.array(lengths)[:, None]
     distance = SHAPES[name].distance
-    return lambda points: np.asarray(distance(*(points * UNIT_M), numbers) / UNIT_M)
+
+    def level(points: Matrix) -> Vector:
+        x, y, z = points * UNIT_M
+        return np.asarray(distance(x, y, z, numbers) / UNIT_M, np.float64)
+
+    return level
 
 
 def union(parts: Sequence[Level]) -> Level:
@@ -209,9 +214,9 @@ def _draw_furniture(random: np.random.Generator) -> Level:
     tall = draw_between(random, 0.3, 0.7)
     parts = [box([a, b, plate], plate * draw_between(random, 0, 0.9))]
     upright = np.eye(3)
-    for x in (-1, 1):
-        for y in (-1, 1):
-            foot = [x * (a - thin), y * (b - thin), -tall]
+    for side in (-1, 1):
+        for end in (-1, 1):
+            foot = [side * (a - thin), end * (b - thin), -tall]
             parts.append(limb([foot[0], foot[1], 0.0], foot, thin, thin))
     if random.random() < 0.7:
         high = draw_between(random, 0.2, 0.4)

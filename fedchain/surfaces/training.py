@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,13 @@ import torch
 from fedchain.elementary import draw_between
 from fedchain.learning.models import seeded
 from fedchain.learning.task import losses, models
-from fedchain.randomness import stream
+from fedchain.randomness import NameStep, stream
 from fedchain.registry import Part
 from fedchain.scans.training.model_file import weights_digest
 from fedchain.scans.training.optimisation import begin, make_adam_step, one_cycle
 from fedchain.surfaces.examples import Pairs, patch_pairs, refinement_pairs
 from fedchain.surfaces.generated import generate_shape
-from fedchain.surfaces.model_file import COORDINATES, SurfaceCard, SurfaceModel
+from fedchain.surfaces.model_file import COORDINATES, ShippedName, SurfaceCard, SurfaceModel
 from fedchain.surfaces.neighbourhoods import NEIGHBOURS
 from fedchain.surfaces.solids import FAMILIES
 
@@ -74,6 +74,8 @@ PU_NET = SurfaceRecipe(
     learning_rate=2e-3,
 )
 """How the shipped model ``pu_net`` is trained."""
+RECIPES: Mapping[ShippedName, SurfaceRecipe] = {"refine": REFINE, "pu_net": PU_NET}
+"""The recipes of the shipped models by name."""
 Progress = Callable[[int, int, float], None]
 """Called after a step with the number of steps done, of all steps, and the loss of the step."""
 
@@ -102,7 +104,8 @@ def training_pairs(recipe: SurfaceRecipe) -> Iterator[Pairs]:
     """Yield the examples of each training shape."""
     families = list(FAMILIES)
     for number in range(recipe.shapes):
-        name, family = ["training", number], families[number % len(families)]
+        name: list[NameStep] = ["training", number]
+        family = families[number % len(families)]
         random = stream(recipe.seed, "training draws", number)
         if recipe.model.kind == "pu_net":
             shape = generate_shape(recipe.seed, name, family, 4 * recipe.points, 16 * recipe.points)

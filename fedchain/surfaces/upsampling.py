@@ -29,7 +29,7 @@ UpsamplingMethod = Literal["midpoints", "refine", "pu_net"]
 between neighbours, and a model moves them to the surface. ``pu_net``: a model expands patches."""
 Factor = Literal[4, 16]
 """How many times as many points are made; 16 is twice in a row 4 times as many."""
-STEP = 4
+AT_A_TIME = 4
 """How many times as many points one step makes."""
 MOST_MADE = 1 << 24
 """Most points that are made of one cloud."""
@@ -87,7 +87,7 @@ def upsample(
     model = model or learned_model(method)
     try:
         dense = checked_points(points)
-        for _ in range(1 if factor == STEP else 2):
+        for _ in range(1 if factor == AT_A_TIME else 2):
             stop_if_asked()
             dense = _four_times(dense, method, model)
     except ValueError as error:
@@ -96,7 +96,7 @@ def upsample(
 
 
 def _four_times(points: Matrix, method: UpsamplingMethod, model: SurfaceModel | None) -> Matrix:
-    count = STEP * len(points)
+    count = AT_A_TIME * len(points)
     known = different_points(points)
     if model is None or len(known) < 2:  # densify says what is wrong with equal points
         return densify(points, count)

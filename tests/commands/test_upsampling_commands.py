@@ -32,7 +32,8 @@ def test_beside_a_learned_method_stand_the_midpoints(folder, tmp_path):
     write_surface_model(tmp_path / "m.npz", untrained("refine"))
     told = call("scan", "upsample", folder, "-o", tmp_path / "out", "--model", tmp_path / "m.npz")
     assert (told.code, told.err) == (0, "")
-    assert "uneven now   midpoints: mm   midpoints: uneven" in told.out
+    assert "uneven now   plain mm   plain uneven" in told.out
+    assert "plain: by midpoints, which learn nothing" in told.out
     (row,) = (line.split() for line in told.out.splitlines() if line.startswith("cloud_0"))
     assert len(row) == 9
 
@@ -97,3 +98,12 @@ def test_results_of_another_factor_are_told_in_one_line(folder, tmp_path):
     assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1)
     assert "(midpoints x 4), not of midpoints x 16; give --force" in told.err
     assert call(*arguments, "--factor=16", "--force").code == 0
+
+
+def test_a_target_that_cannot_be_written_is_told_in_one_line_and_ends_with_2(folder, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for target in (tmp_path / "file" / "target", tmp_path / ("x" * 300), folder):
+        told = call("scan", "upsample", folder, "-o", target, "--method=midpoints")
+        assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1), told
+        assert str(target)[:60] in told.err
+    assert (tmp_path / "file").read_text() == "mine"

@@ -40,9 +40,7 @@ def slow_chamfer(a, b):
 
 def slow_emd(a, b):
     orders = itertools.permutations(range(len(b)))
-    return min(
-        sum(squared(a[k], b[j]) for k, j in enumerate(order)) / len(a) for order in orders
-    )
+    return min(sum(squared(a[k], b[j]) for k, j in enumerate(order)) / len(a) for order in orders)
 
 
 def slow_repulsion(points):
@@ -143,6 +141,14 @@ def test_the_loss_of_an_example_depends_on_this_example_alone(block):
     whole = make(block)(outputs, targets)
     for k in range(3):
         assert make(block)(outputs[k : k + 1], targets[k : k + 1]).item() == whole[k].item()
+
+
+def test_an_example_that_is_not_finite_leaves_the_others_alone():
+    outputs, targets = batch()
+    for block in KINDS:
+        whole = make(block)(outputs, targets)
+        broken = torch.cat([outputs[:2], torch.full_like(outputs[:1], math.inf)])
+        assert torch.equal(make(block)(broken, targets)[:2], whole[:2])
 
 
 def test_neighbours_are_the_nearest_ones_first():

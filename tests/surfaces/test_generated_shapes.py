@@ -83,7 +83,7 @@ def test_the_sphere_around_a_solid_holds_its_surface_and_is_not_much_larger():
     centre, radius = sphere_around(solid)
     points = surface_points(solid, 500, stream(0, "test"))
     assert lengths((points - centre).T).max() < radius
-    assert radius < 0.3 + 0.5
+    assert radius < 0.3 + 0.6
 
 
 def test_solids_are_negative_inside_and_measure_distances():
@@ -127,7 +127,7 @@ def test_the_way_to_a_surface_ends_there_and_is_the_shortest_one():
 
 
 def test_the_unit_sphere_holds_a_cloud_and_touches_it():
-    points = POINTS.T + [5, 6, 7]
+    points = POINTS.T + np.array([5, 6, 7])
     centre, radius = unit_sphere(points)
     assert centre == pytest.approx(points.mean(axis=0))
     assert lengths(((points - centre) / radius).T).max() == pytest.approx(1)

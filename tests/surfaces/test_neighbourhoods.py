@@ -20,7 +20,7 @@ from fedchain.surfaces.solids import draw_rotation
 def cloud():
     points = generate_shape(0, ["test", 1], "creatures", 200, 0).points
     # The two points of a midpoint are equally near; away from it, one of them is nearer.
-    return points, midpoint_candidates(points)[:100] + [1e-3, 2e-3, -3e-3]
+    return points, midpoint_candidates(points)[:100] + np.array([1e-3, 2e-3, -3e-3])
 
 
 def test_the_model_sees_the_nearest_points_first_at_a_mean_squared_distance_of_one(cloud):

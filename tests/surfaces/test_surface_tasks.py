@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_task_and_another_seed_another(block):
 def test_the_model_and_both_baselines_are_measured_alike(block):
     task = build(block)
     found = task.measure(outputs_of(task), task.held_out)
-    assert task.baselines.keys() == {"midpoints", "plain_midpoints"}
+    assert task.baselines.keys() >= {"midpoints", "plain_midpoints"}
     assert all(each.keys() == found.keys() for each in task.baselines.values())
     assert task.score in found
     assert task.baselines["midpoints"]["gain"] == 0
@@ -71,25 +71,28 @@ def test_the_model_and_both_baselines_are_measured_alike(block):
     assert found["gain"] == pytest.approx(gain)
 
 
-def test_offsets_of_zero_are_midpoints_and_the_true_offsets_are_better():
-    task = build(REFINE, points=150, held_out=6)
+def test_offsets_of_zero_are_unmoved_midpoints_and_the_true_offsets_are_better():
+    task = build(REFINE, points=100)
     nothing = task.measure(0 * task.held_out.targets, task.held_out)
-    assert nothing == task.baselines["midpoints"]
-    assert task.measure(task.held_out.targets, task.held_out)["gain"] > 0.05
+    assert nothing == task.baselines["unmoved"]
+    true = task.measure(task.held_out.targets, task.held_out)
+    assert true["gain"] > max(0.05, nothing["gain"])
 
 
 def test_the_truth_of_each_patch_is_better_than_midpoints():
-    task = build(PU_NET, points=150, patch=50, held_out=6)
+    task = build(PU_NET, points=100, patch=50)
     found = task.measure(task.held_out.targets, task.held_out)
     assert found["gain"] > 0.05
     assert task.baselines["plain_midpoints"]["gain"] < 0
 
 
-@pytest.mark.parametrize("split", [{"kind": "iid"}, {"kind": "dirichlet"}], ids=["iid", "dirichlet"])
+@pytest.mark.parametrize(
+    "split", [{"kind": "iid"}, {"kind": "dirichlet", "least": 1}], ids=["iid", "dirichlet"]
+)
 @pytest.mark.parametrize("block", BLOCKS, ids=NAMES)
 def test_other_splits_deal_every_shape_once(block, split):
-    dealt = np.concatenate([h.inputs for h in build(block, split=split, shapes=6).holders])
-    whole = np.concatenate([h.inputs for h in build(block, shapes=6).holders])
+    dealt = np.concatenate([h.inputs for h in build(block, split=split).holders])
+    whole = np.concatenate([h.inputs for h in build(block).holders])
     assert sorted(x.tobytes() for x in dealt) == sorted(x.tobytes() for x in whole)
 
 
@@ -115,7 +118,9 @@ def test_gradients_of_records_are_clipped_as_sums_over_their_examples(block):
         own = records.places == number
         inputs, targets = (torch.tensor(x[own]).double() for x in (records.inputs, records.targets))
         loss = task.loss(module(inputs), targets).sum()
-        flat = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(module.parameters()))])
+        flat = torch.cat(
+            [g.flatten() for g in torch.autograd.grad(loss, list(module.parameters()))]
+        )
         total += flat * min(1, 0.01 / float(flat.norm()))
     weights = torch.cat([p.detach().flatten() for p in module.parameters()]).numpy()
     found = gradients.means(weights, [1])

@@ -11,6 +11,7 @@ from fedchain.surfaces.midpoints import densify, midpoint_candidates
 from fedchain.surfaces.model_file import write_surface_model
 from fedchain.surfaces.neighbours import farthest_points, nearest
 from fedchain.surfaces.upsampling import learned_model, upsample, upsample_cloud
+from fedchain.system import peak_memory
 
 METHODS = ("midpoints", "refine", "pu_net")
 
@@ -111,3 +112,12 @@ def test_the_model_of_a_file_must_be_of_the_method(tmp_path):
     with pytest.raises(DataError, match=r"m\.npz: is a model, and midpoints need none"):
         learned_model("midpoints", tmp_path / "m.npz")
     assert learned_model("midpoints") is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("method", "count"), [("refine", 20_000), ("midpoints", 1_000_000)])
+def test_large_clouds_become_denser_within_a_gigabyte_and_a_half(method, count):
+    points, before = dome(count).points, peak_memory()
+    dense = upsample(points, method, factor=4, model=model_of(method, still=True))
+    assert len(dense) == 4 * count
+    assert peak_memory() - before < 1.5e9

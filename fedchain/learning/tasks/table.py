@@ -75,13 +75,7 @@ def table(
     aim = target if target is not None else list(read)[-1]
     wanted = columns or [name for name in read if name not in (aim, site)]
     named = {"target": [aim], "site": [site] if site else [], "columns": wanted, "one_hot": one_hot}
-    for key, names in named.items():
-        for name in names:
-            if name not in read:
-                words = f"task.{key}: {file} has no column {name!r}"
-                raise DataError(f"{words}; {suggest(name, read)}")
-    if aim in wanted:
-        raise DataError(f"task.columns: {aim!r} is the target; it must be left out")
+    _examine_names(named, read, file)
     classes, labels = _classes_of(read[aim], f"{file}: column {aim}")
     kinds = _kinds_of(read, wanted, one_hot, file)
     inputs = _encoded(read, kinds, file)
@@ -111,6 +105,18 @@ def table(
         note=f"{file.name}: {len(labels)} records of {inputs.shape[1]} numbers, target {aim} "
         f"({len(classes)} classes)",
     )
+
+
+def _examine_names(named: Mapping[str, Sequence[str]], read: Columns, file: Path) -> None:
+    """Raise DataError if a key of the task names a column that it must not name."""
+    for key, names in named.items():
+        for name in names:
+            if name not in read:
+                words = f"task.{key}: {file} has no column {name!r}"
+                raise DataError(f"{words}; {suggest(name, read)}")
+    (aim,) = named["target"]
+    if aim in named["columns"]:
+        raise DataError(f"task.columns: {aim!r} is the target; it must be left out")
 
 
 def _classes_of(values: Array, where: str) -> tuple[Array, Wholes]:

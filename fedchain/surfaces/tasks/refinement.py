@@ -22,7 +22,12 @@ from fedchain.learning.task import (
 )
 from fedchain.randomness import stream
 from fedchain.registry import Part, cites
-from fedchain.surfaces.examples import FACTOR, offsets_inside, refinement_pairs
+from fedchain.surfaces.examples import (
+    CANDIDATE_NEIGHBOURS,
+    FACTOR,
+    offsets_inside,
+    refinement_pairs,
+)
 from fedchain.surfaces.generated import GeneratedShape
 from fedchain.surfaces.midpoints import midpoint_candidates
 from fedchain.surfaces.model_file import COORDINATES
@@ -68,8 +73,9 @@ def cloud_refinement(
     There are as many sites as holders. Each site has generated shapes of one family: machined
     parts, creatures, furniture, pebbles, castings, superquadrics or rings. A shape is a record; its
     examples are the neighbourhoods of some midpoints, and the offsets of these to the surface. The
-    held-out shapes are made four times as dense, and are compared with many points of their
-    surfaces, beside midpoints that are not moved.
+    held-out shapes are made four times as dense: their points stay, and moved midpoints of 16
+    neighbours are added, each as far as possible from all others. The baseline ``unmoved`` does the
+    same without moving them.
 
     Args:
         holders: number of data holders, and of sites.
@@ -94,6 +100,7 @@ def cloud_refinement(
     measured = HeldOut(known.held_out)
     baselines = baselines_of(known.held_out)
     midpoints = baselines["midpoints"]["chamfer"]
+    unmoved = measured.refined(np.zeros_like(measured.records.targets))
     return Task(
         name="cloud_refinement",
         holders=tuple(_records(inputs[own], targets[own]) for own in known.dealt),
@@ -104,7 +111,10 @@ def cloud_refinement(
             measured.refined(outputs), known.held_out, midpoints
         ),
         score="gain",
-        baselines=baselines,
+        baselines={
+            **baselines,
+            "unmoved": metrics_of_clouds(unmoved, known.held_out, midpoints),
+        },
         record="shape",
         note=f"{holders * shapes} generated shapes; {held_out} more held out",
     )
@@ -126,7 +136,9 @@ class HeldOut:
     def __init__(self, shapes: Sequence[GeneratedShape]) -> None:
         """Find the candidates and their neighbourhoods."""
         self._shapes = shapes
-        self._candidates = [midpoint_candidates(shape.points) for shape in shapes]
+        self._candidates = [
+            midpoint_candidates(shape.points, CANDIDATE_NEIGHBOURS) for shape in shapes
+        ]
         self._around: list[Neighbourhoods] = [
             neighbourhoods(shape.points, own)
             for shape, own in zip(shapes, self._candidates, strict=True)
@@ -152,5 +164,6 @@ class HeldOut:
             self._shapes, self._candidates, self._around, parts, strict=True
         ):
             moved = np.concatenate([shape.points, own + around.outside(offsets)])
-            clouds.append(moved[farthest_points(moved, FACTOR * len(shape.points))])
+            count = len(shape.points)
+            clouds.append(moved[farthest_points(moved, FACTOR * count, first=count)])
         return clouds

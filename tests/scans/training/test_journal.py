@@ -48,8 +48,12 @@ def test_a_result_is_finished_for_the_next_call_while_its_files_and_its_source_a
 
 def test_the_bytes_of_a_journal_do_not_depend_on_the_order_of_work(tmp_path):
     one, other = result("b", files=("b.ply",)), result("a")
-    written(opened(tmp_path / "x"), one, other)
-    written(opened(tmp_path / "y"), other, one)
+    for place, order in (("x", (one, other)), ("y", (other, one))):
+        written(opened(tmp_path / place), *order)
+        opened(tmp_path / place).forget(each.name for each in order[:1])
+        opened(tmp_path / place).forget(each.name for each in order[1:])
+        written(opened(tmp_path / place), result("c", files=("c.ply",)), one)
+        opened(tmp_path / place).forget("cb" if place == "x" else "bc")
     x, y = ((tmp_path / each / "made.json").read_bytes() for each in "xy")
     assert x == y
 

@@ -90,3 +90,25 @@ def test_pairs_that_do_not_match_a_pattern_remain_as_scans_without_a_truth(tmp_p
     ]
     with pytest.raises(DataError, match="no pair matches '5'; its pairs are gpu_4, gpu_6"):
         list_folder(tmp_path).only("5")
+
+
+def test_the_clouds_of_a_folder_are_all_of_its_files_cleaned_ones_too(tmp_path):
+    touched(tmp_path, "gpu_4.cogs", "clean_4.cogs", "clean_2.ply", "sub/a.ply", "sub/a.npz")
+    clouds = list_folder(tmp_path).clouds
+    assert [(each.name, each.path.relative_to(tmp_path).as_posix()) for each in clouds] == [
+        ("clean_2", "clean_2.ply"),
+        ("clean_4", "clean_4.cogs"),
+        ("gpu_4", "gpu_4.cogs"),
+        ("sub/a.npz", "sub/a.npz"),
+        ("sub/a.ply", "sub/a.ply"),
+    ]
+
+
+def test_a_folder_of_results_is_read_if_it_is_asked_for_but_not_its_sub_folders(tmp_path):
+    touched(tmp_path, "filtered.json", "s_1.ply", "s_1.keep.npy", "dense/upsampled.json")
+    touched(tmp_path, "dense/s_1.ply", "clean_2.ply")
+    listed = list_folder(tmp_path, results=True)
+    assert [each.name for each in listed.clouds] == ["clean_2", "s_1"]
+    assert listed.left_out == {}
+    with pytest.raises(DataError, match="holds no scan"):
+        list_folder(tmp_path)
