@@ -27,8 +27,11 @@ METHODS = {
 """How surfaces are found, in words."""
 
 
-@app.command(epilog="Example: fedchain scan reconstruct scans --method marching -o meshes")
-def reconstruct(
+@app.command(
+    name="reconstruct",
+    epilog="Example: fedchain scan reconstruct scans --method marching -o meshes",
+)
+def reconstruct_scans(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with scans.")],
     out: Annotated[Path, options.out("Folder for the meshes.")],
     method: Annotated[
@@ -90,9 +93,7 @@ def reconstruct(
 def _values(done: ReconstructedFolder) -> dict[str, Any]:
     return {
         "method": done.method,
-        "meshes": [
-            {"name": each.name, "files": list(each.files), **each.figures} for each in done.meshes
-        ],
+        "meshes": [each.model_dump() for each in done.meshes],
         "skipped": sorted(done.before),
         "apart": dict(done.apart),
         "failed": dict(done.failed),
@@ -104,9 +105,7 @@ def _warnings(done: ReconstructedFolder) -> Iterator[str]:
     for name, why in done.apart.items():
         yield f"{name}: not merged with its set, has a mesh of its own: {why}"
     for each in done.meshes:
-        refused = each.figures["refused"]
-        assert isinstance(refused, dict)
-        for name, why in refused.items():
+        for name, why in each.refused.items():
             yield f"{name}: merged in its stored pose, since refinement was refused: {why}"
 
 
@@ -115,17 +114,17 @@ def _lines(done: ReconstructedFolder, folder: Path, out: Path) -> Iterator[Rende
     yield f"read      {counted_words(many, 'scan')} in {folder}"
     yield from left_out_lines(done.folder)
     yield f"method    {METHODS[done.method]}"
-    columns = ("scans", "points", "vertices", "triangles")
     rows = (
         (
             each.name,
-            *(f"{each.figures[name]:,}" for name in columns),
-            f"{1000 * float(str(each.figures['mean_distance_m'])):.3f}",
+            *(f"{n:,}" for n in (each.scans, each.points, each.vertices, each.triangles)),
+            f"{1000 * each.mean_distance_m:.3f}",
             "before" if each.name in done.before else "now",
-            each.files[0],
+            each.mesh,
         )
         for each in done.meshes
     )
-    yield table(("mesh", *columns, "mm to the points", "made", "file"), rows)
+    columns = "mesh", "scans", "points", "vertices", "triangles", "mm to the points", "made"
+    yield table((*columns, "file"), rows)
     failed = f", {len(done.failed)} failed" if done.failed else ""
     yield f"files     {out}: {len(done.meshes)} meshes{failed}"

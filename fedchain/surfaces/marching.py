@@ -23,9 +23,9 @@ from fedchain.interruption import stop_if_asked
 from fedchain.scans.formats.meshes import Mesh
 from fedchain.scans.scan import Mask
 
-BLOCK = 32
+BLOCK_CELLS = 32
 """Cells along a side of a block."""
-REACH = 2.5
+REACH_CELLS = 2.5
 """Largest distance from a corner of the grid to a point, in cells, at which the corner counts. The
 corners of a cell that the surface crosses are within 1.8 of the surface."""
 WEIGHED = 8
@@ -41,8 +41,8 @@ def marching_mesh(points: Matrix, normals: Matrix, cell: float) -> Mesh:
 
     The signed distance at a corner x of the grid is the weighted mean of n (x - p) over the nearest
     points p whose normal n looks to the side of the nearest one's, with the weights
-    exp(-|x - p|^2 / cell^2). Corners farther than ``REACH`` cells from all points have none, and
-    cells with such a corner are left out: the surface ends where the points end.
+    exp(-|x - p|^2 / cell^2). Corners farther than 2.5 cells from all points have none, and cells
+    with such a corner are left out: the surface ends where the points end.
 
     Args:
         points: points, shape (n, 3), at least one.
@@ -58,7 +58,7 @@ def marching_mesh(points: Matrix, normals: Matrix, cell: float) -> Mesh:
 
     measure = needed_package("skimage.measure", "surfaces", "marching cubes")
     # An odd part of a cell keeps points that lie on planes off the corners.
-    origin = points.min(axis=0) - (np.ceil(REACH) + 1 + 1 / np.pi) * cell
+    origin = points.min(axis=0) - (np.ceil(REACH_CELLS) + 1 + 1 / np.pi) * cell
     placed = (points - origin) / cell
     marks = np.unique(np.rint(placed).astype(np.int64), axis=0)
     if len(marks) > MOST_CELLS:
@@ -86,17 +86,17 @@ def _blocks(marks: Wholes) -> Iterator[tuple[Wholes, Mask]]:
     """
     from scipy.ndimage import maximum_filter
 
-    wide = int(np.ceil(REACH + 1))
-    homes, home = np.unique(marks // BLOCK, axis=0, return_inverse=True)
+    wide = int(np.ceil(REACH_CELLS + 1))
+    homes, home = np.unique(marks // BLOCK_CELLS, axis=0, return_inverse=True)
     order = np.argsort(home.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(home.ravel()))[:-1]
     own = dict(zip(map(tuple, homes.tolist()), np.split(marks[order], ends), strict=True))
     steps = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     for block in np.unique((homes[:, None] + steps).reshape(-1, 3), axis=0):
         around = [own[at] for at in map(tuple, (block + steps).tolist()) if at in own]
-        low = block * BLOCK
+        low = block * BLOCK_CELLS
         inside = np.concatenate(around) - low + wide
-        side = BLOCK + 1 + 2 * wide
+        side = BLOCK_CELLS + 1 + 2 * wide
         inside = inside[((inside >= 0) & (inside < side)).all(axis=1)]
         if len(inside):
             near = np.zeros((side,) * 3, np.uint8)
@@ -117,8 +117,8 @@ def _distances_in(low: Wholes, wanted: Mask, tree: Any, normals: Matrix) -> tupl
     corners = np.argwhere(wanted) + low
     values, near = np.ones(wanted.shape, np.float32), np.zeros(wanted.shape, bool)
     some = np.arange(1, min(WEIGHED, tree.n) + 1)
-    away, found = tree.query(corners, k=some, distance_upper_bound=REACH)
-    inside = away[:, 0] <= REACH
+    away, found = tree.query(corners, k=some, distance_upper_bound=REACH_CELLS)
+    inside = away[:, 0] <= REACH_CELLS
     near[wanted] = inside
     away, found, corners = away[inside], found[inside], corners[inside]
     there = found < tree.n  # the others are too far

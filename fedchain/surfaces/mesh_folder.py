@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from fedchain.errors import DataError
+from fedchain.registry import Section
 from fedchain.scans.formats import read_any
 from fedchain.scans.formats.meshes import write_mesh
 from fedchain.scans.scan import Cloud, Scan, bounding_box
@@ -61,6 +62,27 @@ class MeshSettings:
         return f"{method}, depth {self.depth}, cut at {cut}, {merge}, {poses} poses, {self.ending}"
 
 
+class Reconstructed(Section):
+    """One mesh that was made."""
+
+    name: str
+    """Name of the mesh: that of its scan, or ``merged`` below the folder of its scans."""
+    mesh: str
+    """Path of the mesh, below the folder of meshes."""
+    scans: int
+    """Number of scans that it is made of."""
+    points: int
+    """Points that it is made of, after thinning."""
+    vertices: int
+    """Number of vertices."""
+    triangles: int
+    """Number of triangles."""
+    mean_distance_m: float
+    """Mean distance of the vertices to the nearest points, in metres."""
+    refused: dict[str, str]
+    """Why a scan was not moved onto the others and is merged in its stored pose, by its name."""
+
+
 @dataclass(frozen=True)
 class ReconstructedFolder:
     """What became of the scans of a folder."""
@@ -69,9 +91,8 @@ class ReconstructedFolder:
     """What was read and left out."""
     method: Literal["poisson", "marching"]
     """How the surfaces were found."""
-    meshes: tuple[Result, ...]
-    """The meshes, each with the figures ``scans``, ``points``, ``vertices``, ``triangles``,
-    ``mean_distance_m`` (of the vertices to the points) and ``refused`` (reasons by scan)."""
+    meshes: tuple[Reconstructed, ...]
+    """The meshes."""
     before: frozenset[str]
     """Names of the meshes that an earlier call had made."""
     apart: Mapping[str, str]
@@ -81,7 +102,7 @@ class ReconstructedFolder:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class MeshSource:
     """The files of one mesh."""
 
     name: str
@@ -181,45 +202,45 @@ def reconstruct_folder(
     wanted = settings or MeshSettings()
     listed = list_folder(folder, without=out, results=True)
     journal = open_results(out / MESH_JOURNAL, wanted.words(), force=force)
-    pieces = list(_pieces(listed, wanted.merge))
+    sources = list(_sources(listed, wanted.merge))
 
-    def make(piece: Piece, source: str) -> Result:
-        return _make(piece, source, wanted, journal)
+    def make(own: MeshSource, source: str) -> Result:
+        return _make(own, source, wanted, journal)
 
-    worked = work_through(pieces, journal, Piece.source, make, progress)
-    apart = {name: why for piece in pieces for name, why in _apart(piece, pieces).items()}
+    worked = work_through(sources, journal, MeshSource.source, make, progress)
+    apart = {name: why for own in sources for name, why in _apart(own, sources).items()}
     return ReconstructedFolder(
         folder=listed,
         method=method_of(wanted.method),
-        meshes=worked.results,
+        meshes=tuple(each.measured(Reconstructed) for each in worked.results),
         before=worked.before,
         apart={name: why for name, why in apart.items() if name not in worked.failed},
         failed=worked.failed,
     )
 
 
-def _pieces(listed: ScanFolder, merge: bool | None) -> Iterator[Piece]:
+def _sources(listed: ScanFolder, merge: bool | None) -> Iterator[MeshSource]:
     """Yield the meshes to make: of each set the merged one, then those of the other scans."""
     for each in listed.sets:
         opened = OpenFiles.of(each, listed.path)
         merged = opened.merged_names(merge)
         if len(merged) > 1:
-            yield Piece(
+            yield MeshSource(
                 free_name(opened, listed.path),
                 {name: opened.names[name] for name in merged},
                 opened,
             )
         for name, path in opened.names.items():
             if len(merged) < 2 or name not in merged:
-                yield Piece(name, {name: path}, opened)
+                yield MeshSource(name, {name: path}, opened)
 
 
-def _apart(piece: Piece, pieces: Sequence[Piece]) -> dict[str, str]:
+def _apart(own: MeshSource, sources: Sequence[MeshSource]) -> dict[str, str]:
     """Return why the only scan of a mesh is not merged with others of its set, by its name."""
-    merged = any(len(each.paths) > 1 and each.opened is piece.opened for each in pieces)
-    if not merged or len(piece.paths) > 1:
+    merged = any(len(each.paths) > 1 and each.opened is own.opened for each in sources)
+    if not merged or len(own.paths) > 1:
         return {}
-    return {piece.name: piece.opened.turntable.left_out[piece.paths[piece.name]]}
+    return {own.name: own.opened.turntable.left_out[own.paths[own.name]]}
 
 
 def free_name(opened: OpenFiles, folder: Path) -> str:
@@ -232,38 +253,32 @@ def free_name(opened: OpenFiles, folder: Path) -> str:
     return name
 
 
-def _make(piece: Piece, source: str, settings: MeshSettings, journal: ResultJournal) -> Result:
+def _make(own: MeshSource, source: str, settings: MeshSettings, journal: ResultJournal) -> Result:
     """Make one mesh and write it."""
-    cloud, refused = cloud_of_piece(piece, settings.refine)
+    cloud, refused = cloud_of_source(own, settings.refine)
     mesh = reconstruct(
         cloud, method=settings.method, depth=settings.depth, farthest=settings.farthest_m
     )
-    file = piece.name + settings.ending
-    journal.begin(piece.name, (file,))
+    file = own.name + settings.ending
+    journal.begin(own.name, (file,))
     write_mesh(journal.out / file, mesh)
-    return Result(
-        name=piece.name,
-        source=source,
-        files=(file,),
-        figures={
-            "scans": len(piece.paths),
-            "points": len(cloud.points),
-            "vertices": len(mesh.vertices),
-            "triangles": len(mesh.faces),
-            "mean_distance_m": mean_distance(mesh, cloud.points),
-            "refused": dict(refused),
-        },
-    )
+    made = Reconstructed(
+        name=own.name, mesh=file, scans=len(own.paths), points=len(cloud.points),
+        vertices=len(mesh.vertices), triangles=len(mesh.faces),
+        mean_distance_m=mean_distance(mesh, cloud.points), refused=dict(refused),
+    )  # fmt: skip
+    figures = made.model_dump(mode="json")
+    return Result(name=own.name, source=source, files=(file,), figures=figures)
 
 
-def cloud_of_piece(piece: Piece, refine: bool) -> tuple[Cloud, Mapping[str, str]]:
+def cloud_of_source(own: MeshSource, refine: bool) -> tuple[Cloud, Mapping[str, str]]:
     """Return the points of a mesh's scans, and why scans were not moved, by their names.
 
     Raises:
         DataError: a file cannot be read.
         MissingExtra: small_gicp, which refines, is not installed.
     """
-    read = {name: piece.opened.read(path) for name, path in piece.paths.items()}
+    read = {name: own.opened.read(path) for name, path in own.paths.items()}
     if len(read) == 1:
         (only,) = read.values()
         return (only if isinstance(only, Cloud) else cloud_of_scan(only)), {}

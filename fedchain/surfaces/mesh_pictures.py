@@ -20,7 +20,7 @@ DARKEST = 0.25
 """Brightness of a triangle that is seen from the edge."""
 SAMPLES = 2
 """Samples along each side of a pixel; their mean is its colour."""
-MARGIN = 0.04
+MARGIN = 0.06
 """White border around the meshes, as a part of the picture's side."""
 GAP_PIXELS = 16
 """White pixels between two pictures."""
@@ -110,13 +110,20 @@ def shade_from(mesh: Mesh, camera: Camera, size: tuple[int, int]) -> Picture:
 
 
 def draw_side_by_side(
-    meshes: Sequence[Mesh], towards: Array, up: Array, size: tuple[int, int] = (480, 480)
+    meshes: Sequence[Mesh],
+    towards: Array,
+    up: Array,
+    size: tuple[int, int] = (480, 480),
+    *,
+    around: Mesh | None = None,
 ) -> Picture:
-    """Return pictures of meshes in a row, all under the same view, which shows them all.
+    """Return pictures of meshes in a row, all under the same view.
 
-    The arguments are those of ``viewpoint``; ``size`` is that of one picture.
+    The arguments are those of ``viewpoint``; ``size`` is that of one picture. ``around`` is the
+    mesh that the view is fitted to, so that outliers far away do not make all others small; None
+    for all meshes.
     """
-    view = viewpoint(meshes, towards, up, size)
+    view = viewpoint(meshes if around is None else [around], towards, up, size)
     gap = np.full((size[0], GAP_PIXELS, 3), 255, np.uint8)
     row = [part for mesh in meshes for part in (draw_mesh(mesh, view), gap)][:-1]
     return np.concatenate(row, axis=1)
@@ -150,7 +157,7 @@ def _colours(mesh: Mesh, towards: Matrix) -> Matrix:
     lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(towards, axis=1)
     facing = (normals * towards).sum(axis=1) / np.where(lengths > 0, lengths, 1)
     light = DARKEST + (1 - DARKEST) * np.abs(facing)
-    return np.where(facing[:, None] >= 0, FRONT, BACK) * light[:, None]
+    return np.asarray(np.where(facing[:, None] >= 0, FRONT, BACK) * light[:, None])
 
 
 def _nearest_triangles(corners: Array, depth: Matrix, size: tuple[int, int]) -> Wholes:

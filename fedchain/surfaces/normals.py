@@ -21,7 +21,7 @@ LINKS = 10
 FLATTEST = 1e-6
 """Least ratio of the second to the largest variance of the points of a plane: below it, they lie on
 a line (or in one place), and no plane is known."""
-POINTS_AT_ONCE = 1 << 16
+PLANES_AT_ONCE = 1 << 16
 """Points whose planes are computed at once."""
 
 
@@ -40,7 +40,7 @@ def cloud_normals(cloud: Cloud) -> Matrix:
     return normals if stored else orient_outward(normals, points)
 
 
-def plane_normals(points: Matrix, neighbours: int = PLANE_POINTS) -> Matrix:
+def plane_normals(points: Array, neighbours: int = PLANE_POINTS) -> Matrix:
     """Return the normal of the plane through the nearest points of each point, shape (n, 3).
 
     It is the direction in which the nearest points vary least. Its side means nothing. It is zero
@@ -60,9 +60,9 @@ def plane_normals(points: Matrix, neighbours: int = PLANE_POINTS) -> Matrix:
     normals = np.zeros((len(points), 3))
     tree = cKDTree(points, balanced_tree=False)
     some = np.arange(1, min(neighbours, len(points)) + 1)
-    for start in range(0, len(points), POINTS_AT_ONCE):
+    for start in range(0, len(points), PLANES_AT_ONCE):
         stop_if_asked()
-        block = slice(start, start + POINTS_AT_ONCE)
+        block = slice(start, start + PLANES_AT_ONCE)
         found = points[tree.query(points[block], k=some)[1]]
         offsets = found - found.mean(axis=1, keepdims=True)
         # Distances are compared with each other, so their unit and size must not matter.
@@ -74,7 +74,7 @@ def plane_normals(points: Matrix, neighbours: int = PLANE_POINTS) -> Matrix:
     return normals
 
 
-def orient_to_cameras(normals: Matrix, points: Matrix, cameras: Array) -> Matrix:
+def orient_to_cameras(normals: Array, points: Array, cameras: Array) -> Matrix:
     """Return the normals, each turned towards the camera that saw its point.
 
     Args:

@@ -27,7 +27,7 @@ DEPTHS = (5, 11)
 TRIM_SPACINGS = 6.0
 """Distance from the points, in spacings of the cloud, from which a vertex is cut off: about 2 mm
 for single scans of a PhoXi scanner."""
-LEAST_POINTS = 10
+LEAST_SURFACE_POINTS = 10
 """Least number of points that have a plane."""
 
 
@@ -90,9 +90,9 @@ def _on_planes(cloud: Cloud) -> tuple[Matrix, Matrix]:
     own = replace(cloud, points=cloud.points[kept], normals=normals, intensity=None)
     found = cloud_normals(own)
     flat = (found != 0).any(axis=1)
-    if flat.sum() < LEAST_POINTS:
+    if flat.sum() < LEAST_SURFACE_POINTS:
         raise DataError(
             f"surface: {int(flat.sum())} of {len(cloud.points)} points are different and span a "
-            f"plane with their neighbours; allowed: at least {LEAST_POINTS}"
+            f"plane with their neighbours; allowed: at least {LEAST_SURFACE_POINTS}"
         )
     return own.points[flat].astype(np.float64), found[flat]

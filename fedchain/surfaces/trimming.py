@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from fedchain.arrays import Flags, Matrix
+from fedchain.arrays import Array, Flags
 from fedchain.scans.formats.meshes import Mesh
 from fedchain.surfaces.neighbours import nearest, nearest_distances
 
 SPACING_NEIGHBOURS = 8
 """Neighbours from whose farthest one the spacing of a cloud is computed."""
-SAMPLED = 20_000
+SPACING_SAMPLE = 20_000
 """Most points whose neighbours are looked up for it."""
 
 
-def spacing_of(points: Matrix) -> float:
+def spacing_of(points: Array) -> float:
     """Return the spacing of a cloud: the side of the square that belongs to one point.
 
     If a surface has one point in each square of side s, the circle to the k-th neighbour holds
@@ -33,13 +33,13 @@ def spacing_of(points: Matrix) -> float:
     count = min(SPACING_NEIGHBOURS, len(points) - 1)
     if count < 1:
         return 0.0
-    some = points[:: len(points) // SAMPLED + 1]
+    some = points[:: len(points) // SPACING_SAMPLE + 1]
     farthest = points[nearest(some, points, count + 1)[:, -1]]
     reach = np.sqrt(((farthest - some) ** 2).sum(axis=1))
     return float(np.median(reach) * np.sqrt(np.pi / count))
 
 
-def trim_mesh(mesh: Mesh, points: Matrix, farthest: float) -> Mesh:
+def trim_mesh(mesh: Mesh, points: Array, farthest: float) -> Mesh:
     """Return a mesh without the vertices that are farther than ``farthest`` from all points.
 
     Triangles with such a vertex go too, so that holes stay holes.
@@ -62,7 +62,7 @@ def part_of_mesh(mesh: Mesh, keep: Flags) -> Mesh:
     return Mesh(mesh.vertices[used], places.reshape(-1, 3).astype(np.int64))
 
 
-def mean_distance(mesh: Mesh, points: Matrix) -> float:
+def mean_distance(mesh: Mesh, points: Array) -> float:
     """Return the mean distance of the vertices of a mesh to their nearest points.
 
     Args:

@@ -37,7 +37,7 @@ def test_reconstruct_writes_a_mesh_and_a_table_and_skips_it_the_second_time(fold
     assert values["method"] == "marching"
     (mesh,) = values["meshes"]
     assert mesh["scans"] == 3
-    assert mesh["files"] == ["merged.ply"]
+    assert mesh["mesh"] == "merged.ply"
 
 
 def test_no_merge_makes_a_mesh_of_each_scan(folder, tmp_path):

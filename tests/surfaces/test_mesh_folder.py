@@ -47,19 +47,18 @@ def test_scans_whose_cameras_are_known_become_one_mesh_around_their_object(folde
     done = reconstruct_folder(folder, tmp_path / "out", MARCHING)
     assert (names(done), done.failed, done.apart) == (["merged"], {}, {})
     mesh = read_mesh(tmp_path / "out" / "merged.ply")
-    figures = done.meshes[0].figures
-    assert figures["scans"] == 4
-    assert figures["vertices"] == len(mesh.vertices)
-    assert figures["triangles"] == len(mesh.faces)
+    (made,) = done.meshes
+    assert made.scans == 4
+    assert (made.vertices, made.triangles) == (len(mesh.vertices), len(mesh.faces))
     assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.05).mean() < 5e-4
     assert (np.abs(mesh.vertices).max(axis=0) > 0.045).all()
-    assert 0 < figures["mean_distance_m"] < 2e-3
+    assert 0 < made.mean_distance_m < 2e-3
 
 
 def test_each_scan_can_have_a_mesh_of_its_own(folder, tmp_path):
     done = reconstruct_folder(folder, tmp_path / "out", APART)
     assert names(done) == ["scan_0", "scan_180", "scan_270", "scan_90"]
-    assert done.meshes[0].figures["points"] == scan_of(camera_at(0)).valid.sum()
+    assert done.meshes[0].points == scan_of(camera_at(0)).valid.sum()
     assert len(read_mesh(tmp_path / "out" / "scan_0.ply").faces)
 
 
@@ -77,7 +76,7 @@ def test_a_damaged_scan_is_named_and_the_others_are_merged(folder, tmp_path):
     done = reconstruct_folder(folder, tmp_path / "out", MARCHING)
     assert list(done.failed) == ["scan_90"]
     assert "scan_90.npz" in done.failed["scan_90"]
-    assert done.meshes[0].figures["scans"] == 3
+    assert done.meshes[0].scans == 3
     merged = replace(MARCHING, merge=True)
     forced = reconstruct_folder(folder, tmp_path / "forced", merged)
     assert list(forced.failed) == ["scan_90"]
@@ -93,7 +92,7 @@ def test_scans_without_a_camera_are_merged_only_if_asked(folder, tmp_path):
     assert "holds no camera" in done.apart["other"]
     asked = reconstruct_folder(folder, tmp_path / "asked", replace(MARCHING, merge=True))
     assert names(asked) == ["merged"]
-    assert asked.meshes[0].figures["scans"] == 5
+    assert asked.meshes[0].scans == 5
 
 
 def test_a_cloud_alone_becomes_a_mesh_without_camera_and_normals(tmp_path):
@@ -122,14 +121,14 @@ def test_a_cleaned_scan_is_a_scan_unless_its_original_is_there(folder, tmp_path)
     write(only / "clean_1.npz", 0)
     write(only / "clean_2.npz", 90)
     done = reconstruct_folder(only, tmp_path / "out_only", MARCHING)
-    assert done.meshes[0].figures["scans"] == 2
+    assert done.meshes[0].scans == 2
 
 
 def test_a_folder_of_results_is_read_when_it_is_named_and_not_below_another(folder, tmp_path):
     (folder / "filtered.json").write_text("{}")
     assert names(reconstruct_folder(folder, folder / "meshes", MARCHING)) == ["merged"]
     other = reconstruct_folder(folder, tmp_path / "other", MARCHING)
-    assert other.meshes[0].figures["scans"] == 4
+    assert other.meshes[0].scans == 4
     above = reconstruct_folder
     with pytest.raises(DataError, match="holds no scan"):
         above(tmp_path, tmp_path / "more", MARCHING)
@@ -187,14 +186,14 @@ def test_a_scan_with_the_name_of_the_merged_mesh_keeps_its_own(folder, tmp_path)
 @pytest.mark.parametrize("ending", [".stl", ".obj", ".off"])
 def test_meshes_are_written_in_the_format_that_is_asked(folder, tmp_path, ending):
     done = reconstruct_folder(folder, tmp_path / "out", replace(MARCHING, ending=ending))
-    assert done.meshes[0].files == (f"merged{ending}",)
+    assert done.meshes[0].mesh == f"merged{ending}"
     found = read_mesh(tmp_path / "out" / f"merged{ending}")
-    assert len(found.faces) == done.meshes[0].figures["triangles"]
+    assert len(found.faces) == done.meshes[0].triangles
 
 
 def test_refused_refinement_is_noted_with_its_reason(folder, tmp_path):
     pytest.importorskip("small_gicp")
     done = reconstruct_folder(folder, tmp_path / "out", replace(MARCHING, refine=True))
-    refused = done.meshes[0].figures["refused"]
+    refused = done.meshes[0].refused
     assert set(refused) == {"scan_0", "scan_90", "scan_180", "scan_270"}
     assert "allowed: at least 1500" in refused["scan_0"]

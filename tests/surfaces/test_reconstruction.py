@@ -184,7 +184,7 @@ def test_the_surface_is_one_across_the_blocks_of_the_grid(monkeypatch):
     pytest.importorskip("skimage")
     points = sphere(3000)
     whole = reconstruct(cloud(points), method="marching")
-    monkeypatch.setattr(marching, "BLOCK", 7)
+    monkeypatch.setattr(marching, "BLOCK_CELLS", 7)
     blocks = reconstruct(cloud(points), method="marching")
     assert len(borders_of(blocks)) == 0
     assert len(blocks.vertices) == len(whole.vertices)
