@@ -108,6 +108,7 @@ def test_a_script_beside_a_clone_finds_the_package_that_is_installed_from_it(bui
 def test_the_wheel_has_the_scenarios_and_nothing_of_the_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "fedchain/scans/training/shipped.npz" in names
+    assert {f"fedchain/surfaces/shipped/{name}.npz" for name in ("refine", "pu_net")} <= set(names)
     files = {path.relative_to(HOME / "scenarios") for path in (HOME / "scenarios").glob("**/*.*")}
     wanted = {path.as_posix() for path in files if path.suffix in {".yaml", ".md", ".py"}}
     shipped = [name for name in names if name.startswith("fedchain/shipped/")]

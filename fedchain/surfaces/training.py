@@ -69,7 +69,7 @@ PU_NET = SurfaceRecipe(
     points=256,
     shapes=210,
     examples=4,
-    steps=400,
+    steps=600,
     batch=4,
     learning_rate=2e-3,
 )

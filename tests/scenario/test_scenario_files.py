@@ -106,6 +106,8 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "robust_and_private.yaml",
         "turntable.yaml",
         "scanners.yaml",
+        "refine.yaml",
+        "pu_net.yaml",
     }
     readme = (FILES[0].parent / "README.md").read_text()
     assert all(name in readme for name in names)

@@ -172,7 +172,7 @@ def test_emd_refuses_clouds_that_cannot_be_assigned():
     loss = make({"kind": "emd"})
     with pytest.raises(ValueError, match="emd: got clouds of 5 points and 4; allowed: the same"):
         loss(torch.zeros(1, 5, 3), torch.zeros(1, 4, 3))
-    with pytest.raises(ValueError, match="1025 points and 1025; .* up to 1024"):
+    with pytest.raises(ValueError, match=r"1025 points and 1025; .* up to 1024"):
         loss(torch.zeros(1, 1025, 3), torch.zeros(1, 1025, 3))
 
 

@@ -21,6 +21,7 @@ from fedchain.scans.formats import write_scan
 from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.tasks import simulated, turntable
+from fedchain.surfaces.tasks import shapes
 
 HOLDERS, CLIP = 3, 0.1
 DIGITS = {"kind": "digits"}
@@ -101,6 +102,22 @@ def turntables(block: dict, patch) -> tuple[Task, Task]:
     return before, build(block)
 
 
+def generated(block: dict, patch) -> tuple[Task, Task]:
+    """Generated shapes; then some points of the first shape of holder 1 lie elsewhere."""
+    sizes = {"points": 48, "shapes": 2, "held_out": 2}
+    block = block | sizes
+    before, true = build(block), shapes.generate_shape
+
+    def other(seed, names, *asked):
+        shape = true(seed, names, *asked)
+        moved = np.zeros((len(shape.points), 1))
+        moved[:8] = 0.1 * (names == ["record", 1, 0])
+        return replace(shape, points=shape.points + moved)
+
+    patch.setattr(shapes, "generate_shape", other)
+    return before, build(block)
+
+
 def scan_files(block: dict, patch, folder, change: str) -> tuple[Task, Task]:
     """Scans in files; then one pixel of the first scan is another one, at the border of a tile."""
     scans = [simulate(site_of(0, k), 0, [("scan", k, 0)], 40, k) for k in range(4)]
@@ -169,6 +186,8 @@ WORLDS: dict[str, tuple[dict, Callable]] = {
     "canaries": ({"each": 16}, canaries),
     "scan_segmentation": ({}, scanned),
     "scan_turntable": ({}, turntables),
+    "cloud_refinement": ({"candidates": 16}, generated),
+    "cloud_upsampling": ({"patch": 16}, generated),
 }
 
 
