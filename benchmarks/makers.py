@@ -25,7 +25,7 @@ from single_tables import (
     weights_table,
     with_machine,
 )
-from walk_tables import walk_table
+from walk_tables import surface_table, walk_table
 from zoo_tables import zoo_table
 
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
@@ -321,6 +321,14 @@ MAKERS: dict[str, Maker] = {
         commands=("python benchmarks/zoo.py --json",),
         minutes=5,
         texts={"": Text("docs/scan_models.md", zoo_table)},
+    ),
+    "surface_walk": Maker(
+        commands=("python benchmarks/surface_walk.py {out}",),
+        minutes=6,
+        pictures={
+            name: name for name in ("surface_poisson.png", "surface_marching.png")
+        },
+        texts={"": Text("docs/surfaces.md", surface_table)},
     ),
     "scan_walk": Maker(
         commands=("python benchmarks/scan_walk.py {out}",),
