@@ -146,13 +146,13 @@ def _values(done: Processed, out: Path) -> dict[str, Any]:
 
 
 def _lines(done: Processed, folder: Path, out: Path) -> Iterator[RenderableType]:
-    from fedchain.surfaces.process.page import PAGE, UNITS, finding_of
-    from fedchain.surfaces.process.table import HEADS, TABLE_FILES, table_cells
+    from fedchain.surfaces.process.page import PAGE, UNITS, outcome_of
+    from fedchain.surfaces.process.table import HEADS, TABLE_FILES, stage_cells
 
-    yield finding_of(done)
+    yield outcome_of(done)
     yield f"read      {counted_words(len(done.folder.scans), 'scan')} in {folder}"
     yield from left_out_lines(done.folder)
-    yield table(HEADS, table_cells(done))
+    yield table(HEADS, stage_cells(done))
     yield UNITS
     yield f"made      {done.made} results now, {done.before} before"
     yield f"files     {out}: clouds, surfaces, pictures, {', '.join(TABLE_FILES)}"

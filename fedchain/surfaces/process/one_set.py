@@ -15,7 +15,13 @@ from fedchain.scans.training.journal import Result
 from fedchain.scans.training.model_file import TrainedModel
 from fedchain.surfaces.mesh_folder import OpenFiles, free_name
 from fedchain.surfaces.process.panels import PanelReader, panels_stage
-from fedchain.surfaces.process.records import Change, Joined, ProcessedSet, ProcessSettings, Stage
+from fedchain.surfaces.process.records import (
+    Joined,
+    ProcessedSet,
+    ProcessSettings,
+    StageChange,
+    StageName,
+)
 from fedchain.surfaces.process.stages import (
     filter_stage,
     mask_file,
@@ -23,7 +29,7 @@ from fedchain.surfaces.process.stages import (
     reconstruct_stage,
     upsample_stage,
 )
-from fedchain.surfaces.process.work import Made, Work, source_of
+from fedchain.surfaces.process.work import StageOutput, StageWork, digest_of_inputs
 
 
 class Inputs(Section):
@@ -46,7 +52,7 @@ class SetWork:
     """The model that filters."""
     settings: ProcessSettings
     """How the scans are processed."""
-    work: Work
+    work: StageWork
     """What is finished, and what fails."""
     tell: Callable[[float, str], None]
     """Called with the share of the set's work that is done, and the current work."""
@@ -116,29 +122,29 @@ class SetWork:
                     "--force to process it again, or another folder",
                 )
                 return False
-        source = source_of(self.inputs.digests)
+        source = digest_of_inputs(self.inputs.digests)
         if known is None or known.source != source:
             figures = self.inputs.model_dump(mode="json")
             journal.end(Result(name=name, source=source, files=(), figures=figures))
         self.work.others.add(name)
         return True
 
-    def _filter(self) -> dict[str, Change]:
+    def _filter(self) -> dict[str, StageChange]:
         """Return what filtering changed, by the name of the scan."""
-        found = dict[str, Change]()
+        found = dict[str, StageChange]()
         for number, file in enumerate(self.files.scans):
             self.tell(0.4 * number / len(self.files.scans), f"filter {file.name}")
             inputs = {**self.readable, "scan": file.path}
             made = partial(self._filtered, file)
             result = self.work.attempt("filter", file.name, inputs, made)
             if result is not None:
-                found[file.name] = result.measured(Change)
+                found[file.name] = result.measured(StageChange)
         return found
 
-    def _filtered(self, file: ScanFile) -> Made:
+    def _filtered(self, file: ScanFile) -> StageOutput:
         return filter_stage(file, self.opened, self.trained, self.settings)
 
-    def _merge(self, kept: Mapping[str, Change]) -> Joined | None:
+    def _merge(self, kept: Mapping[str, StageChange]) -> Joined | None:
         """Return which scans are merged; None if there is none, or merging fails."""
         self.tell(0.4, f"merge {self.name}")
         files = {name: self.work.out / each.file for name, each in kept.items()}
@@ -148,7 +154,7 @@ class SetWork:
         result = self.work.attempt("merge", self.name, files, made)
         return None if result is None else result.measured(Joined)
 
-    def _points(self, kept: Mapping[str, Change], joined: Joined) -> dict[str, Path]:
+    def _points(self, kept: Mapping[str, StageChange], joined: Joined) -> dict[str, Path]:
         """Return the files of points that become surfaces, by the names of the surfaces."""
         merged = {} if joined.change is None else {joined.name: joined.change}
         alone = {name: kept[name] for name in joined.alone}
@@ -156,22 +162,22 @@ class SetWork:
 
     def _each(
         self,
-        stage: Stage,
+        stage: StageName,
         share: float,
         points: Mapping[str, Path],
-        make: Callable[[str, Path, ProcessSettings], Made],
-    ) -> dict[str, Change]:
+        make: Callable[[str, Path, ProcessSettings], StageOutput],
+    ) -> dict[str, StageChange]:
         """Return what a stage changed for each surface, by the name of the surface.
 
         ``share`` is the share of the work that is done before; ``points`` has the inputs.
         """
-        found = dict[str, Change]()
+        found = dict[str, StageChange]()
         for number, (name, path) in enumerate(points.items()):
             self.tell(share + 0.1 * number / len(points), f"{stage} {name}")
             made = partial(make, name, path, self.settings)
             result = self.work.attempt(stage, name, {"points": path}, made)
             if result is not None:
-                found[name] = result.measured(Change)
+                found[name] = result.measured(StageChange)
         return found
 
     def _with_pictures(self, done: ProcessedSet) -> ProcessedSet:

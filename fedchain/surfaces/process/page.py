@@ -9,14 +9,20 @@ from pathlib import Path
 from fedchain.document import document, facts_html, table_html, text_html
 from fedchain.errors import cannot
 from fedchain.names import counted_words
-from fedchain.surfaces.process.records import SHOWN, Change, Processed, ProcessedSet, Stage
-from fedchain.surfaces.process.table import HEADS, table_cells
+from fedchain.surfaces.process.records import (
+    PANEL_NAMES,
+    Processed,
+    ProcessedSet,
+    StageChange,
+    StageName,
+)
+from fedchain.surfaces.process.table import HEADS, stage_cells
 from fedchain.surfaces.reconstruction import method_of
 
 PAGE = "index.html"
 """Name of the page in the folder of results."""
-TITLE = "From scans to surfaces"
-STYLE = """main { max-width: 76rem; }
+PAGE_TITLE = "From scans to surfaces"
+PAGE_STYLE = """main { max-width: 76rem; }
 .stages { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr));
   gap: .6rem 1rem; align-items: start; }
 .stages figure { margin: .2rem 0; }
@@ -52,7 +58,7 @@ def page_of(done: Processed, out: Path) -> str:
     Raises:
         RunRefused: a picture cannot be read.
     """
-    blocks = [f"<h1>{TITLE}</h1>", f'<p class="finding">{text_html(finding_of(done))}</p>']
+    blocks = [f"<h1>{PAGE_TITLE}</h1>", f'<p class="finding">{text_html(outcome_of(done))}</p>']
     blocks += [
         f'<p class="warning">{text_html(f"{each.name}: {each.stage}: {each.reason}")}</p>'
         for each in done.failures
@@ -60,13 +66,13 @@ def page_of(done: Processed, out: Path) -> str:
     blocks += [facts_html(_facts(done)), f"<p>{LEGEND}</p>"]
     for each in done.sets:
         blocks += _set_blocks(each, done, out)
-    rows = ([text_html(cell) for cell in cells] for cells in table_cells(done))
+    rows = ([text_html(cell) for cell in cells] for cells in stage_cells(done))
     caption = f"What each stage changed. {UNITS} stages.csv has the same, and the notes."
     blocks.append(f"<h2>Stages</h2>{table_html(HEADS, rows, caption)}")
-    return document(TITLE, "\n".join(blocks), style=STYLE)
+    return document(PAGE_TITLE, "\n".join(blocks), style=PAGE_STYLE)
 
 
-def finding_of(done: Processed) -> str:
+def outcome_of(done: Processed) -> str:
     """Return what became of the scans, in one sentence."""
     filtered = [each for each in done.changes if each.stage == "filter"]
     surfaces = sum(each.stage == "reconstruct" for each in done.changes)
@@ -102,7 +108,9 @@ def _set_blocks(of: ProcessedSet, done: Processed, out: Path) -> Iterator[str]:
         yield _scan_block(scan, of, changes, done, out)
 
 
-def _joined_blocks(of: ProcessedSet, changes: Mapping[tuple[str, Stage], Change]) -> Iterator[str]:
+def _joined_blocks(
+    of: ProcessedSet, changes: Mapping[tuple[str, StageName], StageChange]
+) -> Iterator[str]:
     """Yield what was merged, and why scans have surfaces of their own."""
     assert of.joined is not None
     if change := of.joined.change:
@@ -121,19 +129,19 @@ def _joined_blocks(of: ProcessedSet, changes: Mapping[tuple[str, Stage], Change]
 def _scan_block(
     scan: str,
     of: ProcessedSet,
-    changes: Mapping[tuple[str, Stage], Change],
+    changes: Mapping[tuple[str, StageName], StageChange],
     done: Processed,
     out: Path,
 ) -> str:
     """Return the pictures of one scan in a row."""
     surface = of.surface_of(scan)
-    known: dict[str, Change | None] = {
+    known: dict[str, StageChange | None] = {
         "original": changes.get((scan, "filter")),
         "kept": changes.get((scan, "filter")),
         "denser": changes.get((surface, "upsample")),
         "surface": changes.get((surface, "reconstruct")),
     }
-    shown = [each for each in SHOWN if each != "denser" or done.settings.upsample]
+    shown = [each for each in PANEL_NAMES if each != "denser" or done.settings.upsample]
     files = dict(zip(_kinds(of.pictures.get(scan, ())), of.pictures.get(scan, ()), strict=True))
     figures = "".join(_figure(each, files.get(each), known[each], scan, out) for each in shown)
     notes = known["kept"].notes if known["kept"] is not None else ()
@@ -149,7 +157,7 @@ def _kinds(files: tuple[str, ...]) -> list[str]:
     return [file.rsplit(".", 2)[1] for file in files]
 
 
-def _figure(shown: str, file: str | None, change: Change | None, scan: str, out: Path) -> str:
+def _figure(shown: str, file: str | None, change: StageChange | None, scan: str, out: Path) -> str:
     """Return one picture with its caption, or the caption alone if there is no picture."""
     image = ""
     if file is not None:
@@ -162,7 +170,7 @@ def _figure(shown: str, file: str | None, change: Change | None, scan: str, out:
     return f"<figure>{image}<figcaption><b>{shown}</b> {words}</figcaption></figure>"
 
 
-def _caption(shown: str, change: Change | None) -> str:
+def _caption(shown: str, change: StageChange | None) -> str:
     if change is None:
         return "none"
     if shown == "surface":
@@ -173,6 +181,6 @@ def _caption(shown: str, change: Change | None) -> str:
     return f"{points:,} points{erased}, spacing {1000 * (spacing or 0):.2f} mm"
 
 
-def _surface_words(change: Change) -> str:
+def _surface_words(change: StageChange) -> str:
     distance = 1000 * (change.distance_m or 0)
     return f"{change.triangles:,} triangles, {distance:.3f} mm to the points"

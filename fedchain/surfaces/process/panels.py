@@ -19,22 +19,22 @@ from fedchain.scans.formats.meshes import Mesh, read_mesh
 from fedchain.scans.formats.reading import read_file_points
 from fedchain.scans.scan import Cloud, Scan
 from fedchain.surfaces.process.pictures import (
-    Sight,
+    PanelView,
     camera_towards,
     draw_denser,
     draw_kept,
     draw_original,
     draw_surface,
+    panel_view,
     png_bytes,
-    sight_of,
 )
-from fedchain.surfaces.process.work import Made
+from fedchain.surfaces.process.work import StageOutput
 
 PICTURE_FOLDER = "pictures"
 """Folder of the pictures, below the folder of results."""
 
 
-class Drawn(Section):
+class Panels(Section):
     """What was drawn: nothing needs to be known of it but its files."""
 
 
@@ -55,16 +55,16 @@ class PanelReader:
         """Reads a mesh."""
         return lru_cache(1)(read_mesh)
 
-    def sight(self, path: Path, cloud: Cloud) -> Sight:
+    def view(self, path: Path, cloud: Cloud) -> PanelView:
         """Return how the camera of a scan sees the scan's points."""
         camera = self.camera_of(path)
         if camera is None:
             read = read_any(path)
             camera = camera_towards(cloud.points, read.camera if isinstance(read, Scan) else None)
-        return sight_of(cloud.points, camera)
+        return panel_view(cloud.points, camera)
 
 
-def panels_stage(name: str, paths: Mapping[str, Path], read: PanelReader) -> Made:
+def panels_stage(name: str, paths: Mapping[str, Path], read: PanelReader) -> StageOutput:
     """Draw the stages of one scan: write a picture of each.
 
     Args:
@@ -79,22 +79,22 @@ def panels_stage(name: str, paths: Mapping[str, Path], read: PanelReader) -> Mad
     cloud = read_cloud(paths["original"])
     if not len(cloud.points):
         raise DataError(f"{paths['original']}: holds no point; allowed: at least one")
-    sight = read.sight(paths["original"], cloud)
+    view = read.view(paths["original"], cloud)
     drawn = {
-        "original": draw_original(cloud, sight),
-        "kept": draw_kept(cloud, _kept_points(paths), sight),
+        "original": draw_original(cloud, view),
+        "kept": draw_kept(cloud, _kept_points(paths), view),
     }
     if "denser" in paths:
-        drawn["denser"] = draw_denser(read.cloud(paths["denser"]), sight)
+        drawn["denser"] = draw_denser(read.cloud(paths["denser"]), view)
     if "surface" in paths:
-        drawn["surface"] = draw_surface(read.mesh(paths["surface"]), sight)
+        drawn["surface"] = draw_surface(read.mesh(paths["surface"]), view)
     files = {f"{PICTURE_FOLDER}/{name}.{shown}.png": each for shown, each in drawn.items()}
 
     def write(out: Path) -> None:
         for file, picture in files.items():
             write_whole(out / file, png_bytes(picture))
 
-    return Made(Drawn(), tuple(files), write)
+    return StageOutput(Panels(), tuple(files), write)
 
 
 def _kept_points(paths: Mapping[str, Path]) -> Flags:

@@ -19,23 +19,23 @@ from fedchain.surfaces.trimming import spacing_of
 
 SIZE = 240, 320
 """Height and width of a picture, in pixels."""
-MARGIN = 0.04
+EMPTY_BORDER = 0.04
 """Empty border around the points, as a part of each side."""
 SHOWN_SHARE = 0.998
 """Share of the points, along each side, that a picture has room for: the farthest ghosts would make
 everything else small."""
 LARGEST_DOT = 9
 """Largest side of the square that stands for a point, in pixels."""
-DARKEST = 0.55
+DARKEST_POINT = 0.55
 """Brightness of the darkest point."""
 NEUTRAL = (170, 170, 170)
 """Grey: a point before any stage."""
-COLOURS = 128
+PNG_COLOURS = 128
 """Most colours of a picture."""
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class PanelView:
     """A camera whose pixels are those of a picture, and the picture's size."""
 
     camera: Camera
@@ -44,8 +44,8 @@ class Sight:
     """Height and width of the picture in pixels."""
 
 
-def sight_of(points: Floats, camera: Camera) -> Sight:
-    """Return the sight of a camera in which some points fill the picture.
+def panel_view(points: Floats, camera: Camera) -> PanelView:
+    """Return the view of a camera in which some points fill the picture.
 
     Args:
         points: the points, shape (n, 3), finite.
@@ -61,9 +61,9 @@ def sight_of(points: Floats, camera: Camera) -> Sight:
     ordered, outside = np.sort(seen, axis=0), int((1 - SHOWN_SHARE) / 2 * len(seen))
     low, high = ordered[outside], ordered[-1 - outside]
     sides = np.array([SIZE[1], SIZE[0]])
-    scale = float(((1 - 2 * MARGIN) * sides / np.maximum(high - low, 1e-9)).min())
+    scale = float(((1 - 2 * EMPTY_BORDER) * sides / np.maximum(high - low, 1e-9)).min())
     corner = (low + high - sides / scale) / 2
-    return Sight(
+    return PanelView(
         replace(camera, focal=camera.focal * scale, centre=(camera.centre - corner) * scale - 0.5),
         SIZE,
     )
@@ -102,47 +102,47 @@ def _broad_side(offsets: Matrix) -> Vector:
     return np.asarray(direction * np.sign(direction[np.abs(direction).argmax()]))
 
 
-def brightness(cloud: Cloud, sight: Sight) -> Vector:
-    """Return how bright each point of a cloud is drawn, shape (n,), ``DARKEST`` to 1.
+def point_brightness(cloud: Cloud, view: PanelView) -> Vector:
+    """Return how bright each point of a cloud is drawn, shape (n,), ``DARKEST_POINT`` to 1.
 
     It is the root of the intensity, between the quantiles .01 and .99 of the cloud; the nearness to
     the camera if the intensity is not known or the same everywhere.
     """
     light = np.zeros(0) if cloud.intensity is None else np.sqrt(np.maximum(cloud.intensity, 0))
     if not len(light) or not np.ptp(light) > 0:
-        light = -sight.camera.project(cloud.points)[1]
+        light = -view.camera.project(cloud.points)[1]
     low, high = np.quantile(light, 0.01), np.quantile(light, 0.99)
     scaled = np.clip((light - low) / max(high - low, 1e-12), 0, 1)
-    return np.asarray(DARKEST + (1 - DARKEST) * scaled, np.float64)
+    return np.asarray(DARKEST_POINT + (1 - DARKEST_POINT) * scaled, np.float64)
 
 
-def draw_original(cloud: Cloud, sight: Sight) -> Picture:
+def draw_original(cloud: Cloud, view: PanelView) -> Picture:
     """Return a picture of a cloud in grey, shape (height, width, 4), transparent without points."""
-    return draw_points(cloud.points, brightness(cloud, sight)[:, None] * NEUTRAL, sight)
+    return draw_dots(cloud.points, point_brightness(cloud, view)[:, None] * NEUTRAL, view)
 
 
-def draw_kept(cloud: Cloud, keep: Flags, sight: Sight) -> Picture:
+def draw_kept(cloud: Cloud, keep: Flags, view: PanelView) -> Picture:
     """Return a picture as ``draw_original``: kept points are blue, erased ones vermilion.
 
     ``keep`` has shape (n,).
     """
     colours = np.where(keep[:, None], KEPT, MISSED)
-    return draw_points(cloud.points, brightness(cloud, sight)[:, None] * colours, sight)
+    return draw_dots(cloud.points, point_brightness(cloud, view)[:, None] * colours, view)
 
 
-def draw_denser(cloud: Cloud, sight: Sight) -> Picture:
+def draw_denser(cloud: Cloud, view: PanelView) -> Picture:
     """Return a picture as ``draw_original``, in blue."""
-    return draw_points(cloud.points, brightness(cloud, sight)[:, None] * np.array(KEPT), sight)
+    return draw_dots(cloud.points, point_brightness(cloud, view)[:, None] * np.array(KEPT), view)
 
 
-def draw_surface(mesh: Mesh, sight: Sight) -> Picture:
+def draw_surface(mesh: Mesh, view: PanelView) -> Picture:
     """Return a picture of a mesh, shape (height, width, 4), transparent where nothing is."""
-    shown = shade_from(mesh, sight.camera, sight.size)
+    shown = shade_from(mesh, view.camera, view.size)
     opaque = np.where((shown == 255).all(axis=-1), 0, 255).astype(np.uint8)
     return np.concatenate([shown, opaque[..., None]], axis=-1)
 
 
-def draw_points(points: Floats, colours: Array, sight: Sight) -> Picture:
+def draw_dots(points: Floats, colours: Array, view: PanelView) -> Picture:
     """Return a picture of points as squares, shape (height, width, 4); near ones hide far ones.
 
     The side of a square is the spacing of the points at their median distance.
@@ -150,15 +150,15 @@ def draw_points(points: Floats, colours: Array, sight: Sight) -> Picture:
     Args:
         points: the points in metres, shape (n, 3), finite.
         colours: red, green and blue of each point, shape (n, 3), 0 to 255.
-        sight: the camera and the size of the picture.
+        view: the camera and the size of the picture.
     """
-    height, width = sight.size
-    pixels, depth = sight.camera.project(points)
+    height, width = view.size
+    pixels, depth = view.camera.project(points)
     seen = (depth > 0) & (np.abs(pixels).max(axis=1) < 4 * max(SIZE))
     picture = np.zeros((height * width, 4), np.uint8)
     if not seen.any():
         return picture.reshape(height, width, 4)
-    focal = float(sight.camera.focal.mean())
+    focal = float(view.camera.focal.mean())
     dot = round(spacing_of(points) * focal / float(np.median(depth[seen])) + 0.5)
     dot = min(max(dot, 1), LARGEST_DOT)
     order = np.flatnonzero(seen)[np.argsort(-depth[seen], kind="stable")]
@@ -173,8 +173,8 @@ def draw_points(points: Floats, colours: Array, sight: Sight) -> Picture:
 
 
 def png_bytes(picture: Picture) -> bytes:
-    """Return a picture of ``COLOURS`` colours as a PNG file."""
+    """Return a picture of ``PNG_COLOURS`` colours as a PNG file."""
     file = io.BytesIO()
-    few = Image.fromarray(picture).quantize(COLOURS, method=Image.Quantize.FASTOCTREE)
+    few = Image.fromarray(picture).quantize(PNG_COLOURS, method=Image.Quantize.FASTOCTREE)
     few.save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -15,13 +15,13 @@ from fedchain.surfaces.process.one_set import SetWork
 from fedchain.surfaces.process.page import PAGE, page_of
 from fedchain.surfaces.process.records import Processed, ProcessedSet, ProcessSettings
 from fedchain.surfaces.process.table import TABLE_FILES, table_file
-from fedchain.surfaces.process.work import Work
+from fedchain.surfaces.process.work import StageWork
 from fedchain.surfaces.reconstruction import method_of
 from fedchain.surfaces.upsampling import learned_model
 
 JOURNAL_FILE = "processed.json"
 """Name of the journal in the folder of results."""
-STEPS = 100
+PROGRESS_STEPS = 100
 """Steps of the progress in all."""
 SUMMARY = "summary"
 """Name of the result that is made of all others: the page and the tables."""
@@ -63,7 +63,7 @@ def process_folder(
     _need_parts(listed, settings)
     journal = open_results(out / JOURNAL_FILE, settings.words(), force=force)
     journal.begin(SUMMARY, (PAGE, *TABLE_FILES))
-    work = Work(folder, journal)
+    work = StageWork(folder, journal)
     sets, many = list[ProcessedSet](), len(listed.scans)
     for files in listed.sets:
         if files.scans:
@@ -88,7 +88,7 @@ def _tell(
     progress: Callable[[int, int, str], None], before: float, own: float, share: float, now: str
 ) -> None:
     """Tell the progress of a set, ``own`` of all the work, of which ``share`` is done."""
-    progress(round(STEPS * (before + own * share)), STEPS, now)
+    progress(round(PROGRESS_STEPS * (before + own * share)), PROGRESS_STEPS, now)
 
 
 def _need_parts(listed: ScanFolder, settings: ProcessSettings) -> None:
@@ -104,7 +104,7 @@ def _need_parts(listed: ScanFolder, settings: ProcessSettings) -> None:
         needed_package("skimage.measure", "surfaces", "marching cubes")
 
 
-def _summarise(work: Work, done: Processed) -> None:
+def _summarise(work: StageWork, done: Processed) -> None:
     """Write the page and the tables, which are made anew by every call."""
     write_whole(work.out / PAGE, page_of(done, work.out))
     for file in TABLE_FILES:

@@ -16,16 +16,16 @@ from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of
 from fedchain.surfaces.upsampling import Factor, UpsamplingMethod
 from fedchain.version import __version__
 
-Stage = Literal["filter", "merge", "upsample", "reconstruct"]
+StageName = Literal["filter", "merge", "upsample", "reconstruct"]
 FailedStage = Literal["read", "filter", "merge", "upsample", "reconstruct", "pictures"]
 """A stage, or ``read``: the scans of a set are others than those of its results; or ``pictures``:
 what the page shows of a scan."""
-STAGES: tuple[Stage, ...] = get_args(Stage)
+STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 """The stages in their order."""
 PROCESS_VERSION = 1
 """Version of the stages. Increase it with every change after which the same scans and settings give
 other files."""
-Count = Annotated[int, Field(ge=0)]
+AtLeastZero = Annotated[int, Field(ge=0)]
 Length = Annotated[float, Field(ge=0)]
 
 
@@ -68,26 +68,26 @@ class ProcessSettings:
         return f"{version}, model {self.model[:16]}, {erased}, {poses}, {denser}, {surface}"
 
 
-class Change(Section):
+class StageChange(Section):
     """What one stage made of one scan, or of the merged scans of a set."""
 
     name: str
     """Name of the scan, or of the merged scans of a set."""
-    stage: Stage
+    stage: StageName
     """The stage."""
     file: str
     """The file that the stage wrote for the next one: its path below the folder of results."""
-    before: Count
+    before: AtLeastZero
     """Points that the stage was given."""
-    after: Count | None = None
+    after: AtLeastZero | None = None
     """Points that it gave; None for a surface."""
     spacing_before_m: Length | None = None
     """Spacing of the points that it was given, in metres; see ``spacing_of``."""
     spacing_m: Length | None = None
     """Spacing of the points that it gave, in metres; None for a surface."""
-    vertices: Count | None = None
+    vertices: AtLeastZero | None = None
     """Vertices of the surface."""
-    triangles: Count | None = None
+    triangles: AtLeastZero | None = None
     """Triangles of the surface."""
     distance_m: Length | None = None
     """Mean distance of the vertices to the nearest of the points that the stage was given, in
@@ -99,7 +99,7 @@ class Change(Section):
     def erased(self) -> float | None:
         """Share of the points that the stage erased; negative if it added points.
 
-        >>> Change(name="a", stage="filter", file="a.ply", before=8, after=6).erased
+        >>> StageChange(name="a", stage="filter", file="a.ply", before=8, after=6).erased
         0.25
         """
         return None if self.after is None else 1 - self.after / max(self.before, 1)
@@ -126,7 +126,7 @@ class Joined(Section):
     """Names of the scans that are merged."""
     alone: dict[str, str]
     """Why a scan has a surface of its own, by its name."""
-    change: Change | None
+    change: StageChange | None
     """What merging made of the points; None if no scans are merged."""
 
 
@@ -140,10 +140,10 @@ class ProcessedSet:
     """Names of its scans, in alphabetical order."""
     joined: Joined | None = None
     """Which scans are merged; None if that could not be found out."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[StageChange, ...] = ()
     """What the stages changed, stage by stage."""
     pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Files of pictures by the name of the scan, in the order of ``SHOWN``."""
+    """Files of pictures by the name of the scan, in the order of ``PANEL_NAMES``."""
 
     def surface_of(self, scan: str) -> str:
         """Return the name of the surface that a scan belongs to."""
@@ -169,10 +169,10 @@ class Processed:
     """Number of results that this call has made."""
 
     @property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[StageChange, ...]:
         """What the stages changed, set by set."""
         return tuple(change for each in self.sets for change in each.changes)
 
 
-SHOWN = ("original", "kept", "denser", "surface")
+PANEL_NAMES = ("original", "kept", "denser", "surface")
 """What the pictures of a scan show, in the order of the page."""

@@ -18,8 +18,8 @@ from fedchain.scans.training.images import OpenSet
 from fedchain.scans.training.model_file import TrainedModel
 from fedchain.surfaces.merging import cloud_of_scan, merged_scans
 from fedchain.surfaces.mesh_folder import OpenFiles
-from fedchain.surfaces.process.records import Change, Joined, ProcessSettings
-from fedchain.surfaces.process.work import Made
+from fedchain.surfaces.process.records import Joined, ProcessSettings, StageChange
+from fedchain.surfaces.process.work import StageOutput
 from fedchain.surfaces.reconstruction import reconstruct
 from fedchain.surfaces.trimming import mean_distance, spacing_of
 from fedchain.surfaces.upsampling import learned_model, upsample_cloud
@@ -35,7 +35,7 @@ def mask_file(name: str) -> str:
 
 def filter_stage(
     file: ScanFile, opened: OpenSet, trained: TrainedModel, settings: ProcessSettings
-) -> Made:
+) -> StageOutput:
     """Erase the outliers of a scan: write the cloud of the points that remain, and the mask.
 
     A scan that the model cannot judge, since it has no grid or no views that its channels compare
@@ -58,7 +58,7 @@ def filter_stage(
     kept = made.cleaned
     remaining = kept.positions[kept.valid] if isinstance(kept, Scan) else kept.points
     cloud, mask = (f"{KEPT_FOLDER}/{each}" for each in made.files)
-    change = Change(
+    change = StageChange(
         name=file.name,
         stage="filter",
         file=cloud,
@@ -68,7 +68,7 @@ def filter_stage(
         spacing_m=spacing_of(remaining),
         notes=notes,
     )
-    return Made(change, (cloud, mask), lambda out: write_clean(out / KEPT_FOLDER, made))
+    return StageOutput(change, (cloud, mask), lambda out: write_clean(out / KEPT_FOLDER, made))
 
 
 def _kept_whole(file: ScanFile) -> CleanScan:
@@ -84,7 +84,7 @@ def _kept_whole(file: ScanFile) -> CleanScan:
     return CleanScan(read, mask, int(mask.sum()), (), True, (cloud, file.name + KEEP))
 
 
-def merge_stage(name: str, kept: Mapping[str, Path], settings: ProcessSettings) -> Made:
+def merge_stage(name: str, kept: Mapping[str, Path], settings: ProcessSettings) -> StageOutput:
     """Merge the filtered scans of a set whose cameras are known: write one cloud.
 
     Args:
@@ -101,12 +101,12 @@ def merge_stage(name: str, kept: Mapping[str, Path], settings: ProcessSettings) 
     if len(merged) < 2:
         words = "the only scan of its set" if len(kept) == 1 else "the only scan with a camera"
         alone = {each: opened.turntable.left_out.get(kept[each], words) for each in kept}
-        return Made(Joined(name="", merged=(), alone=alone, change=None), (), lambda _: None)
+        return StageOutput(Joined(name="", merged=(), alone=alone, change=None), (), lambda _: None)
     read = {each: opened.read(kept[each]) for each in merged}
     scans = {each: scan for each, scan in read.items() if isinstance(scan, Scan)}
     made, file = merged_scans(scans, refine=settings.refine), f"{MERGED_FOLDER}/{name}.ply"
     spacings = [spacing_of(scan.positions[scan.valid]) for scan in scans.values()]
-    change = Change(
+    change = StageChange(
         name=name,
         stage="merge",
         file=file,
@@ -118,7 +118,7 @@ def merge_stage(name: str, kept: Mapping[str, Path], settings: ProcessSettings) 
     )
     alone = {each: opened.turntable.left_out[kept[each]] for each in kept if each not in scans}
     joined = Joined(name=name, merged=tuple(scans), alone=alone, change=change)
-    return Made(joined, (file,), lambda out: write_cloud(out / file, made.cloud))
+    return StageOutput(joined, (file,), lambda out: write_cloud(out / file, made.cloud))
 
 
 def _poses(refused: Mapping[str, str], many: int) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def _poses(refused: Mapping[str, str], many: int) -> tuple[str, ...]:
     return (f"{len(refused)} of {many} scans keep their stored poses, not refined: {whys}",)
 
 
-def upsample_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
+def upsample_stage(name: str, path: Path, settings: ProcessSettings) -> StageOutput:
     """Make the points of a filtered scan, or of merged ones, denser: write one cloud.
 
     Raises:
@@ -139,7 +139,7 @@ def upsample_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
     cloud, file = cloud_in(path), f"{DENSER_FOLDER}/{name}.ply"
     model = learned_model(settings.upsampling, settings.upsampling_model)
     dense = upsample_cloud(cloud, settings.upsampling, factor=settings.upsample, model=model)
-    change = Change(
+    change = StageChange(
         name=name,
         stage="upsample",
         file=file,
@@ -148,10 +148,10 @@ def upsample_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
         spacing_before_m=spacing_of(cloud.points),
         spacing_m=spacing_of(dense.points),
     )
-    return Made(change, (file,), lambda out: write_cloud(out / file, dense))
+    return StageOutput(change, (file,), lambda out: write_cloud(out / file, dense))
 
 
-def reconstruct_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
+def reconstruct_stage(name: str, path: Path, settings: ProcessSettings) -> StageOutput:
     """Reconstruct the surface of a cloud: write one mesh.
 
     Raises:
@@ -160,7 +160,7 @@ def reconstruct_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
     """
     cloud, file = cloud_in(path), f"{SURFACE_FOLDER}/{name}.ply"
     mesh = reconstruct(cloud, method=settings.surface, depth=settings.depth)
-    change = Change(
+    change = StageChange(
         name=name,
         stage="reconstruct",
         file=file,
@@ -170,7 +170,7 @@ def reconstruct_stage(name: str, path: Path, settings: ProcessSettings) -> Made:
         triangles=len(mesh.faces),
         distance_m=mean_distance(mesh, cloud.points),
     )
-    return Made(change, (file,), lambda out: write_mesh(out / file, mesh))
+    return StageOutput(change, (file,), lambda out: write_mesh(out / file, mesh))
 
 
 def cloud_in(path: Path) -> Cloud:

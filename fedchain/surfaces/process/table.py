@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fedchain.surfaces.process.records import Change, Processed
+from fedchain.surfaces.process.records import Processed, StageChange
 
 TABLE_FILES = ("stages.csv", "stages.json")
 """Names of the tables, in the folder of results."""
-COLUMNS = (
+STAGE_COLUMNS = (
     "name", "stage", "points_before", "points_after", "share_erased", "spacing_before_mm",
     "spacing_after_mm", "vertices", "triangles", "mean_distance_mm", "file", "notes",
 )  # fmt: skip
@@ -26,19 +26,19 @@ before and after the stage, and how far a surface is off its points."""
 
 
 def table_rows(done: Processed) -> list[dict[str, Any]]:
-    """Return a row for each stage that was done or has failed, with the keys of ``COLUMNS``.
+    """Return a row for each stage that was done or has failed, with the keys of ``STAGE_COLUMNS``.
 
     A stage that has failed has its reason in the column of notes, and no file.
     """
     rows = [_row(change) for change in done.changes]
-    nothing = dict.fromkeys(COLUMNS)
+    nothing = dict.fromkeys(STAGE_COLUMNS)
     for each in done.failures:
         notes = f"failed: {each.reason}"
         rows.append({**nothing, "name": each.name, "stage": each.stage, "notes": notes})
     return rows
 
 
-def _row(change: Change) -> dict[str, Any]:
+def _row(change: StageChange) -> dict[str, Any]:
     return {
         "name": change.name,
         "stage": change.stage,
@@ -65,13 +65,13 @@ def table_file(done: Processed, name: str) -> str:
     if name.endswith(".json"):
         return json.dumps({"settings": done.settings.words(), "stages": rows}, indent=1) + "\n"
     text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table = csv.DictWriter(text, STAGE_COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     return text.getvalue()
 
 
-def table_cells(done: Processed) -> Iterator[tuple[str, ...]]:
+def stage_cells(done: Processed) -> Iterator[tuple[str, ...]]:
     """Yield the cells under ``HEADS`` for each stage that was done."""
     for change in done.changes:
         row = _row(change)

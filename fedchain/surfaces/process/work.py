@@ -19,7 +19,7 @@ from fedchain.system import delete, delete_drafts
 
 
 @dataclass(frozen=True)
-class Made:
+class StageOutput:
     """What a stage has made of its inputs."""
 
     figures: Section
@@ -31,7 +31,7 @@ class Made:
 
 
 @dataclass
-class Work:
+class StageWork:
     """The results of a folder, made one after the other."""
 
     folder: Path
@@ -63,7 +63,9 @@ class Work:
             self._digests[path] = digest_of(path).hex()
         return self._digests[path]
 
-    def result(self, name: str, inputs: Mapping[str, Path], make: Callable[[], Made]) -> Result:
+    def result(
+        self, name: str, inputs: Mapping[str, Path], make: Callable[[], StageOutput]
+    ) -> Result:
         """Return the result of this name; make it if it is not finished, or of other inputs.
 
         Files are written between two entries of the journal, each of them whole. So a command that
@@ -80,7 +82,7 @@ class Work:
             RunError: the disk fails.
         """
         stop_if_asked()
-        source = source_of({key: self.digest(path) for key, path in inputs.items()})
+        source = digest_of_inputs({key: self.digest(path) for key, path in inputs.items()})
         there = self.journal.entries.done.get(name)
         if there is not None and there.source != source:
             self.journal.forget([name])
@@ -102,7 +104,11 @@ class Work:
         return found
 
     def attempt(
-        self, stage: FailedStage, name: str, inputs: Mapping[str, Path], make: Callable[[], Made]
+        self,
+        stage: FailedStage,
+        name: str,
+        inputs: Mapping[str, Path],
+        make: Callable[[], StageOutput],
     ) -> Result | None:
         """Return the result of a stage of a scan or a set, or None if it fails; see ``result``."""
         try:
@@ -145,10 +151,10 @@ class Work:
             delete(self.out / file)
 
 
-def source_of(digests: Mapping[str, str]) -> str:
+def digest_of_inputs(digests: Mapping[str, str]) -> str:
     """Return one SHA-256 digest of named digests, which does not depend on their order.
 
-    >>> source_of({"a": "1", "b": "2"}) == source_of({"b": "2", "a": "1"}) != source_of({"a": "2"})
+    >>> digest_of_inputs({"a": "1", "b": "2"}) == digest_of_inputs({"b": "2", "a": "1"})
     True
     """
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()

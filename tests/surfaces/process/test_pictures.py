@@ -11,15 +11,15 @@ from fedchain.scans.formats.meshes import Mesh
 from fedchain.scans.pictures import KEPT, MISSED
 from fedchain.surfaces.process import pictures
 from fedchain.surfaces.process.pictures import (
-    DARKEST,
-    brightness,
+    DARKEST_POINT,
     camera_towards,
+    draw_dots,
     draw_kept,
     draw_original,
-    draw_points,
     draw_surface,
+    panel_view,
     png_bytes,
-    sight_of,
+    point_brightness,
 )
 
 AXES = np.eye(3)
@@ -31,24 +31,24 @@ def _size(monkeypatch):
     monkeypatch.setattr(pictures, "SIZE", (60, 80))
 
 
-def front_sight(points, distance=1.0):
+def front_view(points, distance=1.0):
     """Look at the middle of points from above."""
     middle = np.asarray(points).mean(axis=0)
-    return sight_of(points, camera_towards(points, middle + distance * AXES[2]))
+    return panel_view(points, camera_towards(points, middle + distance * AXES[2]))
 
 
 def test_the_points_fill_the_picture_and_keep_its_shape():
     scan = scan_of(camera_at(30))
     points = scan.positions[scan.valid]
-    sight = sight_of(points, scan.view)
-    pixels, _ = sight.camera.project(points)
-    assert sight.size == (60, 80)
+    view = panel_view(points, scan.view)
+    pixels, _ = view.camera.project(points)
+    assert view.size == (60, 80)
     (left, top), (right, bottom) = pixels.min(axis=0), pixels.max(axis=0)
     assert 0 <= top < bottom <= 59
     assert 0 <= left < right <= 79
     assert bottom - top > 0.85 * 60  # the ball is as high as the picture is
     assert abs((left + right) / 2 - 39.5) < 1.5
-    focal = scan.view.focal / sight.camera.focal
+    focal = scan.view.focal / view.camera.focal
     assert focal[0] == pytest.approx(focal[1])
 
 
@@ -56,7 +56,7 @@ def test_a_few_far_points_do_not_make_the_others_small():
     points = plane(40)
     far = np.concatenate([points, [[5.0, 0, 0]]])
     camera = camera_towards(points, points.mean(axis=0) + AXES[2])
-    near, with_far = sight_of(points, camera), sight_of(far, camera)
+    near, with_far = panel_view(points, camera), panel_view(far, camera)
     assert with_far.camera.focal[0] == pytest.approx(near.camera.focal[0], rel=0.1)
 
 
@@ -64,15 +64,15 @@ def test_a_camera_that_sees_nothing_is_refused():
     points = plane()
     camera = camera_towards(points, points.mean(axis=0) + AXES[2])
     with pytest.raises(DataError, match="no point in front"):
-        sight_of(points + 5 * AXES[2], camera)
+        panel_view(points + 5 * AXES[2], camera)
 
 
 def test_near_points_hide_far_ones_in_any_order():
     points = np.concatenate([plane(), plane() + 0.1 * AXES[2]])
-    sight = front_sight(points)
+    view = front_view(points)
     colours = np.repeat([RED, BLUE], 900, axis=0)
     for order in (slice(None), slice(None, None, -1)):
-        drawn = draw_points(points[order], colours[order], sight)
+        drawn = draw_dots(points[order], colours[order], view)
         shown = drawn[drawn[..., 3] > 0]
         assert (shown[:, :3] == BLUE).all(axis=1).mean() > 0.7
         assert (drawn[30, 40, :3] == BLUE).all()
@@ -80,7 +80,7 @@ def test_near_points_hide_far_ones_in_any_order():
 
 def test_a_dense_plane_has_no_holes_and_its_surroundings_are_transparent():
     points = plane()
-    drawn = draw_points(points, np.full((900, 3), RED), front_sight(points))
+    drawn = draw_dots(points, np.full((900, 3), RED), front_view(points))
     rows, columns = np.nonzero(drawn[..., 3])
     inside = drawn[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     assert (inside[..., 3] == 255).all()
@@ -89,15 +89,15 @@ def test_a_dense_plane_has_no_holes_and_its_surroundings_are_transparent():
 
 def test_points_behind_the_camera_are_not_drawn():
     points = plane()
-    sight = front_sight(points)
+    view = front_view(points)
     behind = points + 3 * AXES[2]
-    assert not draw_points(behind, np.full((900, 3), RED), sight).any()
+    assert not draw_dots(behind, np.full((900, 3), RED), view).any()
 
 
 def test_kept_points_are_blue_and_erased_ones_vermilion():
     points = plane()
     keep = points[:, 0] > 0.1
-    drawn = draw_kept(cloud(points), keep, front_sight(points))
+    drawn = draw_kept(cloud(points), keep, front_view(points))
     shown = drawn[drawn[..., 3] > 0][:, :3].astype(float)
     hues = np.unique(np.round(shown / shown.max(axis=1, keepdims=True), 1), axis=0)
     wanted = {tuple(np.round(np.array(c) / max(c), 1)) for c in (KEPT, MISSED)}
@@ -106,15 +106,15 @@ def test_kept_points_are_blue_and_erased_ones_vermilion():
 
 def test_brightness_is_that_of_the_light_or_else_of_the_nearness():
     points = sphere(500)
-    sight = front_sight(points, 3)
-    near = brightness(cloud(points), sight)
+    view = front_view(points, 3)
+    near = point_brightness(cloud(points), view)
     assert near[points[:, 2].argmax()] == 1
-    assert near[points[:, 2].argmin()] == pytest.approx(DARKEST)
+    assert near[points[:, 2].argmin()] == pytest.approx(DARKEST_POINT)
     lit = cloud(points)
     lit = type(lit)(points=lit.points, intensity=points[:, 0].astype(np.float32) + 2)
-    light = brightness(lit, sight)
+    light = point_brightness(lit, view)
     assert light[points[:, 0].argmax()] == 1
-    assert (light >= DARKEST).all()
+    assert (light >= DARKEST_POINT).all()
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_surface_stands_where_its_points_stand():
     points = plane(12)
     corners = [i for i in range(12 * 11) if i % 12 < 11]
     faces = [[i, i + 12, i + 1] for i in corners] + [[i + 1, i + 12, i + 13] for i in corners]
-    sight = front_sight(points)
+    view = front_view(points)
     mesh = Mesh(points, np.array(faces))
-    surface, dots = draw_surface(mesh, sight), draw_original(cloud(points), sight)
+    surface, dots = draw_surface(mesh, view), draw_original(cloud(points), view)
     assert surface.shape == dots.shape == (60, 80, 4)
     both = (surface[..., 3] > 0) & (dots[..., 3] > 0)
     assert both.sum() > 0.7 * (surface[..., 3] > 0).sum() > 0
@@ -155,12 +155,12 @@ def test_a_picture_becomes_the_same_png_with_its_transparency():
 def test_a_sight_is_one_of_points_of_every_size():
     for scale in (1e-6, 1.0, 1e3):
         points = scale * sphere(300)
-        sight = front_sight(points, 4 * scale)
-        assert draw_original(cloud(points), sight)[..., 3].any()
+        view = front_view(points, 4 * scale)
+        assert draw_original(cloud(points), view)[..., 3].any()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_scan_of_few_points_has_a_picture(count):
     points = plane()[:count]
-    sight = sight_of(points, camera_towards(points, None))
-    assert draw_original(cloud(points), sight)[..., 3].any()
+    view = panel_view(points, camera_towards(points, None))
+    assert draw_original(cloud(points), view)[..., 3].any()
