@@ -172,7 +172,9 @@ def main() -> None:
         asked.pictures.mkdir(parents=True, exist_ok=True)
         for towards in ((0.0, 0.6, 1.0), (1.0, 0.6, 0.0), (0.0, 0.6, -1.0)):
             names = "unfiltered", "distance above 1.5 mm"
-            picture = draw_side_by_side([meshes[n] for n in names], towards, (0, 1, 0), (700, 900))
+            shown = [meshes[name] for name in names]
+            view = np.array(towards), np.array([0.0, 1.0, 0.0]), (700, 900)
+            picture = draw_side_by_side(shown, *view, around=shown[1])
             name = "_".join(f"{part:g}" for part in towards)
             Image.fromarray(picture).save(asked.pictures / f"merged_{name}.png")
 

@@ -52,6 +52,12 @@ NEEDED = {
     "surfaces/process/test_interrupted_processing.py::test_the_real_turntable_survives_three_kills_and_names_a_damaged_file": (  # noqa: E501
         "files of 2064 x 1544 pixels beside clouds without a grid, at the size of real work"
     ),
+    "surfaces/test_reconstruction.py::test_the_outliers_of_a_real_scan_move_its_surface": (
+        "a scan before and after a person cleaned it"
+    ),
+    "surfaces/test_surface_training.py::test_refine_beats_midpoints_on_the_clouds_of_pu_net": (
+        "clouds on which published methods are compared, and the figure of midpoints"
+    ),
     "test_acceptance.py::test_a_private_model_of_real_scans_beats_keeping_and_erasing_everything": (
         "a whole run of `real_scans.yaml`"
     ),

@@ -110,8 +110,8 @@ def _warnings(done: ReconstructedFolder) -> Iterator[str]:
 
 
 def _lines(done: ReconstructedFolder, folder: Path, out: Path) -> Iterator[RenderableType]:
-    many = sum(len(each.scans) + len(each.cleaned) for each in done.folder.sets)
-    yield f"read      {counted_words(many, 'scan')} in {folder}"
+    read = sum(len(each.scans) + len(each.cleaned) for each in done.folder.sets)
+    yield f"read      {counted_words(read, 'scan')} in {folder}"
     yield from left_out_lines(done.folder)
     yield f"method    {METHODS[done.method]}"
     rows = (
@@ -127,4 +127,5 @@ def _lines(done: ReconstructedFolder, folder: Path, out: Path) -> Iterator[Rende
     columns = "mesh", "scans", "points", "vertices", "triangles", "mm to the points", "made"
     yield table((*columns, "file"), rows)
     failed = f", {len(done.failed)} failed" if done.failed else ""
-    yield f"files     {out}: {len(done.meshes)} meshes{failed}"
+    many = "1 mesh" if len(done.meshes) == 1 else f"{len(done.meshes)} meshes"
+    yield f"files     {out}: {many}{failed}"

@@ -31,6 +31,7 @@ def test_reconstruct_writes_a_mesh_and_a_table_and_skips_it_the_second_time(fold
     assert "method    marching cubes on the distance to the points" in told.out
     for head in ("mesh", "points", "vertices", "triangles", "mm to the points"):
         assert head in told.out
+    assert told.out.endswith("out: 1 mesh\n")
     assert (tmp_path / "out" / "merged.ply").read_bytes().startswith(b"ply")
     values = json.loads(call(*arguments, "--format", "json").out)
     assert values["skipped"] == ["merged"]
