@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from fedchain.errors import DataError
 from fedchain.extras import needed_package
 from fedchain.files import write_whole
+from fedchain.names import legible
 from fedchain.scans.training.folders import ScanFolder, list_folder
 from fedchain.scans.training.journal import Result, open_results
 from fedchain.scans.training.model_file import TrainedModel
@@ -54,12 +56,14 @@ def process_folder(
         progress: called with the steps done, all steps, and the current one.
 
     Raises:
-        DataError: the folder holds no scan, or the model that adds points cannot be read.
+        DataError: the folder holds no scan, or one whose name is not UTF-8, or the model that adds
+            points cannot be read.
         RunRefused: ``out`` has results of other settings, or a file of somebody else.
         MissingExtra: a package that a stage needs is not installed.
         RunError: the disk fails.
     """
     listed = list_folder(folder, without=out)
+    _need_text_names(listed)
     _need_parts(listed, settings)
     journal = open_results(out / JOURNAL_FILE, settings.words(), force=force)
     journal.begin(SUMMARY, (PAGE, *TABLE_FILES))
@@ -89,6 +93,15 @@ def _tell(
 ) -> None:
     """Tell the progress of a set, ``own`` of all the work, of which ``share`` is done."""
     progress(round(PROGRESS_STEPS * (before + own * share)), PROGRESS_STEPS, now)
+
+
+def _need_text_names(listed: ScanFolder) -> None:
+    """Raise DataError if the path of a scan is not UTF-8, which the journal is."""
+    for path in (path for each in listed.sets for path in each.views):
+        below = str(path.relative_to(listed.path))
+        if legible(below) != below:
+            words = "has a name that is not UTF-8; allowed: rename it"
+            raise DataError(f"{listed.path}: {legible(below)}: {words}")
 
 
 def _need_parts(listed: ScanFolder, settings: ProcessSettings) -> None:

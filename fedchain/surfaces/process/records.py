@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,8 +20,6 @@ StageName = Literal["filter", "merge", "upsample", "reconstruct"]
 FailedStage = Literal["read", "filter", "merge", "upsample", "reconstruct", "pictures"]
 """A stage, or ``read``: the scans of a set are others than those of its results; or ``pictures``:
 what the page shows of a scan."""
-STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
-"""The stages in their order."""
 PROCESS_VERSION = 1
 """Version of the stages. Increase it with every change after which the same scans and settings give
 other files."""

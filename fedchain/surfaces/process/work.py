@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedchain.errors import DataError, RunRefused
+from fedchain.errors import DataError, RunRefused, cannot
 from fedchain.interruption import stop_if_asked
 from fedchain.registry import Section
 from fedchain.scans.training.folders import digest_of
@@ -146,9 +146,12 @@ class StageWork:
             )
 
     def _delete(self, files: Iterable[str]) -> None:
-        for file in files:
-            delete_drafts(self.out / file)
-            delete(self.out / file)
+        for path in (self.out / file for file in files):
+            delete_drafts(path)
+            try:
+                delete(path)
+            except OSError as error:
+                raise cannot(path, "be deleted", error) from error
 
 
 def digest_of_inputs(digests: Mapping[str, str]) -> str:

@@ -1,7 +1,9 @@
 """The whole way from scans to surfaces, by marching cubes and in stored poses."""
 
 import json
+import os
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -211,13 +213,12 @@ def test_other_settings_are_refused_and_force_leaves_nothing_of_them(tmp_path):
     folder, out = ball_scans(tmp_path / "scans", (0, 90)), tmp_path / "out"
     processed(folder, out, DENSER)
     before = bytes_in(out)
-    others = {
-        "upsample": None, "depth": 6, "even_unlike": True, "refine": True, "model": "other",
-        "surface": "poisson",
-    }  # fmt: skip
+    others = {"upsample": None, "depth": 6, "even_unlike": True, "model": "other"}
+    if find_spec("small_gicp"):
+        others["refine"] = True
+    if find_spec("open3d"):
+        others["surface"] = "poisson"
     for name, value in others.items():
-        if name in ("refine", "surface"):
-            pytest.importorskip({"refine": "small_gicp", "surface": "open3d"}[name])
         with pytest.raises(RunRefused, match="has results of another model or setting"):
             processed(folder, out, replace(DENSER, **{name: value}))
     assert bytes_in(out) == before
@@ -314,6 +315,22 @@ def test_a_folder_without_scans_and_one_that_cannot_be_written_are_refused(tmp_p
     with pytest.raises(RunRefused, match="is no folder, or lies below a file"):
         processed(folder, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_names_of_all_kinds_are_kept_and_one_that_is_no_text_is_refused_in_one_line(tmp_path):
+    folder = ball_scans(tmp_path / "scans", (0, 90))
+    (folder / "scan_000.npz").rename(folder / "Größe ✓ <1> #%.npz")
+    done = processed(folder, tmp_path / "out")
+    assert (done.failures, names(done, "reconstruct")) == ((), ["merged"])
+    assert (tmp_path / "out" / "pictures" / "Größe ✓ <1> #%.surface.png").exists()
+    assert "Größe ✓ &lt;1&gt; #%" in (tmp_path / "out" / "index.html").read_text("utf-8")
+    try:
+        (folder / "scan_090.npz").rename(folder / os.fsdecode(b"sc\xff.npz"))
+    except OSError:
+        pytest.skip("this file system has text names only")
+    with pytest.raises(DataError, match=r"sc\\xff\.npz: has a name that is not UTF-8"):
+        processed(folder, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_progress_rises_to_its_end(tmp_path):
