@@ -91,8 +91,7 @@ class StageWork:
             self.before.add(name)
             return known
         made = make()
-        if there is not None:
-            self._delete({*there.files} - {*made.files})
+        self._delete({*self.journal.entries.begun.get(name, ())} - {*made.files})
         self.journal.begin(name, made.files)
         made.write(self.out)
         for file in made.files:
