@@ -39,14 +39,14 @@ from fedchain.surfaces.metrics import (
 )
 from fedchain.surfaces.midpoints import midpoint_candidates
 from fedchain.surfaces.model_file import (
-    SHIPPED,
+    SHIPPED_MODELS,
     ShippedName,
     SurfaceModel,
     read_surface_model,
     write_surface_model,
 )
 from fedchain.surfaces.neighbours import farthest_points
-from fedchain.surfaces.solids import FAMILIES
+from fedchain.surfaces.solids import SOLIDS
 from fedchain.surfaces.tasks.shapes import plain_midpoints
 from fedchain.surfaces.training import RECIPES, train_on_shapes
 from fedchain.surfaces.upsampling import upsample
@@ -92,7 +92,7 @@ def main() -> None:
 def place_of(trained: Path | None, name: str) -> Path:
     """Return the file of a model: that of a training, or the shipped one."""
     own = None if trained is None else trained / f"{name}.npz"
-    return own if own is not None and own.exists() else SHIPPED / f"{name}.npz"
+    return own if own is not None and own.exists() else SHIPPED_MODELS / f"{name}.npz"
 
 
 def train(name: ShippedName, out: Path) -> None:
@@ -115,7 +115,7 @@ def train(name: ShippedName, out: Path) -> None:
 def scores_of(made: SurfaceModel) -> dict[str, dict[str, float]]:
     """Return the Chamfer distance times 1,000 on generated shapes, for a model and baselines."""
     found: dict[str, list[float]] = {}
-    for family in FAMILIES:
+    for family in SOLIDS:
         for number in range(JUDGED):
             shape = generate_shape(0, ["judged", number], family, POINTS, (FACTOR - 1) * POINTS)
             truth = np.concatenate([shape.points, shape.truth])
@@ -256,7 +256,7 @@ def timed(method: str) -> tuple[float, float, float]:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
     points = generate_shape(0, ["large"], "creatures", LARGE, 0).points
-    model = None if method == "midpoints" else read_surface_model(SHIPPED / f"{method}.npz")
+    model = None if method == "midpoints" else read_surface_model(SHIPPED_MODELS / f"{method}.npz")
     before, began = peak(), time.process_time()
     upsample(points, method, factor=FACTOR, model=model)  # type: ignore[arg-type]
     return time.process_time() - began, before, peak()

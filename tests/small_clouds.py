@@ -9,7 +9,7 @@ import numpy as np
 from fedchain.learning.models import seeded
 from fedchain.scans.formats import write_cloud
 from fedchain.scans.scan import Cloud
-from fedchain.surfaces.model_file import SurfaceCard, SurfaceModel, module_of
+from fedchain.surfaces.model_file import SurfaceCard, SurfaceModel, surface_module
 
 BLOCKS = {"refine": ({"kind": "refine", "width": 4}, 16), "pu_net": (
     {"kind": "pu_net", "width": 0.0625, "residual": True}, 64)}  # fmt: skip
@@ -39,7 +39,7 @@ def untrained(kind: str, still: bool = False) -> SurfaceModel:
     """Return a small model of this kind without training; a ``still`` one answers 0."""
     block, points = BLOCKS[kind]
     card = SurfaceCard(model=block, points=points, trained_on="", training={}, scores={})
-    module = seeded(lambda: module_of(card, "test"), 0)()
+    module = seeded(lambda: surface_module(card, "test"), 0)()
     for value in module.parameters() if still else ():
         value.data.zero_()
     return SurfaceModel(card, module.eval())

@@ -9,8 +9,8 @@ from fedchain.errors import RunRefused
 from fedchain.learning.evaluation import dimension, load_weights
 from fedchain.registry import Part
 from fedchain.results.run import Run
-from fedchain.surfaces.model_file import ShippedName, SurfaceCard, SurfaceModel, module_of
-from fedchain.surfaces.neighbourhoods import NEIGHBOURS
+from fedchain.surfaces.model_file import ShippedName, SurfaceCard, SurfaceModel, surface_module
+from fedchain.surfaces.neighbourhoods import SEEN
 
 TASKS = "cloud_refinement", "cloud_upsampling"
 """Tasks whose models make clouds denser."""
@@ -40,12 +40,12 @@ def surface_model_of(folder: Path, height: int | None = None) -> SurfaceModel:
     block = run.block_of(height).hex()
     card = SurfaceCard(
         model=model.plain(),
-        points=given.get("patch", NEIGHBOURS),
+        points=given.get("patch", SEEN),
         trained_on=f"task {task.kind} by the run {run.folder.resolve().name}, block {block[:16]}",
         training={"rounds": len(run.metrics)},
         scores={},
     )
-    module = module_of(card, str(folder))
+    module = surface_module(card, str(folder))
     if dimension(module) != len(weights):
         words = f"has {len(weights)} weights, and its model {dimension(module)}"
         raise RunRefused(f"{folder}: {words}; allowed: a run of this fedchain")

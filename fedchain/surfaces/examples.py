@@ -8,6 +8,7 @@ from fedchain.arrays import Array, Singles
 from fedchain.elementary import dot
 from fedchain.surfaces.generated import GeneratedShape, offsets_to_surface
 from fedchain.surfaces.midpoints import midpoint_candidates
+from fedchain.surfaces.models.pu_net import FACTOR
 from fedchain.surfaces.neighbourhoods import Neighbourhoods, neighbourhoods
 from fedchain.surfaces.neighbours import farthest_points, nearest
 from fedchain.surfaces.patches import Patches, patches_around
@@ -19,13 +20,11 @@ FARTHEST = 0.5
 """Length to which offsets are cut, in sizes of the neighbourhood. A candidate that is farther from
 the surface lies between parts that have nothing to do with each other."""
 
-FACTOR = 4
-"""Number of points that upsampling makes of one point."""
-Pairs = tuple[Singles, Singles]
+ExamplePairs = tuple[Singles, Singles]
 """Inputs and targets of some examples."""
 
 
-def refinement_pairs(shape: GeneratedShape, many: int, random: np.random.Generator) -> Pairs:
+def refinement_pairs(shape: GeneratedShape, many: int, random: np.random.Generator) -> ExamplePairs:
     """Return neighbourhoods of midpoints of a shape's points, and the offsets to its surface.
 
     Args:
@@ -52,7 +51,7 @@ def offsets_inside(shape: GeneratedShape, around: Neighbourhoods, candidates: Ar
     return (offsets * (FARTHEST / np.maximum(length, FARTHEST))[:, None]).astype(np.float32)
 
 
-def patch_pairs(shape: GeneratedShape, size: int, many: int) -> Pairs:
+def patch_pairs(shape: GeneratedShape, size: int, many: int) -> ExamplePairs:
     """Return patches of a shape's points, and patches of four times as many points of its truth.
 
     The truth must have four times as many points as the shape, so that both patches cover the same

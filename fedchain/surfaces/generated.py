@@ -16,7 +16,7 @@ import numpy as np
 from fedchain.arrays import Array, Matrix, Vector
 from fedchain.elementary import dot
 from fedchain.randomness import NameStep, stream
-from fedchain.surfaces.solids import FAMILIES, REACH, Level
+from fedchain.surfaces.solids import SOLID_REACH, SOLIDS, Level
 
 GRID, STEEPEST = 16, 1.2
 """Number of places along a side of the grid on which a solid is looked for, and the largest slope
@@ -25,11 +25,11 @@ SPACING, PARTS = 0.08, 4
 """Distance of the places on a line at which the level is computed, and the number of parts into
 which an interval near a surface is divided, to find where the sign changes; walls are at least
 twice as thick as such a part."""
-HALVINGS = 20
+BISECTIONS = 20
 """Number of times that the interval of a crossing is halved: 0.08 / 4 / 2^20 is 2e-8."""
-LINES = 2048
+LINES_AT_ONCE = 2048
 """Largest number of lines that are followed at once."""
-STEP = 1e-4
+SLOPE_STEP = 1e-4
 """Distance over which the slope of a level is measured."""
 APPROACHES = 5
 """Number of steps from a point towards the surface."""
@@ -55,7 +55,7 @@ def generate_shape(
     Args:
         seed: the seed.
         names: name of the random stream; another name gives another solid.
-        family: a key of ``FAMILIES``.
+        family: a key of ``SOLIDS``.
         points: number of points to be made denser.
         truth: number of further points.
 
@@ -66,7 +66,7 @@ def generate_shape(
     True
     """
     random = stream(seed, "generated shape", family, *names)
-    level = FAMILIES[family](random)
+    level = SOLIDS[family](random)
     found = surface_points(level, points + truth, random)
     return GeneratedShape(level, found[:points], found[points:])
 
@@ -76,7 +76,7 @@ def surface_points(level: Level, count: int, random: np.random.Generator) -> Mat
     centre, radius = sphere_around(level)
     found: list[Matrix] = []
     while (have := sum(map(len, found))) < count:
-        lines = min(LINES, max(128, 3 * (count - have)))
+        lines = min(LINES_AT_ONCE, max(128, 3 * (count - have)))
         direction, middle = _draw_lines(lines, radius, random)
         found.append(_crossings(level, direction, middle + centre[:, None], radius))
     return np.concatenate(found)[:count]
@@ -84,8 +84,8 @@ def surface_points(level: Level, count: int, random: np.random.Generator) -> Mat
 
 def sphere_around(level: Level) -> tuple[Vector, float]:
     """Return centre and radius of a sphere that holds a solid."""
-    side = 2 * REACH * np.arange(GRID) / (GRID - 1) - REACH
-    step = 2 * REACH / (GRID - 1)
+    side = 2 * SOLID_REACH * np.arange(GRID) / (GRID - 1) - SOLID_REACH
+    step = 2 * SOLID_REACH / (GRID - 1)
     places = np.stack(np.meshgrid(side, side, side, indexing="ij")).reshape(3, -1)
     # The nearest place to a point of the surface is at most half a diagonal away.
     half = 0.9 * step
@@ -117,8 +117,8 @@ def slopes(level: Level, points: Matrix) -> Matrix:
     found = np.empty_like(points)
     for axis in range(3):
         shift = np.zeros((3, 1))
-        shift[axis] = STEP
-        found[axis] = (level(points + shift) - level(points - shift)) / (2 * STEP)
+        shift[axis] = SLOPE_STEP
+        found[axis] = (level(points + shift) - level(points - shift)) / (2 * SLOPE_STEP)
     return found
 
 
@@ -184,7 +184,7 @@ def _crossings(level: Level, direction: Matrix, middle: Matrix, radius: float) -
     line, low, high = line[near], fine[near, part], fine[near, part + 1]
     entering = inside[near, part + 1]
     own, along = middle[:, line], direction[:, line]
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         way = (low + high) / 2
         beyond = (level(own + way * along) < 0) == entering
         low, high = np.where(beyond, low, way), np.where(beyond, way, high)

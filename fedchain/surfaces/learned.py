@@ -11,6 +11,8 @@ from fedchain.surfaces.neighbourhoods import neighbours_of, seen_from
 from fedchain.surfaces.neighbours import farthest_points
 from fedchain.surfaces.patches import cut_patches
 
+SEARCHED_AT_ONCE = 1 << 19
+"""Number of candidates whose neighbours are looked for together."""
 CANDIDATES_AT_ONCE = 4096
 """Number of candidates that go through the model together."""
 PATCHES_AT_ONCE = 8
@@ -29,14 +31,16 @@ def refine_points(points: Array, candidates: Array, model: SurfaceModel) -> Matr
         The moved candidates, shape (m, 3).
     """
     points, candidates = np.asarray(points, np.float64), np.asarray(candidates, np.float64)
-    known, found = neighbours_of(points, candidates)
     moved = np.empty_like(candidates)
-    for start in range(0, len(candidates), CANDIDATES_AT_ONCE):
-        own = slice(start, start + CANDIDATES_AT_ONCE)
-        around = seen_from(known[found[own]], candidates[own])
-        with torch.inference_mode():
-            offsets = model.module(torch.from_numpy(around.inputs)).numpy()
-        moved[own] = candidates[own] + around.outside(offsets)
+    for place in range(0, len(candidates), SEARCHED_AT_ONCE):
+        near = candidates[place : place + SEARCHED_AT_ONCE]
+        known, found = neighbours_of(points, near)
+        for start in range(0, len(near), CANDIDATES_AT_ONCE):
+            own = slice(start, start + CANDIDATES_AT_ONCE)
+            around = seen_from(known[found[own]], near[own])
+            with torch.inference_mode():
+                offsets = model.module(torch.from_numpy(around.inputs)).numpy()
+            moved[place : place + SEARCHED_AT_ONCE][own] = near[own] + around.outside(offsets)
     return moved
 
 

@@ -21,7 +21,7 @@ MOST_ASSIGNED = 1024
 RADIUS, SPREAD, PUSHING = 0.07, 0.03, 4
 """Radius within which points repel each other, the length h over which the force falls, and the
 number of neighbours that repel a point. Patches fill the unit sphere."""
-AT_ONCE = 1 << 22
+DISTANCES_AT_ONCE = 1 << 22
 """Largest number of distances that are computed at once."""
 LEAST_SQUARED = 1e-12
 """Squared distance below which two points count as equal and have no direction to move in."""
@@ -150,7 +150,7 @@ def nearest_of(clouds: Tensor, others: Tensor, count: int = 1) -> Tensor:
         Shape (examples, n) if ``count`` is 1, else (examples, n, count).
     """
     with torch.no_grad():
-        block = max(1, AT_ONCE // (len(clouds) * others.shape[1]))
+        block = max(1, DISTANCES_AT_ONCE // (len(clouds) * others.shape[1]))
         found = []
         for part in torch.split(clouds.detach(), block, 1):
             distances = distances_between(part, others.detach())

@@ -33,7 +33,7 @@ from fedchain.version import __version__
 
 LARGEST_FILE = 1 << 28
 """Size of the largest model file that is read, in bytes."""
-SHIPPED = Path(__file__).with_name("shipped")
+SHIPPED_MODELS = Path(__file__).with_name("shipped")
 """Folder with the model files that come with fedchain."""
 ShippedName = Literal["refine", "pu_net"]
 """Name of a model that comes with fedchain."""
@@ -81,13 +81,13 @@ class SurfaceModel:
     """The model with its weights, ready to be called."""
 
 
-def shipped_model(name: ShippedName) -> SurfaceModel:
+def shipped_surface_model(name: ShippedName) -> SurfaceModel:
     """Return a model that comes with fedchain; it was trained on generated shapes only.
 
     Raises:
         DataError: this installation has no such file.
     """
-    return read_surface_model(SHIPPED / f"{name}.npz")
+    return read_surface_model(SHIPPED_MODELS / f"{name}.npz")
 
 
 def write_surface_model(path: Path, model: SurfaceModel) -> None:
@@ -109,12 +109,12 @@ def read_surface_model(path: Path) -> SurfaceModel:
     file = contents(path, LARGEST_FILE)
     arrays = arrays_of(file, LARGEST_FILE)
     card = _card_of(file, arrays.pop("card", None))
-    module = module_of(card, str(path))
+    module = surface_module(card, str(path))
     load_arrays(module, {n.removeprefix(WEIGHTS_PREFIX): each for n, each in arrays.items()}, file)
     return SurfaceModel(card, module.eval())
 
 
-def module_of(card: SurfaceCard, where: str) -> nn.Module:
+def surface_module(card: SurfaceCard, where: str) -> nn.Module:
     """Make the model of a card, without trained weights; ``where`` begins error messages.
 
     Raises:

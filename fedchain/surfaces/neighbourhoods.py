@@ -15,13 +15,13 @@ from fedchain.arrays import Array, Matrix, Singles, Vector, Wholes
 from fedchain.elementary import dot
 from fedchain.surfaces.neighbours import nearest
 
-NEIGHBOURS = 16
+SEEN = 16
 """Number of points around a candidate that the model sees."""
 ROTATIONS = ((0, 1), (0, 2), (1, 2))
-"""Pairs of axes that a sweep of Jacobi's method turns."""
+"""ExamplePairs of axes that a sweep of Jacobi's method turns."""
 SWEEPS = 6
 """Number of sweeps, after which matrices of 3 x 3 are diagonal to the last bits."""
-SMALLEST = 1e-30
+LEAST_SIZE = 1e-30
 """Least size of a neighbourhood; all its points are equal if they are nearer."""
 
 
@@ -52,7 +52,7 @@ def neighbourhoods(points: Array, candidates: Array) -> Neighbourhoods:
     """Return the neighbourhoods of candidates among the points of a cloud.
 
     Args:
-        points: the cloud, shape (m, 3); if it has fewer than ``NEIGHBOURS`` points, they are
+        points: the cloud, shape (m, 3); if it has fewer than ``SEEN`` points, they are
             repeated.
         candidates: places between the points, shape (n, 3).
 
@@ -68,19 +68,19 @@ def neighbourhoods(points: Array, candidates: Array) -> Neighbourhoods:
 def neighbours_of(points: Array, candidates: Array) -> tuple[Matrix, Wholes]:
     """Return the points of a cloud, and the indices of the nearest ones of each candidate.
 
-    Points are repeated if there are fewer than ``NEIGHBOURS``. The indices have the shape
-    (candidates, ``NEIGHBOURS``), nearest first.
+    Points are repeated if there are fewer than ``SEEN``. The indices have the shape
+    (candidates, ``SEEN``), nearest first.
     """
     points = np.asarray(points, np.float64)
-    known = np.resize(points, (max(len(points), NEIGHBOURS), 3))
-    return known, nearest(candidates, known, NEIGHBOURS)
+    known = np.resize(points, (max(len(points), SEEN), 3))
+    return known, nearest(candidates, known, SEEN)
 
 
 def seen_from(around: Matrix, candidates: Array) -> Neighbourhoods:
     """Return the neighbourhoods of candidates, shape (n, 3), from their neighbours, (n, k, 3)."""
     away = np.moveaxis(around - np.asarray(candidates, np.float64)[:, None], 2, 0)
     size = np.sqrt(_mean(dot(away, away)))
-    size = np.where(size > SMALLEST, size, 1.0)
+    size = np.where(size > LEAST_SIZE, size, 1.0)
     away = away / size[:, None]
     axes = principal_axes(away)
     turned = dot(axes.transpose(2, 0, 1)[:, :, :, None], away[:, :, None, :])

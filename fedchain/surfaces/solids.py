@@ -17,7 +17,7 @@ from fedchain.scans.simulator.shapes import SHAPES
 Level = Callable[[Matrix], Vector]
 """Function of points, shape (3, n), that is negative inside a solid, 0 on its surface and positive
 outside. Near the surface its slope is about 1, but it need not be a distance."""
-REACH = 2.0
+SOLID_REACH = 2.0
 """Radius of a sphere around the origin that holds every solid."""
 UNIT_M = 0.06
 """Length in metres of the shapes of the scanner simulator that becomes the length 1."""
@@ -107,7 +107,7 @@ def blend(parts: Sequence[Level], width: float) -> Level:
     return level
 
 
-def placed(solid: Level, centre: Sequence[float], rotation: Matrix) -> Level:
+def placed_solid(solid: Level, centre: Sequence[float], rotation: Matrix) -> Level:
     """Return a solid that is rotated, and then moved so that its origin is at ``centre``."""
 
     def level(points: Matrix) -> Vector:
@@ -159,7 +159,7 @@ def _draw_machined(random: np.random.Generator) -> Level:
         name = names[int(random.integers(len(names)))]
         solid = manufactured(name, SHAPES[name].draw(random))
         centre = [number * draw_between(random, -0.3, 0.3) for _ in range(3)]
-        parts.append(placed(solid, centre, draw_rotation(random)))
+        parts.append(placed_solid(solid, centre, draw_rotation(random)))
     return union(parts)
 
 
@@ -169,7 +169,7 @@ def _draw_rings(random: np.random.Generator) -> Level:
     for _ in range(1 + int(random.integers(3))):
         solid = manufactured("ring", SHAPES["ring"].draw(random))
         centre = draw_each_between(random, [-0.35] * 3, [0.35] * 3)
-        parts.append(placed(solid, centre, draw_rotation(random)))
+        parts.append(placed_solid(solid, centre, draw_rotation(random)))
     return union(parts)
 
 
@@ -179,7 +179,7 @@ def _draw_pebbles(random: np.random.Generator) -> Level:
     for _ in range(2 + int(random.integers(4))):
         radii = draw_each_between(random, [0.2] * 3, [0.6] * 3)
         centre = draw_each_between(random, [-0.45] * 3, [0.45] * 3)
-        parts.append(placed(ball(radii), centre, draw_rotation(random)))
+        parts.append(placed_solid(ball(radii), centre, draw_rotation(random)))
     return blend(parts, draw_between(random, 0.1, 0.5))
 
 
@@ -198,7 +198,9 @@ def _draw_creatures(random: np.random.Generator) -> Level:
         if random.random() < 0.6:
             end = _step(random, joint, draw_between(random, 0.15, 0.35))
             parts.append(limb(joint, end, middle, middle * draw_between(random, 0.5, 1.6)))
-    return placed(blend(parts, draw_between(random, 0.03, 0.15)), [0.0] * 3, draw_rotation(random))
+    return placed_solid(
+        blend(parts, draw_between(random, 0.03, 0.15)), [0.0] * 3, draw_rotation(random)
+    )
 
 
 def _step(random: np.random.Generator, start: Sequence[float], length: float) -> list[float]:
@@ -224,11 +226,11 @@ def _draw_furniture(random: np.random.Generator) -> Level:
         wide = b if bars == 0 else thin
         for k in range(max(bars, 1)):
             y = 0.0 if bars < 2 else (2 * k / (bars - 1) - 1) * (b - thin)
-            parts.append(placed(box([thin, wide, high]), [thin - a, y, high], upright))
+            parts.append(placed_solid(box([thin, wide, high]), [thin - a, y, high], upright))
         rail = box([thin, b, thin], 0.5 * thin)
-        parts.append(placed(rail, [thin - a, 0.0, 2 * high], upright))
+        parts.append(placed_solid(rail, [thin - a, 0.0, 2 * high], upright))
     turned = draw_rotation(random)
-    return placed(union(parts), [0.0] * 3, turned)
+    return placed_solid(union(parts), [0.0] * 3, turned)
 
 
 def _draw_quadrics(random: np.random.Generator) -> Level:
@@ -238,7 +240,7 @@ def _draw_quadrics(random: np.random.Generator) -> Level:
         radii = draw_each_between(random, [0.2] * 3, [0.7] * 3)
         solid = ball(radii, (2, 4, 8)[int(random.integers(3))])
         centre = [min(number, 1) * draw_between(random, -0.4, 0.4) for _ in range(3)]
-        parts.append(placed(solid, centre, draw_rotation(random)))
+        parts.append(placed_solid(solid, centre, draw_rotation(random)))
     return union(parts)
 
 
@@ -254,7 +256,7 @@ def _draw_castings(random: np.random.Generator) -> Level:
             found = np.maximum(found, -cut(points))
         return found
 
-    return placed(level, [0.0] * 3, draw_rotation(random))
+    return placed_solid(level, [0.0] * 3, draw_rotation(random))
 
 
 def _cutter(random: np.random.Generator, half: Sequence[float]) -> Level:
@@ -262,7 +264,7 @@ def _cutter(random: np.random.Generator, half: Sequence[float]) -> Level:
     centre = [float(random.choice([-1.0, 0.0, 1.0])) * side for side in half]
     kind, size = int(random.integers(3)), draw_between(random, 0.15, 0.4)
     if kind == 0 and any(centre):
-        return placed(ball([size] * 3), centre, np.eye(3))
+        return placed_solid(ball([size] * 3), centre, np.eye(3))
     axis = int(random.integers(3))
     if kind == 1:
         start, end = list(centre), list(centre)
@@ -271,10 +273,10 @@ def _cutter(random: np.random.Generator, half: Sequence[float]) -> Level:
     cosine, sine = cosine_and_sine(draw_between(random, 0, 1.5))
     turned = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
     corner = [side if place == 0 else place for side, place in zip(half, centre, strict=True)]
-    return placed(box([size, size, 0.5 * size]), corner, turned)
+    return placed_solid(box([size, size, 0.5 * size]), corner, turned)
 
 
-FAMILIES: Mapping[str, Callable[[np.random.Generator], Level]] = {
+SOLIDS: Mapping[str, Callable[[np.random.Generator], Level]] = {
     "machined": _draw_machined,
     "creatures": _draw_creatures,
     "furniture": _draw_furniture,

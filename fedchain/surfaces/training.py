@@ -17,11 +17,11 @@ from fedchain.randomness import NameStep, stream
 from fedchain.registry import Part
 from fedchain.scans.training.model_file import weights_digest
 from fedchain.scans.training.optimisation import begin, make_adam_step, one_cycle
-from fedchain.surfaces.examples import Pairs, patch_pairs, refinement_pairs
+from fedchain.surfaces.examples import ExamplePairs, patch_pairs, refinement_pairs
 from fedchain.surfaces.generated import generate_shape
 from fedchain.surfaces.model_file import COORDINATES, ShippedName, SurfaceCard, SurfaceModel
-from fedchain.surfaces.neighbourhoods import NEIGHBOURS
-from fedchain.surfaces.solids import FAMILIES
+from fedchain.surfaces.neighbourhoods import SEEN
+from fedchain.surfaces.solids import SOLIDS
 
 FEWEST, OCTAVES = 400, 3.0
 """Fewest points of a training shape for ``refine``, and by how many powers of two a shape may have
@@ -55,7 +55,7 @@ class SurfaceRecipe:
 REFINE = SurfaceRecipe(
     model=Part("refine", {"width": 64}),
     loss=Part("squared_error", {}),
-    points=NEIGHBOURS,
+    points=SEEN,
     shapes=210,
     examples=1000,
     steps=3000,
@@ -76,11 +76,13 @@ PU_NET = SurfaceRecipe(
 """How the shipped model ``pu_net`` is trained."""
 RECIPES: Mapping[ShippedName, SurfaceRecipe] = {"refine": REFINE, "pu_net": PU_NET}
 """The recipes of the shipped models by name."""
-Progress = Callable[[int, int, float], None]
+StepProgress = Callable[[int, int, float], None]
 """Called after a step with the number of steps done, of all steps, and the loss of the step."""
 
 
-def train_on_shapes(recipe: SurfaceRecipe, progress: Progress = lambda *_: None) -> SurfaceModel:
+def train_on_shapes(
+    recipe: SurfaceRecipe, progress: StepProgress = lambda *_: None
+) -> SurfaceModel:
     """Train a model on generated shapes.
 
     With one thread, the same machine makes the same weights again.
@@ -100,9 +102,9 @@ def train_on_shapes(recipe: SurfaceRecipe, progress: Progress = lambda *_: None)
     return SurfaceModel(_card(recipe, module), module.eval())
 
 
-def training_pairs(recipe: SurfaceRecipe) -> Iterator[Pairs]:
+def training_pairs(recipe: SurfaceRecipe) -> Iterator[ExamplePairs]:
     """Yield the examples of each training shape."""
-    families = list(FAMILIES)
+    families = list(SOLIDS)
     for number in range(recipe.shapes):
         name: list[NameStep] = ["training", number]
         family = families[number % len(families)]
@@ -136,7 +138,7 @@ def _card(recipe: SurfaceRecipe, module: torch.nn.Module) -> SurfaceCard:
     training: dict[str, Any] = {
         "loss": recipe.loss.plain(),
         "shapes": recipe.shapes,
-        "families": list(FAMILIES),
+        "families": list(SOLIDS),
         "examples": recipe.shapes * recipe.examples,
         "steps": recipe.steps,
         "batch": recipe.batch,
@@ -149,7 +151,7 @@ def _card(recipe: SurfaceRecipe, module: torch.nn.Module) -> SurfaceCard:
     return SurfaceCard(
         model=recipe.model.plain(),
         points=recipe.points,
-        trained_on=f"{recipe.shapes} generated shapes alone, of {len(FAMILIES)} families",
+        trained_on=f"{recipe.shapes} generated shapes alone, of {len(SOLIDS)} families",
         training=training,
         scores={},
     )

@@ -47,9 +47,9 @@ def learned_model(method: UpsamplingMethod, file: Path | None = None) -> Surface
         if file is not None:
             raise DataError(f"{file}: is a model, and midpoints need none; allowed: refine, pu_net")
         return None
-    from fedchain.surfaces.model_file import read_surface_model, shipped_model
+    from fedchain.surfaces.model_file import read_surface_model, shipped_surface_model
 
-    model = shipped_model(method) if file is None else read_surface_model(file)
+    model = shipped_surface_model(method) if file is None else read_surface_model(file)
     if model.card.kind != method:
         raise DataError(f"{file}: is a model of {model.card.kind}; allowed: a model of {method}")
     return model

@@ -64,7 +64,7 @@ def test_chamfer_is_what_a_plain_loop_computes_also_for_clouds_of_different_size
 def test_chamfer_in_small_blocks_is_the_same(monkeypatch):
     outputs, targets = batch(9, 5)
     whole = make(CHAMFER)(outputs, targets)
-    monkeypatch.setattr(clouds, "AT_ONCE", 31)
+    monkeypatch.setattr(clouds, "DISTANCES_AT_ONCE", 31)
     assert torch.equal(make(CHAMFER)(outputs, targets), whole)
 
 

@@ -17,14 +17,14 @@ from fedchain.surfaces.generated import (
     unit_sphere,
 )
 from fedchain.surfaces.solids import (
-    FAMILIES,
-    REACH,
+    SOLID_REACH,
+    SOLIDS,
     ball,
     blend,
     box,
     draw_rotation,
     limb,
-    placed,
+    placed_solid,
     union,
 )
 
@@ -35,17 +35,17 @@ def lengths(vectors):
     return np.sqrt((np.asarray(vectors) ** 2).sum(axis=0))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SOLIDS)
 def test_points_lie_on_the_surface_of_a_solid_within_reach(family):
     for number in range(3):
         shape = generate_shape(0, ["test", number], family, 50, 200)
         every = np.concatenate([shape.points, shape.truth]).T
         assert np.abs(shape.level(every)).max() < 1e-6
-        assert lengths(every).max() < REACH
+        assert lengths(every).max() < SOLID_REACH
         assert every.T.std(axis=0).min() > 0.01
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SOLIDS)
 def test_a_level_changes_its_sign_at_the_surface_and_is_not_too_steep(family):
     shape = generate_shape(0, ["test", 7], family, 100, 0)
     normals = slopes(shape.level, shape.points.T)
@@ -79,7 +79,7 @@ def test_points_are_spread_evenly_over_sphere_and_box():
 
 
 def test_the_sphere_around_a_solid_holds_its_surface_and_is_not_much_larger():
-    solid = placed(ball([0.3, 0.3, 0.3]), [0.7, -0.4, 0.2], draw_rotation(stream(0, "turn")))
+    solid = placed_solid(ball([0.3, 0.3, 0.3]), [0.7, -0.4, 0.2], draw_rotation(stream(0, "turn")))
     centre, radius = sphere_around(solid)
     points = surface_points(solid, 500, stream(0, "test"))
     assert lengths((points - centre).T).max() < radius
@@ -114,7 +114,7 @@ def test_a_placed_solid_is_turned_and_then_moved():
     assert turn @ turn.T == pytest.approx(np.eye(3), abs=1e-12)
     assert np.linalg.det(turn) == pytest.approx(1)
     solid = box([0.6, 0.3, 0.1])
-    moved = placed(solid, centre, turn)
+    moved = placed_solid(solid, centre, turn)
     assert moved(turn @ POINTS + centre[:, None]) == pytest.approx(solid(POINTS))
 
 

@@ -9,7 +9,7 @@ from fedchain.randomness import stream
 from fedchain.surfaces.generated import generate_shape
 from fedchain.surfaces.midpoints import midpoint_candidates
 from fedchain.surfaces.neighbourhoods import (
-    NEIGHBOURS,
+    SEEN,
     neighbourhoods,
     principal_axes,
 )
@@ -26,13 +26,13 @@ def cloud():
 def test_the_model_sees_the_nearest_points_first_at_a_mean_squared_distance_of_one(cloud):
     points, candidates = cloud
     around = neighbourhoods(points, candidates)
-    assert around.inputs.shape == (100, NEIGHBOURS, 3)
+    assert around.inputs.shape == (100, SEEN, 3)
     assert around.inputs.dtype == np.float32
     away = np.linalg.norm(around.inputs, axis=2)
     assert (np.diff(away, axis=1) >= -1e-5).all()
     assert (away**2).mean(axis=1) == pytest.approx(np.ones(100), abs=1e-5)
     apart = np.linalg.norm(points[None] - candidates[:, None], axis=2)
-    wanted = np.sort(apart, axis=1)[:, :NEIGHBOURS]
+    wanted = np.sort(apart, axis=1)[:, :SEEN]
     assert away * around.size[:, None] == pytest.approx(wanted, abs=1e-6)
 
 

@@ -11,7 +11,7 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import tasks
 from fedchain.scenario import from_mapping
-from fedchain.surfaces.solids import FAMILIES
+from fedchain.surfaces.solids import SOLIDS
 
 REFINE = {"kind": "cloud_refinement", "points": 48, "shapes": 3, "candidates": 8, "held_out": 3}
 PU_NET = {
@@ -97,7 +97,7 @@ def test_other_splits_deal_every_shape_once(block, split):
 
 
 def test_holders_have_different_families_in_turn():
-    assert len(FAMILIES) == 7
+    assert len(SOLIDS) == 7
     task = build(REFINE, holders=8)
     widths = [np.abs(h.inputs[..., 2]).mean() for h in task.holders]
     assert np.std(widths[:7]) > 0

@@ -25,10 +25,10 @@ from fedchain.surfaces.learned import expand_points, refine_points
 from fedchain.surfaces.metrics import chamfer_distance
 from fedchain.surfaces.midpoints import midpoint_candidates
 from fedchain.surfaces.model_file import (
-    SHIPPED,
+    SHIPPED_MODELS,
     SurfaceModel,
     read_surface_model,
-    shipped_model,
+    shipped_surface_model,
     write_surface_model,
 )
 from fedchain.surfaces.training import PU_NET, RECIPES, REFINE, train_on_shapes
@@ -120,31 +120,31 @@ def test_a_patch_of_the_truth_covers_the_piece_of_its_patch(shape):
 
 
 def test_the_shipped_weights_are_small_and_say_what_they_are():
-    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 2_000_000
-    assert {path.stem for path in SHIPPED.iterdir()} == RECIPES.keys()
+    assert sum(path.stat().st_size for path in SHIPPED_MODELS.iterdir()) < 2_000_000
+    assert {path.stem for path in SHIPPED_MODELS.iterdir()} == RECIPES.keys()
     for name, recipe in RECIPES.items():
-        card = shipped_model(name).card
+        card = shipped_surface_model(name).card
         assert card.model == recipe.model.plain()
         assert card.training["steps"] == recipe.steps
         assert card.training["shapes"] == recipe.shapes
         assert card.training["licence"] == "MIT"
         assert card.training["processor_seconds"] < 15 * 60
-        assert card.training["weights_digest"] == weights_digest(shipped_model(name).module)
+        assert card.training["weights_digest"] == weights_digest(shipped_surface_model(name).module)
         assert "generated shapes alone" in card.trained_on
         assert card.scores[name]["chamfer"] < card.scores["plain midpoints"]["chamfer"]
         json.dumps(card.model_dump())
-    scores = shipped_model("refine").card.scores
+    scores = shipped_surface_model("refine").card.scores
     assert scores["refine"]["chamfer"] < 0.95 * scores["unmoved"]["chamfer"]
 
 
 def test_an_installation_without_weights_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(model_file, "SHIPPED", tmp_path)
+    monkeypatch.setattr(model_file, "SHIPPED_MODELS", tmp_path)
     with pytest.raises(DataError, match=r"refine\.npz: cannot be read"):
-        shipped_model("refine")
+        shipped_surface_model("refine")
 
 
 def test_refined_candidates_are_nearer_to_the_surface(shape):
-    model = shipped_model("refine")
+    model = shipped_surface_model("refine")
     candidates = midpoint_candidates(shape.points, CANDIDATE_NEIGHBOURS)
     moved = refine_points(shape.points, candidates, model)
     before, after = (np.abs(shape.level(each.T)) for each in (candidates, moved))
@@ -152,14 +152,14 @@ def test_refined_candidates_are_nearer_to_the_surface(shape):
 
 
 def test_blocks_change_nothing(shape, monkeypatch):
-    model, candidates = shipped_model("refine"), midpoint_candidates(shape.points)[:100]
+    model, candidates = shipped_surface_model("refine"), midpoint_candidates(shape.points)[:100]
     whole = refine_points(shape.points, candidates, model)
     monkeypatch.setattr(learned, "CANDIDATES_AT_ONCE", 7)
     assert refine_points(shape.points, candidates, model) == pytest.approx(whole, abs=1e-6)
 
 
 def test_a_moved_scaled_cloud_is_refined_alike(shape):
-    model = shipped_model("refine")
+    model = shipped_surface_model("refine")
     candidates = midpoint_candidates(shape.points)[:100] + np.array([1e-3, 2e-3, -3e-3])
     one = refine_points(shape.points, candidates, model)
     two = refine_points(7 * shape.points + 3, 7 * candidates + 3, model)
@@ -168,7 +168,7 @@ def test_a_moved_scaled_cloud_is_refined_alike(shape):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_shipped_models_make_four_times_as_many_points_near_the_surface(name, shape):
-    model = shipped_model(name)
+    model = shipped_surface_model(name)
     made = upsample(shape.points, name, factor=4, model=model)
     assert made.shape == (1600, 3)
     known = chamfer_distance(shape.points, shape.truth)
@@ -177,7 +177,7 @@ def test_shipped_models_make_four_times_as_many_points_near_the_surface(name, sh
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_tiny_and_equal_clouds_give_finite_points(count):
-    model = shipped_model("pu_net")
+    model = shipped_surface_model("pu_net")
     points = np.arange(3.0 * count).reshape(count, 3)
     assert np.isfinite(expand_points(points, model)).all()
     assert expand_points(np.ones((count, 3)), model).shape == (4 * count, 3)

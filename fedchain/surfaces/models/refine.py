@@ -13,14 +13,14 @@ from fedchain.learning.models import same_everywhere
 from fedchain.learning.task import models
 from fedchain.registry import cites
 
-Width = Annotated[int, Field(ge=1, le=512)]
+FeatureWidth = Annotated[int, Field(ge=1, le=512)]
 """Number of features of a neighbour in the first layers."""
 
 
 @models
 @cites("he2023", "qi2017")
 @same_everywhere
-def refine(inputs: tuple[int, ...], outputs: int, *, width: Width = 64) -> nn.Module:
+def refine(inputs: tuple[int, ...], outputs: int, *, width: FeatureWidth = 64) -> nn.Module:
     """Make the network that moves candidates: it turns a neighbourhood into an offset.
 
     A candidate, such as the middle between two points, lies near the surface. The network sees the

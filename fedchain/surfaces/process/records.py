@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fedchain.registry import Section
 from fedchain.scans.training.folders import ScanFolder, digest_of
-from fedchain.surfaces.model_file import SHIPPED
+from fedchain.surfaces.model_file import SHIPPED_MODELS
 from fedchain.surfaces.reconstruction import DEPTH, SurfaceMethod, method_of
 from fedchain.surfaces.upsampling import Factor, UpsamplingMethod
 from fedchain.version import __version__
@@ -57,7 +57,7 @@ class ProcessSettings:
         erased = "unlike scans erased" if self.even_unlike else "unlike scans kept whole"
         denser = "not denser"
         if self.upsample:
-            file = self.upsampling_model or SHIPPED / f"{self.upsampling}.npz"
+            file = self.upsampling_model or SHIPPED_MODELS / f"{self.upsampling}.npz"
             model = "" if self.upsampling == "midpoints" else f" ({digest_of(file).hex()[:16]})"
             denser = f"x{self.upsample} by {self.upsampling}{model}"
         poses = "refined poses" if self.refine else "stored poses"

@@ -22,33 +22,33 @@ from fedchain.learning.task import (
 )
 from fedchain.randomness import stream
 from fedchain.registry import Part, cites
+from fedchain.scans.tasks.simulated import BY_SITE
 from fedchain.surfaces.examples import (
     CANDIDATE_NEIGHBOURS,
-    FACTOR,
     offsets_inside,
     refinement_pairs,
 )
 from fedchain.surfaces.generated import GeneratedShape
 from fedchain.surfaces.midpoints import midpoint_candidates
 from fedchain.surfaces.model_file import COORDINATES
-from fedchain.surfaces.neighbourhoods import NEIGHBOURS, Neighbourhoods, neighbourhoods
+from fedchain.surfaces.models.pu_net import FACTOR
+from fedchain.surfaces.neighbourhoods import SEEN, Neighbourhoods, neighbourhoods
 from fedchain.surfaces.neighbours import farthest_points
 from fedchain.surfaces.tasks.shapes import (
-    BY_SITE,
     ShapeCount,
     ShapePoints,
-    baselines_of,
     federation_of,
     metrics_of_clouds,
+    shape_baselines,
 )
 
-SMALL = Part("refine", {"width": 8})
+SMALL_REFINE = Part("refine", {"width": 8})
 SQUARED = Part("squared_error", {})
 
 
 def _shapes(given: Mapping[str, Any]) -> Shapes:
     del given  # every neighbourhood is alike
-    return Shapes((NEIGHBOURS, COORDINATES), COORDINATES, (COORDINATES,), "gain")
+    return Shapes((SEEN, COORDINATES), COORDINATES, (COORDINATES,), "gain")
 
 
 TASK_SHAPES["cloud_refinement"] = _shapes
@@ -65,7 +65,7 @@ def cloud_refinement(
     candidates: Annotated[int, Field(ge=1, le=4096)] = 64,
     held_out: ShapeCount = 14,
     split: Annotated[Part, splits] = BY_SITE,
-    model: Annotated[Part, models] = SMALL,
+    model: Annotated[Part, models] = SMALL_REFINE,
     loss: Annotated[Part, losses] = SQUARED,
 ) -> Task:
     """Refinement of denser clouds: the model moves midpoints of points to the surface.
@@ -98,14 +98,14 @@ def cloud_refinement(
     ]
     inputs, targets = (np.stack(each) for each in zip(*pairs, strict=True))
     measured = HeldOut(known.held_out)
-    baselines = baselines_of(known.held_out)
+    baselines = shape_baselines(known.held_out)
     midpoints = baselines["midpoints"]["chamfer"]
     unmoved = measured.refined(np.zeros_like(measured.records.targets))
     return Task(
         name="cloud_refinement",
         holders=tuple(_records(inputs[own], targets[own]) for own in known.dealt),
         held_out=measured.records,
-        model=seeded(lambda: models.build(model, (NEIGHBOURS, COORDINATES), COORDINATES), seed),
+        model=seeded(lambda: models.build(model, (SEEN, COORDINATES), COORDINATES), seed),
         loss=losses.build(loss),
         measure=lambda outputs, _: metrics_of_clouds(
             measured.refined(outputs), known.held_out, midpoints

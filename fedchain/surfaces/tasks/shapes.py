@@ -13,16 +13,15 @@ from fedchain.arrays import Array, Matrix, Wholes
 from fedchain.learning.task import Metrics, splits
 from fedchain.randomness import stream
 from fedchain.registry import Part
-from fedchain.surfaces.examples import FACTOR
 from fedchain.surfaces.generated import GeneratedShape, generate_shape, unit_sphere
 from fedchain.surfaces.metrics import chamfer_distance, hausdorff_distance
 from fedchain.surfaces.midpoints import densify
+from fedchain.surfaces.models.pu_net import FACTOR
 from fedchain.surfaces.neighbours import nearest
-from fedchain.surfaces.solids import FAMILIES
+from fedchain.surfaces.solids import SOLIDS
 
-SHOWN = 1000.0
+THOUSAND = 1000.0
 """Factor of the distances in metrics, which would be small otherwise."""
-BY_SITE = Part("by_site", {})
 ShapePoints = Annotated[int, Field(ge=32, le=4096)]
 ShapeCount = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -60,7 +59,7 @@ def federation_of(
         dense: whether the holders' shapes need a truth of four times as many points.
         split: how the shapes are divided among the holders.
     """
-    families = list(FAMILIES)
+    families = list(SOLIDS)
     of_site = [families[site % len(families)] for site in range(holders)]
     truth = FACTOR * points
     shapes = [
@@ -99,15 +98,15 @@ def metrics_of_clouds(
         pair = (cloud - centre) / radius, (shape.truth - centre) / radius
         chamfers.append(chamfer_distance(*pair))
         hausdorffs.append(hausdorff_distance(*pair))
-    chamfer = SHOWN * float(np.mean(chamfers))
+    chamfer = THOUSAND * float(np.mean(chamfers))
     return {
         "gain": 1 - chamfer / (known or chamfer),
         "chamfer": chamfer,
-        "hausdorff": SHOWN * float(np.mean(hausdorffs)),
+        "hausdorff": THOUSAND * float(np.mean(hausdorffs)),
     }
 
 
-def baselines_of(shapes: Sequence[GeneratedShape]) -> Mapping[str, Metrics]:
+def shape_baselines(shapes: Sequence[GeneratedShape]) -> Mapping[str, Metrics]:
     """Return the metrics of upsampling without learning.
 
     ``midpoints`` takes the midpoints of 8 neighbours, of which those remain that lie farthest from

@@ -22,18 +22,19 @@ from fedchain.learning.task import (
     tasks,
 )
 from fedchain.registry import Part, cites
-from fedchain.surfaces.examples import FACTOR, dense_patches, patch_pairs
+from fedchain.scans.tasks.simulated import BY_SITE
+from fedchain.surfaces.examples import dense_patches, patch_pairs
 from fedchain.surfaces.generated import GeneratedShape
 from fedchain.surfaces.model_file import COORDINATES
+from fedchain.surfaces.models.pu_net import FACTOR
 from fedchain.surfaces.neighbours import farthest_points
 from fedchain.surfaces.patches import Patches, cut_patches
 from fedchain.surfaces.tasks.shapes import (
-    BY_SITE,
     ShapeCount,
     ShapePoints,
-    baselines_of,
     federation_of,
     metrics_of_clouds,
+    shape_baselines,
 )
 
 NARROW = Part("pu_net", {"width": 0.0625, "residual": True})
@@ -96,7 +97,7 @@ def cloud_upsampling(
     pairs = [patch_pairs(shape, patch, patches) for shape in known.shapes]
     inputs, targets = (np.stack(each) for each in zip(*pairs, strict=True))
     cut = [cut_patches(shape.points, patch) for shape in known.held_out]
-    baselines = baselines_of(known.held_out)
+    baselines = shape_baselines(known.held_out)
     midpoints = baselines["midpoints"]["chamfer"]
     return Task(
         name="cloud_upsampling",
