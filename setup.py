@@ -73,12 +73,12 @@ setup(
     package_data={
         "fedchain": [
             "py.typed",
+            "document.html",
             "page/lessons/*.css",
             "page/lessons/*.json",
             "page/lessons/data/*",
             "page/static/*",
             "registry/references.bib",
-            "reports/page.html",
             "scans/training/shipped.npz",
             "surfaces/shipped/*.npz",
         ],

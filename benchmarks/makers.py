@@ -435,6 +435,11 @@ MAKERS: dict[str, Maker] = {
         minutes=0.5,
         pictures={f"lesson_{n}.png": f"lesson_{n}.png" for n in range(1, 8)},
     ),
+    "process_page": Maker(
+        commands=("python benchmarks/process_page.py {out}",),
+        minutes=3,
+        pictures={"process_page.png": "process_page.png"},
+    ),
     "page": Maker(
         commands=("python benchmarks/page_pictures.py {out}",),
         minutes=1,

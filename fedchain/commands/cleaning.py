@@ -143,14 +143,14 @@ def filter_scans(
     from fedchain.scans.training.filtering import filter_folder
 
     with repeatable(), progress_bar("Filtering", form is not Format.json) as show:
-        trained, name = _model(model, from_run, height, device)
+        trained, name = chosen_model(model, from_run, height, device)
         done = filter_folder(
             folder, trained, name, out, even_unlike=even_unlike, force=force, progress=show
         )
     show_filtered(done, trained, folder, out, form)
 
 
-def _model(
+def chosen_model(
     model: Path | None, from_run: Path | None, height: int | None, device: str
 ) -> tuple[TrainedModel, str]:
     """Return the model that the options name, on its device, and a text that tells models apart."""
@@ -198,7 +198,7 @@ def evaluate(
     from fedchain.scans.training.evaluation import evaluate_folder
 
     with repeatable(), progress_bar("Evaluating", form is not Format.json) as show:
-        trained, _ = _model(model, from_run, height, device)
+        trained, _ = chosen_model(model, from_run, height, device)
         found = evaluate_folder(folder, trained, out, scans=scans, force=force, progress=show)
     values = {
         "scans": found.scans,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fedchain.commands import cleaning, reconstructing, scan_files, upsampling
+from fedchain.commands import cleaning, processing, reconstructing, scan_files, upsampling
 
 app = typer.Typer()
 scan = typer.Typer(
@@ -14,5 +14,5 @@ scan = typer.Typer(
     epilog="Example: fedchain scan train scans -o cleaner.npz",
 )
 app.add_typer(scan, name="scan")
-for module in (scan_files, cleaning, upsampling, reconstructing):
+for module in (scan_files, cleaning, upsampling, reconstructing, processing):
     scan.add_typer(module.app)

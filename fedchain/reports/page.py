@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from string import Template
 
+from fedchain.document import document, facts_html, table_html, text_html
 from fedchain.errors import RunRefused
 from fedchain.files import read_json
 from fedchain.names import command
@@ -19,10 +17,6 @@ from fedchain.reports.settings import settings_of
 from fedchain.reports.study import Recorded, Study, byzantine_share, capture
 from fedchain.reports.table import Table, bold_parts
 from fedchain.reports.words import labelled, partial_words
-
-FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-"""Template of the page, with places for its title and its body."""
-
 
 REPLAY = "replay.html"
 """Name of the file with a run's page, beside its report."""
@@ -62,20 +56,20 @@ def page(findings: Sequence[StudyReport]) -> str:
     body = "\n".join(
         block for place, found in enumerate(findings) for block in _blocks(found, f"s{place}")
     )
-    return Template(FRAME).substitute(title=_text(title), body=body)
+    return document(title, body)
 
 
 def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
     study = found.study
-    yield f"<h1>{_text(study.name)}</h1>"
-    yield f'<p class="finding">{_text(finding_of(study))}</p>'
+    yield f"<h1>{text_html(study.name)}</h1>"
+    yield f'<p class="finding">{text_html(finding_of(study))}</p>'
     if description := study.first.manifest["scenario"]["description"]:
-        yield f'<p class="lead">{_text(description)}</p>'
+        yield f'<p class="lead">{text_html(description)}</p>'
     if lacks := partial_words(study):
-        yield f'<p class="lead"><strong>{_text(lacks)}.</strong></p>'
+        yield f'<p class="lead"><strong>{text_html(lacks)}.</strong></p>'
     if found.replay:
         yield f'<p><a href="{REPLAY}">The same run as a page</a>, round by round.</p>'
-    yield _facts(settings_of(study))
+    yield facts_html(settings_of(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:
         yield _unfinished(study)
@@ -88,15 +82,15 @@ def _blocks(found: StudyReport, prefix: str) -> Iterator[str]:
     yield "<h2>Figures</h2>" + _figures(found.drawings, f"{prefix}-figure")
     for table in found.tables[1:]:
         inner = _table(table)
-        yield f"<details><summary>Table: {_text(table.name)}</summary>{inner}</details>"
+        yield f"<details><summary>Table: {text_html(table.name)}</summary>{inner}</details>"
     yield _scenario(study.first)
     yield _reproduce(study)
 
 
 def _unfinished(study: Study) -> str:
     rows = "".join(
-        f"<li><code>{_text(row['run'])}</code>: {_text(row['status'])}"
-        f"{': ' + _text(row['error']) if row.get('error') else ''}</li>"
+        f"<li><code>{text_html(row['run'])}</code>: {text_html(row['status'])}"
+        f"{': ' + text_html(row['error']) if row.get('error') else ''}</li>"
         for row in study.unfinished
     )
     return f"<h2>Points without a result</h2><ul>{rows}</ul>"
@@ -105,7 +99,7 @@ def _unfinished(study: Study) -> str:
 def _privacy(study: Study) -> str:
     if study.kind == "sweep":
         promises = "".join(
-            (f"<h3>{_text(label)}</h3>" if label else "") + _promise(runs[0].folder)
+            (f"<h3>{text_html(label)}</h3>" if label else "") + _promise(runs[0].folder)
             for label, runs in labelled(study).items()
         )
         return (
@@ -120,7 +114,7 @@ def _privacy(study: Study) -> str:
         "worst_holder_releases": "releases of the worst holder",
     }
     facts = {words: _spent(spent[key]) for key, words in names.items()}
-    return f"<h2>Privacy</h2>{_promise(study.first.folder)}{_facts(facts)}"
+    return f"<h2>Privacy</h2>{_promise(study.first.folder)}{facts_html(facts)}"
 
 
 def _spent(value: object) -> str:
@@ -137,15 +131,15 @@ def _promise(folder: Path) -> str:
         raise RunRefused(words) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise RunRefused(f"{folder / 'privacy.json'}: holds no statement on privacy") from error
-    told = f"<p>{_text(words[:1].upper() + words[1:].rstrip('.'))}.</p>"
-    warned = "".join(f'<p class="warning">{_text(str(warning))}</p>' for warning in warnings)
-    tuned = f"<p>Private tuning, which no ε counts: {_text(str(tuning))}.</p>" if tuning else ""
+    told = f"<p>{text_html(words[:1].upper() + words[1:].rstrip('.'))}.</p>"
+    warned = "".join(f'<p class="warning">{text_html(str(warning))}</p>' for warning in warnings)
+    tuned = f"<p>Private tuning, which no ε counts: {text_html(str(tuning))}.</p>" if tuning else ""
     return told + warned + tuned
 
 
 def _audits(attacked: Attacked, prefix: str) -> str:
     violated = "".join(
-        f'<p class="warning">The guarantee does not hold: {_text(words)}.</p>'
+        f'<p class="warning">The guarantee does not hold: {text_html(words)}.</p>'
         for words in attacked.violations
     )
     words = (
@@ -183,7 +177,7 @@ def _ledger(run: Recorded) -> str:
     known = {**run.manifest, **run.metrics[-1]}
     names = ("height", "head", "stale_blocks", "reorganisations")
     facts = {name.replace("_", " "): str(known.get(name, "–")) for name in names}
-    return f"<h2>Ledger</h2>{_facts(facts)}"
+    return f"<h2>Ledger</h2>{facts_html(facts)}"
 
 
 def _figures(drawings: Sequence[Drawing], prefix: str) -> str:
@@ -192,36 +186,24 @@ def _figures(drawings: Sequence[Drawing], prefix: str) -> str:
 
 
 def _figure(drawing: Drawing, prefix: str) -> str:
-    caption = _text(drawing.caption[:1].upper() + drawing.caption[1:])
+    caption = text_html(drawing.caption[:1].upper() + drawing.caption[1:])
     return f"<figure>{inlined(drawing, prefix)}<figcaption>{caption}</figcaption></figure>"
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{_text(words)}</th>" for _, words in table.columns)
-
     def cell(row: int, column: int) -> str:
-        bold, rest = map(_text, bold_parts(table, row, column))
-        return f"<td>{f'<b>{bold}</b>' if bold else ''}{rest}</td>"
+        bold, rest = map(text_html, bold_parts(table, row, column))
+        return f"{f'<b>{bold}</b>' if bold else ''}{rest}"
 
-    rows = "".join(
-        f"<tr>{''.join(cell(row, column) for column in range(len(table.columns)))}</tr>"
-        for row in range(len(table.rows))
-    )
-    return (
-        f'<div class="wide"><table><caption>{_text(table.caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    rows = "".join(f"<dt>{_text(k)}</dt><dd>{_text(v)}</dd>" for k, v in facts.items())
-    return f"<dl>{rows}</dl>"
+    wide = range(len(table.columns))
+    rows = ([cell(row, column) for column in wide] for row in range(len(table.rows)))
+    return table_html([words for _, words in table.columns], rows, table.caption)
 
 
 def _scenario(run: Recorded) -> str:
     scenario = json.dumps(run.manifest["scenario"], indent=2, ensure_ascii=False)
     what = "The whole scenario, every value resolved"
-    return f"<details><summary>{what}</summary><pre>{_text(scenario)}</pre></details>"
+    return f"<details><summary>{what}</summary><pre>{text_html(scenario)}</pre></details>"
 
 
 def _reproduce(study: Study) -> str:
@@ -231,9 +213,5 @@ def _reproduce(study: Study) -> str:
     if study.kind == "run":
         again, then = command("run", name / "resolved.yaml"), command("verify", name)
         facts["wall time"] = f"{manifest['seconds']['total']:.1f} s"
-    commands = _text(f"{again} --out again\n{then}")
-    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(facts)}"
-
-
-def _text(value: str) -> str:
-    return html.escape(value, quote=True)
+    commands = text_html(f"{again} --out again\n{then}")
+    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{facts_html(facts)}"

@@ -1,0 +1,1 @@
+"""The whole way: scans are filtered, merged, made denser and reconstructed, and can be resumed."""
