@@ -78,6 +78,13 @@ def test_points_are_spread_evenly_over_sphere_and_box():
     assert np.abs(np.bincount(face) - wanted).max() < 5 * math.sqrt(wanted.max())
 
 
+def test_points_are_spread_evenly_along_a_rod():
+    rod = surface_points(box([0.9, 0.1, 0.1]), 6000, stream(2, "test"))
+    on_side = rod[np.abs(rod[:, 0]) < 0.9 - 1e-6, 0]
+    counts, _ = np.histogram(on_side, 10, (-0.9, 0.9))
+    assert np.abs(counts - len(on_side) / 10).max() < 5 * math.sqrt(len(on_side) / 10)
+
+
 def test_the_sphere_around_a_solid_holds_its_surface_and_is_not_much_larger():
     solid = placed_solid(ball([0.3, 0.3, 0.3]), [0.7, -0.4, 0.2], draw_rotation(stream(0, "turn")))
     centre, radius = sphere_around(solid)
