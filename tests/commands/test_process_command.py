@@ -64,6 +64,7 @@ def test_a_damaged_scan_is_named_and_the_command_ends_with_3(made, tmp_path):
     told = process(made, tmp_path / "out", folder=folder)
     assert told.code == 3
     assert told.err.startswith("scan_090: filter: scan_090.npz: ")
+    assert told.out.startswith("3 of 4 scans became 1 surface; ")
     assert len(told.err.splitlines()) == 1
     assert (tmp_path / "out" / "surfaces" / "merged.ply").exists()
 

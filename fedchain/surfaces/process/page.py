@@ -28,7 +28,6 @@ PAGE_STYLE = """main { max-width: 76rem; }
 .stages figure { margin: .2rem 0; }
 .stages img { display: block; width: 100%; height: auto; background: var(--box);
   border: 1px solid var(--line); border-radius: 6px; }
-.erased { color: #d55e00; }
 section { margin: 1.2rem 0 1.8rem; }
 td { vertical-align: top; }
 @media (max-width: 45rem) { .stages { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
@@ -78,6 +77,7 @@ def outcome_of(done: Processed) -> str:
     surfaces = sum(each.stage == "reconstruct" for each in done.changes)
     before, after = sum(each.before for each in filtered), sum(each.after or 0 for each in filtered)
     scans = counted_words(len(done.folder.scans), "scan")
+    scans = scans if len(filtered) == len(done.folder.scans) else f"{len(filtered)} of {scans}"
     failed = f"; {counted_words(len(done.failures), 'failure')}" if done.failures else ""
     return (
         f"{scans} became {counted_words(surfaces, 'surface')}; filtering erased "
