@@ -175,7 +175,8 @@ def test_a_smaller_depth_makes_larger_cells(method):
     assert len(coarse.faces) < len(fine.faces) / 3
 
 
-def test_a_million_points_make_a_mesh():  # takes seconds: so many points are what is tested
+@pytest.mark.long
+def test_a_million_points_make_a_mesh():
     pytest.importorskip("skimage")
     points = sphere(1_000_000)
     mesh = reconstruct(Cloud(points=points, normals=points), method="marching", depth=6)
