@@ -330,6 +330,11 @@ MAKERS: dict[str, Maker] = {
         },
         texts={"": Text("docs/surfaces.md", surface_table)},
     ),
+    "upsampled": Maker(
+        commands=("python benchmarks/upsampling_pictures.py {out}",),
+        minutes=1,
+        pictures={"upsampled.png": "upsampled.png"},
+    ),
     "scan_walk": Maker(
         commands=("python benchmarks/scan_walk.py {out}",),
         minutes=3,

@@ -13,7 +13,7 @@ import pytest
 
 from fedchain.learning.models import seeded
 from fedchain.learning.prediction import outputs_of
-from fedchain.learning.task import Records, models
+from fedchain.learning.task import Records, models, tasks
 from fedchain.learning.tasks.augmented import views_of
 from fedchain.learning.tasks.classic import standards_of
 from fedchain.learning.tasks.directions import principal_directions, random_directions
@@ -23,11 +23,13 @@ from fedchain.scans.simulator.scanner import join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.shapes import SHAPES
 from fedchain.scans.tasks.simulated import scan_records
+from fedchain.surfaces.solids import SOLIDS
 
 SCANS = "44fd191cb5412c7d"
 WEIGHTS = "a7aa65adbb5db93d"
 TABLES = "7a002bcbd553b75d"
-"""First digits of the hashes of all scans, all weights and all tables."""
+CLOUDS = "7b75065d8b11a6fd"
+"""First digits of the hashes of all scans, all weights, all tables and all clouds."""
 NUMPY = {
     "NPY_DISABLE_CPU_FEATURES": kernels.numpy_instructions(),
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F",
@@ -84,8 +86,19 @@ def tables() -> str:
     return hashed([*standard, views_of(pictures, 3, 1, 0).inputs, *bases, *features])
 
 
+def clouds() -> str:
+    """Return the hash of the records of generated shapes of all families."""
+    blocks = (
+        {"kind": "cloud_refinement", "points": 48, "shapes": 1, "held_out": 1},
+        {"kind": "cloud_upsampling", "points": 48, "shapes": 1, "held_out": 1, "patch": 16},
+    )
+    made = [tasks.build(tasks.check(block), len(SOLIDS), 0) for block in blocks]
+    records = [each for task in made for each in (*task.holders, task.held_out)]
+    return hashed([array for each in records for array in (each.inputs, each.targets)])
+
+
 def test_this_process_computes_the_same_as_every_other():
-    assert (scans(), weights(), tables()) == (SCANS, WEIGHTS, TABLES)
+    assert (scans(), weights(), tables(), clouds()) == (SCANS, WEIGHTS, TABLES, CLOUDS)
 
 
 @pytest.mark.parametrize("fewer", [NUMPY, TORCH, NUMPY | TORCH], ids=["numpy", "torch", "both"])
@@ -97,8 +110,8 @@ def test_with_fewer_instructions_the_bits_are_the_same(fewer):
         text=True,
         check=True,
     )
-    assert done.stdout.split() == [SCANS, WEIGHTS, TABLES]
+    assert done.stdout.split() == [SCANS, WEIGHTS, TABLES, CLOUDS]
 
 
 if __name__ == "__main__":
-    print(scans(), weights(), tables())  # noqa: T201
+    print(scans(), weights(), tables(), clouds())  # noqa: T201

@@ -88,6 +88,9 @@ def cloud_refinement(
             label.
         model: model that turns a neighbourhood of 16 points into an offset.
         loss: loss of an offset.
+
+    Reference:
+        He et al., "Grad-PU", 2023, which moves midpoints too.
     """
     known = federation_of(
         seed, holders, records=shapes, held_out=held_out, points=points, dense=False, split=split

@@ -87,6 +87,9 @@ def cloud_upsampling(
 
     Raises:
         ScenarioError: a patch has more points than a shape.
+
+    Reference:
+        Yu et al., "PU-Net", 2018, section 3.
     """
     if patch > points:
         words = f"must be at most the {points} points of a shape, got {patch}"
