@@ -1,9 +1,7 @@
 """What the terminal shows of a run: whom the rule left out, and which attackers it used."""
 
 import io
-import os
 import re
-import shutil
 import sys
 import time
 from dataclasses import replace
@@ -146,7 +144,7 @@ BASELINES = (
 
 def test_the_metrics_of_a_run_with_six_baselines_break_no_word_at_80_columns(monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    monkeypatch.setenv("COLUMNS", "80")
     heads = ["metric", "model", *(name.replace("_", " ") for name in BASELINES)]
     rows = [(name, *["0.1234"] * 7) for name in ("loss", "iou", "outlier_precision")]
     out = Console(file=io.StringIO(), width=80)
