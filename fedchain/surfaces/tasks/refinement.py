@@ -39,6 +39,7 @@ from fedchain.surfaces.tasks.shapes import (
     ShapePoints,
     federation_of,
     metrics_of_clouds,
+    records_of_shapes,
     shape_baselines,
 )
 
@@ -106,7 +107,7 @@ def cloud_refinement(
     unmoved = measured.refined(np.zeros_like(measured.records.targets))
     return Task(
         name="cloud_refinement",
-        holders=tuple(_records(inputs[own], targets[own]) for own in known.dealt),
+        holders=tuple(records_of_shapes(inputs[own], targets[own]) for own in known.dealt),
         held_out=measured.records,
         model=seeded(lambda: models.build(model, (SEEN, COORDINATES), COORDINATES), seed),
         loss=losses.build(loss),
@@ -120,16 +121,6 @@ def cloud_refinement(
         },
         record="shape",
         note=f"{holders * shapes} generated shapes; {held_out} more held out",
-    )
-
-
-def _records(inputs: Array, targets: Array) -> Records:
-    """Return shapes as records, from arrays whose first two axes are shapes and candidates."""
-    shapes, many = inputs.shape[:2]
-    return Records(
-        inputs.reshape(-1, *inputs.shape[2:]),
-        targets.reshape(-1, COORDINATES),
-        np.repeat(np.arange(shapes), many),
     )
 
 

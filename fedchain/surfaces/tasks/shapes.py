@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Array, Matrix, Wholes
-from fedchain.learning.task import Metrics, splits
+from fedchain.learning.task import Metrics, Records, splits
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.surfaces.generated import GeneratedShape, generate_shape, unit_sphere
@@ -75,6 +75,21 @@ def federation_of(
     labels = np.array([families.index(family) for family in of_site], np.int64)[sites]
     dealt = splits.build(split, labels, sites, holders, stream(seed, "split"))
     return Federation(shapes, measured, dealt)
+
+
+def records_of_shapes(inputs: Array, targets: Array) -> Records:
+    """Return shapes as records, each with several examples.
+
+    Args:
+        inputs: inputs of the model, shape (shapes, examples, ...).
+        targets: targets of the loss, shape (shapes, examples, ...).
+    """
+    shapes, many = inputs.shape[:2]
+    return Records(
+        inputs.reshape(-1, *inputs.shape[2:]),
+        targets.reshape(-1, *targets.shape[2:]),
+        np.repeat(np.arange(shapes), many),
+    )
 
 
 def metrics_of_clouds(

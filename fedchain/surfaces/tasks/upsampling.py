@@ -34,6 +34,7 @@ from fedchain.surfaces.tasks.shapes import (
     ShapePoints,
     federation_of,
     metrics_of_clouds,
+    records_of_shapes,
     shape_baselines,
 )
 
@@ -104,7 +105,7 @@ def cloud_upsampling(
     midpoints = baselines["midpoints"]["chamfer"]
     return Task(
         name="cloud_upsampling",
-        holders=tuple(_records(inputs[own], targets[own]) for own in known.dealt),
+        holders=tuple(records_of_shapes(inputs[own], targets[own]) for own in known.dealt),
         held_out=_held_out(cut, known.held_out),
         model=seeded(lambda: models.build(model, (patch, COORDINATES), COORDINATES), seed),
         loss=losses.build(loss),
@@ -115,16 +116,6 @@ def cloud_upsampling(
         baselines=baselines,
         record="shape",
         note=f"{holders * shapes} generated shapes; {held_out} more held out",
-    )
-
-
-def _records(inputs: Array, targets: Array) -> Records:
-    """Return shapes as records, from arrays whose first two axes are shapes and patches."""
-    shapes, many = inputs.shape[:2]
-    return Records(
-        inputs.reshape(-1, *inputs.shape[2:]),
-        targets.reshape(-1, *targets.shape[2:]),
-        np.repeat(np.arange(shapes), many),
     )
 
 
