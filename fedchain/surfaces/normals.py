@@ -133,8 +133,8 @@ def _tree(normals: Matrix, neighbours: Wholes) -> tuple[Wholes, Wholes]:
     )
 
     count = len(normals)
-    one = np.repeat(np.arange(count), neighbours.shape[1])
-    other = neighbours.ravel()
+    one = np.repeat(np.arange(count, dtype=np.int32), neighbours.shape[1])
+    other = neighbours.ravel().astype(np.int32)  # scipy 1.15 takes graphs with 32-bit indices alone
     apart = one != other
     one, other = one[apart], other[apart]
     turn = 1 - np.abs((normals[one] * normals[other]).sum(axis=1))
@@ -143,8 +143,8 @@ def _tree(normals: Matrix, neighbours: Wholes) -> tuple[Wholes, Wholes]:
     tree = minimum_spanning_tree(links.tocsr()).tocoo()
     part = connected_components(tree, directed=False)[1][:count]
     first = np.unique(part, return_index=True)[1]
-    rows = np.concatenate([tree.coords[0], np.full(len(first), count)])
-    columns = np.concatenate([tree.coords[1], first])
+    rows = np.concatenate([tree.coords[0], np.full(len(first), count)]).astype(np.int32)
+    columns = np.concatenate([tree.coords[1], first]).astype(np.int32)
     whole = coo_array((np.ones(len(rows)), (rows, columns)), (count + 1, count + 1)).tocsr()
     parents = breadth_first_order(whole, count, directed=False)[1].astype(np.int64)
     parents[count] = count
