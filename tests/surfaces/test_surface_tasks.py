@@ -12,6 +12,7 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import tasks
 from fedchain.scenario import from_mapping
 from fedchain.surfaces.solids import SOLIDS
+from fedchain.surfaces.tasks.shapes import records_of_shapes
 
 REFINE = {"kind": "cloud_refinement", "points": 48, "shapes": 3, "candidates": 8, "held_out": 3}
 PU_NET = {
@@ -40,6 +41,15 @@ def test_a_record_is_a_shape_with_all_its_examples(block):
         assert (np.bincount(records.places) == each).all()
     assert task.held_out.count == 3
     assert task.record == "shape"
+
+
+def test_the_examples_of_a_record_are_those_of_one_shape():
+    of_shape = np.repeat(np.arange(3.0), 4 * 2).reshape(3, 4, 2)  # every number is its shape's
+    records = records_of_shapes(of_shape, of_shape[..., :1])
+    assert records.inputs.shape == (12, 2)
+    assert records.targets.shape == (12, 1)
+    for values in (records.inputs, records.targets):
+        assert (values == records.places[:, None]).all()
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=NAMES)
